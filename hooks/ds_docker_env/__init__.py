@@ -1,0 +1,1 @@
+"""What the hooks do: check the answers, lock production's versions, prove it, and finish the project."""

@@ -1,0 +1,115 @@
+"""What was asked, and whether the answers can be rendered as they are."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from ds_docker_env.errors import AnswerError
+
+# The full official images, https://hub.docker.com/_/python: Python 3.8 ended before trixie began.
+DEBIAN_RELEASES = {
+    "3.8": ("bookworm",),
+    "3.9": ("trixie", "bookworm"),
+    "3.10": ("trixie", "bookworm"),
+    "3.11": ("trixie", "bookworm"),
+    "3.12": ("trixie", "bookworm"),
+    "3.13": ("trixie", "bookworm"),
+    "3.14": ("trixie", "bookworm"),
+}
+
+# One component of an image name (distribution/reference), which is stricter than a Compose project name.
+_SLUG = re.compile(r"[a-z0-9]+(?:(?:_{1,2}|-+)[a-z0-9]+)*")
+_SLUG_LENGTH = 63
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
+_ONE_LINE = ("project_name", "ticket_url", "production_requirements")
+_TEXTS = (*_ONE_LINE, "question", "data")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The checked answers; ``production_requirements`` is an absolute path, a URL or blank."""
+
+    project_slug: str
+    production_requirements: str
+    python_version: str
+    debian_release: str
+
+    @classmethod
+    def check(cls, raw: Mapping[str, Any]) -> Answers:
+        """Take cookiecutter's context; raise `AnswerError` with every problem that it has."""
+        problems = [
+            *_text_problems(raw),
+            *_slug_problems(str(raw["project_slug"])),
+            *_ticket_problems(str(raw["ticket_url"])),
+            *_image_problems(str(raw["python_version"]), str(raw["debian_release"])),
+        ]
+        if problems:
+            raise AnswerError(*problems)
+        return cls(
+            project_slug=raw["project_slug"],
+            production_requirements=raw["__production_requirements"],
+            python_version=raw["python_version"],
+            debian_release=raw["debian_release"],
+        )
+
+
+def _text_problems(raw: Mapping[str, Any]) -> list[str]:
+    problems = []
+    for name in _TEXTS:
+        text = str(raw[name])
+        allowed = "" if name in _ONE_LINE else "\n\t"
+        found = sorted({c for c in text if unicodedata.category(c) in ("Cc", "Cs") and c not in allowed})
+        if found:
+            codes = ", ".join(f"U+{ord(c):04X}" for c in found)
+            problems.append(f"{name}: holds {codes}, which no text file should; type it again without")
+    if not str(raw["project_name"]).strip():
+        problems.append("project_name: is blank; give the analysis a title")
+    return problems
+
+
+def _slug_problems(slug: str) -> list[str]:
+    shown = slug if len(slug) <= 80 else f"{slug[:77]}..."
+    if not _SLUG.fullmatch(slug):
+        return [
+            f"project_slug: {shown!r} cannot name a folder, an image and a Compose project; "
+            "use lower-case letters and digits with single - or _ between them, such as churn_2026"
+        ]
+    if len(slug) > _SLUG_LENGTH:
+        return [f"project_slug: {shown!r} has {len(slug)} characters; use at most {_SLUG_LENGTH}"]
+    if slug in _RESERVED:
+        return [f"project_slug: {shown!r} is a reserved name on Windows; choose another, such as {slug}_analysis"]
+    return []
+
+
+def _ticket_problems(ticket: str) -> list[str]:
+    if not ticket:
+        return []
+    try:
+        url = urlsplit(ticket)
+        valid = url.scheme in ("http", "https") and bool(url.hostname) and not re.search(r"[\s<>\"`\\]", ticket)
+    except ValueError:
+        valid = False
+    if valid and not (url.username or url.password):
+        return []
+    why = "holds a password" if valid else "is not a URL"
+    return [
+        f"ticket_url: {ticket[:80]!r} {why}; paste the ticket's address, beginning with https://, or leave it blank"
+    ]
+
+
+def _image_problems(python: str, debian: str) -> list[str]:
+    releases = DEBIAN_RELEASES.get(python, ())
+    if debian in releases:
+        return []
+    if not releases:
+        return [f"python_version: {python!r} is not offered; choose one of {', '.join(DEBIAN_RELEASES)}"]
+    return [
+        f"debian_release: there is no image python:{python}-{debian}; "
+        f"for Python {python} choose {' or '.join(releases)}"
+    ]

@@ -1,0 +1,45 @@
+"""Everything that can stop generation, one class for each cause."""
+
+from __future__ import annotations
+
+import re
+
+
+class GenerationError(Exception):
+    """Stops generation; ``problems`` holds one message each: what, where, the value, what to do."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(without_credentials(problem) for problem in problems)
+
+
+class AnswerError(GenerationError):
+    """An answer that cannot be rendered or would not work."""
+
+
+class SourceError(GenerationError):
+    """Production's file cannot be had, or is not a text file."""
+
+
+class RequirementsError(GenerationError):
+    """Production's file holds lines that no requirements file can have, or that hide a version."""
+
+
+class UvError(GenerationError):
+    """uv is missing, crashes or takes too long."""
+
+
+class LockError(GenerationError):
+    """No lock can hold production's versions on the chosen Python and Linux."""
+
+
+class ParityError(GenerationError):
+    """The lock differs from production; it is thrown away."""
+
+
+_CREDENTIALS = re.compile(r"(?<=://)[^\s/@]*@")
+
+
+def without_credentials(text: str) -> str:
+    """Remove ``user:password@`` from every URL in a text."""
+    return _CREDENTIALS.sub("", text)

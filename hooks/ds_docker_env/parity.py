@@ -1,0 +1,87 @@
+"""The proof that a lock holds production's versions, read from the lock itself and not through uv."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+from pip_requirements_parser import RequirementsFile
+
+from ds_docker_env.errors import ParityError
+from ds_docker_env.production import Pin, Production
+from ds_docker_env.target import Target
+
+
+@dataclass(frozen=True)
+class Locked:
+    """One package in a lock."""
+
+    version: str
+    hashes: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """A proof that succeeded: which pins are held, and which do not apply on Linux and this Python."""
+
+    held: tuple[Pin, ...]
+    elsewhere: tuple[Pin, ...]
+
+
+def read_lock(text: str) -> dict[str, Locked]:
+    """Return the packages of a lock by normalised name."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "requirements.txt")
+        path.write_text(text, encoding="utf-8-sig", newline="\n")
+        parsed = RequirementsFile.from_file(str(path), include_nested=False)
+    return {
+        canonicalize_name(entry.name): Locked(
+            version=entry.get_pinned_version or "", hashes=frozenset(entry.hash_options)
+        )
+        for entry in parsed.requirements
+    }
+
+
+def prove(production: Production, lock: dict[str, Locked], target: Target) -> Parity:
+    """Check that every pin that applies is in the lock with that version and those hashes; raise `ParityError`.
+
+    Versions are compared by PEP 440; a pin from a constraints file binds only if its package is in the lock.
+    """
+    held, elsewhere, problems = [], [], []
+    for pin in production.pins:
+        if pin.applies(target):
+            held.append(pin)
+            problems += _differences(pin, lock.get(pin.name))
+        else:
+            elsewhere.append(pin)
+    for pin in production.constraints:
+        if pin.applies(target) and pin.name in lock:
+            problems += _differences(pin, lock[pin.name])
+    if problems:
+        raise ParityError(*problems)
+    return Parity(tuple(held), tuple(elsewhere))
+
+
+def _differences(pin: Pin, locked: Locked | None) -> list[str]:
+    wanted = pin.specifier.lstrip("=")
+    if locked is None:
+        return [f"{pin.where}: {pin.name}{pin.specifier} is not in the lock; please report this"]
+    if not _same(wanted, locked.version):
+        return [f"{pin.where}: {pin.name}{pin.specifier}, but the lock has {locked.version}; please report this"]
+    strange = {hash_ for hash_ in pin.hashes if hash_.startswith("sha256:")} - locked.hashes
+    if strange:
+        return [
+            f"{pin.where}: {pin.name}{pin.specifier} has the hash {min(strange)[:23]}..., unknown to the index; "
+            "find out whether production's file or the index was changed"
+        ]
+    return []
+
+
+def _same(wanted: str, locked: str) -> bool:
+    try:
+        return Version(wanted) == Version(locked)
+    except InvalidVersion:
+        return wanted == locked

@@ -1,0 +1,259 @@
+"""Production's requirements file, read into pins and what else it holds."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import re
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from packaging.markers import Marker
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+from pip_requirements_parser import OptionLine, RequirementsFile
+
+from ds_docker_env.errors import GenerationError, RequirementsError, SourceError, without_credentials
+from ds_docker_env.sources import Source, source_of
+from ds_docker_env.target import Target
+
+# Folders in which conda builds: such an entry names a file that is gone and hides the version.
+_CONDA_BUILD = re.compile(r"/(croot|feedstock_root|conda-bld|bld|tmp/build|tmp/abs_\w+|ci(_py\d+)?)/")
+_INDEX_OPTIONS = {"index_url": "--index-url", "extra_index_urls": "--extra-index-url", "find_links": "--find-links"}
+_DEPTH = 20
+
+
+@dataclass(frozen=True)
+class Pin:
+    """One version that production pins: ``name`` is normalised, ``specifier`` is ``==`` or ``===`` and a version."""
+
+    name: str
+    specifier: str
+    extras: tuple[str, ...]
+    marker: str
+    hashes: frozenset[str]
+    where: str
+
+    def applies(self, target: Target) -> bool:
+        return not self.marker or Marker(self.marker).evaluate(target.marker_environment())
+
+    def __str__(self) -> str:
+        extras = f"[{','.join(self.extras)}]" if self.extras else ""
+        marker = f" ; {self.marker}" if self.marker else ""
+        return f"{self.name}{extras}{self.specifier}{marker}"
+
+
+@dataclass
+class Production:
+    """What production's file says.
+
+    ``pins`` are installed; ``constraints`` bind only what is installed anyway (``-c``); ``unpinned`` leave the version
+    open; ``left_out`` cannot be had from an index (production's own code, VCS); ``indexes`` are option lines without
+    credentials; ``ignored`` are options that mean nothing to a lock.
+    """
+
+    source: str
+    digest: str
+    pins: list[Pin] = field(default_factory=list)
+    constraints: list[Pin] = field(default_factory=list)
+    unpinned: list[str] = field(default_factory=list)
+    bounds: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    indexes: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+
+    def adopt_constraints(self, installed: Iterable[str]) -> None:
+        """Turn the constraints on packages that are installed here into pins, so that one file says everything."""
+        names = set(installed) - {pin.name for pin in self.pins}
+        self.pins += [pin for pin in self.constraints if pin.name in names]
+
+    def requirements(self) -> str:
+        """Return what production installs as plain requirements, one a line."""
+        return _lines([*self.indexes, *(str(pin) for pin in self.pins), *self.unpinned])
+
+    def bounding(self) -> str:
+        """Return what only bounds versions, as a constraints file."""
+        return _lines([*(str(pin) for pin in self.constraints), *self.bounds])
+
+
+def read_production(location: str, target: Target) -> Production:
+    """Read the file at an absolute path or URL, and all that it includes.
+
+    Raise `SourceError` where a file cannot be had, `RequirementsError` with every line that is wrong.
+    """
+    source = source_of(location)
+    content = source.read()
+    production = Production(source.name, hashlib.sha256(content).hexdigest())
+    problems = _read_into(production, source, content, constraint=False, seen=[source.name])
+    problems += _contradictions(production, target)
+    if not (production.pins or production.unpinned or problems):
+        raise RequirementsError(f"{source.name}: names no package; is it the right file?")
+    if problems:
+        raise RequirementsError(*problems)
+    return production
+
+
+def render_production(production: Production, today: date) -> str:
+    """Return production.txt: where the pins came from, and the pins."""
+    parts = [
+        "# Production's versions, as taken over; the lock holds each of them exactly.\n"
+        f"# source: {production.source}\n# sha256: {production.digest}\n# taken over on: {today.isoformat()}\n"
+    ]
+    for title, lines in (
+        ("", production.indexes),
+        ("", [str(pin) for pin in production.pins]),
+        ("# Not pinned by production; the lock says which version was chosen.\n", production.unpinned),
+    ):
+        parts.append(title + _lines(lines) if lines else "")
+    parts.append(_comment("Not in the notebook, because no index has it:", production.left_out))
+    return "\n".join(part for part in parts if part)
+
+
+def decode(content: bytes, name: str) -> str:
+    """Return the text of a file in UTF-8, UTF-16 (PowerShell writes it) or Latin-1; raise `SourceError`."""
+    if not content.strip():
+        raise SourceError(f"{name}: is empty; is it the right file?")
+    encodings = ["utf-8-sig", "latin-1"]
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encodings = ["utf-16"]
+    elif b"\0" in content:
+        encodings = ["utf-16-le" if content[1:2] == b"\0" else "utf-16-be"]
+    for encoding in encodings:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if not re.search(r"[\x00-\x08\x0e-\x1f\x7f]", text):
+            return text
+    raise SourceError(f"{name}: is not a text file; name a requirements file, such as the output of pip freeze")
+
+
+def _read_into(
+    production: Production, source: Source, content: bytes, *, constraint: bool, seen: list[str]
+) -> list[str]:
+    parsed = _parse(decode(content, source.name))
+    problems = [
+        f"{source.name}:{line.requirement_line.line_number}: {line.line.strip()[:200]!r} is not a requirement; "
+        f"{_advice(line.line)}"
+        for line in parsed.invalid_lines
+    ]
+    for entry in parsed.requirements:
+        where = f"{source.name}:{entry.requirement_line.line_number}"
+        problems += _take_entry(production, entry, where, constraint=constraint)
+    for option in parsed.options:
+        problems += _take_option(production, option, source, constraint=constraint, seen=seen)
+    return problems
+
+
+def _parse(text: str) -> RequirementsFile:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "requirements.txt")
+        path.write_text(text, encoding="utf-8-sig", newline="\n")
+        return RequirementsFile.from_file(str(path), include_nested=False)
+
+
+def _take_entry(production: Production, entry: Any, where: str, *, constraint: bool) -> list[str]:
+    line = entry.requirement_line.line.strip()
+    if entry.is_editable or entry.is_local_path or entry.is_url:
+        return _take_location(production, entry, line, where)
+    try:
+        requirement = Requirement(str(entry.req) + (f" ; {entry.marker}" if entry.marker else ""))
+    except InvalidRequirement as error:
+        return [f"{where}: {line[:200]!r} is not a requirement ({str(error).splitlines()[0]}); correct it"]
+    specifiers = list(requirement.specifier)
+    if len(specifiers) == 1 and specifiers[0].operator in ("==", "===") and not specifiers[0].version.endswith(".*"):
+        pin = Pin(
+            name=canonicalize_name(requirement.name),
+            specifier=str(specifiers[0]),
+            extras=() if constraint else tuple(sorted(entry.extras)),
+            marker=str(requirement.marker or ""),
+            hashes=frozenset(entry.hash_options),
+            where=where,
+        )
+        (production.constraints if constraint else production.pins).append(pin)
+    else:
+        (production.bounds if constraint else production.unpinned).append(str(requirement))
+    return []
+
+
+def _take_location(production: Production, entry: Any, line: str, where: str) -> list[str]:
+    shown = without_credentials(line)
+    url = entry.link.url if entry.link else ""
+    if url.startswith("file:") and entry.name and _CONDA_BUILD.search(url):
+        return [
+            f"{where}: {shown!r} was built by conda, which hides the version; "
+            "make the file with: pip list --format=freeze"
+        ]
+    if url.startswith(("http:", "https:")) and entry.name and not entry.is_editable:
+        if shown != line:
+            return [f"{where}: {shown!r} holds a password, which the lock would show; put it into ~/.netrc instead"]
+        production.unpinned.append(line.split(" --hash")[0])
+    else:
+        production.left_out.append(shown)
+    return []
+
+
+def _take_option(
+    production: Production, option: OptionLine, source: Source, *, constraint: bool, seen: list[str]
+) -> list[str]:
+    problems = []
+    for name, value in option.options.items():
+        if name in ("requirements", "constraints"):
+            for reference in value:
+                problems += _include(production, source, reference, option, constraint or name == "constraints", seen)
+        elif name in _INDEX_OPTIONS:
+            for address in [value] if isinstance(value, str) else value:
+                line = f"{_INDEX_OPTIONS[name]} {without_credentials(address)}"
+                if line not in production.indexes:
+                    production.indexes.append(line)
+        else:
+            production.ignored.append(option.requirement_line.line.strip())
+    return problems
+
+
+def _include(
+    production: Production, source: Source, reference: str, option: OptionLine, constraint: bool, seen: list[str]
+) -> list[str]:
+    where = f"{source.name}:{option.requirement_line.line_number}"
+    included = source_of(source.beside(reference))
+    if included.name in seen or len(seen) > _DEPTH:
+        return []
+    try:
+        return _read_into(production, included, included.read(), constraint=constraint, seen=[*seen, included.name])
+    except GenerationError as error:
+        return [f"{problem} (included at {where})" for problem in error.problems]
+
+
+def _contradictions(production: Production, target: Target) -> list[str]:
+    first: dict[str, Pin] = {}
+    problems = []
+    for pin in production.pins:
+        if not pin.applies(target):
+            continue
+        other = first.setdefault(pin.name, pin)
+        if other.specifier != pin.specifier:
+            problems.append(
+                f"{pin.where}: {pin.name}{pin.specifier} contradicts {other.name}{other.specifier} at {other.where}; "
+                "only one of them can be production's version"
+            )
+    return problems
+
+
+def _advice(line: str) -> str:
+    if re.match(r"\s*[\w.-]+=[\w.]+=\w+\s*$", line):
+        return "it comes from conda; make the file with: pip list --format=freeze"
+    if "${" in line:
+        return "write the version itself instead of a variable"
+    return "correct it, or make the file with: pip freeze"
+
+
+def _lines(lines: list[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _comment(title: str, lines: list[str]) -> str:
+    return f"# {title}\n" + _lines([f"#   {line}" for line in lines]) if lines else ""

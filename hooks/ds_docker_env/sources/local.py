@@ -1,0 +1,43 @@
+"""A file on this machine."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from ds_docker_env.errors import SourceError
+
+MAX_BYTES = 10_000_000
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A file at an absolute path."""
+
+    location: str
+
+    @property
+    def name(self) -> str:
+        return self.location
+
+    def read(self) -> bytes:
+        path = Path(self.location)
+        if path.is_dir():
+            raise SourceError(f"{self.name}: is a directory; name the requirements file in it")
+        try:
+            with path.open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+        except FileNotFoundError:
+            raise SourceError(f"{self.name}: no such file; check the path") from None
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise SourceError(f"{self.name}: cannot be read ({reason}); check the path and its permissions") from None
+        if len(content) > MAX_BYTES:
+            raise SourceError(f"{self.name}: is larger than {MAX_BYTES // 1_000_000} MB, so not a requirements file")
+        return content
+
+    def beside(self, reference: str) -> str:
+        if "://" in reference:
+            return reference
+        return os.path.normpath(os.path.join(os.path.dirname(self.location), reference))

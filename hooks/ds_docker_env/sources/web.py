@@ -1,0 +1,71 @@
+"""A file behind an http(s) URL."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+import requests
+
+from ds_docker_env.errors import SourceError, without_credentials
+from ds_docker_env.sources.local import MAX_BYTES
+
+# Seconds: until the server accepts, until it says something, and for the whole file.
+CONNECT, SILENCE, WHOLE = 5, 10, 30
+
+
+@dataclass(frozen=True)
+class WebFile:
+    """A file behind a URL; ``requests`` takes the password from netrc and the proxy from the environment."""
+
+    location: str
+
+    @property
+    def name(self) -> str:
+        return without_credentials(self.location)
+
+    def read(self) -> bytes:
+        deadline = time.monotonic() + WHOLE
+        content = bytearray()
+        try:
+            with requests.get(self.location, timeout=(CONNECT, SILENCE), stream=True) as response:
+                if not response.ok:
+                    raise SourceError(
+                        f"{self.name}: the server answers {response.status_code} {response.reason}; "
+                        "check the URL, and the password in ~/.netrc if it needs one"
+                    )
+                for chunk in response.iter_content(chunk_size=65536):
+                    content += chunk
+                    if len(content) > MAX_BYTES:
+                        raise SourceError(
+                            f"{self.name}: is larger than {MAX_BYTES // 1_000_000} MB, so not a requirements file"
+                        )
+                    if time.monotonic() > deadline:
+                        raise SourceError(
+                            f"{self.name}: did not arrive within {WHOLE} s; try again or download it first"
+                        )
+        except requests.Timeout:
+            raise SourceError(f"{self.name}: no answer within {SILENCE} s; try again or download it first") from None
+        except (requests.RequestException, UnicodeError) as error:
+            raise SourceError(
+                f"{self.name}: cannot be reached ({_cause(error)}); check the URL and the network"
+            ) from None
+        return bytes(content)
+
+    def beside(self, reference: str) -> str:
+        return urljoin(self.location, reference)
+
+
+def _cause(error: Exception) -> str:
+    """Return the innermost reason, which is the only readable part of a wrapped connection error."""
+    inner: BaseException = error
+    while isinstance(inner.args[0] if inner.args else None, BaseException) or getattr(inner, "reason", None):
+        following = getattr(inner, "reason", None)
+        if not isinstance(following, BaseException):
+            following = inner.args[0] if inner.args else None
+        if not isinstance(following, BaseException):
+            break
+        inner = following
+    text = str(inner)
+    return text.split(": ", 1)[-1] if "object at 0x" in text else text or type(inner).__name__

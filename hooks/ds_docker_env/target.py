@@ -1,0 +1,43 @@
+"""The Linux and the Python for which versions are locked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+# Markers such as `python_full_version < "3.11.3"` need a patch release, and uv would assume .0. Every official image
+# carries these or newer ones.
+_FULL_PYTHON: dict[str, str] = json.loads(
+    (Path(__file__).parents[2] / "cookiecutter.json").read_text(encoding="utf-8")
+)["_full_python"]
+PYTHON_VERSIONS = tuple(_FULL_PYTHON)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A Python version such as ``3.11`` on a Debian release such as ``bookworm``."""
+
+    python: str
+    debian: str
+
+    @property
+    def full_python(self) -> str:
+        return _FULL_PYTHON[self.python]
+
+    def marker_environment(self) -> dict[str, str]:
+        """Return what environment markers mean there, https://peps.python.org/pep-0508/#environment-markers."""
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": self.full_python,
+            "os_name": "posix",
+            "platform_machine": "x86_64",
+            "platform_python_implementation": "CPython",
+            "platform_release": "",
+            "platform_system": "Linux",
+            "platform_version": "",
+            "python_full_version": self.full_python,
+            "python_version": self.python,
+            "sys_platform": "linux",
+            "extra": "",
+        }

@@ -1,0 +1,12 @@
+"""Check the answers and lock the versions, before a single file is rendered."""
+
+import json
+import os
+import sys
+
+answers = json.loads(r"""{{ cookiecutter | tojson }}""")
+sys.path.insert(0, os.path.join(r"""{{ template_root }}""", "hooks"))
+
+from ds_docker_env import generation  # noqa: E402
+
+sys.exit(generation.prepare(answers))
