@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ds_docker_env.errors import AnswerError
+from ds_docker_env.errors import AnswerError, SourceError
+from ds_docker_env.sources import LocalFile, source_of
 
 # The full official images, https://hub.docker.com/_/python: Python 3.8 ended before trixie began.
 DEBIAN_RELEASES = {
@@ -42,13 +43,17 @@ class Answers:
 
     @classmethod
     def check(cls, raw: Mapping[str, Any]) -> Answers:
-        """Take cookiecutter's context; raise `AnswerError` with every problem that it has."""
+        """Take cookiecutter's context; raise `AnswerError` with every problem that it has.
+
+        A local production file is looked at here too; a URL only if generation stops anyway, to report all at once.
+        """
         problems = [
             *_text_problems(raw),
             *_slug_problems(str(raw["project_slug"])),
             *_ticket_problems(str(raw["ticket_url"])),
             *_image_problems(str(raw["python_version"]), str(raw["debian_release"])),
         ]
+        problems += _production_problems(str(raw["__production_requirements"]), even_a_url=bool(problems))
         if problems:
             raise AnswerError(*problems)
         return cls(
@@ -113,3 +118,16 @@ def _image_problems(python: str, debian: str) -> list[str]:
         f"debian_release: there is no image python:{python}-{debian}; "
         f"for Python {python} choose {' or '.join(releases)}"
     ]
+
+
+def _production_problems(location: str, *, even_a_url: bool) -> list[str]:
+    if not location:
+        return []
+    source = source_of(location)
+    if not (even_a_url or isinstance(source, LocalFile)):
+        return []
+    try:
+        source.read()
+    except SourceError as error:
+        return [f"production_requirements: {problem}" for problem in error.problems]
+    return []

@@ -12,6 +12,12 @@ class GenerationError(Exception):
         super().__init__("\n".join(problems))
         self.problems = tuple(without_credentials(problem) for problem in problems)
 
+    def report(self) -> str:
+        """Return what a person reads."""
+        count = "one thing needs" if len(self.problems) == 1 else f"{len(self.problems)} things need"
+        heading = f"ds-docker-env: nothing was generated, {count} another look:"
+        return "\n".join([heading, *(f"  {problem}" for problem in self.problems)])
+
 
 class AnswerError(GenerationError):
     """An answer that cannot be rendered or would not work."""

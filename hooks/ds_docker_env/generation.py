@@ -31,17 +31,15 @@ def prepare(raw: Mapping[str, Any]) -> int:
     Everything is computed before the first byte is written. Without a production file this needs no network and no uv.
     """
     try:
+        answers = Answers.check(raw)
+        files = analysis.shipped(answers.python_version, answers.debian_release)
         summary: list[str] = []
-        if raw["__production_requirements"]:
-            pinned = _pin(raw)
-            answers = Answers.check(raw)
-            files = {**analysis.shipped(answers.python_version, answers.debian_release), **pinned["files"]}
+        if answers.production_requirements:
+            pinned = _pin(answers)
+            files |= pinned["files"]
             summary = pinned["summary"]
-        else:
-            answers = Answers.check(raw)
-            files = analysis.shipped(answers.python_version, answers.debian_release)
     except GenerationError as error:
-        print(_refusal(error), file=sys.stderr)
+        print(error.report(), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nds-docker-env: stopped; nothing was generated", file=sys.stderr)
@@ -61,20 +59,18 @@ def finish(raw: Mapping[str, Any]) -> int:
     return 0
 
 
-def _pin(raw: Mapping[str, Any]) -> dict[str, Any]:
+def _pin(answers: Answers) -> dict[str, Any]:
     """Run `pinning` in a Python that has its libraries: this one if it happens to, else one that uv makes."""
-    try:
-        python = _python_with_libraries()
-    except UvError as missing:
-        try:
-            Answers.check(raw)
-        except GenerationError as error:
-            raise GenerationError(*error.problems, *missing.problems) from None
-        raise
-    with _alive(f"Locking {raw['__production_requirements']} for Python {raw['python_version']}"):
+    python = _python_with_libraries()
+    asked = {
+        "location": answers.production_requirements,
+        "python": answers.python_version,
+        "debian": answers.debian_release,
+    }
+    with _alive(f"Locking production's versions for Python {answers.python_version}"):
         done = subprocess.run(
             [*python, "-m", "ds_docker_env.pinning"],
-            input=json.dumps(dict(raw)),
+            input=json.dumps(asked),
             env={**os.environ, "PYTHONPATH": str(HOOKS), "PYTHONIOENCODING": "utf-8"},
             capture_output=True,
             encoding="utf-8",
@@ -106,7 +102,7 @@ def _alive(message: str) -> Any:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        console.print(message, markup=False, highlight=False)
+        console.print(message, markup=False, highlight=False, soft_wrap=True)
     return console.status(message)
 
 
@@ -122,10 +118,3 @@ def _password() -> str:
     except OSError as error:
         return f"Password:   not written ({error.strerror}); put one of your choice into {path.as_posix()}"
     return f"Password:   {password} (shown once; it is in {path.as_posix()})"
-
-
-def _refusal(error: GenerationError) -> str:
-    count = "one thing needs" if len(error.problems) == 1 else f"{len(error.problems)} things need"
-    return "\n".join(
-        [f"ds-docker-env: nothing was generated, {count} another look:", *(f"  {p}" for p in error.problems)]
-    )

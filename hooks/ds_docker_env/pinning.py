@@ -7,18 +7,16 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ds_docker_env import analysis
-from ds_docker_env.answers import Answers
 from ds_docker_env.errors import GenerationError
 from ds_docker_env.lock import Lock, make_lock
 from ds_docker_env.parity import Locked, Parity, prove, read_lock
 from ds_docker_env.production import Production, read_production, render_production
-from ds_docker_env.target import PYTHON_VERSIONS, Target
+from ds_docker_env.target import Target
 
 
 @dataclass(frozen=True)
@@ -29,10 +27,9 @@ class Pinned:
     summary: list[str]
 
 
-def pin(raw: Mapping[str, Any]) -> Pinned:
+def pin(location: str, target: Target) -> Pinned:
     """Read production, lock it with the analysis packages and prove the result; raise `GenerationError`."""
-    answers, production = _read(raw)
-    target = Target(answers.python_version, answers.debian_release)
+    production = read_production(location, target)
     lock = make_lock(production, analysis.requirements(), target)
     packages = read_lock(lock.text)
     parity = prove(production, packages, target)
@@ -65,29 +62,11 @@ def summarise(production: Production, lock: Lock, packages: Mapping[str, Locked]
     return lines
 
 
-def _read(raw: Mapping[str, Any]) -> tuple[Answers, Production]:
-    """Check the answers and read production, so that the problems of both are reported together."""
-    problems: list[str] = []
-    answers = production = None
-    try:
-        answers = Answers.check(raw)
-    except GenerationError as error:
-        problems += error.problems
-    if raw["python_version"] in PYTHON_VERSIONS:
-        try:
-            target = Target(raw["python_version"], raw["debian_release"])
-            production = read_production(raw["__production_requirements"], target)
-        except GenerationError as error:
-            problems += [f"production_requirements: {problem}" for problem in error.problems]
-    if problems or answers is None or production is None:
-        raise GenerationError(*problems)
-    return answers, production
-
-
 def main() -> None:
-    """Answer the JSON on standard input with JSON: ``files`` and ``summary``, or ``problems``."""
+    """Answer ``location``, ``python`` and ``debian`` in JSON with ``files`` and ``summary``, or with ``problems``."""
     try:
-        pinned = pin(json.load(sys.stdin))
+        asked = json.load(sys.stdin)
+        pinned = pin(asked["location"], Target(asked["python"], asked["debian"]))
         answer = {"files": pinned.files, "summary": pinned.summary}
     except GenerationError as error:
         answer = {"problems": error.problems}

@@ -27,15 +27,16 @@ def find() -> list[str]:
     raise UvError("uv is needed to lock production's versions and is not here; install it with: pip install uv")
 
 
-def run(*arguments: str, folder: Path, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run uv in a folder and return what it said, cut to 20,000 characters; raise `UvError`."""
     command = find()
     try:
         done = subprocess.run(
             [*command, *arguments],
             cwd=folder,
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
+            # Without this uv downloads the very patch release of Python that it locks for.
+            env={**os.environ, "UV_PYTHON_DOWNLOADS": "never"},
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
             errors="replace",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Protocol
 
 from ds_docker_env.sources.local import LocalFile
-from ds_docker_env.sources.web import WebFile
 
 
 class Source(Protocol):
@@ -25,8 +24,10 @@ class Source(Protocol):
 def source_of(location: str) -> Source:
     """Return the source at an absolute path or a URL."""
     if location.startswith(("http://", "https://")):
+        from ds_docker_env.sources.web import WebFile
+
         return WebFile(location)
     return LocalFile(location)
 
 
-__all__ = ["LocalFile", "Source", "WebFile", "source_of"]
+__all__ = ["LocalFile", "Source", "source_of"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urljoin
 
 import requests
+from urllib3.exceptions import HTTPError, TimeoutError
 
 from ds_docker_env.errors import SourceError, without_credentials
 from ds_docker_env.sources.local import MAX_BYTES
@@ -35,7 +37,7 @@ class WebFile:
                         f"{self.name}: the server answers {response.status_code} {response.reason}; "
                         "check the URL, and the password in ~/.netrc if it needs one"
                     )
-                for chunk in response.iter_content(chunk_size=65536):
+                while chunk := _arrived(response.raw):
                     content += chunk
                     if len(content) > MAX_BYTES:
                         raise SourceError(
@@ -45,9 +47,9 @@ class WebFile:
                         raise SourceError(
                             f"{self.name}: did not arrive within {WHOLE} s; try again or download it first"
                         )
-        except requests.Timeout:
+        except (requests.Timeout, TimeoutError):
             raise SourceError(f"{self.name}: no answer within {SILENCE} s; try again or download it first") from None
-        except (requests.RequestException, UnicodeError) as error:
+        except (requests.RequestException, HTTPError, OSError, UnicodeError) as error:
             raise SourceError(
                 f"{self.name}: cannot be reached ({_cause(error)}); check the URL and the network"
             ) from None
@@ -55,6 +57,12 @@ class WebFile:
 
     def beside(self, reference: str) -> str:
         return urljoin(self.location, reference)
+
+
+def _arrived(raw: Any) -> bytes:
+    """Return what has arrived, without waiting for more, so that a trickle meets the deadline (urllib3 2)."""
+    read = getattr(raw, "read1", raw.read)
+    return bytes(read(65536, decode_content=True))
 
 
 def _cause(error: Exception) -> str:

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from package_index import PackageIndex
+
+TEMPLATE = Path(__file__).parents[1]
+QUESTIONS = {name for name in json.loads((TEMPLATE / "cookiecutter.json").read_text()) if not name.startswith("_")}
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What a run of cookiecutter left behind and said."""
+
+    exit_code: int
+    project: Path
+    stdout: str
+    stderr: str
+
+    def read(self, name: str) -> str:
+        return (self.project / name).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def bake(cookies: Any, capfd: pytest.CaptureFixture[str]) -> Callable[..., Generated]:
+    """Generate with these answers through pytest-cookies; a misspelt question fails the test."""
+
+    def _bake(**answers: str) -> Generated:
+        assert set(answers) <= QUESTIONS, f"no such question: {set(answers) - QUESTIONS}"
+        result = cookies.bake(extra_context=answers)
+        said = capfd.readouterr()
+        project = result.project_path or Path("nothing-generated")
+        return Generated(result.exit_code, project, said.out, said.err)
+
+    return _bake
+
+
+@pytest.fixture
+def cookiecutter(tmp_path: Path) -> Callable[..., Generated]:
+    """Run the real ``cookiecutter`` command in an empty home, from any folder, with any environment."""
+
+    def _run(
+        *arguments: str,
+        typed: str | None = None,
+        folder: Path | None = None,
+        environment: dict[str, str] | None = None,
+        **answers: str,
+    ) -> Generated:
+        assert set(answers) <= QUESTIONS, f"no such question: {set(answers) - QUESTIONS}"
+        home, output = tmp_path / "home", tmp_path / "output"
+        home.mkdir(exist_ok=True)
+        output.mkdir(exist_ok=True)
+        before = set(output.iterdir())
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--output-dir", str(output)),
+                *([] if typed is not None else ["--no-input"]),
+                *arguments,
+                *(f"{name}={value}" for name, value in answers.items()),
+            ],
+            input=typed or "",
+            cwd=folder or tmp_path,
+            env={**os.environ, "HOME": str(home), "USERPROFILE": str(home), **(environment or {})},
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            timeout=120,
+        )
+        new = [path for path in output.iterdir() if path not in before]
+        project = new[0] if new else output / "nothing-generated"
+        return Generated(done.returncode, project, done.stdout, done.stderr)
+
+    return _run
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[PackageIndex]:
+    """Let uv see nothing but the analysis packages, as tiny wheels on 127.0.0.1, and what the test adds."""
+    with PackageIndex(tmp_path / "index") as index:
+        index.add_analysis_packages()
+        monkeypatch.setenv("UV_DEFAULT_INDEX", index.url)
+        monkeypatch.setenv("UV_NO_CONFIG", "1")
+        yield index

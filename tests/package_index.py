@@ -1,0 +1,118 @@
+"""A package index on 127.0.0.1 with tiny wheels that are built on the spot."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import threading
+import zipfile
+from http.server import SimpleHTTPRequestHandler
+from pathlib import Path
+from socketserver import ThreadingTCPServer
+from types import TracebackType
+from typing import BinaryIO
+
+from ds_docker_env import analysis
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+
+class PackageIndex:
+    """Serves ``simple/<name>/`` (PEP 503) from a folder, with the metadata beside each wheel (PEP 658)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.yanked: dict[str, str] = {}
+        handler = _handler(folder)
+        self._server = ThreadingTCPServer(("127.0.0.1", 0), handler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/simple/"
+
+    def __enter__(self) -> PackageIndex:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+
+    def add_analysis_packages(self) -> None:
+        """Add the template's packages, each at its floor and at a newer version."""
+        for line in analysis.requirements():
+            requirement = Requirement(line)
+            floor = next(iter(requirement.specifier)).version
+            self.add(requirement.name, floor)
+            self.add(requirement.name, "9999.1")
+
+    def add(
+        self, name: str, version: str, requires: tuple[str, ...] = (), python: str = "", tag: str = "py3-none-any"
+    ) -> str:
+        """Add a wheel and return its hash as ``sha256:…``."""
+        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        metadata += f"Requires-Python: {python}\n" if python else ""
+        metadata += "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
+        module = canonicalize_name(name).replace("-", "_")
+        folder = self.folder / "simple" / canonicalize_name(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        wheel = folder / f"{module}-{version}-{tag}.whl"
+        _write_wheel(wheel, module, version, metadata, tag)
+        wheel.with_name(f"{wheel.name}.metadata").write_text(metadata)
+        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        links = [
+            f'<a href="{found.name}#sha256={hashlib.sha256(found.read_bytes()).hexdigest()}" data-core-metadata="true"'
+            f"{_requires_python(found)}>{found.name}</a>"
+            for found in sorted(folder.glob("*.whl"))
+        ]
+        (folder / "index.html").write_text("<!DOCTYPE html><html><body>" + "\n".join(links) + "</body></html>")
+        return f"sha256:{digest}"
+
+
+def _requires_python(wheel: Path) -> str:
+    for line in wheel.with_name(f"{wheel.name}.metadata").read_text().splitlines():
+        if line.startswith("Requires-Python: "):
+            return f' data-requires-python="{line.partition(": ")[2].replace("<", "&lt;").replace(">", "&gt;")}"'
+    return ""
+
+
+def _write_wheel(path: Path, module: str, version: str, metadata: str, tag: str) -> None:
+    info = f"{module}-{version}.dist-info"
+    files = {
+        f"{module}.py": f'__version__ = "{version}"\n',
+        f"{info}/METADATA": metadata,
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n",
+    }
+    record = [f"{name},{_record_hash(text)},{len(text.encode())}" for name, text in files.items()]
+    files[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,", ""])
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name, text in files.items():
+            wheel.writestr(zipfile.ZipInfo(name), text)
+
+
+def _record_hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def _handler(folder: Path) -> type[SimpleHTTPRequestHandler]:
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: object, **options: object) -> None:
+            super().__init__(*arguments, directory=str(folder), **options)  # type: ignore[arg-type]
+
+        protocol_version = "HTTP/1.1"
+
+        def send_head(self) -> io.BytesIO | BinaryIO | None:
+            del self.headers["If-Modified-Since"]
+            return super().send_head()
+
+        def end_headers(self) -> None:
+            self.send_header("Cache-Control", "no-cache")
+            super().end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    return Handler

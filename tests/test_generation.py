@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+import venv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import TEMPLATE, Generated
+from package_index import PackageIndex
+
+Run = Callable[..., Generated]
+
+
+def without_uv() -> dict[str, str]:
+    """Return an environment in which uv is neither named nor on PATH."""
+    return {"PATH": os.defpath, "UV": ""}
+
+
+def test_the_default_project_needs_no_network_and_no_uv(cookiecutter: Run) -> None:
+    nowhere = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/", "HTTPS_PROXY": "http://127.0.0.1:9", **without_uv()}
+    generated = cookiecutter(environment=nowhere)
+    assert generated.exit_code == 0, generated.stderr
+    shipped = TEMPLATE / "locks" / "requirements-3.13.txt"
+    assert generated.read("requirements.txt") == shipped.read_text()
+
+
+def test_the_summary_ends_with_the_next_two_commands(cookiecutter: Run) -> None:
+    lines = cookiecutter().stdout.splitlines()
+    assert lines[-3:] == [
+        "Next:       cd data_science_analysis",
+        "            docker compose up --build",
+        "            open http://127.0.0.1:8888",
+    ]
+
+
+def test_the_password_is_random_shown_once_and_readable_by_its_owner_only(cookiecutter: Run) -> None:
+    first, second = cookiecutter(project_slug="a"), cookiecutter(project_slug="b")
+    passwords = [generated.read(".secrets/jupyter_password").strip() for generated in (first, second)]
+    assert len(set(passwords)) == 2
+    assert all(len(password) >= 16 for password in passwords)
+    assert first.stdout.count(passwords[0]) == 1
+    if os.name == "posix":
+        assert stat.S_IMODE((first.project / ".secrets" / "jupyter_password").stat().st_mode) == 0o600
+    for path in first.project.rglob("*"):
+        assert path.is_dir() or path.parent.name == ".secrets" or passwords[0] not in path.read_text()
+
+
+def test_the_password_is_in_no_replay_file(cookiecutter: Run, tmp_path: Path) -> None:
+    password = cookiecutter().read(".secrets/jupyter_password").strip()
+    replays = list((tmp_path / "home").rglob("*.json"))
+    assert replays
+    assert all(password not in replay.read_text() for replay in replays)
+
+
+def test_a_password_of_ones_own_survives_generating_again(cookiecutter: Run) -> None:
+    generated = cookiecutter()
+    own = generated.project / ".secrets" / "jupyter_password"
+    own.write_text("root\n")
+    again = cookiecutter("--overwrite-if-exists")
+    assert again.exit_code == 0, again.stderr
+    assert own.read_text() == "root\n"
+    assert "Password:   unchanged" in again.stdout
+
+
+@pytest.mark.parametrize(
+    "typed", ["requirements.txt", "./requirements.txt", "../production/requirements.txt", "~/pins.txt"]
+)
+def test_a_path_is_seen_from_where_the_command_was_typed(
+    cookiecutter: Run, offline: PackageIndex, tmp_path: Path, typed: str
+) -> None:
+    offline.add("seen", "1.0")
+    for file in (tmp_path / "production" / "requirements.txt", tmp_path / "home" / "pins.txt"):
+        file.parent.mkdir()
+        file.write_text("seen==1.0\n")
+    generated = cookiecutter(folder=tmp_path / "production", production_requirements=typed)
+    assert generated.exit_code == 0, generated.stderr
+    assert "\nseen==1.0 \\\n" in generated.read("requirements.txt")
+
+
+def test_replaying_the_answers_gives_the_same_project(cookiecutter: Run, offline: PackageIndex, tmp_path: Path) -> None:
+    offline.add("again", "1.0")
+    (tmp_path / "requirements.txt").write_text("again==1.0\n")
+    first = cookiecutter(production_requirements="requirements.txt", question="Same?")
+    kept = {name: first.read(name) for name in ("README.md", "requirements.txt", "requirements.in", "Dockerfile")}
+    done = subprocess.run(
+        [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--replay", "-o", str(tmp_path / "replayed")],
+        env={**os.environ, "HOME": str(tmp_path / "home"), "USERPROFILE": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    replayed = tmp_path / "replayed" / "data_science_analysis"
+    assert {name: (replayed / name).read_text(encoding="utf-8") for name in kept} == kept
+
+
+def test_a_missing_uv_is_said_with_the_command_that_installs_it(tmp_path: Path) -> None:
+    venv.create(tmp_path / "bare", with_pip=False)
+    python = next((tmp_path / "bare").rglob("python3" if os.name == "posix" else "python.exe"))
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from ds_docker_env import uv; uv.find()"
+    done = subprocess.run(
+        [python, "-c", code, str(TEMPLATE / "hooks")],
+        env={**os.environ, **without_uv()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "install it with: pip install uv" in done.stderr
+
+
+def test_uv_is_found_as_a_module_of_this_python(cookiecutter: Run, offline: PackageIndex, tmp_path: Path) -> None:
+    offline.add("found", "1.0")
+    (tmp_path / "requirements.txt").write_text("found==1.0\n")
+    generated = cookiecutter(production_requirements="requirements.txt", environment=without_uv())
+    assert generated.exit_code == 0, generated.stderr
+
+
+BROKEN_UV = {
+    "crashes": "import os; os.abort()",
+    "prints megabytes": "import sys; sys.stderr.write('x' * 5_000_000); sys.exit(2)",
+    "succeeds without a lock": "pass",
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a script cannot stand in for uv.exe")
+@pytest.mark.parametrize("code", BROKEN_UV.values(), ids=BROKEN_UV)
+def test_generation_stops_with_one_message_when_uv(cookiecutter: Run, tmp_path: Path, code: str) -> None:
+    fake = tmp_path / "uv"
+    fake.write_text(f"#!{sys.executable}\n{code}\n")
+    fake.chmod(0o755)
+    (tmp_path / "requirements.txt").write_text("a==1\n")
+    generated = cookiecutter(production_requirements="requirements.txt", environment={"UV": str(fake)})
+    assert generated.exit_code != 0
+    assert "ds-docker-env: nothing was generated, one thing needs another look:\n  " in generated.stderr
+    assert len(generated.stderr) < 6_000
+    assert not generated.project.exists()
+
+
+def test_an_index_that_is_down_is_said_and_leaves_nothing(cookiecutter: Run, tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("a==1\n")
+    down = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0"}
+    generated = cookiecutter(production_requirements="requirements.txt", environment=down)
+    assert generated.exit_code != 0
+    assert "the package index cannot be reached" in generated.stderr
+    assert not generated.project.exists()
+
+
+def test_a_refusal_before_rendering_shows_no_traceback_at_all(cookiecutter: Run) -> None:
+    generated = cookiecutter(project_slug="Churn", ticket_url="DS-1")
+    assert generated.exit_code == 1
+    assert generated.stderr.startswith("ds-docker-env: nothing was generated, 2 things need another look:\n")
+    assert "Traceback" not in generated.stdout + generated.stderr
+
+
+def test_the_hooks_stay_thin_and_hold_one_jinja_expression_a_line() -> None:
+    for hook in ("pre_gen_project.py", "post_gen_project.py"):
+        text = (TEMPLATE / "hooks" / hook).read_text()
+        assert len(text.splitlines()) <= 15
+        assert re.findall(r"{{.*?}}", text) == ["{{ cookiecutter | tojson }}", "{{ template_root }}"]
+
+
+def test_a_misspelt_question_in_a_test_fails_the_test(bake: Run) -> None:
+    with pytest.raises(AssertionError, match="no such question"):
+        bake(project_nam="x")
+
+
+def test_no_hook_runs_before_the_prompts() -> None:
+    assert not list((TEMPLATE / "hooks").glob("pre_prompt*"))
+    assert json.loads((TEMPLATE / "cookiecutter.json").read_text())["project_name"] == "Data Science Analysis"

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from conftest import Generated
+from package_index import PackageIndex
+
+DEFAULT = {
+    ".dockerignore",
+    ".gitignore",
+    ".secrets/",
+    ".secrets/jupyter_password",
+    "Dockerfile",
+    "README.md",
+    "docker-compose.yml",
+    "requirements.in",
+    "requirements.txt",
+    "src/",
+    "src/analysis.ipynb",
+    "src/data/",
+    "tools.txt",
+}
+RICH = {
+    "project_name": "Churn, 2026",
+    "question": "Who leaves?",
+    "data": "contracts of 2026, from the warehouse",
+    "ticket_url": "https://tickets.example.com/browse/DS-1",
+    "python_version": "3.11",
+    "debian_release": "bookworm",
+}
+Bake = Callable[..., Generated]
+
+
+def tree(project: Path) -> set[str]:
+    return {path.relative_to(project).as_posix() + "/" * path.is_dir() for path in project.rglob("*")}
+
+
+@pytest.fixture
+def rich(bake: Bake, offline: PackageIndex, tmp_path: Path) -> Generated:
+    offline.add("requests", "2.32.4")
+    production = tmp_path / "requirements.txt"
+    production.write_text("requests==2.32.4\n")
+    return bake(**RICH, production_requirements=str(production))
+
+
+def test_the_default_project_is_a_folder_for_data_and_a_handful_of_files(bake: Bake) -> None:
+    project = bake().project
+    assert project.name == "data_science_analysis"
+    assert tree(project) == DEFAULT
+
+
+def test_a_production_file_adds_only_production_txt(rich: Generated) -> None:
+    assert rich.project.name == "churn_2026"
+    assert tree(rich.project) == DEFAULT | {"production.txt"}
+
+
+@pytest.mark.parametrize("answers", [{}, RICH], ids=["default", "rich"])
+def test_rendered_files_look_hand_written(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers).project
+    for name in ("README.md", "docker-compose.yml", ".gitignore", ".dockerignore", "requirements.in"):
+        text = (project / name).read_text()
+        assert "\n\n\n" not in text, name
+        assert text.endswith("\n"), name
+        assert not text.endswith("\n\n"), name
+    for path in project.rglob("*"):
+        if path.is_file():
+            text = path.read_text()
+            assert "cookiecutter" not in text, path
+            assert not re.search(r"[ \t]$", text, re.MULTILINE), path
+            assert "\r" not in text, path
+
+
+@pytest.mark.parametrize("answers", [{}, RICH], ids=["default", "rich"])
+def test_the_notebook_is_as_jupyter_would_save_it(bake: Bake, answers: dict[str, str]) -> None:
+    path = bake(**answers).project / "src" / "analysis.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert [cell.cell_type for cell in notebook.cells] == ["markdown"] * (1 + bool(answers)) + ["code"]
+    assert notebook.metadata.kernelspec.name == "python3"
+    ast.parse(notebook.cells[-1].source)
+
+
+def test_the_notebook_and_the_readme_state_the_question_the_data_and_the_ticket(rich: Generated) -> None:
+    notebook = nbformat.read(rich.project / "src" / "analysis.ipynb", as_version=4)
+    for text in ("\n".join(cell.source for cell in notebook.cells), rich.read("README.md")):
+        assert text.startswith("# Churn, 2026\n")
+        for answer in ("question", "data", "ticket_url"):
+            assert RICH[answer] in text
+
+
+def test_the_readme_speaks_only_of_what_the_project_has(bake: Bake, rich: Generated) -> None:
+    default = bake().read("README.md")
+    for word in ("production.txt", "**Question.**", "**Data.**", "**Ticket.**"):
+        assert word in rich.read("README.md")
+        assert word not in default
+
+
+def test_every_file_named_in_the_readme_exists_after_the_commands_that_make_it(rich: Generated) -> None:
+    made_later = {"src/analysis.html"}
+    named = set(re.findall(r"`([\w./]+\.(?:txt|in|ipynb|html|yml|md))`", rich.read("README.md")))
+    assert named
+    assert named - made_later <= tree(rich.project)
+
+
+def test_python_and_debian_agree_in_dockerfile_readme_lock_and_tools(rich: Generated) -> None:
+    assert "FROM python:3.11-bookworm AS base\n" in rich.read("Dockerfile")
+    command = "uv pip compile --generate-hashes --python-version 3.11.14 --python-platform linux "
+    command += "--output-file requirements.txt requirements.in production.txt"
+    assert f"#    {command}\n" in rich.read("requirements.txt")
+    assert f"docker compose run --rm jupyter {command}\n" in rich.read("README.md")
+    assert rich.read("tools.txt") == Path(__file__).parents[1].joinpath("locks", "tools-bookworm.txt").read_text()
+
+
+def test_compose_publishes_the_notebook_on_this_machine_only(bake: Bake) -> None:
+    compose = yaml.safe_load(bake().read("docker-compose.yml"))
+    assert compose["name"] == "data_science_analysis"
+    assert list(compose["services"]) == ["jupyter"]
+    assert compose["services"]["jupyter"]["ports"] == ["127.0.0.1:${PORT:-8888}:8888"]
+
+
+def test_the_password_is_a_docker_secret_and_in_no_environment_variable(bake: Bake) -> None:
+    generated = bake()
+    compose = yaml.safe_load(generated.read("docker-compose.yml"))
+    jupyter = compose["services"]["jupyter"]
+    assert compose["secrets"] == {"jupyter_password": {"file": ".secrets/jupyter_password"}}
+    assert jupyter["secrets"] == ["jupyter_password"]
+    assert "environment" not in jupyter
+    assert "env_file" not in jupyter
+
+
+def test_the_container_gives_up_every_capability_that_it_does_not_need_to_become_the_owner(bake: Bake) -> None:
+    jupyter = yaml.safe_load(bake().read("docker-compose.yml"))["services"]["jupyter"]
+    assert jupyter["cap_drop"] == ["ALL"]
+    assert set(jupyter["cap_add"]) == {"SETGID", "SETPCAP", "SETUID"}
+    assert jupyter["security_opt"] == ["no-new-privileges:true"]
+    assert "privileged" not in jupyter
+
+
+def test_git_ignores_secrets_data_and_reports(bake: Bake) -> None:
+    ignored = bake().read(".gitignore").splitlines()
+    assert {".secrets/", "/src/data/*", "/src/*.html"} <= set(ignored)
+
+
+def test_the_build_context_is_an_allow_list(bake: Bake) -> None:
+    lines = [line for line in bake().read(".dockerignore").splitlines() if not line.startswith("#")]
+    assert lines[0] == "*"
+    assert [line for line in lines if line.startswith("!")] == ["!requirements.txt", "!tools.txt", "!src"]
+    assert "src/data" in lines
+
+
+def test_requirements_in_names_the_canonical_packages_with_floors_only(bake: Bake) -> None:
+    lines = [line for line in bake().read("requirements.in").splitlines() if not line.startswith("#")]
+    names = [re.split(r"[>=<~!]", line)[0] for line in lines]
+    assert sorted(names) == sorted(
+        ["ipykernel", "ipywidgets", "pandas", "numpy", "matplotlib", "scikit-learn", "s3fs", "boto3", "pymysql"]
+    )
+    assert all(re.fullmatch(r"[a-z0-9-]+>=[\d.]+", line) for line in lines)

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Generated
+from package_index import PackageIndex
+
+Pin = Callable[..., Generated]
+
+
+@pytest.fixture
+def pin(bake: Callable[..., Generated], offline: PackageIndex, tmp_path: Path) -> Pin:
+    """Generate for a production file with this content (text or bytes) and these files beside it."""
+
+    def _pin(content: str | bytes, beside: dict[str, str] | None = None, **answers: str) -> Generated:
+        folder = tmp_path / "production"
+        folder.mkdir(exist_ok=True)
+        for name, text in (beside or {}).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+        file = folder / "requirements.txt"
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        return bake(**{"project_name": "a", "python_version": "3.11", **answers}, production_requirements=str(file))
+
+    return _pin
+
+
+def locked(generated: Generated) -> dict[str, str]:
+    assert generated.exit_code == 0, generated.stderr
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", generated.read("requirements.txt"), re.MULTILINE))
+
+
+def test_productions_version_wins_over_a_newer_one_and_over_the_templates(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("Prod_Package", "1.5")
+    offline.add("Prod_Package", "2.0")
+    offline.add("pandas", "1.4")
+    generated = pin("Prod.Package==1.5  # as in production\npandas==1.4\n")
+    versions = locked(generated)
+    assert versions["prod-package"] == "1.5"
+    assert versions["pandas"] == "1.4"
+    assert versions["numpy"] == "9999.1"
+    assert "Production: 2 of 2 pins kept exactly" in generated.stdout
+    assert "Added:      8 packages" in generated.stdout
+
+
+def test_every_line_of_the_lock_has_a_hash(pin: Pin, offline: PackageIndex) -> None:
+    digest = offline.add("hashed", "1.0")
+    lock = pin("hashed==1.0\n").read("requirements.txt")
+    assert f"hashed==1.0 \\\n    --hash={digest}" in lock
+    assert lock.count("--hash=") >= 10
+    assert all(line.endswith("\\") for line in lock.splitlines() if "==" in line and not line.startswith("#"))
+
+
+def test_production_txt_says_where_the_pins_came_from(pin: Pin, offline: PackageIndex, tmp_path: Path) -> None:
+    offline.add("provenance", "1.0")
+    text = pin("# a comment\nprovenance==1.0\n").read("production.txt")
+    assert f"# source: {tmp_path}/production/requirements.txt\n" in text
+    assert re.search(r"^# sha256: [0-9a-f]{64}$", text, re.MULTILINE)
+    assert re.search(r"^# taken over on: \d{4}-\d\d-\d\d$", text, re.MULTILINE)
+    assert [line for line in text.splitlines() if line and not line.startswith("#")] == ["provenance==1.0"]
+
+
+def test_markers_decide_which_pins_apply_on_linux_and_the_chosen_python(pin: Pin, offline: PackageIndex) -> None:
+    for version in ("1.0", "2.0"):
+        offline.add("marked", version)
+    generated = pin(
+        "marked==1.0 ; python_version < '3.11'\n"
+        "marked==2.0 ; python_version >= '3.11'\n"
+        "nowhere==1.0 ; sys_platform == 'win32'\n"
+    )
+    assert locked(generated)["marked"] == "2.0"
+    assert "nowhere" not in locked(generated)
+    assert "Production: 1 of 1 pins kept exactly" in generated.stdout
+    assert 'Elsewhere:  nowhere==1.0 ; sys_platform == "win32" does not apply' in generated.stdout
+
+
+def test_extras_bring_what_they_need(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("backend", "3.0")
+    offline.add("extra-user", "1.0", requires=('backend ; extra == "fast"',))
+    assert locked(pin("extra-user[fast]==1.0\n"))["backend"] == "3.0"
+
+
+def test_included_files_are_read_and_constraints_only_bound(pin: Pin, offline: PackageIndex) -> None:
+    for name in ("included", "bounded", "unused", "user"):
+        for version in ("1.0", "2.0"):
+            offline.add(name, version, requires=("bounded",) if name == "user" else ())
+    generated = pin(
+        "-r base/common.txt\n-c constraints.txt\nuser==2.0\n",
+        beside={
+            "base/common.txt": "-r deeper.txt\n",
+            "base/deeper.txt": "included==1.0\n",
+            "constraints.txt": "bounded==1.0\nunused==1.0\n",
+        },
+    )
+    versions = locked(generated)
+    assert (versions["included"], versions["bounded"], versions["user"]) == ("1.0", "1.0", "2.0")
+    assert "unused" not in versions
+    assert "\nbounded==1.0\n" in generated.read("production.txt")
+
+
+def test_what_production_leaves_open_is_locked_and_reported(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("pinned", "1.0")
+    offline.add("open", "3.2")
+    generated = pin("pinned==1.0\nopen>=3\n")
+    assert locked(generated)["open"] == "3.2"
+    assert "Not pinned: open>=3 is open in production; the notebook has 3.2" in generated.stdout
+
+
+def test_productions_own_code_is_left_out_and_named(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("known", "1.0")
+    own = ["-e .", "./libs/scoring", "-e git+https://git.example.com/team/models.git@v1#egg=models"]
+    generated = pin("\n".join(["known==1.0", *own, ""]))
+    assert locked(generated)["known"] == "1.0"
+    for line in own:
+        assert f"Not here:   {line} " in generated.stdout
+        assert f"#   {line}\n" in generated.read("production.txt")
+
+
+def test_a_package_that_cannot_live_beside_production_is_left_out_with_the_pin_that_is_the_reason(
+    pin: Pin, offline: PackageIndex
+) -> None:
+    offline.add("old-core", "1.0")
+    offline.add("unrelated", "1.0")
+    offline.add("s3fs", "9999.1", requires=("old-core>=2",))
+    offline.add("s3fs", "2021.4", requires=("old-core>=2",))
+    generated = pin("unrelated==1.0\nold-core==1.0\n")
+    assert "s3fs" not in locked(generated)
+    assert "boto3" in locked(generated)
+    reason = "# s3fs>=2021.4: left out, it cannot live beside production's old-core==1.0\n"
+    assert reason in generated.read("requirements.in")
+    assert "Left out:   s3fs>=2021.4, which cannot live beside production's old-core==1.0" in generated.stdout
+
+
+def test_no_floor_is_lowered_for_production(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("pymysql", "0.9")
+    generated = pin("pymysql==0.9\n")
+    assert locked(generated)["pymysql"] == "0.9"
+    assert "# pymysql>=0.10: left out, it cannot live beside production's pymysql==0.9" in generated.read(
+        "requirements.in"
+    )
+
+
+def test_production_without_room_for_a_kernel_is_refused_with_the_pin_that_is_the_reason(
+    pin: Pin, offline: PackageIndex
+) -> None:
+    offline.add("ipykernel", "5.0")
+    generated = pin("ipykernel==5.0\n")
+    assert "ipykernel>=6 cannot live beside ipykernel==5.0" in generated.stderr
+    assert not generated.project.exists()
+
+
+def test_a_pin_for_another_python_is_refused_with_the_pythons_that_would_do(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("modern", "1.0", python=">=3.12")
+    generated = pin("\nmodern==1.0\n")
+    assert (
+        "requirements.txt:2: modern==1.0 does not run on Python 3.11; it does on 3.12, 3.13, 3.14" in generated.stderr
+    )
+    assert not generated.project.exists()
+
+
+def test_a_version_that_is_gone_is_refused_with_its_line(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("gone", "1.0")
+    assert "requirements.txt:1: gone==0.9 cannot be had for Linux" in pin("gone==0.9\n").stderr
+
+
+def test_a_wrong_hash_stops_generation(pin: Pin, offline: PackageIndex) -> None:
+    right = offline.add("guarded", "1.0")
+    assert locked(pin(f"guarded==1.0 --hash={right}\n"))["guarded"] == "1.0"
+    wrong = "sha256:" + "0" * 64
+    generated = pin(f"guarded==1.0 \\\n    --hash={wrong}\n", project_name="b")
+    assert "guarded==1.0 has the hash sha256:0000000000000000..., unknown to the index" in generated.stderr
+    assert not generated.project.exists()
+
+
+def test_all_wrong_lines_are_reported_together_with_their_numbers(pin: Pin) -> None:
+    message = pin("a=1=b\n\n!!\nx==1\nx==2\n").stderr
+    assert "3 things need another look" in message
+    for where in ("requirements.txt:1: ", "requirements.txt:3: ", "requirements.txt:5: "):
+        assert where in message
+
+
+def test_the_password_of_an_index_stays_out_of_every_file_and_message(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("private", "1.0")
+    with_password = offline.url.replace("http://", "http://me:canary@")
+    generated = pin(f"--extra-index-url {with_password}\nprivate==1.0\n")
+    assert locked(generated)["private"] == "1.0"
+    for path in generated.project.rglob("*"):
+        assert path.is_dir() or "canary" not in path.read_text()
+    assert "canary" not in generated.stdout + generated.stderr

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from ds_docker_env.errors import GenerationError
+from ds_docker_env.production import Production, read_production, render_production
+from ds_docker_env.target import Target
+
+LINUX = Target("3.11", "bookworm")
+Read = Callable[[bytes], Production]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    def _read(content: bytes) -> Production:
+        path = tmp_path / "requirements.txt"
+        path.write_bytes(content)
+        return read_production(str(path), LINUX)
+
+    return _read
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda text: text.encode("utf-8-sig"),
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.replace("\n", "\r\n").encode("utf-16"),
+        lambda text: text.encode("utf-16-le"),
+        lambda text: text.encode("utf-16-be"),
+        lambda text: text.encode("latin-1"),
+    ],
+    ids=["UTF-8 with BOM", "CRLF", "PowerShell's UTF-16", "UTF-16 LE without BOM", "UTF-16 BE without BOM", "Latin-1"],
+)
+def test_it_reads(read: Read, encode: Callable[[str], bytes]) -> None:
+    production = read(encode("# r\u00e9sum\u00e9\na==1.0\nb[x]==2.0 ; python_version > '3'\n"))
+    assert [str(pin) for pin in production.pins] == ["a==1.0", 'b[x]==2.0 ; python_version > "3"']
+
+
+UNREADABLE = {
+    "an empty file": (b"\n\n", "is empty"),
+    "a binary file": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0", "is not a text file"),
+    "only comments": (b"# nothing here\n", "names no package"),
+    "conda's own format": (b"numpy=1.26.4=py311h64a7726_0\n", "comes from conda; make the file with: pip list"),
+    "a version that conda hides": (b"numpy @ file:///croot/numpy_1700/work\n", "hides the version"),
+    "a variable": (b"numpy==${NUMPY}\n", "instead of a variable"),
+    "prose": (b"this is not a requirement\n", "is not a requirement"),
+    "a missing include": (b"-r missing.txt\n", "no such file; check the path (included at"),
+    "two versions of one package": (b"a==1\na==2\n", "contradicts a==1 at"),
+    "a password in a URL": (b"x @ https://me:canary@example.com/x-1.0-py3-none-any.whl\n", "holds a password"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), UNREADABLE.values(), ids=UNREADABLE)
+def test_it_refuses(read: Read, content: bytes, message: str) -> None:
+    with pytest.raises(GenerationError) as caught:
+        read(content)
+    (problem,) = caught.value.problems
+    assert message in problem
+    assert "requirements.txt" in problem
+    assert "canary" not in problem
+
+
+def test_files_that_include_each_other_are_read_once(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text("-r requirements.txt\nb==1\n")
+    assert [pin.name for pin in read(b"-r other.txt\na==1\n").pins] == ["a", "b"]
+
+
+@pytest.mark.parametrize("line", ["a==1.*", "a>=1", "a", "a~=1.4", "a==1,!=1.1"])
+def test_a_range_is_no_pin(read: Read, line: str) -> None:
+    production = read(f"{line}\n".encode())
+    assert production.pins == []
+    assert len(production.unpinned) == 1
+
+
+def test_production_txt_reads_back_as_the_same_pins(read: Read, tmp_path: Path) -> None:
+    first = read(b"B_c[y,x]==1.0 ; python_version > '3'\na===2023.03\nopen>=2\n-e .\n")
+    second = read(render_production(first, date(2026, 1, 2)).encode())
+    assert [str(pin) for pin in second.pins] == [str(pin) for pin in first.pins]
+    assert second.unpinned == first.unpinned

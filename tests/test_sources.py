@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import ThreadingTCPServer
+
+import pytest
+from ds_docker_env.errors import GenerationError
+from ds_docker_env.production import read_production
+from ds_docker_env.sources import source_of, web
+from ds_docker_env.target import Target
+
+LINUX = Target("3.11", "bookworm")
+
+
+class Answer(BaseHTTPRequestHandler):
+    """What a path names: a file, a status, endless silence, endless drops, a flood or a circle."""
+
+    def do_GET(self) -> None:
+        what = self.path.strip("/")
+        if what.isdigit():
+            self.send_error(int(what))
+        elif what == "circle":
+            self.send_response(302)
+            self.send_header("Location", "/circle")
+            self.end_headers()
+        elif what == "silence":
+            self.server.released.wait(20)  # type: ignore[attr-defined]
+        elif what in ("drops", "flood"):
+            self._pour(what)
+        else:
+            self._send_file(what)
+
+    def _send_file(self, name: str) -> None:
+        files = {
+            "requirements.txt": "-r base/common.txt\na==1\n",
+            "base/common.txt": "b==2\n",
+            "private.txt": "c==3\n" if self.headers["Authorization"] else "",
+        }
+        body = files.get(name, "").encode()
+        self.send_response(200 if body else 401)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _pour(self, what: str) -> None:
+        self.send_response(200)
+        self.end_headers()
+        for _ in range(200):
+            try:
+                self.wfile.write(b"#" if what == "drops" else b"#" * 1_000_000)
+            except OSError:
+                return
+            if what == "drops" and self.server.released.wait(0.05):  # type: ignore[attr-defined]
+                return
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with ThreadingTCPServer(("127.0.0.1", 0), Answer) as running:
+        running.released = threading.Event()  # type: ignore[attr-defined]
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_address[1]}"
+        running.released.set()  # type: ignore[attr-defined]
+        running.shutdown()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "SILENCE", 0.3)
+    monkeypatch.setattr(web, "WHOLE", 0.6)
+
+
+def test_a_url_is_read_with_what_it_includes(server: str) -> None:
+    production = read_production(f"{server}/requirements.txt", LINUX)
+    assert sorted(pin.name for pin in production.pins) == ["a", "b"]
+    assert production.source == f"{server}/requirements.txt"
+
+
+def test_the_password_for_a_url_comes_from_netrc(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password canary\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert [pin.name for pin in read_production(f"{server}/private.txt", LINUX).pins] == ["c"]
+
+
+UNREADABLE = {
+    "404": ("/404", "answers 404 Not Found"),
+    "500": ("/500", "answers 500"),
+    "a missing password": ("/401", "the password in ~/.netrc"),
+    "silence": ("/silence", "no answer within"),
+    "a trickle": ("/drops", "did not arrive within"),
+    "a flood": ("/flood", "is larger than 10 MB"),
+    "a circle of redirects": ("/circle", "cannot be reached"),
+}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("path", "message"), UNREADABLE.values(), ids=UNREADABLE)
+def test_a_url_is_refused_for(server: str, path: str, message: str) -> None:
+    with pytest.raises(GenerationError) as caught:
+        source_of(server.replace("//", "//me:canary@") + path).read()
+    (problem,) = caught.value.problems
+    assert problem.startswith(server + path)
+    assert message in problem
+    assert "canary" not in problem
+
+
+def test_a_refused_connection_says_so(unused_port: Callable[[], int]) -> None:
+    with pytest.raises(GenerationError, match=r"cannot be reached \(.*refused\)"):
+        source_of(f"http://127.0.0.1:{unused_port()}/requirements.txt").read()
+
+
+@pytest.fixture
+def unused_port() -> Callable[[], int]:
+    def _port() -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return int(probe.getsockname()[1])
+
+    return _port
+
+
+def test_a_path_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "requirements.txt"
+    path.write_text("a==1\n")
+
+    def _deny(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", _deny)
+    with pytest.raises(GenerationError, match=r"cannot be read \(Permission denied\)"):
+        source_of(str(path)).read()
