@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+import yaml
+from conftest import QUESTIONS, TEMPLATE
+from ds_docker_env import analysis
+from ds_docker_env.answers import DEBIAN_RELEASES
+from ds_docker_env.parity import read_lock
+from ds_docker_env.target import PYTHON_VERSIONS
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+CONTEXT = json.loads((TEMPLATE / "cookiecutter.json").read_text())
+README = (TEMPLATE / "README.md").read_text()
+
+
+def test_the_readmes_table_of_questions_is_that_of_cookiecutter() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", README, re.MULTILINE))
+    assert list(rows) == [name for name in CONTEXT if not name.startswith("_")]
+    for name, shown in rows.items():
+        default = CONTEXT[name][0] if isinstance(CONTEXT[name], list) else CONTEXT[name]
+        expected = "blank" if not default else "from the title" if "{{" in default else f"`{default}`"
+        assert shown == expected, name
+
+
+def test_the_readmes_tree_is_that_of_the_project() -> None:
+    tree = README.partition("data_science_analysis/\n")[2].partition("```")[0]
+    names = re.findall(r"[├└]── (\S+)", tree)
+    rendered = {path.name for path in (TEMPLATE / "{{cookiecutter.project_slug}}").rglob("*") if path.is_file()}
+    made = {"src/", "data/", "production.txt", "requirements.in", "requirements.txt", "tools.txt"}
+    assert set(names) == rendered | made
+
+
+def test_every_question_has_a_prompt() -> None:
+    assert set(CONTEXT["__prompts__"]) == QUESTIONS
+
+
+def test_every_python_on_offer_has_an_image_a_patch_release_and_a_lock() -> None:
+    offered = CONTEXT["python_version"]
+    assert sorted(offered) == sorted(PYTHON_VERSIONS) == sorted(DEBIAN_RELEASES)
+    for version in offered:
+        assert CONTEXT["_full_python"][version].startswith(f"{version}.")
+        assert set(DEBIAN_RELEASES[version]) <= set(CONTEXT["debian_release"])
+        for debian in DEBIAN_RELEASES[version]:
+            assert analysis.shipped(version, debian)
+
+
+@pytest.mark.parametrize("version", PYTHON_VERSIONS)
+def test_the_shipped_lock_holds_every_package_above_its_floor_with_hashes(version: str) -> None:
+    lock = read_lock(analysis.shipped(version, DEBIAN_RELEASES[version][0])["requirements.txt"])
+    for line in analysis.requirements():
+        requirement = Requirement(line)
+        locked = lock[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(locked.version), line
+    assert all(package.hashes for package in lock.values())
+
+
+def test_no_lock_holds_an_address() -> None:
+    for lock in (TEMPLATE / "locks").glob("*.txt"):
+        assert "://" not in lock.read_text(), lock.name
+
+
+def test_ipykernel_is_among_the_packages_because_the_notebook_needs_it() -> None:
+    assert any(Requirement(line).name == "ipykernel" for line in analysis.requirements())
+
+
+def test_the_workflow_runs_the_fast_tests_on_three_systems_and_requires_docker_on_one() -> None:
+    workflow = yaml.safe_load((TEMPLATE / ".github" / "workflows" / "test.yml").read_text())
+    assert {name.split("-")[0] for name in workflow["jobs"]["fast"]["strategy"]["matrix"]["os"]} == {
+        "ubuntu",
+        "windows",
+        "macos",
+    }
+    assert workflow["jobs"]["docker"]["env"] == {"DS_DOCKER_ENV_REQUIRE_DOCKER": "1"}
+
+
+def test_the_hooks_import_only_what_cookiecutter_brings() -> None:
+    code = (
+        "import sys; sys.path.insert(0, 'hooks'); from ds_docker_env import generation\n"
+        "print(*sorted({'packaging', 'pip_requirements_parser', 'requests', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=TEMPLATE, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
