@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +22,9 @@ REQUIRED = "ipykernel"
 _UNREACHABLE = re.compile(
     r"error sending request|dns error|client error \(Connect\)|operation timed out|HTTP status server error"
 )
-_PIN = re.compile(r"\b([A-Za-z0-9][\w.-]*?)(?:\[[^\]]*\])?(===?[\w.!+]+)")
+_NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?")
+# Seconds for all runs of uv together; the largest of 100 production files took 6.
+_PATIENCE = 120
 
 
 @dataclass
@@ -47,7 +50,7 @@ def make_lock(production: Production, analysis: list[str], target: Target) -> Lo
     or ipykernel cannot be locked, `UvError` when uv fails.
     """
     with tempfile.TemporaryDirectory(prefix="ds-docker-env-") as folder:
-        resolver = _Resolver(Path(folder), production, target)
+        resolver = _Resolver(Path(folder), production, target, time.monotonic() + _PATIENCE)
         whole = resolver.resolve(analysis)
         if whole.text:
             return Lock(whole.text)
@@ -80,6 +83,7 @@ class _Resolver:
     folder: Path
     production: Production
     target: Target
+    deadline: float
 
     def resolve(self, analysis: list[str]) -> _Attempt:
         """Resolve production and these packages; the text is empty when that is impossible."""
@@ -88,7 +92,9 @@ class _Resolver:
     def reason(self, requirement: str, stderr: str) -> str:
         """Return the production pin beside which a package cannot live, found by trying the ones uv names."""
         named = [
-            pin for pin in self._named_pins(stderr) if not self._compile([requirement], f"{pin}\n", self.target).text
+            pin
+            for pin in self._named_pins(stderr)
+            if not self._compile([requirement], self.production.only(pin), self.target).text
         ]
         return named[0] if named else "production's versions"
 
@@ -119,12 +125,12 @@ class _Resolver:
         ]
 
     def _alone(self, pin: str, target: Target) -> bool:
-        return bool(self._compile([], f"{pin}\n", target, "--no-deps").text)
+        return bool(self._compile([], self.production.only(pin), target, "--no-deps").text)
 
     def _named_pins(self, stderr: str) -> list[str]:
         """Return production's pins that uv's explanation mentions, in its order."""
         pins = {pin.name: str(pin) for pin in self.production.pins if pin.applies(self.target)}
-        names = dict.fromkeys(canonicalize_name(name) for name, _ in _PIN.findall(stderr))
+        names = dict.fromkeys(canonicalize_name(name) for name in _NAME.findall(stderr))
         return [pins[name] for name in names if name in pins][:8]
 
     def _compile(self, analysis: list[str], production: str, target: Target, *options: str) -> _Attempt:
@@ -150,6 +156,7 @@ class _Resolver:
             *(part for name in map(_name, analysis) if name not in pinned for part in ("--only-binary", name)),
             *options,
             folder=self.folder,
+            seconds=self.deadline - time.monotonic(),
         )
         said = without_credentials(done.stderr)
         if done.returncode and _UNREACHABLE.search(said):

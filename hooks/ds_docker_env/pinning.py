@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ds_docker_env import analysis
-from ds_docker_env.errors import GenerationError
+from ds_docker_env.errors import GenerationError, ParityError, without_credentials
 from ds_docker_env.lock import Lock, make_lock
 from ds_docker_env.parity import Locked, Parity, prove, read_lock
 from ds_docker_env.production import Production, read_production, render_production
@@ -39,6 +39,10 @@ def pin(location: str, target: Target) -> Pinned:
         "requirements.in": analysis.render(lock.left_out),
         "requirements.txt": lock.text,
     }
+    if any(without_credentials(text) != text for text in files.values()):
+        raise ParityError(
+            "the lock would show a password in an address; put it into ~/.netrc and name the index without"
+        )
     return Pinned(files, summarise(production, lock, packages, parity))
 
 

@@ -75,6 +75,10 @@ class Production:
         """Return what production installs as plain requirements, one a line."""
         return _lines([*self.indexes, *(str(pin) for pin in self.pins), *self.unpinned])
 
+    def only(self, pin: str) -> str:
+        """Return one requirement by itself, on production's indexes."""
+        return _lines([*self.indexes, pin])
+
     def bounding(self) -> str:
         """Return what only bounds versions, as a constraints file."""
         return _lines([*(str(pin) for pin in self.constraints), *self.bounds])

@@ -11,8 +11,6 @@ from pathlib import Path
 
 from ds_docker_env.errors import UvError
 
-# Seconds for one run; the largest of 100 production files took 6.
-TIMEOUT = 120
 # uv's explanation of a conflict once had 6 MB.
 _KEPT = 20_000
 
@@ -27,7 +25,7 @@ def find() -> list[str]:
     raise UvError("uv is needed to lock production's versions and is not here; install it with: pip install uv")
 
 
-def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, folder: Path, seconds: float = 600) -> subprocess.CompletedProcess[str]:
     """Run uv in a folder and return what it said, cut to 20,000 characters; raise `UvError`."""
     command = find()
     try:
@@ -40,7 +38,7 @@ def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
             capture_output=True,
             encoding="utf-8",
             errors="replace",
-            timeout=TIMEOUT,
+            timeout=max(seconds, 1),
             check=False,
         )
     except OSError as error:
@@ -48,7 +46,7 @@ def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
             f"uv cannot be run ({command[0]}: {error.strerror}); install it again with: pip install -U uv"
         ) from None
     except subprocess.TimeoutExpired:
-        raise UvError(f"uv did not finish within {TIMEOUT} s; check the network and the package index") from None
+        raise UvError("uv did not finish in time; check the network and the package index") from None
     if done.returncode < 0:
         raise UvError(f"uv was stopped by signal {-done.returncode}; install it again with: pip install -U uv")
     done.stderr = done.stderr[:_KEPT]
