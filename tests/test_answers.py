@@ -29,6 +29,11 @@ REFUSED = {
     "a ticket that is not a URL": ({"ticket_url": "DS-1"}, "ticket_url"),
     "a ticket that runs code": ({"ticket_url": "javascript:alert(1)"}, "ticket_url"),
     "a ticket with a password": ({"ticket_url": "https://me:canary@example.com/1"}, "ticket_url"),
+    "a password in production's URL": (
+        {"production_requirements": "https://me:canary@a.test/r"},
+        "production_requirements",
+    ),
+    "a kind of URL that is not known": ({"production_requirements": "ftp://a.test/r"}, "production_requirements"),
     "a pair that has no image": ({"python_version": "3.8", "debian_release": "trixie"}, "debian_release"),
     "a path that does not exist": ({"production_requirements": "no/such/file.txt"}, "production_requirements"),
     "a path that is a directory": ({"production_requirements": "."}, "production_requirements"),

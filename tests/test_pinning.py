@@ -131,16 +131,14 @@ def test_a_package_that_cannot_live_beside_production_is_left_out_with_the_pin_t
     assert "boto3" in locked(generated)
     reason = "# s3fs>=2021.4: left out, it cannot live beside production's old-core==1.0\n"
     assert reason in generated.read("requirements.in")
-    assert "Left out:   s3fs>=2021.4, which cannot live beside production's old-core==1.0" in generated.stdout
+    assert "Left out:   s3fs>=2021.4, it cannot live beside production's old-core==1.0" in generated.stdout
 
 
 def test_no_floor_is_lowered_for_production(pin: Pin, offline: PackageIndex) -> None:
     offline.add("pymysql", "0.9")
     generated = pin("pymysql==0.9\n")
     assert locked(generated)["pymysql"] == "0.9"
-    assert "# pymysql>=0.10: left out, it cannot live beside production's pymysql==0.9" in generated.read(
-        "requirements.in"
-    )
+    assert "# pymysql>=0.10: left out, production has pymysql==0.9" in generated.read("requirements.in")
 
 
 def test_production_without_room_for_a_kernel_is_refused_with_the_pin_that_is_the_reason(
@@ -161,9 +159,35 @@ def test_a_pin_for_another_python_is_refused_with_the_pythons_that_would_do(pin:
     assert not generated.project.exists()
 
 
-def test_a_version_that_is_gone_is_refused_with_its_line(pin: Pin, offline: PackageIndex) -> None:
+def test_all_versions_that_are_gone_are_refused_with_their_lines(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("here", "1.0")
     offline.add("gone", "1.0")
-    assert "requirements.txt:1: gone==0.9 cannot be had for Linux" in pin("gone==0.9\n").stderr
+    message = pin("gone==0.9\nhere==1.0\nnever==1.0\n").stderr
+    assert "requirements.txt:1: gone==0.9 cannot be had for Linux" in message
+    assert "requirements.txt:3: never==1.0 cannot be had for Linux" in message
+    assert "2 things need another look" in message
+
+
+def test_a_package_from_git_that_another_one_needs_from_the_index_is_reported(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("shared", "2.0")
+    offline.add("user", "1.0", requires=("shared",))
+    generated = pin("user==1.0\nshared @ git+https://git.example.com/team/shared@1.5\n")
+    assert locked(generated)["shared"] == "2.0"
+    assert (
+        "Different:  shared @ git+https://git.example.com/team/shared@1.5 in production, shared==2.0 from the index"
+        in (generated.stdout)
+    )
+
+
+def test_productions_constraints_decide_and_count_where_they_bind(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("numpy", "1.26")
+    generated = pin(
+        "-c constraints.txt\nscikit-learn\n", beside={"constraints.txt": "numpy==1.26\nscikit-learn==0.24\n"}
+    )
+    assert (locked(generated)["numpy"], locked(generated)["scikit-learn"]) == ("1.26", "0.24")
+    assert "Production: 2 of 2 pins kept exactly" in generated.stdout
+    assert "Left out" not in generated.stdout
+    assert "Not pinned" not in generated.stdout
 
 
 def test_a_wrong_hash_stops_generation(pin: Pin, offline: PackageIndex) -> None:
@@ -182,10 +206,14 @@ def test_all_wrong_lines_are_reported_together_with_their_numbers(pin: Pin) -> N
         assert where in message
 
 
-def test_the_password_of_an_index_stays_out_of_every_file_and_message(pin: Pin, offline: PackageIndex) -> None:
+def test_passwords_in_production_stay_out_of_every_file_and_message(pin: Pin, offline: PackageIndex) -> None:
     offline.add("private", "1.0")
     with_password = offline.url.replace("http://", "http://me:canary@")
-    generated = pin(f"--extra-index-url {with_password}\nprivate==1.0\n")
+    generated = pin(
+        f"--extra-index-url {with_password} --trusted-host me:canary@127.0.0.1\n"
+        "private==1.0\n"
+        "own @ git+https://me:canary/x@git.example.com/team/own@v1\n"
+    )
     assert locked(generated)["private"] == "1.0"
     for path in generated.project.rglob("*"):
         assert path.is_dir() or "canary" not in path.read_text()

@@ -69,6 +69,18 @@ def test_files_that_include_each_other_are_read_once(read: Read, tmp_path: Path)
     assert [pin.name for pin in read(b"-r other.txt\na==1\n").pins] == ["a", "b"]
 
 
+def test_pins_are_never_lost_in_deep_includes(read: Read, tmp_path: Path) -> None:
+    for depth in range(30):
+        (tmp_path / f"{depth}.txt").write_text(f"-r {depth + 1}.txt\n")
+    (tmp_path / "30.txt").write_text("lost==1\n")
+    with pytest.raises(GenerationError, match="more than 20 files deep"):
+        read(b"-r 0.txt\na==1\n")
+
+
+def test_two_spellings_of_one_version_do_not_contradict_each_other(read: Read) -> None:
+    assert len(read(b"a==1.0\na==1\n").pins) == 2
+
+
 @pytest.mark.parametrize("line", ["a==1.*", "a>=1", "a", "a~=1.4", "a==1,!=1.1"])
 def test_a_range_is_no_pin(read: Read, line: str) -> None:
     production = read(f"{line}\n".encode())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 from socketserver import ThreadingTCPServer
 
 import pytest
-from ds_docker_env.errors import GenerationError
+from ds_docker_env.errors import GenerationError, without_credentials
 from ds_docker_env.production import read_production
 from ds_docker_env.sources import source_of, web
 from ds_docker_env.target import Target
@@ -126,6 +127,41 @@ def unused_port() -> Callable[[], int]:
             return int(probe.getsockname()[1])
 
     return _port
+
+
+@pytest.mark.parametrize("scheme", ["ftp", "s3", "git+ssh"])
+def test_another_kind_of_url_is_refused_by_name(scheme: str) -> None:
+    with pytest.raises(GenerationError, match=rf"{scheme.replace('+', '.')}:// cannot be read; name a path or"):
+        source_of(f"{scheme}://me:canary@example.com/requirements.txt")
+
+
+def test_a_file_url_is_a_path(tmp_path: Path) -> None:
+    path = tmp_path / "with space.txt"
+    path.write_text("a==1\n")
+    assert source_of(path.as_uri()).read() == b"a==1\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_named_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(GenerationError, match="is no ordinary file"):
+        source_of(str(tmp_path / "pipe")).read()
+
+
+SECRETS = {
+    "https://me:canary@example.com/x": "https://example.com/x",
+    "https://canary@example.com/x": "https://example.com/x",
+    "https://me:canary/pw@example.com/x": "https://example.com/x",
+    "https://me@corp.com:canary/pw@example.com/x": "https://example.com/x",
+    "https://example.com/simple?token=canary&x=1": "https://example.com/simple?token=...&x=1",
+    "git+https://example.com:8443/team/x@v1": "git+https://example.com:8443/team/x@v1",
+    "git+https://example.com/team/x@v1#egg=x": "git+https://example.com/team/x@v1#egg=x",
+}
+
+
+@pytest.mark.parametrize(("url", "clean"), SECRETS.items())
+def test_no_credential_survives_in_a_url(url: str, clean: str) -> None:
+    assert without_credentials(f"at {url}, see") == f"at {clean}, see"
 
 
 def test_a_path_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,11 +14,8 @@ def requirements() -> list[str]:
 
 
 def render(left_out: Mapping[str, str]) -> str:
-    """Return requirements.in, with what is left out as comments that give the production pin as the reason."""
-    lines = [
-        f"# {line}: left out, it cannot live beside production's {left_out[line]}" if line in left_out else line
-        for line in _lines()
-    ]
+    """Return requirements.in, with what is left out as comments that give the reason."""
+    lines = [f"# {line}: left out, {left_out[line]}" if line in left_out else line for line in _lines()]
     return "".join(f"{line}\n" for line in lines)
 
 

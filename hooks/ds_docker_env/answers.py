@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from ds_docker_env.errors import AnswerError, SourceError
+from ds_docker_env.errors import AnswerError, SourceError, without_credentials
 from ds_docker_env.sources import LocalFile, source_of
 
 # The full official images, https://hub.docker.com/_/python: Python 3.8 ended before trixie began.
@@ -92,7 +92,8 @@ def _slug_problems(slug: str) -> list[str]:
     return []
 
 
-def _ticket_problems(ticket: str) -> list[str]:
+def _ticket_problems(typed: str) -> list[str]:
+    ticket = typed.strip()
     if not ticket:
         return []
     try:
@@ -123,11 +124,15 @@ def _image_problems(python: str, debian: str) -> list[str]:
 def _production_problems(location: str, *, even_a_url: bool) -> list[str]:
     if not location:
         return []
-    source = source_of(location)
-    if not (even_a_url or isinstance(source, LocalFile)):
-        return []
+    if without_credentials(location) != location:
+        shown = without_credentials(location)
+        return [
+            f"production_requirements: {shown} holds a password, which would be kept in files; put it into ~/.netrc"
+        ]
     try:
-        source.read()
+        source = source_of(location)
+        if even_a_url or isinstance(source, LocalFile):
+            source.read()
     except SourceError as error:
         return [f"production_requirements: {problem}" for problem in error.problems]
     return []

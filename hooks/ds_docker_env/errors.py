@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+# More would push the first ones off the screen.
+_SHOWN = 20
+
 
 class GenerationError(Exception):
     """Stops generation; ``problems`` holds one message each: what, where, the value, what to do."""
@@ -16,7 +19,8 @@ class GenerationError(Exception):
         """Return what a person reads."""
         count = "one thing needs" if len(self.problems) == 1 else f"{len(self.problems)} things need"
         heading = f"ds-docker-env: nothing was generated, {count} another look:"
-        return "\n".join([heading, *(f"  {problem}" for problem in self.problems)])
+        more = [f"  and {len(self.problems) - _SHOWN} more"] if len(self.problems) > _SHOWN else []
+        return "\n".join([heading, *(f"  {problem}" for problem in self.problems[:_SHOWN]), *more])
 
 
 class AnswerError(GenerationError):
@@ -43,9 +47,15 @@ class ParityError(GenerationError):
     """The lock differs from production; it is thrown away."""
 
 
-_CREDENTIALS = re.compile(r"(?<=://)[^\s/@]*@")
+# As RFC 3986 has it, and as people paste it: a password that holds a slash (a port would be digits).
+_USER = re.compile(r"""(?<=://)(?:[^\s/'"<>]*@|[^\s/@:'"<>]+:(?!\d+/)[^\s'"<>]*?@)(?=[\w.\[-])""")
+_TOKEN = re.compile(
+    r"""([?&][\w-]*(?:token|key|password|secret|signature|sig)=)(?!\.\.\.)[^\s'"<>&#]+""", re.IGNORECASE
+)
 
 
 def without_credentials(text: str) -> str:
-    """Remove ``user:password@`` from every URL in a text."""
-    return _CREDENTIALS.sub("", text)
+    """Remove ``user:password@`` and tokens in the query from every URL in a text."""
+    while (cleaned := _TOKEN.sub(r"\1...", _USER.sub("", text))) != text:
+        text = cleaned
+    return text

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
+import contextlib
 import json
 import os
 import secrets
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 from ds_docker_env import analysis, uv
 from ds_docker_env.answers import Answers
-from ds_docker_env.errors import GenerationError, UvError
+from ds_docker_env.errors import GenerationError
 
 HOOKS = Path(__file__).parents[1]
 # What `pinning` imports beyond cookiecutter's own packages.
@@ -42,8 +41,14 @@ def prepare(raw: Mapping[str, Any]) -> int:
         print(error.report(), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
+        # cookiecutter does not clean up after this, and would refuse the empty folder the next time.
+        empty = Path.cwd()
+        os.chdir(empty.parent)
+        with contextlib.suppress(OSError):
+            empty.rmdir()
         print("\nds-docker-env: stopped; nothing was generated", file=sys.stderr)
         return 130
+    Path("production.txt").unlink(missing_ok=True)
     for name, text in files.items():
         Path(name).write_text(text, encoding="utf-8", newline="\n")
     print("\n".join(["", *summary]) if summary else "", end="\n" if summary else "")
@@ -60,41 +65,18 @@ def finish(raw: Mapping[str, Any]) -> int:
 
 
 def _pin(answers: Answers) -> dict[str, Any]:
-    """Run `pinning` in a Python that has its libraries: this one if it happens to, else one that uv makes."""
-    python = _python_with_libraries()
+    """Run `pinning` in a process with its libraries."""
     asked = {
         "location": answers.production_requirements,
         "python": answers.python_version,
         "debian": answers.debian_release,
     }
     with _alive(f"Locking production's versions for Python {answers.python_version}"):
-        done = subprocess.run(
-            [*python, "-m", "ds_docker_env.pinning"],
-            input=json.dumps(asked),
-            env={**os.environ, "PYTHONPATH": str(HOOKS), "PYTHONIOENCODING": "utf-8"},
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
-    try:
-        answer: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        raise UvError(
-            f"production could not be locked ({said[0][:300]}); check the network and the package index"
-        ) from None
+        printed = uv.run_module("ds_docker_env.pinning", LIBRARIES, HOOKS, stdin=json.dumps(asked), seconds=180)
+    answer: dict[str, Any] = json.loads(printed)
     if "problems" in answer:
         raise GenerationError(*answer["problems"])
     return answer
-
-
-def _python_with_libraries() -> list[str]:
-    command = uv.find()
-    if all(importlib.util.find_spec(module) for module in LIBRARIES):
-        return [sys.executable]
-    wanted = [part for library in LIBRARIES.values() for part in ("--with", library)]
-    return [*command, "run", "--quiet", "--isolated", "--no-project", "--python", sys.executable, *wanted, "python"]
 
 
 def _alive(message: str) -> Any:

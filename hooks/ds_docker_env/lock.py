@@ -20,8 +20,10 @@ from ds_docker_env.target import PYTHON_VERSIONS, Target
 # Without it there is no notebook on production's versions at all.
 REQUIRED = "ipykernel"
 _UNREACHABLE = re.compile(
-    r"error sending request|dns error|client error \(Connect\)|operation timed out|HTTP status server error"
+    r"error sending request|dns error|client error \(Connect\)|operation timed out|HTTP status (server|client) error"
 )
+# Pins to look at in one explanation; the reason is among the first.
+_NAMED = 8
 _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?")
 # Seconds for all runs of uv together; the largest of 100 production files took 6.
 _PATIENCE = 120
@@ -43,33 +45,46 @@ def compile_command(full_python: str, *inputs: str, output: str = "requirements.
     ]
 
 
-def make_lock(production: Production, analysis: list[str], target: Target) -> Lock:
+def make_lock(production: Production, analysis: list[str], wheels_only: set[str], target: Target) -> Lock:
     """Lock production with the analysis packages, each a requirement with a floor.
 
-    Packages that cannot live beside production are left out, except ipykernel. Raise `LockError` when production
-    or ipykernel cannot be locked, `UvError` when uv fails.
+    Packages that cannot live beside production are left out, except ipykernel. ``wheels_only`` names packages that are
+    never built from source unless production pins them: uv would build ten-year-old ones only to explain a conflict.
+    Raise `LockError` when production or ipykernel cannot be locked, `UvError` when uv fails.
     """
     with tempfile.TemporaryDirectory(prefix="ds-docker-env-") as folder:
-        resolver = _Resolver(Path(folder), production, target, time.monotonic() + _PATIENCE)
-        whole = resolver.resolve(analysis)
-        if whole.text:
-            return Lock(whole.text)
-        kept = [requirement for requirement in analysis if _name(requirement) == REQUIRED]
-        best = resolver.resolve(kept)
-        if not best.text:
-            raise LockError(*resolver.explain(kept, best.stderr))
-        lock = Lock()
-        for requirement in analysis:
-            if requirement in kept:
-                continue
-            attempt = resolver.resolve([*kept, requirement])
+        deadline = time.monotonic() + _PATIENCE
+        resolver = _Resolver(Path(folder), production, wheels_only, target, deadline)
+        lock, kept = Lock(), list(analysis)
+        while True:
+            attempt = resolver.resolve(kept)
             if attempt.text:
-                kept.append(requirement)
-                best = attempt
-            else:
-                lock.left_out[requirement] = resolver.reason(requirement, attempt.stderr)
-        lock.text = best.text
-        return lock
+                lock.text = attempt.text
+                return lock
+            conflicts = resolver.conflicts(kept, attempt.stderr)
+            if not conflicts:
+                return _one_by_one(resolver, kept, lock)
+            lock.left_out |= conflicts
+            kept = [requirement for requirement in kept if requirement not in conflicts]
+
+
+def _one_by_one(resolver: _Resolver, candidates: list[str], lock: Lock) -> Lock:
+    """Add the packages singly, for a conflict that no pin explains by itself."""
+    kept = [requirement for requirement in candidates if _name(requirement) == REQUIRED]
+    attempt = resolver.resolve(kept)
+    if not attempt.text:
+        raise LockError(*resolver.explain(kept, attempt.stderr))
+    lock.text = attempt.text
+    for requirement in candidates:
+        if requirement in kept:
+            continue
+        attempt = resolver.resolve([*kept, requirement])
+        if attempt.text:
+            kept.append(requirement)
+            lock.text = attempt.text
+        else:
+            lock.left_out[requirement] = "versions taken together"
+    return lock
 
 
 @dataclass(frozen=True)
@@ -82,6 +97,7 @@ class _Attempt:
 class _Resolver:
     folder: Path
     production: Production
+    wheels_only: set[str]
     target: Target
     deadline: float
 
@@ -89,26 +105,31 @@ class _Resolver:
         """Resolve production and these packages; the text is empty when that is impossible."""
         return self._compile(analysis, self.production.requirements(), self.target)
 
+    def conflicts(self, analysis: list[str], stderr: str) -> dict[str, str]:
+        """Return which packages that uv's explanation names cannot live beside which pin, each tried by itself."""
+        named = {canonicalize_name(name) for name in _NAME.findall(stderr)}
+        candidates = [requirement for requirement in analysis if _name(requirement) in named - {REQUIRED}]
+        reasons = {requirement: self.reason(requirement, stderr) for requirement in candidates}
+        return {requirement: reason for requirement, reason in reasons.items() if reason}
+
     def reason(self, requirement: str, stderr: str) -> str:
-        """Return the production pin beside which a package cannot live, found by trying the ones uv names."""
-        named = [
-            pin
-            for pin in self._named_pins(stderr)
-            if not self._compile([requirement], self.production.only(pin), self.target).text
-        ]
-        return named[0] if named else "production's versions"
+        """Return the pins, of those in uv's explanation, beside which a package cannot live, or nothing."""
+        named = self._named_pins(stderr)
+        for pins in [[pin] for pin in named] + [named]:
+            if pins and not self._compile([requirement], self.production.only(pins), self.target).text:
+                return " and ".join(pins)
+        return ""
 
     def explain(self, kept: list[str], stderr: str) -> list[str]:
         """Return why production, or ipykernel beside it, cannot be locked."""
         if self._compile([], self.production.requirements(), self.target).text:
+            pins = self.reason(kept[0], stderr) or "these versions"
             return [
-                f"{self.production.source}: {kept[0]} cannot live beside {self.reason(kept[0], stderr)}; "
+                f"{self.production.source}: {kept[0]} cannot live beside {pins}; "
                 "without it there is no notebook, so production must move first"
             ]
         problems = []
-        for pin in self._named_pins(stderr):
-            if self._alone(pin, self.target):
-                continue
+        for pin in self._impossible_pins(stderr):
             fitting = [version for version in PYTHON_VERSIONS if self._alone(pin, Target(version, self.target.debian))]
             where = next(known.where for known in self.production.pins if str(known) == pin)
             if fitting:
@@ -124,14 +145,27 @@ class _Resolver:
             f"{self.production.source}: these versions cannot be locked together; uv says: {_short(stderr)}"
         ]
 
+    def _impossible_pins(self, stderr: str) -> list[str]:
+        """Return the pins that cannot be had at all: uv names one, so go on without it until it names none."""
+        impossible: list[str] = []
+        while found := [pin for pin in self._named_pins(stderr) if not self._alone(pin, self.target)]:
+            impossible += found
+            others = [pin for pin in map(str, self.production.pins) if pin not in impossible]
+            attempt = self._compile([], self.production.only([*others, *self.production.unpinned]), self.target)
+            if attempt.text:
+                break
+            stderr = attempt.stderr
+        return impossible
+
     def _alone(self, pin: str, target: Target) -> bool:
-        return bool(self._compile([], self.production.only(pin), target, "--no-deps").text)
+        return bool(self._compile([], self.production.only([pin]), target, "--no-deps").text)
 
     def _named_pins(self, stderr: str) -> list[str]:
         """Return production's pins that uv's explanation mentions, in its order."""
-        pins = {pin.name: str(pin) for pin in self.production.pins if pin.applies(self.target)}
+        known = [*self.production.constraints, *self.production.pins]
+        pins = {pin.name: str(pin) for pin in known if pin.applies(self.target)}
         names = dict.fromkeys(canonicalize_name(name) for name in _NAME.findall(stderr))
-        return [pins[name] for name in names if name in pins][:8]
+        return [pins[name] for name in names if name in pins][:_NAMED]
 
     def _compile(self, analysis: list[str], production: str, target: Target, *options: str) -> _Attempt:
         for name, text in (
@@ -152,8 +186,7 @@ class _Resolver:
             # Saves uv the search for the target's Python, 0.3 s where pyenv is installed.
             *("--python", sys.executable),
             *("--custom-compile-command", " ".join(["uv", *command])),
-            # uv would otherwise build ten-year-old source packages only to explain a conflict.
-            *(part for name in map(_name, analysis) if name not in pinned for part in ("--only-binary", name)),
+            *(part for name in sorted(self.wheels_only - pinned) for part in ("--only-binary", name)),
             *options,
             folder=self.folder,
             seconds=self.deadline - time.monotonic(),

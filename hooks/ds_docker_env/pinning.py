@@ -30,13 +30,14 @@ class Pinned:
 def pin(location: str, target: Target) -> Pinned:
     """Read production, lock it with the analysis packages and prove the result; raise `GenerationError`."""
     production = read_production(location, target)
-    lock = make_lock(production, analysis.requirements(), target)
+    shipped = analysis.shipped(target.python, target.debian)["requirements.txt"]
+    lock = make_lock(production, analysis.requirements(), set(read_lock(shipped)), target)
     packages = read_lock(lock.text)
+    production.adopt_constraints(packages)
     parity = prove(production, packages, target)
-    production.adopt_constraints(packages.keys())
     files = {
         "production.txt": render_production(production, date.today()),
-        "requirements.in": analysis.render(lock.left_out),
+        "requirements.in": analysis.render(_reasons(lock, packages)),
         "requirements.txt": lock.text,
     }
     if any(without_credentials(text) != text for text in files.values()):
@@ -53,17 +54,31 @@ def summarise(production: Production, lock: Lock, packages: Mapping[str, Locked]
         f"Production: {len(held)} of {len(held)} pins kept exactly, from {production.source}",
         f"Added:      {len(packages) - len(held)} packages for the analysis and what they need",
     ]
-    lines += [f"Left out:   {name}, which cannot live beside production's {why}" for name, why in lock.left_out.items()]
+    lines += [f"Left out:   {requirement}, {why}" for requirement, why in _reasons(lock, packages).items()]
     lines += [f"Elsewhere:  {pin} does not apply on Linux and this Python" for pin in parity.elsewhere]
     for line in production.unpinned:
         name = canonicalize_name(Requirement(line).name)
         if name in packages and name not in held:
-            lines.append(
-                f"Not pinned: {line} is open in production; the notebook has {packages[name].version or 'that URL'}"
-            )
-    lines += [f"Not here:   {line} is not on an index, so not in the notebook" for line in production.left_out]
+            has = packages[name].version or "that URL"
+            lines.append(f"Not pinned: {line} is open in production; the notebook has {has}")
+    for line, package in production.left_out.items():
+        if package in packages:
+            version = packages[package].version
+            lines.append(f"Different:  {line} in production, {package}=={version} from the index here")
+        else:
+            lines.append(f"Not here:   {line} is not from an index, so not in the notebook")
     lines += [f"Ignored:    {line} means nothing to a lock" for line in production.ignored]
-    return lines
+    return [without_credentials(line) for line in lines]
+
+
+def _reasons(lock: Lock, packages: Mapping[str, Locked]) -> dict[str, str]:
+    """Return why each package is left out; one that production pins below the floor is there all the same."""
+    return {
+        requirement: f"production has {why}"
+        if canonicalize_name(Requirement(requirement).name) in packages
+        else f"it cannot live beside production's {why}"
+        for requirement, why in lock.left_out.items()
+    }
 
 
 def main() -> None:

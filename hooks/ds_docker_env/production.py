@@ -15,6 +15,7 @@ from typing import Any
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 from pip_requirements_parser import OptionLine, RequirementsFile
 
 from ds_docker_env.errors import GenerationError, RequirementsError, SourceError, without_credentials
@@ -38,6 +39,10 @@ class Pin:
     hashes: frozenset[str]
     where: str
 
+    @property
+    def version(self) -> str:
+        return self.specifier.lstrip("=")
+
     def applies(self, target: Target) -> bool:
         return not self.marker or Marker(self.marker).evaluate(target.marker_environment())
 
@@ -51,9 +56,9 @@ class Pin:
 class Production:
     """What production's file says.
 
-    ``pins`` are installed; ``constraints`` bind only what is installed anyway (``-c``); ``unpinned`` leave the version
-    open; ``left_out`` cannot be had from an index (production's own code, VCS); ``indexes`` are option lines without
-    credentials; ``ignored`` are options that mean nothing to a lock.
+    ``pins`` are installed; ``constraints`` and ``bounds`` bind only what is installed anyway (``-c``); ``unpinned``
+    leave the version open; ``left_out`` are not taken from an index (production's own code, VCS), with their names
+    where known; ``indexes`` are option lines without credentials; ``ignored`` are options that mean nothing to a lock.
     """
 
     source: str
@@ -62,7 +67,7 @@ class Production:
     constraints: list[Pin] = field(default_factory=list)
     unpinned: list[str] = field(default_factory=list)
     bounds: list[str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
     indexes: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
 
@@ -75,9 +80,9 @@ class Production:
         """Return what production installs as plain requirements, one a line."""
         return _lines([*self.indexes, *(str(pin) for pin in self.pins), *self.unpinned])
 
-    def only(self, pin: str) -> str:
-        """Return one requirement by itself, on production's indexes."""
-        return _lines([*self.indexes, pin])
+    def only(self, requirements: Iterable[str]) -> str:
+        """Return a few requirements by themselves, on production's indexes."""
+        return _lines([*self.indexes, *requirements])
 
     def bounding(self) -> str:
         """Return what only bounds versions, as a constraints file."""
@@ -113,7 +118,7 @@ def render_production(production: Production, today: date) -> str:
         ("# Not pinned by production; the lock says which version was chosen.\n", production.unpinned),
     ):
         parts.append(title + _lines(lines) if lines else "")
-    parts.append(_comment("Not in the notebook, because no index has it:", production.left_out))
+    parts.append(_comment("Not taken over, because it is not from an index:", production.left_out))
     return "\n".join(part for part in parts if part)
 
 
@@ -134,6 +139,14 @@ def decode(content: bytes, name: str) -> str:
         if not re.search(r"[\x00-\x08\x0e-\x1f\x7f]", text):
             return text
     raise SourceError(f"{name}: is not a text file; name a requirements file, such as the output of pip freeze")
+
+
+def same_version(one: str, other: str) -> bool:
+    """Compare two versions by PEP 440, or to the letter where they do not follow it."""
+    try:
+        return Version(one) == Version(other)
+    except InvalidVersion:
+        return one == other
 
 
 def _read_into(
@@ -197,7 +210,7 @@ def _take_location(production: Production, entry: Any, line: str, where: str) ->
             return [f"{where}: {shown!r} holds a password, which the lock would show; put it into ~/.netrc instead"]
         production.unpinned.append(line.split(" --hash")[0])
     else:
-        production.left_out.append(shown)
+        production.left_out[shown] = canonicalize_name(entry.name or "")
     return []
 
 
@@ -215,7 +228,7 @@ def _take_option(
                 if line not in production.indexes:
                     production.indexes.append(line)
         else:
-            production.ignored.append(option.requirement_line.line.strip())
+            production.ignored.append(f"--{name.replace('_', '-')}")
     return problems
 
 
@@ -223,10 +236,12 @@ def _include(
     production: Production, source: Source, reference: str, option: OptionLine, constraint: bool, seen: list[str]
 ) -> list[str]:
     where = f"{source.name}:{option.requirement_line.line_number}"
-    included = source_of(source.beside(reference))
-    if included.name in seen or len(seen) > _DEPTH:
-        return []
+    if len(seen) > _DEPTH:
+        return [f"{where}: {reference} is included more than {_DEPTH} files deep; name the file with the pins itself"]
     try:
+        included = source_of(source.beside(reference))
+        if included.name in seen:
+            return []
         return _read_into(production, included, included.read(), constraint=constraint, seen=[*seen, included.name])
     except GenerationError as error:
         return [f"{problem} (included at {where})" for problem in error.problems]
@@ -239,7 +254,7 @@ def _contradictions(production: Production, target: Target) -> list[str]:
         if not pin.applies(target):
             continue
         other = first.setdefault(pin.name, pin)
-        if other.specifier != pin.specifier:
+        if not same_version(other.version, pin.version):
             problems.append(
                 f"{pin.where}: {pin.name}{pin.specifier} contradicts {other.name}{other.specifier} at {other.where}; "
                 "only one of them can be production's version"
@@ -259,5 +274,5 @@ def _lines(lines: list[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _comment(title: str, lines: list[str]) -> str:
+def _comment(title: str, lines: Iterable[str]) -> str:
     return f"# {title}\n" + _lines([f"#   {line}" for line in lines]) if lines else ""

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from ds_docker_env.errors import UvError
@@ -27,14 +28,39 @@ def find() -> list[str]:
 
 def run(*arguments: str, folder: Path, seconds: float = 600) -> subprocess.CompletedProcess[str]:
     """Run uv in a folder and return what it said, cut to 20,000 characters; raise `UvError`."""
-    command = find()
+    # Without this uv downloads the very patch release of Python that it locks for.
+    done = _call([*find(), *arguments], {"UV_PYTHON_DOWNLOADS": "never"}, seconds=seconds, cwd=folder, stdin="")
+    done.stderr = done.stderr[:_KEPT]
+    return done
+
+
+def run_module(module: str, libraries: Mapping[str, str], path: Path, stdin: str, seconds: float) -> str:
+    """Run a module of ours with these libraries (import name: requirement) and return what it prints.
+
+    Uses this Python if it happens to have them, else one that uv makes; raise `UvError`.
+    """
+    uv = find()
+    python = [sys.executable]
+    if not all(importlib.util.find_spec(library) for library in libraries):
+        wanted = [part for requirement in libraries.values() for part in ("--with", requirement)]
+        python = [*uv, "run", "--quiet", "--isolated", "--no-project", "--python", sys.executable, *wanted, "python"]
+    environment = {"PYTHONPATH": str(path), "PYTHONIOENCODING": "utf-8"}
+    done = _call([*python, "-m", module], environment, seconds=seconds, cwd=Path.cwd(), stdin=stdin)
+    if done.returncode:
+        said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        raise UvError(f"production could not be locked ({said[0][:300]}); check the network and the package index")
+    return done.stdout
+
+
+def _call(
+    command: list[str], environment: dict[str, str], *, seconds: float, cwd: Path, stdin: str
+) -> subprocess.CompletedProcess[str]:
     try:
         done = subprocess.run(
-            [*command, *arguments],
-            cwd=folder,
-            # Without this uv downloads the very patch release of Python that it locks for.
-            env={**os.environ, "UV_PYTHON_DOWNLOADS": "never"},
-            stdin=subprocess.DEVNULL,
+            command,
+            cwd=cwd,
+            env={**os.environ, **environment},
+            input=stdin,
             capture_output=True,
             encoding="utf-8",
             errors="replace",
@@ -43,11 +69,12 @@ def run(*arguments: str, folder: Path, seconds: float = 600) -> subprocess.Compl
         )
     except OSError as error:
         raise UvError(
-            f"uv cannot be run ({command[0]}: {error.strerror}); install it again with: pip install -U uv"
+            f"uv cannot be run ({command[0]}: {error.strerror}); install it with: pip install -U uv"
         ) from None
     except subprocess.TimeoutExpired:
-        raise UvError("uv did not finish in time; check the network and the package index") from None
+        raise UvError(
+            "uv needed too long; what it built is kept, so try once more, or check the package index"
+        ) from None
     if done.returncode < 0:
         raise UvError(f"uv was stopped by signal {-done.returncode}; install it again with: pip install -U uv")
-    done.stderr = done.stderr[:_KEPT]
     return done

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from typing import Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
+from ds_docker_env.errors import SourceError, without_credentials
 from ds_docker_env.sources.local import LocalFile
 
 
@@ -22,12 +25,17 @@ class Source(Protocol):
 
 
 def source_of(location: str) -> Source:
-    """Return the source at an absolute path or a URL."""
-    if location.startswith(("http://", "https://")):
+    """Return the source at an absolute path or a URL; raise `SourceError` for a kind of URL that is not known."""
+    if "://" not in location:
+        return LocalFile(location)
+    scheme = location.partition("://")[0].lower()
+    if scheme in ("http", "https"):
         from ds_docker_env.sources.web import WebFile
 
         return WebFile(location)
-    return LocalFile(location)
+    if scheme == "file":
+        return LocalFile(url2pathname(urlsplit(location).path))
+    raise SourceError(f"{without_credentials(location)}: {scheme}:// cannot be read; name a path or an http(s) URL")
 
 
 __all__ = ["LocalFile", "Source", "source_of"]

@@ -23,9 +23,12 @@ class LocalFile:
 
     def read(self) -> bytes:
         path = Path(self.location)
-        if path.is_dir():
-            raise SourceError(f"{self.name}: is a directory; name the requirements file in it")
         try:
+            if path.is_dir():
+                raise SourceError(f"{self.name}: is a directory; name the requirements file in it")
+            if not path.is_file():
+                path.stat()
+                raise SourceError(f"{self.name}: is no ordinary file; name a requirements file")
             with path.open("rb") as file:
                 content = file.read(MAX_BYTES + 1)
         except FileNotFoundError:

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from docker.project import Project, sh
+
+TEMPLATE = Path(__file__).parents[2]
+REQUIRED = os.environ.get("DS_DOCKER_ENV_REQUIRE_DOCKER") == "1"
+PRODUCTION = """\
+# The shop's recommendation service, released 2025-05.
+numpy==2.2.5
+pandas==2.2.3
+python-dateutil==2.9.0.post0  # via pandas
+pytz==2025.2
+six==1.17.0
+tzdata==2025.2
+
+requests[socks]==2.32.4
+PySocks==1.7.1
+certifi==2025.4.26
+PyMySQL==1.1.1
+colorama==0.4.6 ; sys_platform == "win32"
+"""
+PINNED = {
+    "numpy": "2.2.5",
+    "pandas": "2.2.3",
+    "python-dateutil": "2.9.0.post0",
+    "pytz": "2025.2",
+    "six": "1.17.0",
+    "tzdata": "2025.2",
+    "requests": "2.32.4",
+    "PySocks": "1.7.1",
+    "certifi": "2025.4.26",
+    "PyMySQL": "1.1.1",
+}
+
+
+def missing(what: str) -> None:
+    """Skip, or fail where everything has to be there, such as in CI."""
+    if REQUIRED:
+        pytest.fail(f"{what}, and DS_DOCKER_ENV_REQUIRE_DOCKER=1", pytrace=False)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def engine() -> None:
+    for command in (("docker", "info"), ("docker", "buildx", "version"), ("docker", "compose", "version")):
+        try:
+            found = subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
+        except (OSError, subprocess.TimeoutExpired):
+            found = False
+        if not found:
+            missing(f"no Docker engine: `{' '.join(command)}` fails")
+
+
+@pytest.fixture(scope="session")
+def generate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Generate through the ``cookiecutter`` command, in an empty home, as a new user would."""
+
+    def _generate(**answers: str) -> Path:
+        folder = tmp_path_factory.mktemp("generated")
+        sh(
+            *(sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input", "--output-dir", str(folder)),
+            *(f"{name}={value}" for name, value in answers.items()),
+            folder=folder,
+            environment={"HOME": str(tmp_path_factory.mktemp("home"))},
+        )
+        [project] = folder.iterdir()
+        return project
+
+    return _generate
+
+
+@pytest.fixture(scope="session")
+def built(engine: None, generate: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """Generate from a production file as people have them and build its image, once for all tests."""
+    production = tmp_path_factory.mktemp("production") / "requirements.txt"
+    production.write_text(PRODUCTION, encoding="utf-8", newline="\r\n")
+    slug = f"ds-docker-env-test-{secrets.token_hex(3)}"
+    folder = generate(
+        project_name="Why do customers leave?",
+        project_slug=slug,
+        question="Which customers leave, and why?",
+        production_requirements=str(production),
+        python_version="3.11",
+        debian_release="bookworm",
+    )
+    project = Project(folder, image=slug, name=slug)
+    try:
+        project.compose("build")
+        yield project
+    finally:
+        project.remove()
+        sh("docker", "image", "rm", "--force", slug, check=False)
+
+
+@pytest.fixture
+def copy(built: Project, tmp_path: Path) -> Iterator[Project]:
+    """Give a test the project in a folder of its own, beside the others, on the image that is built already."""
+    project = copied(built, tmp_path)
+    yield project
+    project.remove()
+
+
+def copied(project: Project, beside: Path) -> Project:
+    folder = beside / project.image
+    shutil.copytree(project.folder, folder)
+    return Project(folder, image=project.image, name=f"{project.image}-{secrets.token_hex(3)}")
+
+
+@pytest.fixture(scope="module")
+def running(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """Start a copy of the project for the tests of one file."""
+    with copied(built, tmp_path_factory.mktemp("running")).up() as project:
+        yield project
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    executable = next(found, None)
+    if executable is None:
+        missing("no browser: none of chromium, chromium-browser, google-chrome is a command")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=executable, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        )
+        yield chromium
+        chromium.close()

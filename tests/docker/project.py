@@ -1,0 +1,173 @@
+"""A generated project in a folder of its own, and what a person does to it with Docker and HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+Done = subprocess.CompletedProcess[str]
+
+NOTEBOOK = Path("src", "analysis.ipynb")
+PASSWORD = Path(".secrets", "jupyter_password")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def sh(
+    *command: str,
+    folder: Path | None = None,
+    check: bool = True,
+    environment: Mapping[str, str] | None = None,
+    timeout: float = 600,
+) -> Done:
+    """Run a command without standard input; what it said is in the failure."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "BUILDKIT_PROGRESS": "plain", **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+        timeout=timeout,
+    )
+    if check and done.returncode:
+        raise AssertionError(f"exit code {done.returncode}: {' '.join(command)}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def eventually(question: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    """Ask until the answer is true; fail after a deadline."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := question():
+            return answer
+        time.sleep(0.2)
+    raise AssertionError(f"not within {seconds:.0f} s: {what}")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status and text of an HTTP answer."""
+
+    status: int
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+def ask(url: str, *, token: str = "", method: str = "GET", body: Any = None) -> Answer:
+    request = urllib.request.Request(url, method=method, headers={"Authorization": f"token {token}"} if token else {})
+    data = None if body is None else json.dumps(body).encode()
+    try:
+        with urllib.request.urlopen(request, data, timeout=30) as response:
+            return Answer(response.status, response.read().decode())
+    except urllib.error.HTTPError as error:
+        return Answer(error.code, error.read().decode())
+    except OSError as error:
+        return Answer(0, str(error))
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a Compose project name and a free port; many of them can share one built image."""
+
+    folder: Path
+    image: str
+    name: str
+    port: int = field(default_factory=free_port)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def password(self) -> str:
+        return (self.folder / PASSWORD).read_text(encoding="utf-8").strip()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PORT": str(self.port), "COMPOSE_PROJECT_NAME": self.name}
+
+    def read(self, name: str | Path) -> str:
+        return (self.folder / name).read_text(encoding="utf-8")
+
+    def compose(self, *arguments: str, check: bool = True) -> Done:
+        return sh("docker", "compose", *arguments, folder=self.folder, check=check, environment=self.environment)
+
+    def run(self, *command: str, check: bool = True) -> Done:
+        """Run a command in a new container, as the README does."""
+        return self.compose("run", "--rm", "--no-TTY", "jupyter", *command, check=check)
+
+    def container(self) -> str:
+        return self.compose("ps", "--all", "--quiet", "jupyter").stdout.strip()
+
+    def inspect(self) -> Any:
+        return json.loads(sh("docker", "inspect", self.container()).stdout)[0]
+
+    def wait_until_answering(self) -> None:
+        def answering() -> bool:
+            assert self.inspect()["State"]["Running"], f"the server stopped:\n{self.log()}"
+            return ask(f"{self.url}/api").status == 200
+
+        eventually(answering, f"{self.name} answers")
+
+    def log(self) -> str:
+        return self.compose("logs", "--no-color", "--no-log-prefix", "jupyter").stdout
+
+    @contextmanager
+    def up(self) -> Iterator[Project]:
+        try:
+            self.compose("up", "--detach")
+            self.wait_until_answering()
+            yield self
+        finally:
+            self.remove()
+
+    def remove(self) -> None:
+        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "3", check=False)
+
+    def api(self, path: str, *, method: str = "GET", body: Any = None) -> Answer:
+        return ask(f"{self.url}{path}", token=self.password, method=method, body=body)
+
+    def write_notebook(self, *cells: str, name: str = "src/asked.ipynb") -> str:
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python", "language": "python"}
+        path = self.folder / name
+        path.write_text(nbformat.writes(notebook), encoding="utf-8")
+        return name
+
+    def outputs(self, *cells: str) -> list[str]:
+        """Run cells on the notebook's kernel and return what each of them printed."""
+        name = self.write_notebook(*cells)
+        ran = self.run("jupyter", "nbconvert", "--to", "notebook", "--stdout", "--execute", "--allow-errors", name)
+        notebook = nbformat.reads(ran.stdout, as_version=4)
+        return [_printed(cell) for cell in notebook.cells]
+
+
+def _printed(cell: Any) -> str:
+    parts = [
+        output.get("text") or output.get("data", {}).get("text/plain") or "\n".join(output.get("traceback", []))
+        for output in cell.outputs
+    ]
+    return re.sub(r"\x1b\[[0-9;]*m", "", "".join(parts)).strip()

@@ -1,0 +1,137 @@
+"""What goes into the image, what stays out, and what is built again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from uuid import uuid4
+
+import pytest
+
+from docker.conftest import copied
+from docker.project import NOTEBOOK, Project, sh
+
+pytestmark = pytest.mark.docker
+
+# A compiled file holds the time of its source, so it must come out of a wheel as numpy's does, or not at all.
+COMPILED_HERE = """\
+from importlib.metadata import distributions
+from pathlib import Path
+
+for site in Path("/opt").glob("*/lib/python3*/site-packages"):
+    shipped = {Path(file.locate()) for found in distributions(path=[str(site)]) for file in found.files or ()}
+    for compiled in set(site.rglob("*.pyc")) - shipped:
+        print(compiled)
+"""
+STEP = re.compile(r"^#(\d+) \[[^\]]*\d+/\d+\] (.*)$", re.MULTILINE)
+TRANSFER = re.compile(r"transferring context: ([\d.]+)(B|kB|MB|GB)")
+BYTES = {"B": 1, "kB": 1_000, "MB": 1_000_000, "GB": 1_000_000_000}
+
+
+@pytest.fixture(scope="module")
+def rebuild(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[dict[str, bytes]], Build]]:
+    """Build a copy with these files added or changed, after the session's build filled the cache."""
+    tag = f"{built.image}-again"
+
+    def _rebuild(files: dict[str, bytes]) -> Build:
+        folder = copied(built, tmp_path_factory.mktemp("rebuild")).folder
+        for name, content in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        return Build(tag, sh("docker", "build", "--progress", "plain", "--tag", tag, str(folder)).stderr)
+
+    yield _rebuild
+    sh("docker", "image", "rm", "--force", tag, check=False)
+
+
+class Build:
+    """An image and the log of how it came to be."""
+
+    def __init__(self, tag: str, log: str) -> None:
+        self.tag = tag
+        self.log = log
+
+    @property
+    def built_again(self) -> list[str]:
+        """The instructions that were not in the cache."""
+        cached = set(re.findall(r"^#(\d+) CACHED$", self.log, re.MULTILINE))
+        steps = dict(STEP.findall(self.log))
+        return [
+            instruction for number, instruction in steps.items() if number not in cached and "FROM" not in instruction
+        ]
+
+    @property
+    def sent(self) -> int:
+        """The largest amount of bytes that went to the engine at once."""
+        return max(int(float(amount) * BYTES[unit]) for amount, unit in TRANSFER.findall(self.log))
+
+    def said(self, *command: str) -> str:
+        return sh("docker", "run", "--rm", self.tag, *command).stdout
+
+
+def test_data_and_secrets_stay_out_of_the_image_and_of_the_context(
+    built: Project, rebuild: Callable[[dict[str, bytes]], Build]
+) -> None:
+    private = {
+        "src/data/customers.csv": bytes(50_000_000),
+        "src/.env": b"TOKEN=do-not-ship\n",
+        "src/deep/er/.env": b"TOKEN=do-not-ship\n",
+        "src/deep/er/server.key": b"do-not-ship\n",
+        "src/deep/er/server.pem": b"do-not-ship\n",
+        ".env": b"TOKEN=do-not-ship\n",
+    }
+    build = rebuild({**private, "src/deep/er/helper.py": b""})
+    assert build.sent < 2_000_000
+    files = build.said("find", "/project", "-type", "f").split()
+    assert sorted(files) == ["/project/src/analysis.ipynb", "/project/src/deep/er/helper.py"]
+    searched = f"grep -rlE 'do-not-ship|{re.escape(built.password)}' /project /etc /home /run /opt/tools/etc; true"
+    assert build.said("sh", "-c", searched) == ""
+    history = sh("docker", "history", "--no-trunc", build.tag).stdout
+    assert built.password not in history
+
+
+def test_editing_the_notebook_builds_only_the_last_layer_again(
+    built: Project, rebuild: Callable[[dict[str, bytes]], Build]
+) -> None:
+    edited = (built.folder / NOTEBOOK).read_bytes().replace(b"import sys", f"import sys  # {uuid4()}".encode())
+    assert [
+        step.split()[0] + " " + " ".join(step.split()[-2:])
+        for step in rebuild({NOTEBOOK.as_posix(): edited}).built_again
+    ] == ["COPY src src"]
+
+
+@pytest.mark.parametrize("environment", ["/opt/analysis", "/opt/tools"])
+def test_every_package_has_what_it_needs(built: Project, environment: str) -> None:
+    checked = sh("docker", "run", "--rm", built.image, "uv", "pip", "check", "--python", environment)
+    assert "All installed packages are compatible" in checked.stdout + checked.stderr
+
+
+def test_jupyterlab_is_current_and_apart_from_the_analysis(built: Project) -> None:
+    def installed(environment: str) -> set[str]:
+        listed = sh("docker", "run", "--rm", built.image, "uv", "pip", "freeze", "--python", environment).stdout
+        return {line.split("==")[0] for line in listed.splitlines()}
+
+    assert "jupyterlab" in installed("/opt/tools")
+    assert not {"jupyterlab", "jupyter-server", "notebook", "uv", "pip"} & installed("/opt/analysis")
+    assert "jupyterlab==4." in (built.folder / "tools.txt").read_text(encoding="utf-8")
+
+
+def test_the_image_needs_no_root(built: Project) -> None:
+    assert sh("docker", "run", "--rm", built.image, "id", "--user").stdout.strip() == "1000"
+
+
+def test_the_lock_and_the_image_agree(built: Project) -> None:
+    locked = set(re.findall(r"^([a-z0-9][^\s;]*==[^\s;]+)", built.read("requirements.txt"), re.MULTILINE))
+    asked = ("uv", "pip", "freeze", "--python", "/opt/analysis")
+    frozen = set(sh("docker", "run", "--rm", built.image, *asked).stdout.split())
+    assert frozen == {re.sub(r"\[.*\]", "", pin) for pin in locked} - {"colorama==0.4.6"}
+
+
+def test_no_compiled_python_makes_two_builds_differ(built: Project) -> None:
+    asked = ("/usr/bin/python3", "-c", COMPILED_HERE)
+    assert sh("docker", "run", "--rm", built.image, *asked).stdout == ""
+
+
+def test_compose_takes_the_file_without_a_word(built: Project) -> None:
+    said = built.compose("config", "--quiet")
+    assert said.stdout + said.stderr == ""

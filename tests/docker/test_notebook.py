@@ -1,0 +1,159 @@
+"""What a person sees in the browser, on a server that nobody has spoken to before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from docker.conftest import PINNED, TEMPLATE
+from docker.project import Project, eventually
+
+pytestmark = pytest.mark.docker
+
+SCREENSHOTS = TEMPLATE / "screenshots"
+VERSIONS = """\
+import sys
+from importlib.metadata import version
+print("interpreter", sys.executable)
+for name in ("numpy", "pandas", "requests"):
+    print(name, version(name))"""
+SLIDER = "from ipywidgets import IntProgress, IntSlider, VBox\nVBox([IntSlider(value=7), IntProgress(value=40)])"
+
+
+@dataclass(frozen=True)
+class Lab:
+    """JupyterLab in a browser tab, logged in, with the analysis open."""
+
+    page: Page
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def notebook(self) -> Locator:
+        return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+
+    @property
+    def cells(self) -> Locator:
+        return self.notebook.locator(".jp-Notebook-cell")
+
+    def menu(self, *entries: str) -> None:
+        self.page.get_by_role("menuitem", name=entries[0], exact=True).first.click()
+        for entry in entries[1:]:
+            self.page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{re.escape(entry)}$")).click()
+
+    def run_new_cell(self, code: str) -> Locator:
+        """Add a cell at the end, run it, and return it once it is done."""
+        before = self.cells.count()
+        self.cells.last.locator(".jp-InputPrompt, .jp-InputArea-prompt").first.click()
+        self.page.keyboard.press("Escape")
+        self.page.keyboard.press("b")
+        expect(self.cells).to_have_count(before + 1)
+        self.page.keyboard.press("Enter")
+        self.page.keyboard.insert_text(code)
+        self.page.keyboard.press("Control+Enter")
+        cell = self.cells.nth(before)
+        self.wait_until_run(cell)
+        return cell
+
+    def wait_until_run(self, cell: Locator) -> None:
+        expect(cell.locator(".jp-InputArea-prompt")).to_have_text(re.compile(r"^\[\d+\]:$"), timeout=60_000)
+
+    def screenshot(self, name: str) -> Path:
+        SCREENSHOTS.mkdir(exist_ok=True)
+        path = SCREENSHOTS / name
+        self.page.screenshot(path=path)
+        return path
+
+
+@pytest.fixture(scope="module")
+def lab(running: Project, browser: Browser) -> Iterator[Lab]:
+    page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(60_000)
+    lab = Lab(page)
+    page.on("pageerror", lambda error: lab.errors.append(str(error)))
+    page.goto(running.url)
+    page.fill("input[name=password]", running.password)
+    page.click("#login_submit")
+    expect(lab.cells).to_have_count(3, timeout=60_000)
+    expect(page.locator(".jp-Notebook-ExecutionIndicator").first).to_have_attribute("data-status", "idle")
+    yield lab
+    page.close()
+
+
+def test_the_password_opens_the_analysis(lab: Lab) -> None:
+    assert lab.page.url.endswith("/lab/tree/src/analysis.ipynb")
+    expect(lab.notebook.get_by_role("heading", level=1)).to_contain_text("Why do customers leave?")
+    expect(lab.notebook).to_contain_text("Which customers leave, and why?")
+    lab.screenshot("opened.png")
+
+
+def test_one_kernel_is_offered(lab: Lab) -> None:
+    lab.menu("Kernel", "Change Kernel…")
+    dialog = lab.page.locator(".jp-Dialog")
+    offered = dialog.locator("optgroup[label^='Start'] option")
+    expect(offered).to_have_text(["Python 3.11"])
+    dialog.get_by_role("button", name=re.compile("Cancel|No Kernel")).first.click()
+    expect(dialog).to_have_count(0)
+
+
+def test_run_all_cells_lists_the_versions(lab: Lab) -> None:
+    lab.menu("Run", "Run All Cells")
+    versions = lab.cells.nth(2)
+    lab.wait_until_run(versions)
+    output = versions.locator(".jp-OutputArea-output")
+    expect(output).to_contain_text("/opt/analysis/bin/python")
+    shown = " ".join(output.inner_text().split()).lower()
+    assert {f"{name}=={version}".lower() for name, version in PINNED.items()} <= set(re.split(r"[, ]+", shown))
+
+
+def test_a_new_cell_runs_on_productions_versions(lab: Lab) -> None:
+    output = lab.run_new_cell(VERSIONS).locator(".jp-OutputArea-output")
+    assert output.inner_text().splitlines() == [
+        "interpreter /opt/analysis/bin/python",
+        *(f"{name} {PINNED[name]}" for name in ("numpy", "pandas", "requests")),
+    ]
+
+
+def test_widgets_are_drawn_and_move(lab: Lab) -> None:
+    cell = lab.run_new_cell(SLIDER)
+    slider = cell.locator(".widget-slider")
+    expect(slider.locator(".noUi-handle")).to_be_visible(timeout=30_000)
+    expect(slider.locator(".widget-readout")).to_have_text("7")
+    expect(cell.locator(".widget-hprogress .progress-bar")).to_be_visible()
+    expect(cell.locator(".jp-OutputArea-output")).not_to_contain_text("IntSlider(")
+    slider.locator(".noUi-handle").press("ArrowRight")
+    expect(slider.locator(".widget-readout")).to_have_text("8")
+    lab.screenshot("notebook.png")
+
+
+def test_nothing_popped_up_between_a_person_and_the_notebook(lab: Lab) -> None:
+    expect(lab.page.locator(".jp-Dialog")).to_have_count(0)
+    expect(lab.page.locator(".Toastify__toast")).to_have_count(0)
+
+
+def test_a_terminal_has_the_python_and_the_tools_of_the_notebook(lab: Lab, running: Project) -> None:
+    lab.menu("File", "New", "Terminal")
+    terminal = lab.page.locator(".jp-Terminal")
+    expect(terminal.locator(".xterm-screen")).to_be_visible()
+    terminal.click()
+    lab.page.keyboard.type(
+        "command -v python jupyter uv >/project/src/found.tmp; mv /project/src/found.tmp /project/src/found\n"
+    )
+    found = running.folder / "src" / "found"
+    eventually(found.exists, "the terminal did what was typed")
+    assert found.read_text().split() == ["/opt/analysis/bin/python", "/opt/tools/bin/jupyter", "/opt/tools/bin/uv"]
+
+
+def test_the_browser_met_no_error(lab: Lab) -> None:
+    assert lab.errors == []
+
+
+def test_the_log_of_a_whole_visit_holds_no_password_and_no_warning(lab: Lab, running: Project) -> None:
+    log = running.log()
+    assert "Jupyter Server" in log
+    assert running.password not in log
+    assert [line for line in log.splitlines() if re.search(r"^\[[WEC] |WARN|ERROR|CRITICAL|Traceback", line)] == []

@@ -1,0 +1,130 @@
+"""The README's commands, word for word, one after another."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from docker.conftest import PINNED, copied
+from docker.project import NOTEBOOK, PASSWORD, Project, ask, eventually, sh
+from docker.test_server import logs_in, token_of
+
+pytestmark = pytest.mark.docker
+
+SH = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+UP = "docker compose up --build"
+RUN = "docker run --rm --publish 127.0.0.1:8888:8888"
+
+
+def commands(readme: str) -> list[str]:
+    return [line for block in SH.findall(readme) for line in block.replace("\\\n", "").splitlines()]
+
+
+def command(readme: str, *words: str) -> str:
+    """Return the one command of the README that has these words."""
+    [found] = {line for line in commands(readme) if all(word in line for word in words)}
+    return found
+
+
+@pytest.fixture(scope="module")
+def reader(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """Give a person who follows the README a folder, and an image name that is not the other tests'."""
+    project = copied(built, tmp_path_factory.mktemp("reader"))
+    slug = f"{built.image}-reader"
+    for name in ("README.md", "docker-compose.yml"):
+        (project.folder / name).write_text(project.read(name).replace(built.image, slug), encoding="utf-8")
+    reader = Project(project.folder, image=slug, name=slug)
+    yield reader
+    reader.remove()
+    sh("docker", "image", "rm", "--force", slug, check=False)
+
+
+def follow(project: Project, line: str) -> str:
+    """Type a command, but let what would stay in the foreground go on behind."""
+    typed = line.replace(UP, f"{UP} --detach").replace(
+        RUN, f"docker run --detach --name {project.name}-run --publish 127.0.0.1:{project.port}:8888"
+    )
+    said = sh("bash", "-euo", "pipefail", "-c", typed, folder=project.folder, environment=project.environment).stdout
+    if typed.startswith(UP):
+        project.wait_until_answering()
+    return said
+
+
+def test_every_command_of_the_readme_works_in_its_order(reader: Project) -> None:
+    lines = commands(reader.read("README.md"))
+    assert len(lines) >= 7
+    for line in lines:
+        follow(reader, line)
+        if line == UP:
+            assert reader.api("/api/contents").status == 200
+        elif line.startswith(RUN):
+            name = f"{reader.name}-run"
+            try:
+                token = eventually(partial(token_of, name), "a token in the log")
+                assert ask(f"{reader.url}/api/contents", token=token).status == 200
+            finally:
+                sh("docker", "rm", "--force", name)
+        elif ".secrets" in line:
+            assert f"'{reader.password}'" in line
+            reader.compose("down")
+
+
+def test_a_report_is_made_without_a_browser(reader: Project) -> None:
+    follow(reader, command(reader.read("README.md"), "nbconvert"))
+    report = reader.folder / NOTEBOOK.with_suffix(".html")
+    assert "Why do customers leave?" in report.read_text(encoding="utf-8")
+    assert "/opt/analysis/bin/python" in report.read_text(encoding="utf-8")
+
+
+def test_a_failing_cell_is_an_error_of_the_report(reader: Project) -> None:
+    name = reader.write_notebook("1 / 0", name="src/failing.ipynb")
+    line = command(reader.read("README.md"), "nbconvert").replace(NOTEBOOK.as_posix(), name)
+    tried = sh(*shlex.split(line), folder=reader.folder, environment=reader.environment, check=False)
+    assert tried.returncode != 0
+    assert "ZeroDivisionError" in tried.stdout + tried.stderr
+
+
+def test_a_package_is_added_and_production_stays_as_it_is(reader: Project) -> None:
+    before = reader.read("requirements.txt")
+    with (reader.folder / "requirements.in").open("a", encoding="utf-8") as file:
+        file.write("humanize\n")
+    lock = command(reader.read("README.md"), "uv pip compile")
+    follow(reader, lock)
+    after = reader.read("requirements.txt")
+    assert set(before.splitlines()) <= set(after.splitlines())
+    assert set(pins(after)) - set(pins(before)) == {"humanize"}
+    assert {name: pins(after)[name.lower()] for name in PINNED} == PINNED
+    assert lock.partition("jupyter ")[2] in after
+    follow(reader, UP)
+    [printed] = reader.outputs("import humanize, pandas; print(humanize.intcomma(1234567), pandas.__version__)")
+    assert printed == f"1,234,567 {PINNED['pandas']}"
+
+
+def pins(lock: str) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)", lock, re.MULTILINE))
+
+
+def test_a_fresh_clone_starts_with_a_password_of_ones_choice(reader: Project, tmp_path: Path) -> None:
+    author, clone = tmp_path / "author", tmp_path / "clone"
+    identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+    sh("cp", "-r", str(reader.folder), str(author))
+    sh("git", "init", "--quiet", folder=author)
+    sh("git", "add", ".", folder=author)
+    sh("git", *identity, "commit", "--quiet", "--message", "Begin", folder=author)
+    sh("git", "clone", "--quiet", str(author), str(clone))
+    assert not (clone / PASSWORD).exists()
+    assert not (clone / "src" / "analysis.html").exists()
+
+    project = Project(clone, image=reader.image, name=f"{reader.name}-clone")
+    try:
+        follow(project, command(project.read("README.md"), "mkdir", ".secrets"))
+        follow(project, UP)
+        assert logs_in(project)
+        assert sh("git", "status", "--porcelain", folder=clone).stdout == ""
+    finally:
+        project.remove()

@@ -1,0 +1,248 @@
+"""Who gets in, what the container is allowed to do, and what outlives it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from functools import partial
+from http.cookiejar import CookieJar
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, build_opener
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from docker.conftest import copied
+from docker.project import PASSWORD, Project, ask, eventually, free_port, sh
+
+pytestmark = pytest.mark.docker
+
+THEME = "/lab/api/settings/@jupyterlab/apputils-extension:themes"
+# Everything that the notebook server started, and not what `docker exec` or the health check did.
+PROCESSES = """\
+import json
+from pathlib import Path
+
+def status(pid):
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+found, todo = [], ["1"]
+while todo:
+    pid = todo.pop()
+    found.append({**status(pid), "environ": Path(f"/proc/{pid}/environ").read_text()})
+    todo += Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+print(json.dumps(found))
+"""
+
+
+def processes(project: Project) -> list[dict[str, str]]:
+    """Return the status and the environment of the server, of a kernel and of what is above them."""
+    assert project.api("/api/kernels", method="POST", body={"name": "python3"}).status == 201
+    owner = project.folder.stat().st_uid
+    asked = ("exec", "--no-TTY", "--user", str(owner), "jupyter", "/usr/bin/python3", "-c", PROCESSES)
+    found: list[dict[str, str]] = json.loads(project.compose(*asked).stdout)
+    assert len(found) >= 3
+    return found
+
+
+def test_only_the_password_opens_the_server(running: Project) -> None:
+    contents = f"{running.url}/api/contents"
+    assert ask(contents).status == 403
+    assert ask(contents, token="not the password").status == 403
+    assert ask(contents, token=running.password).status == 200
+
+
+def test_docker_sees_that_the_server_is_healthy(running: Project) -> None:
+    eventually(lambda: running.inspect()["State"]["Health"]["Status"] == "healthy", "the container is healthy")
+
+
+def test_a_wrong_password_does_not_log_in(running: Project, browser: Browser) -> None:
+    page = browser.new_page()
+    page.goto(running.url)
+    page.fill("input[name=password]", "not the password")
+    page.click("#login_submit")
+    expect(page.locator("body")).to_contain_text("Invalid credentials")
+    page.goto(f"{running.url}/lab")
+    assert "/login" in page.url
+    page.close()
+
+
+def test_only_this_machine_reaches_the_server(running: Project) -> None:
+    published = running.inspect()["NetworkSettings"]["Ports"]
+    assert published == {"8888/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(running.port)}]}
+    assert running.compose("port", "jupyter", "8888").stdout.strip() == f"127.0.0.1:{running.port}"
+
+
+def test_the_password_is_in_no_environment_variable(running: Project) -> None:
+    assert running.password not in json.dumps(running.inspect())
+    assert running.password not in running.compose("config").stdout
+    assert all(running.password not in process["environ"] for process in processes(running))
+
+
+def test_the_password_is_in_no_log_after_failed_and_successful_visits(running: Project) -> None:
+    ask(f"{running.url}/api/contents")
+    ask(f"{running.url}/api/contents?token={running.password}")
+    running.api("/api/contents")
+    assert "403" in running.log()
+    assert running.password not in running.log()
+
+
+def test_a_new_password_counts_after_a_restart(copy: Project) -> None:
+    with copy.up():
+        old = copy.password
+        chosen = copy.folder / "chosen"
+        chosen.write_text("correct horse, 'battery' & \"stäple\" $1\n", encoding="utf-8")
+        chosen.replace(copy.folder / PASSWORD)
+        copy.compose("restart", "--timeout", "5")
+        copy.wait_until_answering()
+        assert ask(f"{copy.url}/api/contents", token=old).status == 403
+        assert logs_in(copy)
+
+
+def logs_in(project: Project) -> bool:
+    """Take the password as JupyterLab's login form does, whatever characters it has."""
+    jar = CookieJar()
+    opener = build_opener(HTTPCookieProcessor(jar))
+    opener.open(f"{project.url}/login", timeout=30).close()
+    xsrf = next(cookie.value for cookie in jar if cookie.name == "_xsrf")
+    form = urlencode({"password": project.password, "_xsrf": xsrf}).encode()
+    opener.open(f"{project.url}/login", form, timeout=30).close()
+    with opener.open(f"{project.url}/api/contents", timeout=30) as answer:
+        return bool(answer.status == 200)
+
+
+@pytest.mark.parametrize("content", ["", " \n"], ids=["empty", "blank"])
+def test_without_a_usable_password_the_server_still_asks_for_a_token(copy: Project, content: str) -> None:
+    (copy.folder / PASSWORD).write_text(content, encoding="utf-8")
+    with copy.up():
+        assert ask(f"{copy.url}/api/contents").status == 403
+        assert ask(f"{copy.url}/api/contents?token=").status == 403
+        assert ask(f"{copy.url}/api/contents", token=printed_token(copy.log())).status == 200
+
+
+def printed_token(log: str) -> str:
+    found = re.search(r"127\.0\.0\.1:8888/\S*\?token=([0-9a-f]{32,})", log)
+    return found[1] if found else ""
+
+
+@pytest.mark.parametrize("trouble", ["no permission", "not a text file, as PowerShell 5 writes it"])
+def test_a_password_that_cannot_be_read_stops_the_server_with_the_reason(copy: Project, trouble: str) -> None:
+    if trouble == "no permission":
+        (copy.folder / PASSWORD).chmod(0)
+    else:
+        (copy.folder / PASSWORD).write_text("pässword", encoding="utf-16")
+    copy.compose("up", "--detach")
+    eventually(lambda: not copy.inspect()["State"]["Running"], "the server stopped")
+    assert copy.inspect()["State"]["ExitCode"] != 0
+    assert "jupyter_password" in copy.log()
+    assert "Traceback" not in copy.log()
+
+
+def test_without_a_password_file_nothing_starts_and_the_path_is_named(copy: Project) -> None:
+    (copy.folder / PASSWORD).unlink()
+    tried = copy.compose("up", "--detach", check=False)
+    assert tried.returncode != 0
+    assert PASSWORD.as_posix() in tried.stderr
+    assert not (copy.folder / PASSWORD).exists()
+
+
+def test_without_compose_every_run_has_a_token_of_its_own(built: Project) -> None:
+    tokens = set()
+    for _ in range(2):
+        port = free_port()
+        container = sh("docker", "run", "--detach", "--rm", "--publish", f"127.0.0.1:{port}:8888", built.image)
+        name = container.stdout.strip()
+        try:
+            token = eventually(partial(token_of, name), "a token in the log")
+            contents = f"http://127.0.0.1:{port}/api/contents"
+            assert eventually(partial(status, contents), "an answer") == 403
+            assert ask(contents, token=token).status == 200
+            tokens.add(token)
+        finally:
+            sh("docker", "rm", "--force", name, check=False)
+    assert len(tokens) == 2
+
+
+def token_of(container: str) -> str:
+    said = sh("docker", "logs", container)
+    return printed_token(said.stdout + said.stderr)
+
+
+def status(url: str) -> int:
+    return ask(url).status
+
+
+@pytest.fixture(scope="module", params=[1000, 1001, 4242, 0], ids="uid-{}".format)
+def owned(request: Any, built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """Start the project from a folder that belongs to this user, its password readable for nobody else."""
+    if os.geteuid() != 0 and request.param != os.geteuid():
+        pytest.skip("only root can give a folder to somebody else")
+    project = copied(built, tmp_path_factory.mktemp("owned"))
+    if os.geteuid() == 0:
+        for path in (project.folder, *project.folder.rglob("*")):
+            os.chown(path, request.param, request.param)
+    with project.up():
+        yield project
+
+
+def test_files_made_in_the_notebook_belong_to_the_owner_of_the_folder(owned: Project) -> None:
+    code = "import getpass, os; open('data/made.csv', 'w').close(); os.mkdir('data/more'); print(getpass.getuser())"
+    owned.api("/api/contents/src/saved.txt", method="PUT", body={"type": "file", "format": "text", "content": ""})
+    [user] = owned.outputs(code)
+    owner = owned.folder.stat()
+    made = [owned.folder / "src" / name for name in ("data/made.csv", "data/more", "saved.txt")]
+    assert [(path.stat().st_uid, path.stat().st_gid) for path in made] == [(owner.st_uid, owner.st_gid)] * 3
+    assert re.fullmatch(r"root|analyst\d*", user)
+
+
+def test_nothing_runs_with_a_capability_or_as_another_user(owned: Project) -> None:
+    owner = owned.folder.stat()
+    for process in processes(owned):
+        assert set(process["Uid"].split()) == {str(owner.st_uid)}, process["Name"]
+        assert set(process["Gid"].split()) == {str(owner.st_gid)}, process["Name"]
+        assert process["Groups"] in ("", str(owner.st_gid)), process["Name"]
+        assert {int(process[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+        assert process["NoNewPrivs"] == "1"
+
+
+def test_the_two_environments_cannot_be_changed(owned: Project) -> None:
+    try_to_write = (
+        "for folder in /opt/analysis /opt/tools; do "
+        "for into in $folder $folder/bin $folder/lib/python3*/site-packages; do "
+        "touch $into/drift 2>/dev/null && echo $into; done; done; true"
+    )
+    assert owned.run("sh", "-c", try_to_write).stdout == ""
+
+
+def test_settings_of_jupyterlab_outlive_the_container(copy: Project) -> None:
+    with copy.up():
+        dark = {"raw": json.dumps({"theme": "JupyterLab Dark"})}
+        assert copy.api(THEME, method="PUT", body=dark).status == 204
+        copy.compose("down")
+        copy.compose("up", "--detach")
+        copy.wait_until_answering()
+        assert copy.api(THEME).json["settings"]["theme"] == "JupyterLab Dark"
+
+
+def test_two_analyses_run_side_by_side(running: Project, tmp_path: Path) -> None:
+    other = renamed(copied(running, tmp_path), f"{running.image}-other")
+    try:
+        other.compose("up", "--build", "--detach")
+        other.wait_until_answering()
+        (other.folder / "src" / "only-here.txt").touch()
+        files = [{entry["name"] for entry in one.api("/api/contents/src").json["content"]} for one in (running, other)]
+        assert files[1] - files[0] == {"only-here.txt"}
+    finally:
+        other.remove()
+        sh("docker", "image", "rm", "--force", other.image, check=False)
+
+
+def renamed(project: Project, slug: str) -> Project:
+    compose = project.folder / "docker-compose.yml"
+    compose.write_text(compose.read_text(encoding="utf-8").replace(project.image, slug), encoding="utf-8")
+    return Project(project.folder, image=slug, name=slug)
