@@ -51,7 +51,8 @@ def prepare(raw: Mapping[str, Any]) -> int:
     Path("production.txt").unlink(missing_ok=True)
     for name, text in files.items():
         Path(name).write_text(text, encoding="utf-8", newline="\n")
-    print("\n".join(["", *summary]) if summary else "", end="\n" if summary else "")
+    if summary:
+        print("", *summary, sep="\n")
     return 0
 
 

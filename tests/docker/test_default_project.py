@@ -1,0 +1,69 @@
+"""The project with default answers, on the newest Debian."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from docker.project import Project, sh
+
+pytestmark = pytest.mark.docker
+
+# One small piece of work for each package that comes with every project.
+WORK = """\
+import sys
+import boto3, matplotlib.pyplot as plt, numpy as np, pandas as pd, pymysql, s3fs
+from sklearn.linear_model import LinearRegression
+frame = pd.DataFrame({"x": np.arange(4.0), "y": np.arange(4.0) * 2 + 1})
+frame.to_csv("data/line.csv", index=False)
+model = LinearRegression().fit(frame[["x"]], frame["y"])
+frame.plot(x="x", y="y")
+plt.savefig("data/line.png")
+plt.close()
+print(sys.version_info[:2], round(float(model.coef_[0]), 6), len(pd.read_csv("data/line.csv")))"""
+
+
+@pytest.fixture(scope="module")
+def default(engine: None, generate: Callable[..., Path]) -> Iterator[Project]:
+    slug = f"ds-docker-env-test-{secrets.token_hex(3)}"
+    project = Project(generate(project_slug=slug), image=slug, name=slug)
+    try:
+        project.compose("build")
+        yield project
+    finally:
+        project.remove()
+        sh("docker", "image", "rm", "--force", slug, check=False)
+
+
+def test_the_canonical_packages_do_their_work_on_the_chosen_python(default: Project) -> None:
+    assert default.outputs(WORK) == ["(3, 13) 2.0 4"]
+    assert (default.folder / "src" / "data" / "line.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_image_is_on_the_chosen_debian(default: Project) -> None:
+    assert "VERSION_CODENAME=trixie" in default.run("cat", "/etc/os-release").stdout
+
+
+def test_the_report_names_exactly_the_versions_of_the_lock(default: Project) -> None:
+    default.run("jupyter", "nbconvert", "--to", "html", "--execute", "src/analysis.ipynb")
+    report = default.read("src/analysis.html")
+    locked = re.findall(r"^([a-z0-9-]+)==([^\s;]+)", default.read("requirements.txt"), re.MULTILINE)
+    for name, version in locked:
+        assert re.search(rf"{name.replace('-', '[-_.]')}=={re.escape(version)}\b", report, re.IGNORECASE), name
+
+
+def test_debian_packages_that_production_has_are_named_in_one_place(default: Project) -> None:
+    dockerfile = default.folder / "Dockerfile"
+    text = dockerfile.read_text(encoding="utf-8")
+    dockerfile.write_text(text.replace('DEBIAN_PACKAGES=""', 'DEBIAN_PACKAGES="tree libpq5"'), encoding="utf-8")
+    tag = f"{default.image}-debian"
+    try:
+        sh("docker", "build", "--target", "base", "--tag", tag, str(default.folder))
+        assert sh("docker", "run", "--rm", tag, "tree", "--version").stdout.startswith("tree")
+    finally:
+        dockerfile.write_text(text, encoding="utf-8")
+        sh("docker", "image", "rm", "--force", tag, check=False)
