@@ -113,7 +113,6 @@ def test_python_and_debian_agree_in_dockerfile_readme_lock_and_tools(rich: Gener
     command = "uv pip compile --generate-hashes --python-version 3.11.14 --python-platform linux "
     command += "--output-file requirements.txt requirements.in production.txt"
     assert f"#    {command}\n" in rich.read("requirements.txt")
-    assert f"docker compose run --rm jupyter {command}\n" in rich.read("README.md")
     assert rich.read("tools.txt") == Path(__file__).parents[1].joinpath("locks", "tools-bookworm.txt").read_text()
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -188,6 +189,46 @@ def test_productions_constraints_decide_and_count_where_they_bind(pin: Pin, offl
     assert "Production: 2 of 2 pins kept exactly" in generated.stdout
     assert "Left out" not in generated.stdout
     assert "Not pinned" not in generated.stdout
+
+
+@pytest.fixture
+def quarrel(offline: PackageIndex) -> str:
+    """Return pins of production's that exclude each other."""
+    for version in ("1.0", "2.0"):
+        offline.add("wanted", version)
+    offline.add("wants", "1.0", requires=("wanted>=2",))
+    offline.add("peaceful", "1.0")
+    return "peaceful==1.0\nwants==1.0\nwanted==1.0\n"
+
+
+def test_pins_that_exclude_each_other_are_locked_as_production_runs_them(pin: Pin, quarrel: str) -> None:
+    generated = pin(quarrel)
+    assert {"wants": "1.0", "wanted": "1.0", "peaceful": "1.0", "pandas": "9999.1"}.items() <= locked(generated).items()
+    assert "Production: 3 of 3 pins kept exactly" in generated.stdout
+    assert "Contradict: wants==1.0 and wanted==1.0 exclude each other" in generated.stdout
+    header = generated.read("requirements.txt").splitlines()[:3]
+    assert "--overrides overrides.txt" in header[1]
+    assert header[2] == "# production runs wants==1.0 and wanted==1.0, which exclude each other"
+    assert "peaceful" not in generated.read("overrides.txt")
+
+
+def test_the_analysis_does_not_overlook_what_it_needs_where_production_does(
+    pin: Pin, quarrel: str, offline: PackageIndex
+) -> None:
+    for version in ("2021.4", "9999.1"):
+        offline.add("s3fs", version, requires=("wanted>=2",))
+    generated = pin(quarrel)
+    assert locked(generated)["wanted"] == "1.0"
+    assert "s3fs" not in locked(generated)
+    assert "Left out:   s3fs>=2021.4, it cannot live beside production's wanted==1.0" in generated.stdout
+
+
+def test_the_command_in_the_header_locks_again_to_the_same_lock(pin: Pin, quarrel: str) -> None:
+    generated = pin(quarrel)
+    before = generated.read("requirements.txt")
+    command = before.splitlines()[1].removeprefix("#").split()
+    subprocess.run([*command, "--quiet"], cwd=generated.project, check=True)
+    assert locked(generated) == dict(re.findall(r"^([a-z0-9-]+)==(\S+)", before, re.MULTILINE))
 
 
 def test_a_wrong_hash_stops_generation(pin: Pin, offline: PackageIndex) -> None:

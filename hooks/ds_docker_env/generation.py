@@ -48,7 +48,8 @@ def prepare(raw: Mapping[str, Any]) -> int:
             empty.rmdir()
         print("\nds-docker-env: stopped; nothing was generated", file=sys.stderr)
         return 130
-    Path("production.txt").unlink(missing_ok=True)
+    for stale in ("production.txt", "overrides.txt"):
+        Path(stale).unlink(missing_ok=True)
     for name, text in files.items():
         Path(name).write_text(text, encoding="utf-8", newline="\n")
     if summary:

@@ -6,7 +6,9 @@ import re
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -22,8 +24,8 @@ REQUIRED = "ipykernel"
 _UNREACHABLE = re.compile(
     r"error sending request|dns error|client error \(Connect\)|operation timed out|HTTP status (server|client) error"
 )
-# Pins to look at in one explanation; the reason is among the first.
-_NAMED = 8
+# Pins to look at in one explanation, singly and in pairs; the reason is among the first.
+_NAMED, _PAIRED = 8, 5
 _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?")
 # Seconds for all runs of uv together; the largest of 100 production files took 6.
 _PATIENCE = 120
@@ -31,10 +33,15 @@ _PATIENCE = 120
 
 @dataclass
 class Lock:
-    """The text of requirements.txt, and the packages left out with the production pin that is the reason."""
+    """The text of requirements.txt, and what a person should know of it.
+
+    ``left_out`` names packages with the production pin that is the reason; ``contradicting`` are production's pins that
+    exclude each other. Production runs them all the same, so they are locked against what each asks of the others.
+    """
 
     text: str = ""
     left_out: dict[str, str] = field(default_factory=dict)
+    contradicting: list[str] = field(default_factory=list)
 
 
 def compile_command(full_python: str, *inputs: str, output: str = "requirements.txt") -> list[str]:
@@ -56,35 +63,39 @@ def make_lock(production: Production, analysis: list[str], wheels_only: set[str]
         deadline = time.monotonic() + _PATIENCE
         resolver = _Resolver(Path(folder), production, wheels_only, target, deadline)
         lock, kept = Lock(), list(analysis)
-        while True:
-            attempt = resolver.resolve(kept)
-            if attempt.text:
-                lock.text = attempt.text
-                return lock
-            conflicts = resolver.conflicts(kept, attempt.stderr)
-            if not conflicts:
-                return _one_by_one(resolver, kept, lock)
-            lock.left_out |= conflicts
-            kept = [requirement for requirement in kept if requirement not in conflicts]
+        while not (attempt := resolver.resolve(kept)).text:
+            if conflicts := resolver.conflicts(kept, attempt.stderr):
+                lock.left_out |= conflicts
+                kept = [requirement for requirement in kept if requirement not in conflicts]
+            elif contradicting := resolver.contradictions(attempt.stderr):
+                resolver.overrides += contradicting
+                lock.left_out |= (conflicts := resolver.conflicts_with(kept, contradicting))
+                kept = [requirement for requirement in kept if requirement not in conflicts]
+            else:
+                attempt = _one_by_one(resolver, kept, lock)
+                break
+        if not any(_name(requirement) == REQUIRED for requirement in kept):
+            raise LockError(*resolver.explain([REQUIRED], attempt.stderr))
+        lock.text, lock.contradicting = attempt.text, resolver.overrides
+        return lock
 
 
-def _one_by_one(resolver: _Resolver, candidates: list[str], lock: Lock) -> Lock:
+def _one_by_one(resolver: _Resolver, candidates: list[str], lock: Lock) -> _Attempt:
     """Add the packages singly, for a conflict that no pin explains by itself."""
     kept = [requirement for requirement in candidates if _name(requirement) == REQUIRED]
-    attempt = resolver.resolve(kept)
-    if not attempt.text:
-        raise LockError(*resolver.explain(kept, attempt.stderr))
-    lock.text = attempt.text
+    best = resolver.resolve(kept)
+    if not best.text:
+        raise LockError(*resolver.explain(kept, best.stderr))
     for requirement in candidates:
         if requirement in kept:
             continue
         attempt = resolver.resolve([*kept, requirement])
         if attempt.text:
             kept.append(requirement)
-            lock.text = attempt.text
+            best = attempt
         else:
             lock.left_out[requirement] = "versions taken together"
-    return lock
+    return best
 
 
 @dataclass(frozen=True)
@@ -93,17 +104,18 @@ class _Attempt:
     stderr: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Resolver:
     folder: Path
     production: Production
     wheels_only: set[str]
     target: Target
     deadline: float
+    overrides: list[str] = field(default_factory=list)
 
     def resolve(self, analysis: list[str]) -> _Attempt:
         """Resolve production and these packages; the text is empty when that is impossible."""
-        return self._compile(analysis, self.production.requirements(), self.target)
+        return self._compile(analysis, self.production.requirements(), self.target, overrides=self.overrides)
 
     def conflicts(self, analysis: list[str], stderr: str) -> dict[str, str]:
         """Return which packages that uv's explanation names cannot live beside which pin, each tried by itself."""
@@ -119,6 +131,23 @@ class _Resolver:
             if pins and not self._compile([requirement], self.production.only(pins), self.target).text:
                 return " and ".join(pins)
         return ""
+
+    def conflicts_with(self, analysis: list[str], pins: list[str]) -> dict[str, str]:
+        """Return which packages ask for something else than these pins."""
+        return {
+            requirement: pin
+            for pin in pins
+            if not self._compile(analysis, self.production.only([pin]), self.target).text
+            for requirement in analysis
+            if not self._compile([requirement], self.production.only([pin]), self.target).text
+        }
+
+    def contradictions(self, stderr: str) -> list[str]:
+        """Return the pins, of those in uv's explanation, that exclude each other though each can be had."""
+        pairs = combinations(self._named_pins(stderr)[:_PAIRED], 2)
+        excluding = [pair for pair in pairs if not self._compile([], self.production.only(pair), self.target).text]
+        pins = dict.fromkeys(pin for pair in excluding for pin in pair)
+        return [pin for pin in pins if pin not in self.overrides and self._alone(pin, self.target)]
 
     def explain(self, kept: list[str], stderr: str) -> list[str]:
         """Return why production, or ipykernel beside it, cannot be locked."""
@@ -167,19 +196,25 @@ class _Resolver:
         names = dict.fromkeys(canonicalize_name(name) for name in _NAME.findall(stderr))
         return [pins[name] for name in names if name in pins][:_NAMED]
 
-    def _compile(self, analysis: list[str], production: str, target: Target, *options: str) -> _Attempt:
+    def _compile(
+        self, analysis: list[str], production: str, target: Target, *options: str, overrides: Sequence[str] = ()
+    ) -> _Attempt:
         for name, text in (
             ("requirements.in", "".join(f"{requirement}\n" for requirement in analysis)),
             ("production.txt", production),
             ("constraints.txt", self.production.bounding()),
+            ("overrides.txt", "".join(f"{pin}\n" for pin in overrides)),
         ):
             (self.folder / name).write_text(text, encoding="utf-8", newline="\n")
         output = self.folder / "requirements.txt"
         output.unlink(missing_ok=True)
-        pinned = {pin.name for pin in self.production.pins}
-        command = compile_command(target.full_python, "requirements.in", "production.txt")
-        if self.production.indexes:
-            command.insert(2, "--emit-index-url")
+        command = compile_command(
+            target.full_python,
+            *(["--emit-index-url"] if self.production.indexes else []),
+            *(["--overrides", "overrides.txt"] if overrides else []),
+            *("requirements.in", "production.txt"),
+        )
+        pinned = {pin.name for pin in (*self.production.pins, *self.production.constraints)}
         done = uv.run(
             *command,
             *("--quiet", "--no-progress", "--color", "never", "--constraint", "constraints.txt"),

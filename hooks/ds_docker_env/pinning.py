@@ -15,7 +15,7 @@ from ds_docker_env import analysis
 from ds_docker_env.errors import GenerationError, ParityError, without_credentials
 from ds_docker_env.lock import Lock, make_lock
 from ds_docker_env.parity import Locked, Parity, prove, read_lock
-from ds_docker_env.production import Production, read_production, render_production
+from ds_docker_env.production import Production, read_production, render_overrides, render_production
 from ds_docker_env.target import Target
 
 
@@ -38,8 +38,10 @@ def pin(location: str, target: Target) -> Pinned:
     files = {
         "production.txt": render_production(production, date.today()),
         "requirements.in": analysis.render(_reasons(lock, packages)),
-        "requirements.txt": lock.text,
+        "requirements.txt": _with_note(lock),
     }
+    if lock.contradicting:
+        files["overrides.txt"] = render_overrides(lock.contradicting)
     if any(without_credentials(text) != text for text in files.values()):
         raise ParityError(
             "the lock would show a password in an address; put it into ~/.netrc and name the index without"
@@ -54,6 +56,8 @@ def summarise(production: Production, lock: Lock, packages: Mapping[str, Locked]
         f"Production: {len(held)} of {len(held)} pins kept exactly, from {production.source}",
         f"Added:      {len(packages) - len(held)} packages for the analysis and what they need",
     ]
+    if lock.contradicting:
+        lines.append(f"Contradict: {' and '.join(lock.contradicting)} exclude each other, but production runs them")
     lines += [f"Left out:   {requirement}, {why}" for requirement, why in _reasons(lock, packages).items()]
     lines += [f"Elsewhere:  {pin} does not apply on Linux and this Python" for pin in parity.elsewhere]
     for line in production.unpinned:
@@ -69,6 +73,16 @@ def summarise(production: Production, lock: Lock, packages: Mapping[str, Locked]
             lines.append(f"Not here:   {line} is not from an index, so not in the notebook")
     lines += [f"Ignored:    {line} means nothing to a lock" for line in production.ignored]
     return [without_credentials(line) for line in lines]
+
+
+def _with_note(lock: Lock) -> str:
+    """Return the lock with its contradictions named below the command in its header."""
+    if not lock.contradicting:
+        return lock.text
+    header, command, rest = lock.text.split("\n", 2)
+    return "\n".join(
+        [header, command, f"# production runs {' and '.join(lock.contradicting)}, which exclude each other", rest]
+    )
 
 
 def _reasons(lock: Lock, packages: Mapping[str, Locked]) -> dict[str, str]:

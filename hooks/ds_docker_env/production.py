@@ -122,6 +122,16 @@ def render_production(production: Production, today: date) -> str:
     return "\n".join(part for part in parts if part)
 
 
+def render_overrides(contradicting: Iterable[str]) -> str:
+    """Return overrides.txt, which makes uv lock pins that exclude each other."""
+    return _lines(
+        [
+            "# Pins of production's that exclude each other. It runs them all the same, so they are locked.",
+            *contradicting,
+        ]
+    )
+
+
 def decode(content: bytes, name: str) -> str:
     """Return the text of a file in UTF-8, UTF-16 (PowerShell writes it) or Latin-1; raise `SourceError`."""
     if not content.strip():

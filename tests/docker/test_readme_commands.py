@@ -93,13 +93,12 @@ def test_a_package_is_added_and_production_stays_as_it_is(reader: Project) -> No
     before = reader.read("requirements.txt")
     with (reader.folder / "requirements.in").open("a", encoding="utf-8") as file:
         file.write("humanize\n")
-    lock = command(reader.read("README.md"), "uv pip compile")
-    follow(reader, lock)
+    follow(reader, command(reader.read("README.md"), "jupyter lock"))
     after = reader.read("requirements.txt")
     assert set(before.splitlines()) <= set(after.splitlines())
     assert set(pins(after)) - set(pins(before)) == {"humanize"}
     assert {name: pins(after)[name.lower()] for name in PINNED} == PINNED
-    assert lock.partition("jupyter ")[2] in after
+    assert after.splitlines()[:2] == before.splitlines()[:2]
     follow(reader, UP)
     [printed] = reader.outputs("import humanize, pandas; print(humanize.intcomma(1234567), pandas.__version__)")
     assert printed == f"1,234,567 {PINNED['pandas']}"
