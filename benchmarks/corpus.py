@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import statistics
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,13 +42,13 @@ class Outcome:
 
 def run(folder: Path, row: dict[str, str]) -> Outcome:
     """Pin one file and check the invariants on the result."""
-    location, target = str(folder / row["folder"] / row["entry"]), Target(row["python"], "bookworm")
+    location, target = str(folder / row["folder"] / row["entry"]), Target(row["python"])
     started = time.monotonic()
     kind, message, left_out, broken = "locked", "", "", []
     try:
         pinned = pin(location, target)
         left_out = ", ".join(line.split()[2].rstrip(",") for line in pinned.summary if line.startswith("Left out:"))
-        broken = _broken_invariants(pinned, location, target)
+        broken = _broken_invariants(pinned, target)
     except GenerationError as error:
         kind, message = type(error).__name__, "; ".join(error.problems)
     except Exception as error:  # the point of the run is to find these
@@ -58,11 +59,15 @@ def run(folder: Path, row: dict[str, str]) -> Outcome:
     return Outcome(row["folder"], row["python"], kind, seconds, left_out, message, tuple(broken))
 
 
-def _broken_invariants(pinned: Pinned, location: str, target: Target) -> list[str]:
+def _broken_invariants(pinned: Pinned, target: Target) -> list[str]:
     broken = []
     lock = read_lock(pinned.files["requirements.txt"])
-    production = read_production(location, target)
-    production.adopt_constraints(lock)
+    with tempfile.TemporaryDirectory() as folder:
+        taken_over = Path(folder, "production.txt")
+        taken_over.write_text(pinned.files["production.txt"], encoding="utf-8")
+        if constraints := pinned.files.get("constraints.txt"):
+            Path(folder, "constraints.txt").write_text(constraints, encoding="utf-8")
+        production = read_production(str(taken_over), target)
     try:
         prove(production, lock, target)
     except GenerationError as error:

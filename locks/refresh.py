@@ -9,8 +9,7 @@ LOCKS = Path(__file__).parent
 sys.path.insert(0, str(LOCKS.parent / "hooks"))
 
 from ds_docker_env import uv  # noqa: E402
-from ds_docker_env.answers import DEBIAN_RELEASES  # noqa: E402
-from ds_docker_env.lock import compile_command  # noqa: E402
+from ds_docker_env.resolver import compile_command  # noqa: E402
 from ds_docker_env.target import PYTHON_VERSIONS, Target  # noqa: E402
 
 # Debian's own Python, https://packages.debian.org/python3
@@ -28,7 +27,7 @@ def refresh(source: str, output: str, python: str, header: str) -> None:
 
 if __name__ == "__main__":
     for version in PYTHON_VERSIONS:
-        full_python = Target(version, DEBIAN_RELEASES[version][0]).full_python
+        full_python = Target(version).full_python
         documented = " ".join(["uv", *compile_command(full_python, "requirements.in")])
         refresh("requirements.in", f"requirements-{version}.txt", full_python, documented)
     for debian, full_python in DEBIAN_PYTHON.items():

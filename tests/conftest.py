@@ -30,14 +30,16 @@ class Generated:
 
 
 @pytest.fixture
-def bake(cookies: Any, capfd: pytest.CaptureFixture[str]) -> Callable[..., Generated]:
+def bake(cookies: Any, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Generated]:
     """Generate with these answers through pytest-cookies; a misspelt question fails the test."""
 
     def _bake(**answers: str) -> Generated:
         assert set(answers) <= QUESTIONS, f"no such question: {set(answers) - QUESTIONS}"
+        before = set(tmp_path.glob("cookies/*/*"))
         result = cookies.bake(extra_context=answers)
         said = capfd.readouterr()
-        project = result.project_path or Path("nothing-generated")
+        new = sorted(set(tmp_path.glob("cookies/*/*")) - before)
+        project = new[0] if new else tmp_path / "nothing-generated"
         return Generated(result.exit_code, project, said.out, said.err)
 
     return _bake

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import tarfile
 import threading
 import zipfile
 from http.server import SimpleHTTPRequestHandler
@@ -69,6 +70,23 @@ class PackageIndex:
         ]
         (folder / "index.html").write_text("<!DOCTYPE html><html><body>" + "\n".join(links) + "</body></html>")
         return f"sha256:{digest}"
+
+
+def add_broken_source(index: PackageIndex, name: str, version: str) -> None:
+    """Add a source package whose build fails."""
+    files = {
+        "pyproject.toml": '[build-system]\nrequires = []\nbackend-path = ["."]\nbuild-backend = "broken"\n',
+        "broken.py": 'raise SystemExit("use_2to3 is invalid")\n',
+        "PKG-INFO": f"Metadata-Version: 1.0\nName: {name}\nVersion: {version}\n",
+    }
+    folder = index.folder / "simple" / name
+    folder.mkdir(parents=True)
+    with tarfile.open(folder / f"{name}-{version}.tar.gz", "w:gz") as archive:
+        for path, text in files.items():
+            member = tarfile.TarInfo(f"{name}-{version}/{path}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    (folder / "index.html").write_text(f'<a href="{name}-{version}.tar.gz">{name}-{version}.tar.gz</a>')
 
 
 def _requires_python(wheel: Path) -> str:

@@ -63,7 +63,7 @@ def test_a_production_file_adds_only_production_txt(rich: Generated) -> None:
 @pytest.mark.parametrize("answers", [{}, RICH], ids=["default", "rich"])
 def test_rendered_files_look_hand_written(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(**answers).project
-    for name in ("README.md", "docker-compose.yml", ".gitignore", ".dockerignore", "requirements.in"):
+    for name in ("Dockerfile", "README.md", "docker-compose.yml", ".gitignore", ".dockerignore", "requirements.in"):
         text = (project / name).read_text()
         assert "\n\n\n" not in text, name
         assert text.endswith("\n"), name

@@ -9,7 +9,7 @@ from ds_docker_env.parity import prove, read_lock
 from ds_docker_env.production import Production, read_production
 from ds_docker_env.target import Target
 
-LINUX = Target("3.11", "bookworm")
+LINUX = Target("3.11")
 HASH = "sha256:" + "a" * 64
 Read = Callable[[str], Production]
 

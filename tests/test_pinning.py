@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Generated
-from package_index import PackageIndex
+from package_index import PackageIndex, add_broken_source
 
 Pin = Callable[..., Generated]
 
@@ -99,7 +100,8 @@ def test_included_files_are_read_and_constraints_only_bound(pin: Pin, offline: P
     versions = locked(generated)
     assert (versions["included"], versions["bounded"], versions["user"]) == ("1.0", "1.0", "2.0")
     assert "unused" not in versions
-    assert "\nbounded==1.0\n" in generated.read("production.txt")
+    assert "-c constraints.txt\n" in generated.read("production.txt")
+    assert {"bounded==1.0", "unused==1.0"} <= set(generated.read("constraints.txt").splitlines())
 
 
 def test_what_production_leaves_open_is_locked_and_reported(pin: Pin, offline: PackageIndex) -> None:
@@ -223,12 +225,86 @@ def test_the_analysis_does_not_overlook_what_it_needs_where_production_does(
     assert "Left out:   s3fs>=2021.4, it cannot live beside production's wanted==1.0" in generated.stdout
 
 
+def lock_again(generated: Generated) -> dict[str, str]:
+    command = generated.read("requirements.txt").splitlines()[1].removeprefix("#").split()
+    as_in_the_image = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
+    subprocess.run([*command, "--quiet"], cwd=generated.project, env=as_in_the_image, check=True)
+    return locked(generated)
+
+
 def test_the_command_in_the_header_locks_again_to_the_same_lock(pin: Pin, quarrel: str) -> None:
     generated = pin(quarrel)
-    before = generated.read("requirements.txt")
-    command = before.splitlines()[1].removeprefix("#").split()
-    subprocess.run([*command, "--quiet"], cwd=generated.project, check=True)
-    assert locked(generated) == dict(re.findall(r"^([a-z0-9-]+)==(\S+)", before, re.MULTILINE))
+    before = locked(generated)
+    assert lock_again(generated) == before
+
+
+def test_a_package_that_is_added_later_gets_the_version_of_productions_constraints(
+    pin: Pin, offline: PackageIndex
+) -> None:
+    for version in ("5.0", "8.0"):
+        offline.add("redis", version)
+    offline.add("known", "1.0")
+    generated = pin("-c constraints.txt\nknown==1.0\n", beside={"constraints.txt": "redis==5.0\nmatplotlib<3.4\n"})
+    assert locked(generated)["matplotlib"] == "3.3"
+    with (generated.project / "requirements.in").open("a") as file:
+        file.write("redis\n")
+    assert lock_again(generated)["redis"] == "5.0"
+
+
+def test_productions_index_stays_in_the_lock_when_locking_again(
+    pin: Pin, offline: PackageIndex, tmp_path: Path
+) -> None:
+    with PackageIndex(tmp_path / "other-index") as other:
+        other.add("ours", "1.0")
+        generated = pin(f"--extra-index-url {other.url}\nours==1.0\n")
+        assert lock_again(generated)["ours"] == "1.0"
+        assert f"--extra-index-url {other.url}" in generated.read("requirements.txt")
+
+
+def test_a_pin_that_exists_for_windows_only_is_reported_and_not_needed(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("portable", "1.0")
+    offline.add("pywin32", "306", tag="cp311-cp311-win_amd64")
+    generated = pin("portable==1.0\npywin32==306\n")
+    assert "pywin32" not in locked(generated)
+    assert "Production: 1 of 1 pins kept exactly" in generated.stdout
+    assert 'Elsewhere:  pywin32==306 ; sys_platform == "win32" does not apply on Linux' in generated.stdout
+    assert 'pywin32==306 ; sys_platform == "win32"\n' in generated.read("production.txt")
+
+
+def test_a_package_behind_a_url_that_cannot_be_reached_is_left_out_and_named(
+    pin: Pin, offline: PackageIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    offline.add("here", "1.0")
+    line = "models @ http://127.0.0.1:9/models-1.0-py3-none-any.whl"
+    generated = pin(f"here==1.0\n{line}\n")
+    assert "models" not in locked(generated)
+    assert f"Not here:   {line} is not from an index" in generated.stdout
+
+
+def test_an_index_of_productions_that_cannot_be_reached_is_named_with_its_line(
+    pin: Pin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UV_DEFAULT_INDEX")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    message = pin("# ours\n--index-url http://127.0.0.1:9/simple\na==1\n").stderr
+    assert (
+        "requirements.txt:2: the index http://127.0.0.1:9/simple, which production names, cannot be reached" in message
+    )
+
+
+def test_a_source_that_no_longer_builds_is_named_with_its_line(pin: Pin, offline: PackageIndex) -> None:
+    add_broken_source(offline, "pystache", "0.5.4")
+    message = pin("\npystache==0.5.4\n").stderr
+    assert "requirements.txt:2: pystache==0.5.4 has no wheel" in message
+    assert "its source no longer builds" in message
+
+
+def test_a_build_from_another_index_is_refused_with_the_way_there(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("torch", "2.0.1")
+    message = pin("torch==2.0.1+cpu\n").stderr
+    assert "requirements.txt:1: torch==2.0.1+cpu is not on the package index" in message
+    assert "--extra-index-url" in message
 
 
 def test_a_wrong_hash_stops_generation(pin: Pin, offline: PackageIndex) -> None:

@@ -9,7 +9,7 @@ from ds_docker_env.errors import GenerationError
 from ds_docker_env.production import Production, read_production, render_production
 from ds_docker_env.target import Target
 
-LINUX = Target("3.11", "bookworm")
+LINUX = Target("3.11")
 Read = Callable[[bytes], Production]
 
 

@@ -14,19 +14,24 @@ def requirements() -> list[str]:
 
 
 def render(left_out: Mapping[str, str]) -> str:
-    """Return requirements.in, with what is left out as comments that give the reason."""
-    lines = [f"# {line}: left out, {left_out[line]}" if line in left_out else line for line in _lines()]
-    return "".join(f"{line}\n" for line in lines)
+    """Return requirements.in for production, with what is left out as comments that give the reason."""
+    first, *packages = [f"# {line}: left out, {left_out[line]}" if line in left_out else line for line in _lines()]
+    heading = "# Floors only: everything that production pins has production's version."
+    return "".join(f"{line}\n" for line in [first, heading, *packages])
 
 
 def shipped(python: str, debian: str) -> dict[str, str]:
     """Return the files that were locked and tested with this template, by name."""
-    sources = {
-        "requirements.in": "requirements.in",
-        "requirements.txt": f"requirements-{python}.txt",
-        "tools.txt": f"tools-{debian}.txt",
+    return {
+        "requirements.in": (LOCKS / "requirements.in").read_text(encoding="utf-8"),
+        "requirements.txt": shipped_lock(python),
+        "tools.txt": (LOCKS / f"tools-{debian}.txt").read_text(encoding="utf-8"),
     }
-    return {name: (LOCKS / source).read_text(encoding="utf-8") for name, source in sources.items()}
+
+
+def shipped_lock(python: str) -> str:
+    """Return the lock of the packages without a production file."""
+    return (LOCKS / f"requirements-{python}.txt").read_text(encoding="utf-8")
 
 
 def _lines() -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from ds_docker_env.encoding import decode
 from ds_docker_env.errors import AnswerError, SourceError, without_credentials
 from ds_docker_env.sources import LocalFile, source_of
 
@@ -36,7 +37,6 @@ _TEXTS = (*_ONE_LINE, "question", "data")
 class Answers:
     """The checked answers; ``production_requirements`` is an absolute path, a URL or blank."""
 
-    project_slug: str
     production_requirements: str
     python_version: str
     debian_release: str
@@ -57,7 +57,6 @@ class Answers:
         if problems:
             raise AnswerError(*problems)
         return cls(
-            project_slug=raw["project_slug"],
             production_requirements=raw["__production_requirements"],
             python_version=raw["python_version"],
             debian_release=raw["debian_release"],
@@ -132,7 +131,7 @@ def _production_problems(location: str, *, even_a_url: bool) -> list[str]:
     try:
         source = source_of(location)
         if even_a_url or isinstance(source, LocalFile):
-            source.read()
+            decode(source.read(), source.name)
     except SourceError as error:
         return [f"production_requirements: {problem}" for problem in error.problems]
     return []

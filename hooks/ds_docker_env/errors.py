@@ -39,6 +39,14 @@ class UvError(GenerationError):
     """uv is missing, crashes or takes too long."""
 
 
+class UnreachableError(UvError):
+    """An address cannot be reached; ``url`` is the one that uv names, if it does."""
+
+    def __init__(self, *problems: str, url: str = "") -> None:
+        super().__init__(*problems)
+        self.url = url
+
+
 class LockError(GenerationError):
     """No lock can hold production's versions on the chosen Python and Linux."""
 

@@ -8,6 +8,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def prepare(raw: Mapping[str, Any]) -> int:
     try:
         answers = Answers.check(raw)
         files = analysis.shipped(answers.python_version, answers.debian_release)
-        summary: list[str] = []
+        summary = [f"Versions:   those tested with this template for Python {answers.python_version}"]
         if answers.production_requirements:
             pinned = _pin(answers)
             files |= pinned["files"]
@@ -48,31 +49,27 @@ def prepare(raw: Mapping[str, Any]) -> int:
             empty.rmdir()
         print("\nds-docker-env: stopped; nothing was generated", file=sys.stderr)
         return 130
-    for stale in ("production.txt", "overrides.txt"):
+    for stale in ("production.txt", "constraints.txt", "overrides.txt"):
         Path(stale).unlink(missing_ok=True)
     for name, text in files.items():
         Path(name).write_text(text, encoding="utf-8", newline="\n")
-    if summary:
-        print("", *summary, sep="\n")
+    print("", *summary, sep="\n")
     return 0
 
 
-def finish(raw: Mapping[str, Any]) -> int:
+def finish() -> int:
     """Make the data folder and the password, and say what comes next; never fails a project that is complete."""
-    slug = raw["project_slug"]
+    # cookiecutter runs hooks in the project; PWD is still the folder of the person's shell.
+    folder = os.path.relpath(Path.cwd(), os.environ.get("PWD") or Path.cwd().parent)
     Path("src", "data").mkdir(parents=True, exist_ok=True)
     print(_password())
-    print(f"Next:       cd {slug}\n            docker compose up --build\n            open http://127.0.0.1:8888")
+    print(f"Next:       cd {folder}\n            docker compose up --build\n            open http://127.0.0.1:8888")
     return 0
 
 
 def _pin(answers: Answers) -> dict[str, Any]:
     """Run `pinning` in a process with its libraries."""
-    asked = {
-        "location": answers.production_requirements,
-        "python": answers.python_version,
-        "debian": answers.debian_release,
-    }
+    asked = {"location": answers.production_requirements, "python": answers.python_version}
     with _alive(f"Locking production's versions for Python {answers.python_version}"):
         printed = uv.run_module("ds_docker_env.pinning", LIBRARIES, HOOKS, stdin=json.dumps(asked), seconds=180)
     answer: dict[str, Any] = json.loads(printed)
@@ -81,7 +78,8 @@ def _pin(answers: Answers) -> dict[str, Any]:
     return answer
 
 
-def _alive(message: str) -> Any:
+def _alive(message: str) -> AbstractContextManager[object]:
+    """Say what is going on, in a terminal with something that moves."""
     from rich.console import Console
 
     console = Console(stderr=True)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
 from packaging.utils import canonicalize_name
-from pip_requirements_parser import RequirementsFile
 
 from ds_docker_env.errors import ParityError
-from ds_docker_env.production import Pin, Production, same_version
+from ds_docker_env.production import Pin, Production, parse, same_version
 from ds_docker_env.target import Target
 
 
@@ -32,25 +29,22 @@ class Parity:
 
 def read_lock(text: str) -> dict[str, Locked]:
     """Return the packages of a lock by normalised name."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "requirements.txt")
-        path.write_text(text, encoding="utf-8-sig", newline="\n")
-        parsed = RequirementsFile.from_file(str(path), include_nested=False)
     return {
         canonicalize_name(entry.name): Locked(
             version=entry.get_pinned_version or "", hashes=frozenset(entry.hash_options)
         )
-        for entry in parsed.requirements
+        for entry in parse(text).requirements
     }
 
 
 def prove(production: Production, lock: dict[str, Locked], target: Target) -> Parity:
     """Check that every pin that applies is in the lock with that version and those hashes; raise `ParityError`.
 
-    Versions are compared by PEP 440.
+    Versions are compared by PEP 440; a pin from a constraints file counts if its package is in the lock.
     """
     held, elsewhere, problems = [], [], []
-    for pin in production.pins:
+    bound = [pin for pin in production.constraints if pin.name in lock]
+    for pin in (*production.pins, *bound):
         if pin.applies(target):
             held.append(pin)
             problems += _differences(pin, lock.get(pin.name))
@@ -62,10 +56,9 @@ def prove(production: Production, lock: dict[str, Locked], target: Target) -> Pa
 
 
 def _differences(pin: Pin, locked: Locked | None) -> list[str]:
-    wanted = pin.specifier.lstrip("=")
     if locked is None:
         return [f"{pin.where}: {pin.name}{pin.specifier} is not in the lock; please report this"]
-    if not same_version(wanted, locked.version):
+    if not same_version(pin.version, locked.version):
         return [f"{pin.where}: {pin.name}{pin.specifier}, but the lock has {locked.version}; please report this"]
     known = {hash_ for hash_ in pin.hashes if hash_.startswith("sha256:")}
     # One is enough: the index may have dropped a wheel since.

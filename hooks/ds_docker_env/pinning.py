@@ -30,16 +30,17 @@ class Pinned:
 def pin(location: str, target: Target) -> Pinned:
     """Read production, lock it with the analysis packages and prove the result; raise `GenerationError`."""
     production = read_production(location, target)
-    shipped = analysis.shipped(target.python, target.debian)["requirements.txt"]
-    lock = make_lock(production, analysis.requirements(), set(read_lock(shipped)), target)
+    wheels_only = set(read_lock(analysis.shipped_lock(target.python)))
+    lock = make_lock(production, analysis.requirements(), wheels_only, target)
     packages = read_lock(lock.text)
-    production.adopt_constraints(packages)
     parity = prove(production, packages, target)
     files = {
         "production.txt": render_production(production, date.today()),
         "requirements.in": analysis.render(_reasons(lock, packages)),
         "requirements.txt": _with_note(lock),
     }
+    if bounding := production.bounding():
+        files["constraints.txt"] = "# Production's constraints; production.txt includes them.\n" + bounding
     if lock.contradicting:
         files["overrides.txt"] = render_overrides(lock.contradicting)
     if any(without_credentials(text) != text for text in files.values()):
@@ -86,20 +87,23 @@ def _with_note(lock: Lock) -> str:
 
 
 def _reasons(lock: Lock, packages: Mapping[str, Locked]) -> dict[str, str]:
-    """Return why each package is left out; one that production pins below the floor is there all the same."""
-    return {
-        requirement: f"production has {why}"
-        if canonicalize_name(Requirement(requirement).name) in packages
-        else f"it cannot live beside production's {why}"
-        for requirement, why in lock.left_out.items()
-    }
+    """Return why each package is left out; one that production pins is there all the same, perhaps below the floor."""
+    reasons = {}
+    for line, why in lock.left_out.items():
+        requirement = Requirement(line)
+        locked = packages.get(canonicalize_name(requirement.name))
+        if locked is None:
+            reasons[line] = f"it cannot live beside production's {why}"
+        elif not requirement.specifier.contains(locked.version, prereleases=True):
+            reasons[line] = f"production has {requirement.name}=={locked.version}"
+    return reasons
 
 
 def main() -> None:
-    """Answer ``location``, ``python`` and ``debian`` in JSON with ``files`` and ``summary``, or with ``problems``."""
+    """Answer ``location`` and ``python`` in JSON with ``files`` and ``summary``, or with ``problems``."""
     try:
         asked = json.load(sys.stdin)
-        pinned = pin(asked["location"], Target(asked["python"], asked["debian"]))
+        pinned = pin(asked["location"], Target(asked["python"]))
         answer = {"files": pinned.files, "summary": pinned.summary}
     except GenerationError as error:
         answer = {"problems": error.problems}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import re
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
@@ -18,7 +18,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 from pip_requirements_parser import OptionLine, RequirementsFile
 
-from ds_docker_env.errors import GenerationError, RequirementsError, SourceError, without_credentials
+from ds_docker_env.encoding import decode
+from ds_docker_env.errors import GenerationError, RequirementsError, UnreachableError, without_credentials
 from ds_docker_env.sources import Source, source_of
 from ds_docker_env.target import Target
 
@@ -58,7 +59,8 @@ class Production:
 
     ``pins`` are installed; ``constraints`` and ``bounds`` bind only what is installed anyway (``-c``); ``unpinned``
     leave the version open; ``left_out`` are not taken from an index (production's own code, VCS), with their names
-    where known; ``indexes`` are option lines without credentials; ``ignored`` are options that mean nothing to a lock.
+    where known; ``indexes`` are option lines without credentials and where they stand; ``ignored`` are options that
+    mean nothing to a lock.
     """
 
     source: str
@@ -68,21 +70,45 @@ class Production:
     unpinned: list[str] = field(default_factory=list)
     bounds: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
-    indexes: list[str] = field(default_factory=list)
+    indexes: dict[str, str] = field(default_factory=dict)
     ignored: list[str] = field(default_factory=list)
 
-    def adopt_constraints(self, installed: Iterable[str]) -> None:
-        """Turn the constraints on packages that are installed here into pins, so that one file says everything."""
-        names = set(installed) - {pin.name for pin in self.pins}
-        self.pins += [pin for pin in self.constraints if pin.name in names]
+    def restrict(self, pins: Iterable[str], marker: str) -> None:
+        """Note that these pins apply only where this marker holds."""
+        self.pins = [replace(pin, marker=marker) if str(pin) in pins else pin for pin in self.pins]
+
+    def leave_out_url(self, url: str) -> bool:
+        """Leave out what comes from the host of a URL that cannot be reached; say whether there was anything."""
+        host = urlsplit(url).netloc
+        lost = [line for line in self.unpinned if host and f"://{host}/" in line]
+        for line in lost:
+            self.unpinned.remove(line)
+            self.left_out[line] = canonicalize_name(line.partition("@")[0].strip())
+        return bool(lost)
+
+    def blame_index(self, error: UnreachableError) -> UnreachableError:
+        """Return the error with the line of production's that names the index, if one does."""
+        for option, where in self.indexes.items():
+            address = option.partition(" ")[2]
+            if error.url.startswith(address.rstrip("/")):
+                return UnreachableError(
+                    f"{where}: the index {address}, which production names, cannot be reached; "
+                    "connect to its network, or set UV_DEFAULT_INDEX or uv.toml for yours and take the line out",
+                    url=error.url,
+                )
+        return error
 
     def requirements(self) -> str:
         """Return what production installs as plain requirements, one a line."""
-        return _lines([*self.indexes, *(str(pin) for pin in self.pins), *self.unpinned])
+        return _lines([*self.includes(), *(str(pin) for pin in self.pins), *self.unpinned])
 
     def only(self, requirements: Iterable[str]) -> str:
         """Return a few requirements by themselves, on production's indexes."""
-        return _lines([*self.indexes, *requirements])
+        return _lines([*self.includes(), *requirements])
+
+    def includes(self) -> list[str]:
+        """Return the option lines of production.txt: its indexes, and its constraints if there are any."""
+        return [*self.indexes, *(["-c constraints.txt"] if self.bounding() else [])]
 
     def bounding(self) -> str:
         """Return what only bounds versions, as a constraints file."""
@@ -113,7 +139,7 @@ def render_production(production: Production, today: date) -> str:
         f"# source: {production.source}\n# sha256: {production.digest}\n# taken over on: {today.isoformat()}\n"
     ]
     for title, lines in (
-        ("", production.indexes),
+        ("", production.includes()),
         ("", [str(pin) for pin in production.pins]),
         ("# Not pinned by production; the lock says which version was chosen.\n", production.unpinned),
     ):
@@ -132,25 +158,6 @@ def render_overrides(contradicting: Iterable[str]) -> str:
     )
 
 
-def decode(content: bytes, name: str) -> str:
-    """Return the text of a file in UTF-8, UTF-16 (PowerShell writes it) or Latin-1; raise `SourceError`."""
-    if not content.strip():
-        raise SourceError(f"{name}: is empty; is it the right file?")
-    encodings = ["utf-8-sig", "latin-1"]
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encodings = ["utf-16"]
-    elif b"\0" in content:
-        encodings = ["utf-16-le" if content[1:2] == b"\0" else "utf-16-be"]
-    for encoding in encodings:
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if not re.search(r"[\x00-\x08\x0e-\x1f\x7f]", text):
-            return text
-    raise SourceError(f"{name}: is not a text file; name a requirements file, such as the output of pip freeze")
-
-
 def same_version(one: str, other: str) -> bool:
     """Compare two versions by PEP 440, or to the letter where they do not follow it."""
     try:
@@ -162,7 +169,7 @@ def same_version(one: str, other: str) -> bool:
 def _read_into(
     production: Production, source: Source, content: bytes, *, constraint: bool, seen: list[str]
 ) -> list[str]:
-    parsed = _parse(decode(content, source.name))
+    parsed = parse(decode(content, source.name))
     problems = [
         f"{source.name}:{line.requirement_line.line_number}: {line.line.strip()[:200]!r} is not a requirement; "
         f"{_advice(line.line)}"
@@ -176,7 +183,8 @@ def _read_into(
     return problems
 
 
-def _parse(text: str) -> RequirementsFile:
+def parse(text: str) -> RequirementsFile:
+    """Parse the text of a requirements file as pip does, without what it includes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "requirements.txt")
         path.write_text(text, encoding="utf-8-sig", newline="\n")
@@ -234,9 +242,11 @@ def _take_option(
                 problems += _include(production, source, reference, option, constraint or name == "constraints", seen)
         elif name in _INDEX_OPTIONS:
             for address in [value] if isinstance(value, str) else value:
+                if "://" not in address:
+                    production.ignored.append(f"{_INDEX_OPTIONS[name]} {address}")
+                    continue
                 line = f"{_INDEX_OPTIONS[name]} {without_credentials(address)}"
-                if line not in production.indexes:
-                    production.indexes.append(line)
+                production.indexes.setdefault(line, f"{source.name}:{option.requirement_line.line_number}")
         else:
             production.ignored.append(f"--{name.replace('_', '-')}")
     return problems
@@ -280,7 +290,7 @@ def _advice(line: str) -> str:
     return "correct it, or make the file with: pip freeze"
 
 
-def _lines(lines: list[str]) -> str:
+def _lines(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -16,10 +16,9 @@ PYTHON_VERSIONS = tuple(_FULL_PYTHON)
 
 @dataclass(frozen=True)
 class Target:
-    """A Python version such as ``3.11`` on a Debian release such as ``bookworm``."""
+    """A Python version such as ``3.11``, on Linux."""
 
     python: str
-    debian: str
 
     @property
     def full_python(self) -> str:

@@ -133,7 +133,8 @@ class Project:
         eventually(answering, f"{self.name} answers")
 
     def log(self) -> str:
-        return self.compose("logs", "--no-color", "--no-log-prefix", "jupyter").stdout
+        log = self.compose("logs", "--no-color", "--no-log-prefix", "jupyter").stdout
+        return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", log)
 
     @contextmanager
     def up(self) -> Iterator[Project]:

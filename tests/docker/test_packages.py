@@ -13,6 +13,7 @@ CELLS = {
     "before": "%pip freeze",
     "magic": "%pip install humanize",
     "shell": "!pip install humanize; echo exit code $?",
+    "pip3": "!pip3 install humanize; echo exit code $?",
     "module": "!python -m pip install humanize; echo exit code $?",
     "uv": "!uv pip install humanize; echo exit code $?",
     "list": "%pip list",
@@ -32,14 +33,14 @@ def said(built: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         project.remove()
 
 
-@pytest.mark.parametrize("how", ["magic", "shell"])
+@pytest.mark.parametrize("how", ["magic", "shell", "pip3"])
 def test_pip_install_says_how_packages_are_added(said: dict[str, str], how: str) -> None:
     assert "requirements.in" in said[how]
     assert "README.md" in said[how]
     assert "Successfully installed" not in said[how]
 
 
-@pytest.mark.parametrize("how", ["shell", "module", "uv"])
+@pytest.mark.parametrize("how", ["shell", "pip3", "module", "uv"])
 def test_installing_by_hand_fails(said: dict[str, str], how: str) -> None:
     assert "exit code 0" not in said[how]
 

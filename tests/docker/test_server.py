@@ -16,7 +16,7 @@ from urllib.request import HTTPCookieProcessor, build_opener
 import pytest
 from playwright.sync_api import Browser, expect
 
-from docker.conftest import copied
+from docker.conftest import copied, missing
 from docker.project import PASSWORD, Project, ask, eventually, free_port, sh
 
 pytestmark = pytest.mark.docker
@@ -104,6 +104,12 @@ def test_a_new_password_counts_after_a_restart(copy: Project) -> None:
         assert logs_in(copy)
 
 
+def test_the_browser_offers_no_password_that_would_outlive_the_secret(running: Project) -> None:
+    login = ask(f"{running.url}/login")
+    assert 'name="password"' in login.text
+    assert 'name="new_password"' not in login.text
+
+
 def logs_in(project: Project) -> bool:
     """Take the password as JupyterLab's login form does, whatever characters it has."""
     jar = CookieJar()
@@ -181,7 +187,7 @@ def status(url: str) -> int:
 def owned(request: Any, built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """Start the project from a folder that belongs to this user, its password readable for nobody else."""
     if os.geteuid() != 0 and request.param != os.geteuid():
-        pytest.skip("only root can give a folder to somebody else")
+        missing("only root can give a folder to somebody else")
     project = copied(built, tmp_path_factory.mktemp("owned"))
     if os.geteuid() == 0:
         for path in (project.folder, *project.folder.rglob("*")):
@@ -208,6 +214,13 @@ def test_nothing_runs_with_a_capability_or_as_another_user(owned: Project) -> No
         assert process["Groups"] in ("", str(owner.st_gid)), process["Name"]
         assert {int(process[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
         assert process["NoNewPrivs"] == "1"
+
+
+def test_a_shell_in_the_running_container_is_the_owners(owned: Project) -> None:
+    shell = "touch src/from-shell $HOME/from-shell && id -u && grep CapEff /proc/self/status"
+    said = owned.compose("exec", "--no-TTY", "jupyter", "as-owner", "bash", "-c", shell).stdout.split()
+    assert said == [str(owned.folder.stat().st_uid), "CapEff:", "0" * 16]
+    assert (owned.folder / "src" / "from-shell").stat().st_uid == owned.folder.stat().st_uid
 
 
 def test_the_two_environments_cannot_be_changed(owned: Project) -> None:

@@ -65,15 +65,11 @@ def _arrived(raw: Any) -> bytes:
     return bytes(read(65536, decode_content=True))
 
 
-def _cause(error: Exception) -> str:
-    """Return the innermost reason, which is the only readable part of a wrapped connection error."""
-    inner: BaseException = error
-    while isinstance(inner.args[0] if inner.args else None, BaseException) or getattr(inner, "reason", None):
-        following = getattr(inner, "reason", None)
-        if not isinstance(following, BaseException):
-            following = inner.args[0] if inner.args else None
-        if not isinstance(following, BaseException):
-            break
-        inner = following
-    text = str(inner)
-    return text.split(": ", 1)[-1] if "object at 0x" in text else text or type(inner).__name__
+def _cause(error: BaseException) -> str:
+    """Return what the system says, which is the only readable part of a wrapped connection error."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror.lower()
+        inner = inner.__cause__ or inner.__context__
+    return type(error).__name__

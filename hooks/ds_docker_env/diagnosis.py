@@ -1,0 +1,76 @@
+"""Why production cannot be locked, found by trying rather than by reading uv's explanation."""
+
+from __future__ import annotations
+
+import re
+
+from ds_docker_env.resolver import Attempt, Resolver
+from ds_docker_env.target import PYTHON_VERSIONS
+
+_BUILD = re.compile(r"Failed to (?:download and )?build `?([^`\s]+)")
+
+
+def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> list[str]:
+    """Return a message for each cause: what, where, and the way out."""
+    source = resolver.production.source
+    alone = resolver.without([])
+    if alone.text:
+        pins = reason(resolver, kernel, attempt) or "these versions"
+        no_notebook = "without it there is no notebook, so production must move first"
+        return [f"{source}: {kernel} cannot live beside {pins}; {no_notebook}"]
+    if problems := [_impossible(resolver, pin, said) for pin, said in _impossible_pins(resolver, alone)]:
+        return problems
+    if build := _BUILD.search(alone.stderr):
+        pin = build[1]
+        return [
+            f"{_where(resolver, pin)}: {pin} has no wheel here and its source no longer builds; "
+            f"production must move to a version with a wheel, or offer one on its index; uv says: {alone.said}"
+        ]
+    named = ", ".join(f"{pin} ({_where(resolver, pin)})" for pin in resolver.named_pins(alone))
+    return [f"{named or source}: these versions cannot be locked together; uv says: {alone.said}"]
+
+
+def reason(resolver: Resolver, requirement: str, attempt: Attempt) -> str:
+    """Return the pins, of those in uv's explanation, beside which a package cannot live, or nothing."""
+    named = resolver.named_pins(attempt)
+    for pins in [[pin] for pin in named] + [named]:
+        if pins and not resolver.together([requirement], pins):
+            return " and ".join(pins)
+    return ""
+
+
+def _impossible_pins(resolver: Resolver, attempt: Attempt) -> list[tuple[str, str]]:
+    """Return all pins that cannot be had, with uv's words; as it names one at a time, go on without that one."""
+    impossible: dict[str, str] = {}
+    while found := [pin for pin in resolver.named_pins(attempt) if not resolver.available(pin)]:
+        impossible |= dict.fromkeys(found, attempt.said)
+        attempt = resolver.without(list(impossible))
+        if attempt.text:
+            break
+    return list(impossible.items())
+
+
+def _impossible(resolver: Resolver, pin: str, said: str) -> str:
+    where, python = _where(resolver, pin), resolver.target.python
+    if fitting := [version for version in PYTHON_VERSIONS if resolver.available(pin, version)]:
+        return (
+            f"{where}: {pin} does not run on Python {python}; "
+            f"it does on {', '.join(fitting)}: choose production's python_version"
+        )
+    if build := _BUILD.search(said):
+        return (
+            f"{where}: {build[1]} has no wheel for Python {python} and its source no longer builds; "
+            f"check production's python_version; otherwise production must offer a wheel; uv says: {said}"
+        )
+    local = pin.partition("+")[2].partition(" ")[0]
+    if local:
+        return (
+            f"{where}: {pin} is not on the package index: builds called +{local} have an index of their own; "
+            "name it in production's file with --extra-index-url"
+        )
+    return f"{where}: {pin} cannot be had for Linux from the package index; uv says: {said}"
+
+
+def _where(resolver: Resolver, pin: str) -> str:
+    known = (*resolver.production.pins, *resolver.production.constraints)
+    return next((found.where for found in known if str(found) == pin), resolver.production.source)

@@ -1,0 +1,145 @@
+"""What uv can resolve: production with the analysis, or a few pins by themselves, to find out why not."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from ds_docker_env import uv
+from ds_docker_env.errors import UnreachableError, without_credentials
+from ds_docker_env.production import Production
+from ds_docker_env.target import Target
+
+# Pins to look at in one explanation; the reason is among the first.
+_NAMED = 8
+_NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?")
+_UNREACHABLE = re.compile(
+    r"error sending request|dns error|client error \(Connect\)|operation timed out|HTTP status (server|client) error"
+)
+_URL = re.compile(r"https?://[^\s`'\")]+")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A lock, or what uv said instead; the text is empty when there is no lock."""
+
+    text: str
+    stderr: str
+
+    @property
+    def said(self) -> str:
+        """Return the beginning of uv's explanation on one line."""
+        text = " ".join(self.stderr.split())
+        return text if len(text) <= 600 else f"{text[:600]}..."
+
+    @property
+    def names(self) -> list[str]:
+        """Return every normalised word in uv's explanation that could be a package, in its order."""
+        return list(dict.fromkeys(canonicalize_name(name) for name in _NAME.findall(self.stderr)))
+
+
+@dataclass
+class Resolver:
+    """Runs uv for one production file in one folder, until a deadline (`time.monotonic`).
+
+    ``wheels_only`` are never built from source unless production pins them; ``overrides`` are pins of production's that
+    are locked against what other packages ask of them.
+    """
+
+    folder: Path
+    production: Production
+    wheels_only: set[str]
+    target: Target
+    deadline: float
+    overrides: list[str] = field(default_factory=list)
+
+    def resolve(self, analysis: Sequence[str]) -> Attempt:
+        """Resolve production with these packages; raise `UvError`, `UnreachableError`."""
+        return self._compile(analysis, self.production.requirements(), overrides=self.overrides)
+
+    def together(self, analysis: Sequence[str], pins: Sequence[str]) -> bool:
+        """Say whether these packages and these pins can live together, without the rest of production."""
+        return bool(self._compile(analysis, self.production.only(pins)).text)
+
+    def available(self, pin: str, python: str = "", platform: str = "linux") -> bool:
+        """Say whether an index has this pin for a Python and a platform, whatever it depends on."""
+        target = Target(python or self.target.python)
+        return bool(self._compile([], self.production.only([pin]), "--no-deps", target=target, platform=platform).text)
+
+    def without(self, pins: Sequence[str]) -> Attempt:
+        """Resolve production alone, less these pins."""
+        others = [pin for pin in map(str, self.production.pins) if pin not in pins]
+        return self._compile([], self.production.only([*others, *self.production.unpinned]), overrides=self.overrides)
+
+    def named_pins(self, attempt: Attempt) -> list[str]:
+        """Return production's pins that uv's explanation mentions, in its order."""
+        known = [*self.production.constraints, *self.production.pins]
+        pins = {pin.name: str(pin) for pin in known if pin.applies(self.target)}
+        return [pins[name] for name in attempt.names if name in pins][:_NAMED]
+
+    def _compile(
+        self,
+        analysis: Sequence[str],
+        production: str,
+        *options: str,
+        overrides: Sequence[str] = (),
+        target: Target | None = None,
+        platform: str = "linux",
+    ) -> Attempt:
+        for name, text in (
+            ("requirements.in", _lines(analysis)),
+            ("production.txt", production),
+            ("constraints.txt", self.production.bounding()),
+            ("overrides.txt", _lines(overrides)),
+        ):
+            (self.folder / name).write_text(text, encoding="utf-8", newline="\n")
+        output = self.folder / "requirements.txt"
+        output.unlink(missing_ok=True)
+        command = compile_command(
+            (target or self.target).full_python,
+            *(["--emit-index-url"] if self.production.indexes else []),
+            *(["--overrides", "overrides.txt"] if overrides else []),
+            *("requirements.in", "production.txt"),
+            platform=platform,
+        )
+        pinned = {pin.name for pin in (*self.production.pins, *self.production.constraints)}
+        done = uv.run(
+            *command,
+            *("--quiet", "--no-progress", "--color", "never"),
+            # Saves uv the search for the target's Python, 0.3 s where pyenv is installed.
+            *("--python", sys.executable),
+            *("--custom-compile-command", " ".join(["uv", *command])),
+            *(part for name in sorted(self.wheels_only - pinned) for part in ("--only-binary", name)),
+            *options,
+            folder=self.folder,
+            seconds=self.deadline - time.monotonic(),
+        )
+        written = output.exists() and not done.returncode
+        attempt = Attempt(output.read_text(encoding="utf-8") if written else "", without_credentials(done.stderr))
+        if done.returncode and _UNREACHABLE.search(attempt.stderr):
+            url = _URL.search(attempt.stderr)
+            raise UnreachableError(
+                f"the package index cannot be reached; check the network and uv's settings; uv says: {attempt.said}",
+                url=url[0] if url else "",
+            )
+        return attempt
+
+
+def compile_command(
+    full_python: str, *inputs: str, output: str = "requirements.txt", platform: str = "linux"
+) -> list[str]:
+    """Return the arguments of uv that make a lock; they stand in its header and work in the project too."""
+    return [
+        *("pip", "compile", "--generate-hashes", "--python-version", full_python),
+        *("--python-platform", platform, "--output-file", output, *inputs),
+    ]
+
+
+def _lines(requirements: Sequence[str]) -> str:
+    return "".join(f"{requirement}\n" for requirement in requirements)
