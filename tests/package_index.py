@@ -72,21 +72,29 @@ class PackageIndex:
         return f"sha256:{digest}"
 
 
-def add_broken_source(index: PackageIndex, name: str, version: str) -> None:
-    """Add a source package whose build fails."""
+def add_source(index: PackageIndex, name: str, version: str, *, backend: str = "") -> None:
+    """Add a source package, of which uv can read the metadata without building it."""
     files = {
-        "pyproject.toml": '[build-system]\nrequires = []\nbackend-path = ["."]\nbuild-backend = "broken"\n',
-        "broken.py": 'raise SystemExit("use_2to3 is invalid")\n',
-        "PKG-INFO": f"Metadata-Version: 1.0\nName: {name}\nVersion: {version}\n",
+        "pyproject.toml": '[build-system]\nrequires = []\nbackend-path = ["."]\nbuild-backend = "backend"\n'
+        + ("" if backend else f'[project]\nname = "{name}"\nversion = "{version}"\n'),
+        "backend.py": backend or "raise SystemExit('not built by a test')\n",
+        "PKG-INFO": f"Metadata-Version: {'1.0' if backend else '2.2'}\nName: {name}\nVersion: {version}\n",
     }
     folder = index.folder / "simple" / name
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with tarfile.open(folder / f"{name}-{version}.tar.gz", "w:gz") as archive:
         for path, text in files.items():
             member = tarfile.TarInfo(f"{name}-{version}/{path}")
             member.size = len(text)
             archive.addfile(member, io.BytesIO(text.encode()))
-    (folder / "index.html").write_text(f'<a href="{name}-{version}.tar.gz">{name}-{version}.tar.gz</a>')
+    page = folder / "index.html"
+    links = page.read_text() if page.exists() else ""
+    page.write_text(f'{links}\n<a href="{name}-{version}.tar.gz">{name}-{version}.tar.gz</a>')
+
+
+def add_broken_source(index: PackageIndex, name: str, version: str) -> None:
+    """Add a source package whose build fails."""
+    add_source(index, name, version, backend='raise SystemExit("use_2to3 is invalid")\n')
 
 
 def _requires_python(wheel: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Generated
-from package_index import PackageIndex, add_broken_source
+from package_index import PackageIndex, add_broken_source, add_source
 
 Pin = Callable[..., Generated]
 
@@ -160,6 +160,16 @@ def test_a_pin_for_another_python_is_refused_with_the_pythons_that_would_do(pin:
         "requirements.txt:2: modern==1.0 does not run on Python 3.11; it does on 3.12, 3.13, 3.14" in generated.stderr
     )
     assert not generated.project.exists()
+
+
+def test_a_pin_that_has_a_wheel_for_other_pythons_only_is_reported(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("numpy", "1.19.5", tag="cp39-cp39-manylinux_2_17_x86_64")
+    add_source(offline, "numpy", "1.19.5")
+    generated = pin("numpy==1.19.5\n")
+    assert locked(generated)["numpy"] == "1.19.5"
+    assert "Compiled:   numpy==1.19.5 has no wheel for Python 3.11, so the image builds it; Python 3.9 has one" in (
+        generated.stdout
+    )
 
 
 def test_all_versions_that_are_gone_are_refused_with_their_lines(pin: Pin, offline: PackageIndex) -> None:

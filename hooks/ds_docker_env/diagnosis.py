@@ -30,6 +30,26 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> list[str]:
     return [f"{named or source}: these versions cannot be locked together; uv says: {alone.said}"]
 
 
+def compiled(resolver: Resolver) -> dict[str, list[str]]:
+    """Return the pins of packages known for their wheels that have none for this Python, and the Pythons with one.
+
+    A lock can hold them, but the image has to compile them, which seldom works: more likely it is the wrong Python.
+    """
+    pins = [
+        str(pin)
+        for pin in resolver.production.pins
+        if pin.name in resolver.wheels_only and pin.applies(resolver.target)
+    ]
+    missing: list[str] = []
+    while pins and not (attempt := resolver.wheels(pins)).text:
+        found = [pin for pin in resolver.named_pins(attempt) if pin in pins and not resolver.wheels([pin]).text]
+        if not found:
+            break
+        missing += found
+        pins = [pin for pin in pins if pin not in found]
+    return {pin: [version for version in PYTHON_VERSIONS if resolver.wheels([pin], version).text] for pin in missing}
+
+
 def reason(resolver: Resolver, requirement: str, attempt: Attempt) -> str:
     """Return the pins, of those in uv's explanation, beside which a package cannot live, or nothing."""
     named = resolver.named_pins(attempt)

@@ -11,7 +11,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from ds_docker_env.diagnosis import explain, reason
+from ds_docker_env.diagnosis import compiled, explain, reason
 from ds_docker_env.errors import LockError, UnreachableError
 from ds_docker_env.production import Production
 from ds_docker_env.resolver import Attempt, Resolver
@@ -31,11 +31,13 @@ class Lock:
 
     ``left_out`` names packages with the production pin that is the reason; ``contradicting`` are production's pins that
     exclude each other. Production runs them all the same, so they are locked against what each asks of the others.
+    ``compiled`` names pins without a wheel for this Python, and the Pythons that have one.
     """
 
     text: str = ""
     left_out: dict[str, str] = field(default_factory=dict)
     contradicting: list[str] = field(default_factory=list)
+    compiled: dict[str, list[str]] = field(default_factory=dict)
 
 
 def make_lock(production: Production, analysis: list[str], wheels_only: set[str], target: Target) -> Lock:
@@ -65,7 +67,7 @@ def make_lock(production: Production, analysis: list[str], wheels_only: set[str]
             kept = [requirement for requirement in kept if requirement not in conflicts]
         if not any(_name(requirement) == REQUIRED for requirement in kept):
             raise LockError(*explain(resolver, REQUIRED, attempt))
-        lock.text, lock.contradicting = attempt.text, resolver.overrides
+        lock.text, lock.contradicting, lock.compiled = attempt.text, resolver.overrides, compiled(resolver)
         return lock
 
 

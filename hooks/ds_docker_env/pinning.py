@@ -47,10 +47,12 @@ def pin(location: str, target: Target) -> Pinned:
         raise ParityError(
             "the lock would show a password in an address; put it into ~/.netrc and name the index without"
         )
-    return Pinned(files, summarise(production, lock, packages, parity))
+    return Pinned(files, summarise(production, lock, packages, parity, target))
 
 
-def summarise(production: Production, lock: Lock, packages: Mapping[str, Locked], parity: Parity) -> list[str]:
+def summarise(
+    production: Production, lock: Lock, packages: Mapping[str, Locked], parity: Parity, target: Target
+) -> list[str]:
     """Return what a person should know about the lock, a line each."""
     held = {pin.name for pin in parity.held}
     lines = [
@@ -59,6 +61,9 @@ def summarise(production: Production, lock: Lock, packages: Mapping[str, Locked]
     ]
     if lock.contradicting:
         lines.append(f"Contradict: {' and '.join(lock.contradicting)} exclude each other, but production runs them")
+    for pin, pythons in lock.compiled.items():
+        others = f"Python {', '.join(pythons)} has one" if pythons else "no Python has one"
+        lines.append(f"Compiled:   {pin} has no wheel for Python {target.python}, so the image builds it; {others}")
     lines += [f"Left out:   {requirement}, {why}" for requirement, why in _reasons(lock, packages).items()]
     lines += [f"Elsewhere:  {pin} does not apply on Linux and this Python" for pin in parity.elsewhere]
     for line in production.unpinned:

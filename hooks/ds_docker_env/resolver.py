@@ -72,6 +72,11 @@ class Resolver:
         target = Target(python or self.target.python)
         return bool(self._compile([], self.production.only([pin]), "--no-deps", target=target, platform=platform).text)
 
+    def wheels(self, pins: Sequence[str], python: str = "") -> Attempt:
+        """Look for a wheel of each of these pins for a Python."""
+        target = Target(python or self.target.python)
+        return self._compile([], self.production.only(pins), "--no-deps", "--only-binary", ":all:", target=target)
+
     def without(self, pins: Sequence[str]) -> Attempt:
         """Resolve production alone, less these pins."""
         others = [pin for pin in map(str, self.production.pins) if pin not in pins]
