@@ -15,6 +15,8 @@ from docker.project import Project, eventually
 
 pytestmark = pytest.mark.docker
 
+# A new notebook is signed when it is first saved; Jupyter Server and Tornado disagree on the unit of a default.
+HARMLESS = r"analysis\.ipynb is not trusted|The websocket_ping_timeout \(90000\) cannot be longer"
 SCREENSHOTS = TEMPLATE / "screenshots"
 VERSIONS = """\
 import sys
@@ -157,5 +159,4 @@ def test_the_log_of_a_whole_visit_holds_no_password_and_no_warning(lab: Lab, run
     assert "Jupyter Server" in log
     assert running.password not in log
     warnings = [line for line in log.splitlines() if re.search(r"^\[[WEC] |WARN|ERROR|CRITICAL|Traceback", line)]
-    # A new notebook is signed when it is saved for the first time.
-    assert [line for line in warnings if "analysis.ipynb is not trusted" not in line] == []
+    assert [line for line in warnings if not re.search(HARMLESS, line)] == []
