@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ds_docker_env.production import Production, read_production
+from ds_docker_env.target import Target
 from package_index import PackageIndex
 
 TEMPLATE = Path(__file__).parents[1]
@@ -81,6 +83,18 @@ def cookiecutter(tmp_path: Path) -> Callable[..., Generated]:
         return Generated(done.returncode, project, done.stdout, done.stderr)
 
     return _run
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[[bytes], Production]:
+    """Read this content as production's file, for Python 3.11."""
+
+    def _read(content: bytes) -> Production:
+        path = tmp_path / "requirements.txt"
+        path.write_bytes(content)
+        return read_production(str(path), Target("3.11"))
+
+    return _read
 
 
 @pytest.fixture

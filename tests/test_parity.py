@@ -1,27 +1,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from ds_docker_env.errors import ParityError
 from ds_docker_env.parity import prove, read_lock
-from ds_docker_env.production import Production, read_production
+from ds_docker_env.production import Production
 from ds_docker_env.target import Target
 
 LINUX = Target("3.11")
 HASH = "sha256:" + "a" * 64
-Read = Callable[[str], Production]
-
-
-@pytest.fixture
-def read(tmp_path: Path) -> Read:
-    def _read(text: str) -> Production:
-        path = tmp_path / "requirements.txt"
-        path.write_text(text)
-        return read_production(str(path), LINUX)
-
-    return _read
+Read = Callable[[bytes], Production]
 
 
 EQUAL = {
@@ -46,22 +35,22 @@ DIFFERENT = {
 
 @pytest.mark.parametrize(("production", "lock"), EQUAL.values(), ids=EQUAL)
 def test_a_lock_is_equal_to_production_with(read: Read, production: str, lock: str) -> None:
-    assert len(prove(read(f"{production}\n"), read_lock(f"{lock}\n"), LINUX).held) == 1
+    assert len(prove(read(f"{production}\n".encode()), read_lock(f"{lock}\n"), LINUX).held) == 1
 
 
 @pytest.mark.parametrize(("production", "lock", "message"), DIFFERENT.values(), ids=DIFFERENT)
 def test_a_lock_differs_from_production_with(read: Read, production: str, lock: str, message: str) -> None:
     with pytest.raises(ParityError, match=message.replace("+", r"\+")):
-        prove(read(f"{production}\n"), read_lock(f"{lock}\n"), LINUX)
+        prove(read(f"{production}\n".encode()), read_lock(f"{lock}\n"), LINUX)
 
 
 def test_all_differences_are_reported_together(read: Read) -> None:
     with pytest.raises(ParityError) as caught:
-        prove(read("a==1\nb==1\nc==1\n"), read_lock("a==2\nc==1\n"), LINUX)
+        prove(read(b"a==1\nb==1\nc==1\n"), read_lock("a==2\nc==1\n"), LINUX)
     assert len(caught.value.problems) == 2
 
 
 def test_a_pin_for_windows_is_not_held_but_reported(read: Read) -> None:
-    parity = prove(read("a==1\nb==1 ; sys_platform == 'win32'\n"), read_lock("a==1\n"), LINUX)
+    parity = prove(read(b"a==1\nb==1 ; sys_platform == 'win32'\n"), read_lock("a==1\n"), LINUX)
     assert [pin.name for pin in parity.held] == ["a"]
     assert [pin.name for pin in parity.elsewhere] == ["b"]

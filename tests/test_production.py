@@ -6,21 +6,9 @@ from pathlib import Path
 
 import pytest
 from ds_docker_env.errors import GenerationError
-from ds_docker_env.production import Production, read_production, render_production
-from ds_docker_env.target import Target
+from ds_docker_env.production import Production, render_production
 
-LINUX = Target("3.11")
 Read = Callable[[bytes], Production]
-
-
-@pytest.fixture
-def read(tmp_path: Path) -> Read:
-    def _read(content: bytes) -> Production:
-        path = tmp_path / "requirements.txt"
-        path.write_bytes(content)
-        return read_production(str(path), LINUX)
-
-    return _read
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -85,16 +86,22 @@ def built(engine: None, generate: Callable[..., Path], tmp_path_factory: pytest.
     """Generate from a production file as people have them and build its image, once for all tests."""
     production = tmp_path_factory.mktemp("production") / "requirements.txt"
     production.write_text(PRODUCTION, encoding="utf-8", newline="\r\n")
+    answers = {
+        "project_name": "Why do customers leave?",
+        "question": "Which customers leave, and why?",
+        "production_requirements": str(production),
+        "python_version": "3.11",
+        "debian_release": "bookworm",
+    }
+    with image_of(generate, **answers) as project:
+        yield project
+
+
+@contextmanager
+def image_of(generate: Callable[..., Path], **answers: str) -> Iterator[Project]:
+    """Generate with these answers and build the image, until the tests are done with it."""
     slug = f"ds-docker-env-test-{secrets.token_hex(3)}"
-    folder = generate(
-        project_name="Why do customers leave?",
-        project_slug=slug,
-        question="Which customers leave, and why?",
-        production_requirements=str(production),
-        python_version="3.11",
-        debian_release="bookworm",
-    )
-    project = Project(folder, image=slug, name=slug)
+    project = Project(generate(project_slug=slug, **answers), image=slug, name=slug)
     try:
         project.compose("build")
         yield project

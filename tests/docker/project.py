@@ -13,8 +13,11 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, build_opener
 
 import nbformat
 
@@ -172,3 +175,25 @@ def _printed(cell: Any) -> str:
         for output in cell.outputs
     ]
     return re.sub(r"\x1b\[[0-9;]*m", "", "".join(parts)).strip()
+
+
+def logs_in(project: Project) -> bool:
+    """Take the password as JupyterLab's login form does, whatever characters it has."""
+    jar = CookieJar()
+    opener = build_opener(HTTPCookieProcessor(jar))
+    opener.open(f"{project.url}/login", timeout=30).close()
+    xsrf = next(cookie.value for cookie in jar if cookie.name == "_xsrf")
+    form = urlencode({"password": project.password, "_xsrf": xsrf}).encode()
+    opener.open(f"{project.url}/login", form, timeout=30).close()
+    with opener.open(f"{project.url}/api/contents", timeout=30) as answer:
+        return bool(answer.status == 200)
+
+
+def printed_token(log: str) -> str:
+    found = re.search(r"127\.0\.0\.1:8888/\S*\?token=([0-9a-f]{32,})", log)
+    return found[1] if found else ""
+
+
+def token_of(container: str) -> str:
+    said = sh("docker", "logs", container)
+    return printed_token(said.stdout + said.stderr)

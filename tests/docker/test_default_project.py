@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from docker.conftest import image_of
 from docker.project import Project, sh
 
 pytestmark = pytest.mark.docker
@@ -29,14 +29,8 @@ print(sys.version_info[:2], round(float(model.coef_[0]), 6), len(pd.read_csv("da
 
 @pytest.fixture(scope="module")
 def default(engine: None, generate: Callable[..., Path]) -> Iterator[Project]:
-    slug = f"ds-docker-env-test-{secrets.token_hex(3)}"
-    project = Project(generate(project_slug=slug), image=slug, name=slug)
-    try:
-        project.compose("build")
+    with image_of(generate) as project:
         yield project
-    finally:
-        project.remove()
-        sh("docker", "image", "rm", "--force", slug, check=False)
 
 
 def test_the_canonical_packages_do_their_work_on_the_chosen_python(default: Project) -> None:

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from docker.conftest import PINNED, copied
-from docker.project import NOTEBOOK, PASSWORD, Project, ask, eventually, sh
-from docker.test_server import logs_in, token_of
+from docker.project import NOTEBOOK, PASSWORD, Project, ask, eventually, logs_in, sh, token_of
 
 pytestmark = pytest.mark.docker
 

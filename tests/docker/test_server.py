@@ -7,17 +7,14 @@ import os
 import re
 from collections.abc import Iterator
 from functools import partial
-from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
-from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from docker.conftest import copied, missing
-from docker.project import PASSWORD, Project, ask, eventually, free_port, sh
+from docker.project import PASSWORD, Project, ask, eventually, free_port, logs_in, printed_token, sh, token_of
 
 pytestmark = pytest.mark.docker
 
@@ -110,18 +107,6 @@ def test_the_browser_offers_no_password_that_would_outlive_the_secret(running: P
     assert 'name="new_password"' not in login.text
 
 
-def logs_in(project: Project) -> bool:
-    """Take the password as JupyterLab's login form does, whatever characters it has."""
-    jar = CookieJar()
-    opener = build_opener(HTTPCookieProcessor(jar))
-    opener.open(f"{project.url}/login", timeout=30).close()
-    xsrf = next(cookie.value for cookie in jar if cookie.name == "_xsrf")
-    form = urlencode({"password": project.password, "_xsrf": xsrf}).encode()
-    opener.open(f"{project.url}/login", form, timeout=30).close()
-    with opener.open(f"{project.url}/api/contents", timeout=30) as answer:
-        return bool(answer.status == 200)
-
-
 @pytest.mark.parametrize("content", ["", " \n"], ids=["empty", "blank"])
 def test_without_a_usable_password_the_server_still_asks_for_a_token(copy: Project, content: str) -> None:
     (copy.folder / PASSWORD).write_text(content, encoding="utf-8")
@@ -129,11 +114,6 @@ def test_without_a_usable_password_the_server_still_asks_for_a_token(copy: Proje
         assert ask(f"{copy.url}/api/contents").status == 403
         assert ask(f"{copy.url}/api/contents?token=").status == 403
         assert ask(f"{copy.url}/api/contents", token=printed_token(copy.log())).status == 200
-
-
-def printed_token(log: str) -> str:
-    found = re.search(r"127\.0\.0\.1:8888/\S*\?token=([0-9a-f]{32,})", log)
-    return found[1] if found else ""
 
 
 @pytest.mark.parametrize("trouble", ["no permission", "not a text file, as PowerShell 5 writes it"])
@@ -172,11 +152,6 @@ def test_without_compose_every_run_has_a_token_of_its_own(built: Project) -> Non
         finally:
             sh("docker", "rm", "--force", name, check=False)
     assert len(tokens) == 2
-
-
-def token_of(container: str) -> str:
-    said = sh("docker", "logs", container)
-    return printed_token(said.stdout + said.stderr)
 
 
 def status(url: str) -> int:

@@ -1,0 +1,58 @@
+"""What a person should know about a lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from ds_docker_env.errors import without_credentials
+from ds_docker_env.lock import Lock
+from ds_docker_env.parity import Locked, Parity
+from ds_docker_env.production import Production
+from ds_docker_env.target import Target
+
+
+def summarise(
+    production: Production, lock: Lock, packages: Mapping[str, Locked], parity: Parity, target: Target
+) -> list[str]:
+    """Return the summary, a line for each thing."""
+    held = {pin.name for pin in parity.held}
+    lines = [
+        f"Production: {len(held)} of {len(held)} pins kept exactly, from {production.source}",
+        f"Added:      {len(packages) - len(held)} packages for the analysis and what they need",
+    ]
+    if lock.contradicting:
+        lines.append(f"Contradict: {' and '.join(lock.contradicting)} exclude each other, but production runs them")
+    for pin, pythons in lock.compiled.items():
+        others = f"Python {', '.join(pythons)} has one" if pythons else "no Python has one"
+        lines.append(f"Compiled:   {pin} has no wheel for Python {target.python}, so the image builds it; {others}")
+    lines += [f"Left out:   {requirement}, {why}" for requirement, why in left_out(lock, packages).items()]
+    lines += [f"Elsewhere:  {pin} does not apply on Linux and this Python" for pin in parity.elsewhere]
+    for line in production.unpinned:
+        name = canonicalize_name(Requirement(line).name)
+        if name in packages and name not in held:
+            has = packages[name].version or "that URL"
+            lines.append(f"Not pinned: {line} is open in production; the notebook has {has}")
+    for line, package in production.left_out.items():
+        if package in packages:
+            version = packages[package].version
+            lines.append(f"Different:  {line} in production, {package}=={version} from the index here")
+        else:
+            lines.append(f"Not here:   {line} is not from an index, so not in the notebook")
+    lines += [f"Ignored:    {line} means nothing to a lock" for line in production.ignored]
+    return [without_credentials(line) for line in lines]
+
+
+def left_out(lock: Lock, packages: Mapping[str, Locked]) -> dict[str, str]:
+    """Return why each package is left out; one that production pins is there all the same, perhaps below the floor."""
+    reasons = {}
+    for line, why in lock.left_out.items():
+        requirement = Requirement(line)
+        locked = packages.get(canonicalize_name(requirement.name))
+        if locked is None:
+            reasons[line] = f"it cannot live beside production's {why}"
+        elif not requirement.specifier.contains(locked.version, prereleases=True):
+            reasons[line] = f"production has {requirement.name}=={locked.version}"
+    return reasons
