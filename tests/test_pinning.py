@@ -25,7 +25,7 @@ def pin(bake: Callable[..., Generated], offline: PackageIndex, tmp_path: Path) -
             (folder / name).write_text(text)
         file = folder / "requirements.txt"
         file.write_bytes(content.encode() if isinstance(content, str) else content)
-        return bake(**{"project_name": "a", "python_version": "3.11", **answers}, production_requirements=str(file))
+        return bake(**{"project_name": "a", "python_version": "3.11", "production_requirements": str(file), **answers})
 
     return _pin
 
@@ -102,6 +102,27 @@ def test_included_files_are_read_and_constraints_only_bound(pin: Pin, offline: P
     assert "unused" not in versions
     assert "-c constraints.txt\n" in generated.read("production.txt")
     assert {"bounded==1.0", "unused==1.0"} <= set(generated.read("constraints.txt").splitlines())
+
+
+def test_a_lock_of_another_tool_is_taken_as_it_is(pin: Pin, offline: PackageIndex, tmp_path: Path) -> None:
+    for version in ("1.0", "2.0"):
+        offline.add("piped", version)
+    lock = tmp_path / "Pipfile.lock"
+    lock.write_text(
+        '{"_meta": {}, "default": {"piped": {"version": "==1.0"}}, "develop": {"pytest": {"version": "==1"}}}'
+    )
+    generated = pin("unused==1", production_requirements=str(lock))
+    assert locked(generated)["piped"] == "1.0"
+    assert "pytest" not in locked(generated)
+
+
+def test_what_conda_installs_is_named_as_not_in_the_notebook(pin: Pin, offline: PackageIndex, tmp_path: Path) -> None:
+    offline.add("piped", "1.0")
+    environment = tmp_path / "environment.yml"
+    environment.write_text("dependencies:\n  - python=3.11\n  - gdal=3.9\n  - pip:\n      - piped==1.0\n")
+    generated = pin("unused==1", production_requirements=str(environment))
+    assert locked(generated)["piped"] == "1.0"
+    assert "Not here:   gdal=3.9 (conda) is not from an index" in generated.stdout
 
 
 def test_what_production_leaves_open_is_locked_and_reported(pin: Pin, offline: PackageIndex) -> None:

@@ -22,6 +22,8 @@ LIBRARIES = {
     "packaging": "packaging==26.3",
     "pip_requirements_parser": "pip-requirements-parser==32.0.1",
     "requests": "requests>=2.31",
+    "tomllib" if sys.version_info >= (3, 11) else "tomli": "tomli==2.5.0",
+    "yaml": "pyyaml==6.0.3",
 }
 
 

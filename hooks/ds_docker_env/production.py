@@ -20,6 +20,7 @@ from pip_requirements_parser import OptionLine, RequirementsFile
 
 from ds_docker_env.encoding import decode
 from ds_docker_env.errors import GenerationError, RequirementsError, UnreachableError, without_credentials
+from ds_docker_env.formats import as_requirements
 from ds_docker_env.sources import Source, source_of
 from ds_docker_env.target import Target
 
@@ -169,7 +170,10 @@ def same_version(one: str, other: str) -> bool:
 def _read_into(
     production: Production, source: Source, content: bytes, *, constraint: bool, seen: list[str]
 ) -> list[str]:
-    parsed = parse(decode(content, source.name))
+    converted = as_requirements(decode(content, source.name), source.name)
+    for line in converted.left_out:
+        production.left_out[line] = canonicalize_name(re.split(r"[\s=]", line)[0])
+    parsed = parse(converted.text)
     problems = [
         f"{source.name}:{line.requirement_line.line_number}: {line.line.strip()[:200]!r} is not a requirement; "
         f"{_advice(line.line)}"
