@@ -32,12 +32,12 @@ class TemplateExtension(Extension):
 
 
 def absolute_location(answer: Any) -> str:
-    """Make a path absolute, seen from where the command was typed; leave a URL and a blank answer as they are.
+    """Make a path absolute, seen from where the command was typed; leave all other answers as they are.
 
     Hooks run in the generated project, where a relative path would mean something else.
     """
     location = str(answer).strip()
-    if not location or "://" in location:
+    if not location or "://" in location or location.startswith(("git+", "image:")):
         return location
     return os.path.abspath(os.path.expanduser(location))
 

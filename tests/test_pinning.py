@@ -104,6 +104,23 @@ def test_included_files_are_read_and_constraints_only_bound(pin: Pin, offline: P
     assert {"bounded==1.0", "unused==1.0"} <= set(generated.read("constraints.txt").splitlines())
 
 
+def test_a_file_in_git_is_taken_at_its_tag_with_the_commit(pin: Pin, offline: PackageIndex, tmp_path: Path) -> None:
+    for version in ("1.0", "2.0"):
+        offline.add("tagged", version)
+    repository = tmp_path / "repository"
+    git = ("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "-C", str(repository))
+    subprocess.run(["git", "init", "--quiet", str(repository)], check=True)
+    for version, tag in (("1.0", "v1"), ("2.0", "v2")):
+        (repository / "api").mkdir(exist_ok=True)
+        (repository / "api" / "requirements.txt").write_text(f"tagged=={version}\n")
+        subprocess.run([*git, "add", "."], check=True)
+        subprocess.run([*git, "commit", "--quiet", "--message", tag], check=True)
+        subprocess.run([*git, "tag", tag], check=True)
+    generated = pin("unused==1", production_requirements=f"git+file://{repository}@v1#api/requirements.txt")
+    assert locked(generated)["tagged"] == "1.0"
+    assert re.search(r"^# commit [0-9a-f]{40}$", generated.read("production.txt"), re.MULTILINE)
+
+
 def test_a_lock_of_another_tool_is_taken_as_it_is(pin: Pin, offline: PackageIndex, tmp_path: Path) -> None:
     for version in ("1.0", "2.0"):
         offline.add("piped", version)

@@ -9,9 +9,8 @@ import pytest
 import yaml
 from conftest import QUESTIONS, TEMPLATE
 from ds_docker_env import analysis
-from ds_docker_env.answers import DEBIAN_RELEASES
 from ds_docker_env.parity import read_lock
-from ds_docker_env.target import PYTHON_VERSIONS
+from ds_docker_env.target import DEBIAN_RELEASES, PYTHON_VERSIONS
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 

@@ -129,9 +129,9 @@ def unused_port() -> Callable[[], int]:
     return _port
 
 
-@pytest.mark.parametrize("scheme", ["ftp", "s3", "git+ssh"])
+@pytest.mark.parametrize("scheme", ["ftp", "s3", "gopher"])
 def test_another_kind_of_url_is_refused_by_name(scheme: str) -> None:
-    with pytest.raises(GenerationError, match=rf"{scheme.replace('+', '.')}:// cannot be read; name a path or"):
+    with pytest.raises(GenerationError, match=rf"{scheme.replace('+', '.')}:// cannot be read; name a path,"):
         source_of(f"{scheme}://me:canary@example.com/requirements.txt")
 
 
@@ -155,6 +155,8 @@ SECRETS = {
     "https://me@corp.com:canary/pw@example.com/x": "https://example.com/x",
     "https://example.com/simple?token=canary&x=1": "https://example.com/simple?token=...&x=1",
     "git+https://example.com:8443/team/x@v1": "git+https://example.com:8443/team/x@v1",
+    "git+ssh://git@example.com/team/x.git@v1#r.txt": "git+ssh://git@example.com/team/x.git@v1#r.txt",
+    "git+ssh://git:canary@example.com/x": "git+ssh://example.com/x",
     "git+https://example.com/team/x@v1#egg=x": "git+https://example.com/team/x@v1#egg=x",
 }
 

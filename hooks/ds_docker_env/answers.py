@@ -12,17 +12,7 @@ from urllib.parse import urlsplit
 from ds_docker_env.encoding import decode
 from ds_docker_env.errors import AnswerError, SourceError, without_credentials
 from ds_docker_env.sources import LocalFile, source_of
-
-# The full official images, https://hub.docker.com/_/python: Python 3.8 ended before trixie began.
-DEBIAN_RELEASES = {
-    "3.8": ("bookworm",),
-    "3.9": ("trixie", "bookworm"),
-    "3.10": ("trixie", "bookworm"),
-    "3.11": ("trixie", "bookworm"),
-    "3.12": ("trixie", "bookworm"),
-    "3.13": ("trixie", "bookworm"),
-    "3.14": ("trixie", "bookworm"),
-}
+from ds_docker_env.target import DEBIAN_RELEASES
 
 # One component of an image name (distribution/reference), which is stricter than a Compose project name.
 _SLUG = re.compile(r"[a-z0-9]+(?:(?:_{1,2}|-+)[a-z0-9]+)*")
@@ -130,7 +120,7 @@ def _production_problems(location: str, *, even_a_url: bool) -> list[str]:
         ]
     try:
         source = source_of(location)
-        if even_a_url or isinstance(source, LocalFile):
+        if isinstance(source, LocalFile) or (even_a_url and location.lower().startswith("http")):
             decode(source.read(), source.name)
     except SourceError as error:
         return [f"production_requirements: {problem}" for problem in error.problems]

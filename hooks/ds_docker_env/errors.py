@@ -56,7 +56,10 @@ class ParityError(GenerationError):
 
 
 # As RFC 3986 has it, and as people paste it: a password that holds a slash (a port would be digits).
-_USER = re.compile(r"""(?<=://)(?:[^\s/'"<>]*@|[^\s/@:'"<>]+:(?!\d+/)[^\s'"<>]*?@)(?=[\w.\[-])""")
+# The user of ssh is no secret, and needed.
+_USER = re.compile(
+    r"""(?<=://)(?!(?<=ssh://)[\w.-]+@)(?:[^\s/'"<>]*@|[^\s/@:'"<>]+:(?!\d+/)[^\s'"<>]*?@)(?=[\w.\[-])"""
+)
 _TOKEN = re.compile(
     r"""([?&][\w-]*(?:token|key|password|secret|signature|sig)=)(?!\.\.\.)[^\s'"<>&#]+""", re.IGNORECASE
 )

@@ -27,6 +27,10 @@ LIBRARIES = {
 }
 
 
+# uv has 120 of them, and a production image may have to be pulled first.
+_SECONDS = 600
+
+
 def prepare(raw: Mapping[str, Any]) -> int:
     """Check the answers and write the locks into the working directory; return the exit code of the hook.
 
@@ -71,9 +75,13 @@ def finish() -> int:
 
 def _pin(answers: Answers) -> dict[str, Any]:
     """Run `pinning` in a process with its libraries."""
-    asked = {"location": answers.production_requirements, "python": answers.python_version}
+    asked = {
+        "location": answers.production_requirements,
+        "python": answers.python_version,
+        "debian": answers.debian_release,
+    }
     with _alive(f"Locking production's versions for Python {answers.python_version}"):
-        printed = uv.run_module("ds_docker_env.pinning", LIBRARIES, HOOKS, stdin=json.dumps(asked), seconds=180)
+        printed = uv.run_module("ds_docker_env.pinning", LIBRARIES, HOOKS, stdin=json.dumps(asked), seconds=_SECONDS)
     answer: dict[str, Any] = json.loads(printed)
     if "problems" in answer:
         raise GenerationError(*answer["problems"])

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from ds_docker_env import analysis
-from ds_docker_env.errors import GenerationError, ParityError, without_credentials
+from ds_docker_env.errors import GenerationError, ParityError, SourceError, without_credentials
 from ds_docker_env.lock import Lock, make_lock
 from ds_docker_env.parity import prove, read_lock
 from ds_docker_env.production import read_production, render_overrides, render_production
+from ds_docker_env.sources.image import Image, disagreements
 from ds_docker_env.summary import left_out, summarise
 from ds_docker_env.target import Target
 
@@ -24,8 +25,13 @@ class Pinned:
     summary: list[str]
 
 
-def pin(location: str, target: Target) -> Pinned:
-    """Read production, lock it with the analysis packages and prove the result; raise `GenerationError`."""
+def pin(location: str, target: Target, debian: str = "") -> Pinned:
+    """Read production, lock it with the analysis packages and prove the result; raise `GenerationError`.
+
+    ``debian`` is compared with what a production image runs on.
+    """
+    if location.startswith("image:") and (wrong := disagreements(Image(location), target.python, debian)):
+        raise SourceError(*wrong)
     production = read_production(location, target)
     wheels_only = set(read_lock(analysis.shipped_lock(target.python)))
     lock = make_lock(production, analysis.requirements(), wheels_only, target)
@@ -58,10 +64,10 @@ def _with_note(lock: Lock) -> str:
 
 
 def main() -> None:
-    """Answer ``location`` and ``python`` in JSON with ``files`` and ``summary``, or with ``problems``."""
+    """Answer ``location``, ``python`` and ``debian`` in JSON with ``files`` and ``summary``, or with ``problems``."""
     try:
         asked = json.load(sys.stdin)
-        pinned = pin(asked["location"], Target(asked["python"]))
+        pinned = pin(asked["location"], Target(asked["python"]), asked["debian"])
         answer = {"files": pinned.files, "summary": pinned.summary}
     except GenerationError as error:
         answer = {"problems": error.problems}

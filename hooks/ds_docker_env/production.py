@@ -66,6 +66,7 @@ class Production:
 
     source: str
     digest: str
+    provenance: str = ""
     pins: list[Pin] = field(default_factory=list)
     constraints: list[Pin] = field(default_factory=list)
     unpinned: list[str] = field(default_factory=list)
@@ -123,7 +124,7 @@ def read_production(location: str, target: Target) -> Production:
     """
     source = source_of(location)
     content = source.read()
-    production = Production(source.name, hashlib.sha256(content).hexdigest())
+    production = Production(source.name, hashlib.sha256(content).hexdigest(), source.provenance)
     problems = _read_into(production, source, content, constraint=False, seen=[source.name])
     problems += _contradictions(production, target)
     if not (production.pins or production.unpinned or problems):
@@ -135,9 +136,11 @@ def read_production(location: str, target: Target) -> Production:
 
 def render_production(production: Production, today: date) -> str:
     """Return production.txt: where the pins came from, and the pins."""
+    provenance = f"# {production.provenance}\n" if production.provenance else ""
     parts = [
         "# Production's versions, as taken over; the lock holds each of them exactly.\n"
-        f"# source: {production.source}\n# sha256: {production.digest}\n# taken over on: {today.isoformat()}\n"
+        f"# source: {production.source}\n{provenance}# sha256: {production.digest}\n"
+        f"# taken over on: {today.isoformat()}\n"
     ]
     for title, lines in (
         ("", production.includes()),

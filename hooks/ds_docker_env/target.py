@@ -13,6 +13,17 @@ _FULL_PYTHON: dict[str, str] = json.loads(
 )["_full_python"]
 PYTHON_VERSIONS = tuple(_FULL_PYTHON)
 
+# The full official images, https://hub.docker.com/_/python: Python 3.8 ended before trixie began.
+DEBIAN_RELEASES = {
+    "3.8": ("bookworm",),
+    "3.9": ("trixie", "bookworm"),
+    "3.10": ("trixie", "bookworm"),
+    "3.11": ("trixie", "bookworm"),
+    "3.12": ("trixie", "bookworm"),
+    "3.13": ("trixie", "bookworm"),
+    "3.14": ("trixie", "bookworm"),
+}
+
 
 @dataclass(frozen=True)
 class Target:

@@ -17,6 +17,10 @@ class Source(Protocol):
     def name(self) -> str:
         """How messages and production.txt call it, without credentials."""
 
+    @property
+    def provenance(self) -> str:
+        """What identifies the content where it came from, such as a commit; may be blank."""
+
     def read(self) -> bytes:
         """Return the content; raise `SourceError`."""
 
@@ -25,7 +29,18 @@ class Source(Protocol):
 
 
 def source_of(location: str) -> Source:
-    """Return the source at an absolute path or a URL; raise `SourceError` for a kind of URL that is not known."""
+    """Return the source at an absolute path, a URL, ``git+URL@REF#PATH`` or ``image:NAME``.
+
+    Raise `SourceError` for a kind of URL that is not known.
+    """
+    if location.startswith("image:"):
+        from ds_docker_env.sources.image import Image
+
+        return Image(location)
+    if location.startswith("git+"):
+        from ds_docker_env.sources.git import GitFile
+
+        return GitFile(location)
     if "://" not in location:
         return LocalFile(location)
     scheme = location.partition("://")[0].lower()
@@ -35,7 +50,10 @@ def source_of(location: str) -> Source:
         return WebFile(location)
     if scheme == "file":
         return LocalFile(url2pathname(urlsplit(location).path))
-    raise SourceError(f"{without_credentials(location)}: {scheme}:// cannot be read; name a path or an http(s) URL")
+    shown = without_credentials(location)
+    raise SourceError(
+        f"{shown}: {scheme}:// cannot be read; name a path, an http(s) URL, git+URL@REF#PATH or image:NAME"
+    )
 
 
 __all__ = ["LocalFile", "Source", "source_of"]

@@ -21,6 +21,10 @@ class LocalFile:
     def name(self) -> str:
         return self.location
 
+    @property
+    def provenance(self) -> str:
+        return ""
+
     def read(self) -> bytes:
         path = Path(self.location)
         try:

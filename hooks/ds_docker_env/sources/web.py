@@ -27,6 +27,10 @@ class WebFile:
     def name(self) -> str:
         return without_credentials(self.location)
 
+    @property
+    def provenance(self) -> str:
+        return ""
+
     def read(self) -> bytes:
         deadline = time.monotonic() + WHOLE
         content = bytearray()

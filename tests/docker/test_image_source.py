@@ -1,0 +1,385 @@
+"""What production's image is asked, with an engine and with a stand-in for the `docker` command."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ds_docker_env.errors import SourceError
+from ds_docker_env.sources import command, image
+from ds_docker_env.sources.image import Image, disagreements
+from package_index import PackageIndex
+
+from docker.project import sh
+
+DOCKERFILE = r"""
+FROM python:3.11-bookworm AS base
+COPY wheels /wheels
+RUN pip install --quiet --no-index --find-links /wheels only-in-base
+
+FROM base AS production
+COPY code /srv/shop
+RUN python3 -m venv /srv/env \
+    && /srv/env/bin/pip install --quiet --no-index --find-links /wheels Shop.Web shop-vcs shop-api \
+    && /srv/env/bin/pip install --quiet --no-index /wheels/shop_core-2.0-py3-none-any.whl \
+    && cd /srv/env/lib/python3.11/site-packages \
+    && cp /wheels/vcs.json shop_vcs-1.0.dist-info/direct_url.json \
+    && cp /wheels/editable.json shop_api-1.0.dist-info/direct_url.json \
+    && mkdir '~ip-0.1.dist-info' && echo 'import sys; print("noise")' > noise.pth \
+    && echo 'print("noise at the end, too")' > /srv/shop/json.py \
+    && echo /srv/shop > easy-install.pth && mkdir /srv/shop/shop_old.egg-info \
+    && printf 'Metadata-Version: 1.0\nName: shop-old\nVersion: 0.1\n' > /srv/shop/shop_old.egg-info/PKG-INFO
+ENV PATH=/srv/env/bin:/usr/local/bin:/usr/bin:/bin
+WORKDIR /srv/shop
+VOLUME /srv/data
+HEALTHCHECK --interval=1s CMD touch /srv/data/checked
+ENTRYPOINT ["sh", "-c", "echo started > /srv/data/started; echo started; sleep 600"]
+
+FROM production AS unannounced
+ENV PATH=/usr/local/bin:/usr/bin:/bin
+ENTRYPOINT ["sh", "-c", "exec /srv/env/bin/serve"]
+
+FROM base AS of-a-user
+RUN useradd --create-home app && pip install --quiet --no-index --find-links /wheels --target /deps shop-core==1.0
+USER app
+RUN pip install --quiet --no-index --find-links /wheels --user shop-web
+ENV PYTHONPATH=/deps
+
+FROM python:3.11-bookworm AS bare
+
+FROM base AS slow
+RUN mkdir /slow && printf '#!/bin/sh\nsleep 300\n' > /slow/python3 && chmod +x /slow/python3
+ENV PATH=/slow:/usr/local/bin:/usr/bin:/bin
+
+FROM base AS babbling
+RUN mkdir /babble && printf '#!/bin/sh\necho "hello"\n' > /babble/python3 && chmod +x /babble/python3
+ENV PATH=/babble:/usr/local/bin:/usr/bin:/bin
+
+FROM scratch AS without-python
+COPY wheels/vcs.json /
+CMD ["/nothing"]
+"""
+COMMIT = "0123456789" * 4
+VCS = {"url": "https://me:canary@example.com/shop.git", "vcs_info": {"vcs": "git", "commit_id": COMMIT}}
+EDITABLE = {"url": "file:///srv/shop", "dir_info": {"editable": True}}
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    image._installed.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def build(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """Build one of the images above from tiny wheels and return its location."""
+    context = tmp_path_factory.mktemp("context")
+    wheels, code = context / "wheels", context / "code"
+    wheels.mkdir()
+    code.mkdir()
+    with PackageIndex(tmp_path_factory.mktemp("index")) as index:
+        for name in ("only-in-base", "Shop.Web", "shop-vcs", "shop-api", "shop-core"):
+            index.add(name, "1.0")
+        index.add("shop-core", "2.0")
+        for wheel in index.folder.rglob("*.whl"):
+            wheel.rename(wheels / wheel.name)
+    (wheels / "vcs.json").write_text(json.dumps(VCS))
+    (wheels / "editable.json").write_text(json.dumps(EDITABLE))
+    (code / "setup.py").write_text("")
+    (context / "Dockerfile").write_text(DOCKERFILE)
+    name = f"ds-docker-env-test-{secrets.token_hex(3)}"
+    built: set[str] = set()
+
+    def _build(target: str) -> str:
+        tag = f"{name}:{target}"
+        if tag not in built:
+            sh("docker", "build", "--target", target, "--tag", tag, str(context))
+            built.add(tag)
+        return f"image:{tag}"
+
+    yield _build
+    for tag in built:
+        sh("docker", "image", "rm", "--force", tag, check=False)
+
+
+def packages(location: str) -> list[str]:
+    lines = Image(location).read().decode().splitlines()
+    return [line for line in lines if not line.startswith(("pip==", "setuptools==", "wheel==", "packaging=="))]
+
+
+def refusal(location: str) -> str:
+    with pytest.raises(SourceError) as caught:
+        Image(location).read()
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{location}: ")
+    assert "\n" not in problem
+    return problem
+
+
+@pytest.mark.docker
+def test_what_is_installed_is_said_as_pip_freeze_would_say_it(build: Callable[[str], str]) -> None:
+    location = build("production")
+    assert packages(location) == [
+        "-e file:///srv/shop#egg=shop-api",
+        "shop-core==2.0",
+        "-e file:///srv/shop#egg=shop-old",
+        f"shop-vcs @ git+https://example.com/shop.git@{COMMIT}",
+        "Shop.Web==1.0",
+    ]
+    assert b"pip==" in Image(location).read()
+
+
+@pytest.mark.docker
+def test_python_and_debian_of_the_image_are_compared_with_the_answers(build: Callable[[str], str]) -> None:
+    found = Image(build("production"))
+    assert (found.python, found.debian) == ("3.11", "bookworm")
+    assert disagreements(found, "3.11", "bookworm") == []
+    assert disagreements(found, "3.13", "bookworm") == [
+        f"production_requirements: {found.name} runs Python 3.11 on bookworm; choose python_version 3.11"
+    ]
+    identity = sh("docker", "image", "inspect", "--format", "{{.Id}} {{.RepoDigests}}", found.name[6:]).stdout
+    assert found.provenance.split()[-1] in identity
+
+
+@pytest.mark.docker
+def test_nothing_of_productions_is_started_and_nothing_is_left(
+    build: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = build("production")
+    said = b""
+    volumes = sh("docker", "volume", "ls", "--quiet").stdout
+
+    def _run(*arguments: Any, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        nonlocal said
+        done = command.run(*arguments, **options)
+        said += done.stdout + done.stderr
+        return done
+
+    monkeypatch.setattr(image, "run", _run)
+    Image(location).read()
+    assert b"shop-core" in said
+    assert b"started" not in said.replace(b"echo started", b"").replace(b"/started", b"")
+    assert sh("docker", "ps", "--all", "--quiet", "--filter", f"ancestor={location[6:]}").stdout == ""
+    assert sh("docker", "volume", "ls", "--quiet").stdout == volumes
+
+
+@pytest.mark.docker
+def test_a_virtual_environment_that_only_the_command_names_is_found(build: Callable[[str], str]) -> None:
+    assert "shop-core==2.0" in packages(build("unannounced"))
+
+
+@pytest.mark.docker
+def test_packages_of_a_user_and_on_pythonpath_are_found(build: Callable[[str], str]) -> None:
+    assert packages(build("of-a-user")) == ["only-in-base==1.0", "shop-core==1.0", "Shop.Web==1.0"]
+
+
+@pytest.mark.docker
+def test_an_image_in_which_nothing_is_installed_is_refused(build: Callable[[str], str]) -> None:
+    assert "nothing is installed in its Python; name the image that production runs" in refusal(build("bare"))
+
+
+@pytest.mark.docker
+def test_an_image_without_python_is_refused(build: Callable[[str], str]) -> None:
+    assert "has no Python on its PATH" in refusal(build("without-python"))
+
+
+@pytest.mark.docker
+def test_a_python_that_babbles_is_refused(build: Callable[[str], str]) -> None:
+    assert "its Python does not say what is installed (hello)" in refusal(build("babbling"))
+
+
+@pytest.mark.docker
+def test_a_python_that_hangs_is_stopped_with_its_container(
+    build: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    location = build("slow")
+    monkeypatch.setattr(image, "LOOK", 3)
+    assert "no answer within 3 s" in refusal(location)
+    assert sh("docker", "ps", "--all", "--quiet", "--filter", f"ancestor={location[6:]}").stdout == ""
+
+
+@pytest.mark.docker
+def test_an_image_that_cannot_be_pulled_says_why(engine: None) -> None:
+    problem = refusal("image:127.0.0.1:9/team/api:1.4.2")
+    assert "Docker cannot give it (" in problem
+    assert "; check the registry's name and the network" in problem
+
+
+@pytest.fixture
+def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Put a `docker` on PATH that gives these answers to `image inspect`, `pull` and `run`."""
+    (tmp_path / "docker").write_text('#!/bin/sh\n. "$0-$1"\n')
+    (tmp_path / "docker").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+
+    def _pretend(**answers: str) -> None:
+        known = {"image": """echo '[{"Id": "sha256:1"}]'""", "rm": ""}
+        for command, script in {**known, **answers}.items():
+            (tmp_path / f"docker-{command}").write_text(f"{script}\n")
+
+    return _pretend
+
+
+def answering(**changed: Any) -> str:
+    """Return a script that says what the image's Python would."""
+    answer = {
+        "distributions": [package("shop")],
+        "python": "3.11.9",
+        "implementation": "CPython",
+        "machine": "x86_64",
+        "system": {"ID": "debian", "VERSION_CODENAME": "bookworm"},
+        "elsewhere": "",
+        **changed,
+    }
+    return f"cat <<'END'\n{image._MARK}{json.dumps(answer)}\nEND\n"
+
+
+def package(name: str, version: str = "1.0", **changed: Any) -> dict[str, Any]:
+    return {"name": name, "version": version, "direct_url": None, "installer": "pip", "develop": "", **changed}
+
+
+NO_IMAGE = "echo 'Error: No such image: team/api:1' >&2; exit 1"
+UNAVAILABLE = {
+    "a stopped engine": (
+        {"image": "echo 'Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?' >&2; exit 1"},
+        "start Docker, or name a requirements file",
+    ),
+    "a forbidden engine": (
+        {"image": "echo 'permission denied while trying to connect to the Docker daemon socket' >&2; exit 1"},
+        "let this user use Docker",
+    ),
+    "a private image": (
+        {
+            "image": NO_IMAGE,
+            "pull": "echo 'Error response from daemon: pull access denied for team/api, repository does not exist "
+            "or may require authentication' >&2; exit 1",
+        },
+        "(pull access denied for team/api, repository does not exist or may require authentication); check its name "
+        "and tag, and log in if it is private",
+    ),
+    "an unknown tag": (
+        {"image": NO_IMAGE, "pull": "echo 'manifest for team/api:1 not found: manifest unknown' >&2; exit 1"},
+        "check its name and tag",
+    ),
+    "another architecture": (
+        {"image": NO_IMAGE, "pull": "echo 'no matching manifest for linux/amd64 in the manifest list' >&2; exit 1"},
+        "it has none for this machine",
+    ),
+    "a silent registry": ({"image": NO_IMAGE, "pull": "sleep 20"}, "the image did not arrive within 0.3 s"),
+    "an engine that babbles": ({"image": "echo hello"}, "docker image inspect gives no Id"),
+    "an image that cannot start": ({"run": "echo 'docker: no space left' >&2; exit 125"}, "give it (no space left)"),
+    "no answer": ({"run": "exit 1"}, "does not say what is installed (exit code 1)"),
+    "half an answer": ({"run": f"echo '{image._MARK}{{}}'"}, "does not say what is installed (KeyError"),
+    "a wrong answer": ({"run": answering(distributions=[7])}, "does not say what is installed (TypeError"),
+    "a flood": ({"run": "exec cat /dev/zero"}, "does not say what is installed"),
+    "a package that is an option": (
+        {"run": answering(distributions=[package("a\n--index-url https://evil.example")])},
+        "does not say what is installed",
+    ),
+    "a version that is an option": (
+        {"run": answering(distributions=[package("a", "1\n--index-url https://evil.example")])},
+        "does not say what is installed",
+    ),
+    "an address that is an option": (
+        {"run": answering(distributions=[package("a", direct_url={"url": "https://x.example/\n-r x"})])},
+        "does not say what is installed",
+    ),
+}
+
+
+@pytest.mark.parametrize(("answers", "message"), UNAVAILABLE.values(), ids=UNAVAILABLE)
+def test_an_image_is_refused_for(
+    pretend: Callable[..., None], monkeypatch: pytest.MonkeyPatch, answers: dict[str, str], message: str
+) -> None:
+    monkeypatch.setattr(image, "PULL", 0.3)
+    pretend(**answers)
+    began = time.monotonic()
+    assert message in refusal("image:team/api:1")
+    assert time.monotonic() - began < 5
+
+
+def test_missing_docker_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "https://docs.docker.com/get-docker" in refusal("image:team/api:1")
+
+
+@pytest.mark.parametrize("reference", ["--privileged", "-v/:/host", "", "team/api 1", "team/api;ls"])
+def test_what_is_no_name_of_an_image_is_not_given_to_docker(monkeypatch: pytest.MonkeyPatch, reference: str) -> None:
+    def _run(*_: object, **__: object) -> None:
+        raise AssertionError("docker was run")
+
+    monkeypatch.setattr(image, "run", _run)
+    with pytest.raises(SourceError, match="is no name of an image; write it as image:registry/team/api"):
+        Image(f"image:{reference}").read()
+
+
+DISAGREEING = {
+    "Python": ({"python": "3.12.1"}, "runs Python 3.12 on bookworm; choose python_version 3.12"),
+    "both": (
+        {"python": "3.12.1", "system": {"ID": "debian", "VERSION_CODENAME": "trixie"}},
+        "runs Python 3.12 on trixie; choose python_version 3.12 and debian_release trixie",
+    ),
+    "a code name in the version": (
+        {"system": {"ID": "debian", "VERSION": "13 (trixie)"}},
+        "runs Python 3.11 on trixie; choose debian_release trixie",
+    ),
+    "another Linux": (
+        {"system": {"ID": "alpine", "PRETTY_NAME": "Alpine Linux v3.20"}},
+        "runs on Alpine Linux v3.20, and an analysis on Debian; if that is near enough, take its versions as a file",
+    ),
+    "an old Python": ({"python": "3.7.17"}, "runs Python 3.7 on bookworm, and an analysis Python 3.8, 3.9,"),
+    "an old Debian": (
+        {"system": {"ID": "debian", "VERSION_CODENAME": "bullseye"}},
+        "runs Python 3.11 on bullseye, and an analysis Python 3.11 on trixie or bookworm; if that is near enough",
+    ),
+    "another Python": ({"implementation": "PyPy"}, "runs PyPy 3.11.9, and an analysis CPython"),
+}
+
+
+@pytest.mark.parametrize(("changed", "message"), DISAGREEING.values(), ids=DISAGREEING)
+def test_an_image_disagrees_with_the_answers_by(
+    pretend: Callable[..., None], changed: dict[str, Any], message: str
+) -> None:
+    pretend(run=answering(**changed))
+    (problem,) = disagreements(Image("image:team/api:1"), "3.11", "bookworm")
+    assert problem.startswith("production_requirements: image:team/api:1 runs ")
+    assert message in problem.replace("image:team/api:1 ", "")
+
+
+def test_a_version_is_what_counts_for_conda_and_for_a_wheel_from_a_file(pretend: Callable[..., None]) -> None:
+    conda = package("six", installer="conda", direct_url={"url": "file:///croot/six_1/work", "dir_info": {}})
+    wheel = package("numpy", direct_url={"url": "file:///wheels/numpy-1.0-cp311-linux.whl", "archive_info": {}})
+    web = package(
+        "torch", direct_url={"url": "https://example.com/torch.whl", "archive_info": {"hashes": {"sha256": "a" * 64}}}
+    )
+    own = package("api", direct_url={"url": "file:///srv/api", "dir_info": {}})
+    pretend(run=answering(distributions=[conda, wheel, web, own]))
+    assert Image("image:team/api:1").read().decode().splitlines() == [
+        "api @ file:///srv/api",
+        "numpy==1.0",
+        "six==1.0",
+        f"torch @ https://example.com/torch.whl#sha256={'a' * 64}",
+    ]
+
+
+def test_the_digest_of_the_registry_is_preferred_to_the_id(pretend: Callable[..., None]) -> None:
+    known = [{"Id": "sha256:1", "RepoDigests": ["team/other@sha256:2", "team/api@sha256:3"]}]
+    pretend(image=f"echo '{json.dumps(known)}'", run=answering())
+    assert Image("image:team/api:1").provenance == "digest sha256:3"
+    assert Image("image:team/third:1").provenance == "id sha256:1"
+
+
+def test_an_image_includes_nothing() -> None:
+    with pytest.raises(SourceError, match=r"an image includes no base\.txt"):
+        Image("image:team/api:1").beside("base.txt")
+
+
+def test_the_script_is_one_for_old_pythons() -> None:
+    ast.parse(image.SCRIPT, feature_version=(3, 6))
