@@ -221,8 +221,8 @@ def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
 
     def _pretend(**answers: str) -> None:
         known = {"image": """echo '[{"Id": "sha256:1"}]'""", "rm": ""}
-        for command, script in {**known, **answers}.items():
-            (tmp_path / f"docker-{command}").write_text(f"{script}\n")
+        for verb, script in {**known, **answers}.items():
+            (tmp_path / f"docker-{verb}").write_text(f"{script}\n")
 
     return _pretend
 

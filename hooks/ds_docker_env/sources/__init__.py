@@ -50,10 +50,8 @@ def source_of(location: str) -> Source:
         return WebFile(location)
     if scheme == "file":
         return LocalFile(url2pathname(urlsplit(location).path))
-    shown = without_credentials(location)
-    raise SourceError(
-        f"{shown}: {scheme}:// cannot be read; name a path, an http(s) URL, git+URL@REF#PATH or image:NAME"
-    )
+    shown, known = without_credentials(location), "a path, an http(s) URL, git+URL@REF#PATH or image:NAME"
+    raise SourceError(f"{shown}: {scheme}:// cannot be read; name {known}")
 
 
 __all__ = ["LocalFile", "Source", "source_of"]
