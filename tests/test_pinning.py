@@ -213,7 +213,8 @@ def test_a_pin_that_has_a_wheel_for_other_pythons_only_is_reported(pin: Pin, off
 def test_all_versions_that_are_gone_are_refused_with_their_lines(pin: Pin, offline: PackageIndex) -> None:
     offline.add("here", "1.0")
     offline.add("gone", "1.0")
-    message = pin("gone==0.9\nhere==1.0\nnever==1.0\n").stderr
+    offline.add("user-of-gone", "1.0", requires=("gone==0.9",))
+    message = pin("gone==0.9\nhere==1.0\nnever==1.0\nuser-of-gone==1.0\n").stderr
     assert "requirements.txt:1: gone==0.9 cannot be had for Linux" in message
     assert "requirements.txt:3: never==1.0 cannot be had for Linux" in message
     assert "2 things need another look" in message

@@ -62,7 +62,9 @@ def reason(resolver: Resolver, requirement: str, attempt: Attempt) -> str:
 def _impossible_pins(resolver: Resolver, attempt: Attempt) -> list[tuple[str, str]]:
     """Return all pins that cannot be had, with uv's words; as it names one at a time, go on without that one."""
     impossible: dict[str, str] = {}
-    while found := [pin for pin in resolver.named_pins(attempt) if not resolver.available(pin)]:
+    while found := [
+        pin for pin in resolver.named_pins(attempt) if pin not in impossible and not resolver.available(pin)
+    ]:
         impossible |= dict.fromkeys(found, attempt.said)
         attempt = resolver.without(list(impossible))
         if attempt.text:
