@@ -33,7 +33,7 @@ class PackageIndex:
         return f"http://127.0.0.1:{self._server.server_address[1]}/simple/"
 
     def __enter__(self) -> PackageIndex:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
         return self
 
     def __exit__(

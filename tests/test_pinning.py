@@ -8,24 +8,53 @@ from pathlib import Path
 
 import pytest
 from conftest import Generated
+from ds_docker_env import pinning
+from ds_docker_env.errors import GenerationError
+from ds_docker_env.target import Target
 from package_index import PackageIndex, add_broken_source, add_source
 
 Pin = Callable[..., Generated]
+Write = Callable[..., str]
 
 
 @pytest.fixture
-def pin(bake: Callable[..., Generated], offline: PackageIndex, tmp_path: Path) -> Pin:
-    """Generate for a production file with this content (text or bytes) and these files beside it."""
+def write(tmp_path: Path) -> Write:
+    """Write a production file, with others beside it, and return its path."""
 
-    def _pin(content: str | bytes, beside: dict[str, str] | None = None, **answers: str) -> Generated:
-        folder = tmp_path / "production"
-        folder.mkdir(exist_ok=True)
-        for name, text in (beside or {}).items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text)
-        file = folder / "requirements.txt"
-        file.write_bytes(content.encode() if isinstance(content, str) else content)
-        return bake(**{"project_name": "a", "python_version": "3.11", "production_requirements": str(file), **answers})
+    def _write(content: str, beside: dict[str, str] | None = None) -> str:
+        for name, text in {**(beside or {}), "requirements.txt": content}.items():
+            file = tmp_path / "production" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        return str(tmp_path / "production" / "requirements.txt")
+
+    return _write
+
+
+@pytest.fixture
+def generate(bake: Callable[..., Generated], offline: PackageIndex, write: Write) -> Pin:
+    """Generate a whole project for a production file with this content."""
+
+    def _generate(content: str, beside: dict[str, str] | None = None) -> Generated:
+        return bake(project_name="a", python_version="3.11", production_requirements=write(content, beside))
+
+    return _generate
+
+
+@pytest.fixture
+def pin(offline: PackageIndex, write: Write, tmp_path: Path) -> Pin:
+    """Only pin, in this process, for a production file with this content or at this location."""
+
+    def _pin(content: str, beside: dict[str, str] | None = None, location: str = "") -> Generated:
+        try:
+            pinned = pinning.pin(location or write(content, beside), Target("3.11"))
+        except GenerationError as error:
+            return Generated(1, tmp_path / "nothing-generated", "", error.report())
+        project = tmp_path / "project"
+        project.mkdir()
+        for name, text in pinned.files.items():
+            (project / name).write_text(text)
+        return Generated(0, project, "\n".join(pinned.summary), "")
 
     return _pin
 
@@ -35,11 +64,11 @@ def locked(generated: Generated) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", generated.read("requirements.txt"), re.MULTILINE))
 
 
-def test_productions_version_wins_over_a_newer_one_and_over_the_templates(pin: Pin, offline: PackageIndex) -> None:
+def test_productions_version_wins_over_a_newer_one_and_over_the_templates(generate: Pin, offline: PackageIndex) -> None:
     offline.add("Prod_Package", "1.5")
     offline.add("Prod_Package", "2.0")
     offline.add("pandas", "1.4")
-    generated = pin("Prod.Package==1.5  # as in production\npandas==1.4\n")
+    generated = generate("Prod.Package==1.5  # as in production\npandas==1.4\n")
     versions = locked(generated)
     assert versions["prod-package"] == "1.5"
     assert versions["pandas"] == "1.4"
@@ -116,7 +145,7 @@ def test_a_file_in_git_is_taken_at_its_tag_with_the_commit(pin: Pin, offline: Pa
         subprocess.run([*git, "add", "."], check=True)
         subprocess.run([*git, "commit", "--quiet", "--message", tag], check=True)
         subprocess.run([*git, "tag", tag], check=True)
-    generated = pin("unused==1", production_requirements=f"git+file://{repository}@v1#api/requirements.txt")
+    generated = pin("", location=f"git+file://{repository}@v1#api/requirements.txt")
     assert locked(generated)["tagged"] == "1.0"
     assert re.search(r"^# commit [0-9a-f]{40}$", generated.read("production.txt"), re.MULTILINE)
 
@@ -128,7 +157,7 @@ def test_a_lock_of_another_tool_is_taken_as_it_is(pin: Pin, offline: PackageInde
     lock.write_text(
         '{"_meta": {}, "default": {"piped": {"version": "==1.0"}}, "develop": {"pytest": {"version": "==1"}}}'
     )
-    generated = pin("unused==1", production_requirements=str(lock))
+    generated = pin("", location=str(lock))
     assert locked(generated)["piped"] == "1.0"
     assert "pytest" not in locked(generated)
 
@@ -137,7 +166,7 @@ def test_what_conda_installs_is_named_as_not_in_the_notebook(pin: Pin, offline: 
     offline.add("piped", "1.0")
     environment = tmp_path / "environment.yml"
     environment.write_text("dependencies:\n  - python=3.11\n  - gdal=3.9\n  - pip:\n      - piped==1.0\n")
-    generated = pin("unused==1", production_requirements=str(environment))
+    generated = pin("", location=str(environment))
     assert locked(generated)["piped"] == "1.0"
     assert "Not here:   gdal=3.9 (conda) is not from an index" in generated.stdout
 
@@ -161,13 +190,13 @@ def test_productions_own_code_is_left_out_and_named(pin: Pin, offline: PackageIn
 
 
 def test_a_package_that_cannot_live_beside_production_is_left_out_with_the_pin_that_is_the_reason(
-    pin: Pin, offline: PackageIndex
+    generate: Pin, offline: PackageIndex
 ) -> None:
     offline.add("old-core", "1.0")
     offline.add("unrelated", "1.0")
     offline.add("s3fs", "9999.1", requires=("old-core>=2",))
     offline.add("s3fs", "2021.4", requires=("old-core>=2",))
-    generated = pin("unrelated==1.0\nold-core==1.0\n")
+    generated = generate("unrelated==1.0\nold-core==1.0\n")
     assert "s3fs" not in locked(generated)
     assert "boto3" in locked(generated)
     reason = "# s3fs>=2021.4: left out, it cannot live beside production's old-core==1.0\n"
@@ -188,7 +217,6 @@ def test_production_without_room_for_a_kernel_is_refused_with_the_pin_that_is_th
     offline.add("ipykernel", "5.0")
     generated = pin("ipykernel==5.0\n")
     assert "ipykernel>=6 cannot live beside ipykernel==5.0" in generated.stderr
-    assert not generated.project.exists()
 
 
 def test_a_pin_for_another_python_is_refused_with_the_pythons_that_would_do(pin: Pin, offline: PackageIndex) -> None:
@@ -197,7 +225,6 @@ def test_a_pin_for_another_python_is_refused_with_the_pythons_that_would_do(pin:
     assert (
         "requirements.txt:2: modern==1.0 does not run on Python 3.11; it does on 3.12, 3.13, 3.14" in generated.stderr
     )
-    assert not generated.project.exists()
 
 
 def test_a_pin_that_has_a_wheel_for_other_pythons_only_is_reported(pin: Pin, offline: PackageIndex) -> None:
@@ -356,12 +383,12 @@ def test_a_build_from_another_index_is_refused_with_the_way_there(pin: Pin, offl
     assert "--extra-index-url" in message
 
 
-def test_a_wrong_hash_stops_generation(pin: Pin, offline: PackageIndex) -> None:
-    right = offline.add("guarded", "1.0")
+def test_a_wrong_hash_stops_generation_and_leaves_nothing(generate: Pin, pin: Pin, offline: PackageIndex) -> None:
+    right, wrong = offline.add("guarded", "1.0"), "sha256:" + "0" * 64
     assert locked(pin(f"guarded==1.0 --hash={right}\n"))["guarded"] == "1.0"
-    wrong = "sha256:" + "0" * 64
-    generated = pin(f"guarded==1.0 \\\n    --hash={wrong}\n", project_name="b")
+    generated = generate(f"guarded==1.0 \\\n    --hash={wrong}\n")
     assert "guarded==1.0 has the hash sha256:0000000000000000..., unknown to the index" in generated.stderr
+    assert generated.exit_code == -1
     assert not generated.project.exists()
 
 
@@ -372,10 +399,10 @@ def test_all_wrong_lines_are_reported_together_with_their_numbers(pin: Pin) -> N
         assert where in message
 
 
-def test_passwords_in_production_stay_out_of_every_file_and_message(pin: Pin, offline: PackageIndex) -> None:
+def test_passwords_in_production_stay_out_of_every_file_and_message(generate: Pin, offline: PackageIndex) -> None:
     offline.add("private", "1.0")
     with_password = offline.url.replace("http://", "http://me:canary@")
-    generated = pin(
+    generated = generate(
         f"--extra-index-url {with_password} --trusted-host me:canary@127.0.0.1\n"
         "private==1.0\n"
         "own @ git+https://me:canary/x@git.example.com/team/own@v1\n"

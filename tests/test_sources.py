@@ -66,7 +66,7 @@ class Answer(BaseHTTPRequestHandler):
 def server() -> Iterator[str]:
     with ThreadingTCPServer(("127.0.0.1", 0), Answer) as running:
         running.released = threading.Event()  # type: ignore[attr-defined]
-        threading.Thread(target=running.serve_forever, daemon=True).start()
+        threading.Thread(target=running.serve_forever, args=[0.01], daemon=True).start()
         yield f"http://127.0.0.1:{running.server_address[1]}"
         running.released.set()  # type: ignore[attr-defined]
         running.shutdown()
