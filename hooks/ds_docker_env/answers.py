@@ -25,7 +25,7 @@ _TEXTS = (*_ONE_LINE, "question", "data")
 
 @dataclass(frozen=True)
 class Answers:
-    """The checked answers; ``production_requirements`` is an absolute path, a URL or blank."""
+    """The checked answers; ``production_requirements`` is blank or what `source_of` takes."""
 
     production_requirements: str
     python_version: str

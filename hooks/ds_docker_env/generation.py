@@ -25,8 +25,6 @@ LIBRARIES = {
     "tomllib" if sys.version_info >= (3, 11) else "tomli": "tomli==2.5.0",
     "yaml": "pyyaml==6.0.3",
 }
-
-
 # uv has 120 of them, and a production image may have to be pulled first.
 _SECONDS = 600
 
@@ -65,11 +63,11 @@ def prepare(raw: Mapping[str, Any]) -> int:
 
 def finish() -> int:
     """Make the data folder and the password, and say what comes next; never fails a project that is complete."""
-    # cookiecutter runs hooks in the project; PWD is still the folder of the person's shell.
-    folder = os.path.relpath(Path.cwd(), os.environ.get("PWD") or Path.cwd().parent)
     Path("src", "data").mkdir(parents=True, exist_ok=True)
     print(_password())
-    print(f"Next:       cd {folder}\n            docker compose up --build\n            open http://127.0.0.1:8888")
+    print(
+        f"Next:       cd {_seen_from_the_shell(Path.cwd())}\n            docker compose up --build\n            open http://127.0.0.1:8888"
+    )
     return 0
 
 
@@ -96,6 +94,15 @@ def _alive(message: str) -> AbstractContextManager[object]:
     if not console.is_terminal:
         console.print(message, markup=False, highlight=False, soft_wrap=True)
     return console.status(message)
+
+
+def _seen_from_the_shell(project: Path) -> str:
+    """Return the project's path from the folder of the person's shell, which PWD still names in a hook."""
+    shell = os.environ.get("PWD", "")
+    try:
+        return os.path.relpath(project, shell if Path(shell).is_absolute() else project.parent)
+    except ValueError:  # another drive, on Windows
+        return str(project)
 
 
 def _password() -> str:

@@ -11,7 +11,7 @@ from ds_docker_env import analysis
 from ds_docker_env.errors import GenerationError, ParityError, SourceError, without_credentials
 from ds_docker_env.lock import Lock, make_lock
 from ds_docker_env.parity import prove, read_lock
-from ds_docker_env.production import read_production, render_overrides, render_production
+from ds_docker_env.production import read_production, render_constraints, render_overrides, render_production
 from ds_docker_env.sources.image import Image, disagreements
 from ds_docker_env.summary import left_out, summarise
 from ds_docker_env.target import Target
@@ -42,8 +42,8 @@ def pin(location: str, target: Target, debian: str = "") -> Pinned:
         "requirements.in": analysis.render(left_out(lock, packages)),
         "requirements.txt": _with_note(lock),
     }
-    if bounding := production.bounding():
-        files["constraints.txt"] = "# Production's constraints; production.txt includes them.\n" + bounding
+    if production.bounding():
+        files["constraints.txt"] = render_constraints(production)
     if lock.contradicting:
         files["overrides.txt"] = render_overrides(lock.contradicting)
     if any(without_credentials(text) != text for text in files.values()):

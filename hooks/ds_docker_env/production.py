@@ -118,7 +118,7 @@ class Production:
 
 
 def read_production(location: str, target: Target) -> Production:
-    """Read the file at an absolute path or URL, and all that it includes.
+    """Read the file at a location that `source_of` knows, and all that it includes.
 
     Raise `SourceError` where a file cannot be had, `RequirementsError` with every line that is wrong.
     """
@@ -152,14 +152,23 @@ def render_production(production: Production, today: date) -> str:
     return "\n".join(part for part in parts if part)
 
 
+def render_constraints(production: Production) -> str:
+    """Return constraints.txt, which production.txt includes."""
+    return "# Production's constraints; production.txt includes them.\n" + production.bounding()
+
+
 def render_overrides(contradicting: Iterable[str]) -> str:
     """Return overrides.txt, which makes uv lock pins that exclude each other."""
-    return _lines(
-        [
-            "# Pins of production's that exclude each other. It runs them all the same, so they are locked.",
-            *contradicting,
-        ]
-    )
+    title = "# Pins of production's that exclude each other. It runs them all the same, so they are locked."
+    return _lines([title, *contradicting])
+
+
+def parse(text: str) -> RequirementsFile:
+    """Parse the text of a requirements file as pip does, without what it includes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "requirements.txt")
+        path.write_text(text, encoding="utf-8-sig", newline="\n")
+        return RequirementsFile.from_file(str(path), include_nested=False)
 
 
 def same_version(one: str, other: str) -> bool:
@@ -188,14 +197,6 @@ def _read_into(
     for option in parsed.options:
         problems += _take_option(production, option, source, constraint=constraint, seen=seen)
     return problems
-
-
-def parse(text: str) -> RequirementsFile:
-    """Parse the text of a requirements file as pip does, without what it includes."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "requirements.txt")
-        path.write_text(text, encoding="utf-8-sig", newline="\n")
-        return RequirementsFile.from_file(str(path), include_nested=False)
 
 
 def _take_entry(production: Production, entry: Any, where: str, *, constraint: bool) -> list[str]:
