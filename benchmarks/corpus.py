@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "hooks"))
 
-from ds_docker_env import analysis
+from ds_docker_env.analysis import shipped_analysis
 from ds_docker_env.errors import GenerationError, without_credentials
 from ds_docker_env.parity import prove, read_lock
 from ds_docker_env.pinning import Pinned, pin
@@ -46,7 +46,7 @@ def run(folder: Path, row: dict[str, str]) -> Outcome:
     started = time.monotonic()
     kind, message, left_out, broken = "locked", "", "", []
     try:
-        pinned = pin(location, target)
+        pinned = pin(location, target, shipped_analysis(target.python))
         left_out = ", ".join(line.split()[2].rstrip(",") for line in pinned.summary if line.startswith("Left out:"))
         broken = _broken_invariants(pinned, target)
     except GenerationError as error:
@@ -73,7 +73,7 @@ def _broken_invariants(pinned: Pinned, target: Target) -> list[str]:
     except GenerationError as error:
         broken += error.problems
     ours = {pin.name for pin in production.pins}
-    for line in analysis.requirements():
+    for line in shipped_analysis(target.python).requirements:
         requirement = Requirement(line)
         name = canonicalize_name(requirement.name)
         if name in lock and name not in ours and not requirement.specifier.contains(lock[name].version):

@@ -14,7 +14,7 @@ from socketserver import ThreadingTCPServer
 from types import TracebackType
 from typing import BinaryIO
 
-from ds_docker_env import analysis
+from ds_docker_env.analysis import shipped_analysis
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -43,7 +43,7 @@ class PackageIndex:
 
     def add_analysis_packages(self) -> None:
         """Add the template's packages, each at its floor and at a newer version."""
-        for line in analysis.requirements():
+        for line in shipped_analysis("3.11").requirements:
             requirement = Requirement(line)
             floor = next(iter(requirement.specifier)).version
             self.add(requirement.name, floor)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import Generated
 from ds_docker_env import pinning
+from ds_docker_env.analysis import shipped_analysis
 from ds_docker_env.errors import GenerationError
 from ds_docker_env.target import Target
 from package_index import PackageIndex, add_broken_source, add_source
@@ -47,7 +48,7 @@ def pin(offline: PackageIndex, write: Write, tmp_path: Path) -> Pin:
 
     def _pin(content: str, beside: dict[str, str] | None = None, location: str = "") -> Generated:
         try:
-            pinned = pinning.pin(location or write(content, beside), Target("3.11"))
+            pinned = pinning.pin(location or write(content, beside), Target("3.11"), shipped_analysis("3.11"))
         except GenerationError as error:
             return Generated(1, tmp_path / "nothing-generated", "", error.report())
         project = tmp_path / "project"

@@ -8,9 +8,9 @@ import sys
 import pytest
 import yaml
 from conftest import QUESTIONS, TEMPLATE
-from ds_docker_env import analysis
+from ds_docker_env.analysis import shipped_analysis, shipped_files
 from ds_docker_env.parity import read_lock
-from ds_docker_env.target import DEBIAN_RELEASES, PYTHON_VERSIONS
+from ds_docker_env.target import DEBIAN_RELEASES, PYTHON_VERSIONS, Target
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -43,16 +43,16 @@ def test_every_python_on_offer_has_an_image_a_patch_release_and_a_lock() -> None
     offered = CONTEXT["python_version"]
     assert sorted(offered) == sorted(PYTHON_VERSIONS) == sorted(DEBIAN_RELEASES)
     for version in offered:
-        assert CONTEXT["_full_python"][version].startswith(f"{version}.")
+        assert Target(version).full_python.startswith(f"{version}.")
         assert set(DEBIAN_RELEASES[version]) <= set(CONTEXT["debian_release"])
         for debian in DEBIAN_RELEASES[version]:
-            assert analysis.shipped(version, debian)
+            assert shipped_files(version, debian)
 
 
 @pytest.mark.parametrize("version", PYTHON_VERSIONS)
 def test_the_shipped_lock_holds_every_package_above_its_floor_with_hashes(version: str) -> None:
-    lock = read_lock(analysis.shipped(version, DEBIAN_RELEASES[version][0])["requirements.txt"])
-    for line in analysis.requirements():
+    lock = read_lock(shipped_analysis(version).lock)
+    for line in shipped_analysis(version).requirements:
         requirement = Requirement(line)
         locked = lock[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(locked.version), line
@@ -65,7 +65,7 @@ def test_no_lock_holds_an_address() -> None:
 
 
 def test_ipykernel_is_among_the_packages_because_the_notebook_needs_it() -> None:
-    assert any(Requirement(line).name == "ipykernel" for line in analysis.requirements())
+    assert any(Requirement(line).name == "ipykernel" for line in shipped_analysis("3.13").requirements)
 
 
 def test_the_workflow_runs_the_fast_tests_on_three_systems_and_requires_docker_on_one() -> None:

@@ -1,38 +1,52 @@
-"""The packages that an analysis needs besides production's, from ``locks/requirements.in``."""
+"""The packages that an analysis needs besides production's."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 LOCKS = Path(__file__).parents[2] / "locks"
+_HEADING = "# Floors only: everything that production pins has production's version."
+_LEFT_OUT = re.compile(r"# (?P<requirement>\S.*?): left out, ")
 
 
-def requirements() -> list[str]:
-    """Return the packages with their floors, in the order of the file."""
-    return [line for line in _lines() if line and not line.startswith("#")]
+@dataclass(frozen=True)
+class Analysis:
+    """The text of a requirements.in, and of the lock that it had last."""
+
+    text: str
+    lock: str
+
+    @property
+    def requirements(self) -> list[str]:
+        """Return the packages with their floors, in the order of the file, and those that an earlier lock left out."""
+        return [line for line in self._lines() if line and not line.startswith("#")]
+
+    def render(self, left_out: Mapping[str, str]) -> str:
+        """Return requirements.in for production, with what is left out as comments that give the reason."""
+        first, *packages = [
+            f"# {line}: left out, {left_out[line]}" if line in left_out else line for line in self._lines()
+        ]
+        return "".join(f"{line}\n" for line in [first, _HEADING, *packages])
+
+    def _lines(self) -> list[str]:
+        lines = [line for line in self.text.splitlines() if line != _HEADING]
+        return [found["requirement"] if (found := _LEFT_OUT.match(line)) else line for line in lines]
 
 
-def render(left_out: Mapping[str, str]) -> str:
-    """Return requirements.in for production, with what is left out as comments that give the reason."""
-    first, *packages = [f"# {line}: left out, {left_out[line]}" if line in left_out else line for line in _lines()]
-    heading = "# Floors only: everything that production pins has production's version."
-    return "".join(f"{line}\n" for line in [first, heading, *packages])
+def shipped_analysis(python: str) -> Analysis:
+    """Return the packages that come with this template, as locked and tested for a Python."""
+    lock = (LOCKS / f"requirements-{python}.txt").read_text(encoding="utf-8")
+    return Analysis((LOCKS / "requirements.in").read_text(encoding="utf-8"), lock)
 
 
-def shipped(python: str, debian: str) -> dict[str, str]:
-    """Return the files that were locked and tested with this template, by name."""
+def shipped_files(python: str, debian: str) -> dict[str, str]:
+    """Return the files of a project without a production file, by name."""
+    analysis = shipped_analysis(python)
     return {
-        "requirements.in": (LOCKS / "requirements.in").read_text(encoding="utf-8"),
-        "requirements.txt": shipped_lock(python),
+        "requirements.in": analysis.text,
+        "requirements.txt": analysis.lock,
         "tools.txt": (LOCKS / f"tools-{debian}.txt").read_text(encoding="utf-8"),
     }
-
-
-def shipped_lock(python: str) -> str:
-    """Return the lock of the packages without a production file."""
-    return (LOCKS / f"requirements-{python}.txt").read_text(encoding="utf-8")
-
-
-def _lines() -> list[str]:
-    return (LOCKS / "requirements.in").read_text(encoding="utf-8").splitlines()

@@ -12,7 +12,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from ds_docker_env import analysis, uv
+from ds_docker_env import uv
+from ds_docker_env.analysis import shipped_files
 from ds_docker_env.answers import Answers
 from ds_docker_env.errors import GenerationError
 
@@ -36,7 +37,7 @@ def prepare(raw: Mapping[str, Any]) -> int:
     """
     try:
         answers = Answers.check(raw)
-        files = analysis.shipped(answers.python_version, answers.debian_release)
+        files = shipped_files(answers.python_version, answers.debian_release)
         summary = [f"Versions:   those tested with this template for Python {answers.python_version}"]
         if answers.production_requirements:
             pinned = _pin(answers)

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from datetime import date
 
-from ds_docker_env import analysis
+from ds_docker_env.analysis import Analysis, shipped_analysis
 from ds_docker_env.errors import GenerationError, ParityError, SourceError, without_credentials
 from ds_docker_env.lock import Lock, make_lock
 from ds_docker_env.parity import prove, read_lock
@@ -25,7 +25,7 @@ class Pinned:
     summary: list[str]
 
 
-def pin(location: str, target: Target, debian: str = "") -> Pinned:
+def pin(location: str, target: Target, analysis: Analysis, debian: str = "") -> Pinned:
     """Read production, lock it with the analysis packages and prove the result; raise `GenerationError`.
 
     ``debian`` is compared with what a production image runs on.
@@ -33,8 +33,8 @@ def pin(location: str, target: Target, debian: str = "") -> Pinned:
     if location.startswith("image:") and (wrong := disagreements(Image(location), target.python, debian)):
         raise SourceError(*wrong)
     production = read_production(location, target)
-    wheels_only = set(read_lock(analysis.shipped_lock(target.python)))
-    lock = make_lock(production, analysis.requirements(), wheels_only, target)
+    wheels_only = set(read_lock(analysis.lock))
+    lock = make_lock(production, analysis.requirements, wheels_only, target)
     packages = read_lock(lock.text)
     parity = prove(production, packages, target)
     files = {
@@ -67,7 +67,8 @@ def main() -> None:
     """Answer ``location``, ``python`` and ``debian`` in JSON with ``files`` and ``summary``, or with ``problems``."""
     try:
         asked = json.load(sys.stdin)
-        pinned = pin(asked["location"], Target(asked["python"]), asked["debian"])
+        python = asked["python"]
+        pinned = pin(asked["location"], Target(python), shipped_analysis(python), asked["debian"])
         answer = {"files": pinned.files, "summary": pinned.summary}
     except GenerationError as error:
         answer = {"problems": error.problems}

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 # Markers such as `python_full_version < "3.11.3"` need a patch release, and uv would assume .0. Every official image
 # carries these or newer ones.
-_FULL_PYTHON: dict[str, str] = json.loads(
-    (Path(__file__).parents[2] / "cookiecutter.json").read_text(encoding="utf-8")
-)["_full_python"]
+_FULL_PYTHON = {
+    "3.8": "3.8.20",
+    "3.9": "3.9.25",
+    "3.10": "3.10.19",
+    "3.11": "3.11.14",
+    "3.12": "3.12.12",
+    "3.13": "3.13.9",
+    "3.14": "3.14.0",
+}
 PYTHON_VERSIONS = tuple(_FULL_PYTHON)
 
 # The full official images, https://hub.docker.com/_/python: Python 3.8 ended before trixie began.
