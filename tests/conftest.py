@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ds_docker_env import pinning
+from ds_docker_env.analysis import shipped_analysis
+from ds_docker_env.errors import GenerationError
 from ds_docker_env.production import Production, read_production
 from ds_docker_env.target import Target
 from package_index import PackageIndex
@@ -29,6 +33,23 @@ class Generated:
 
     def read(self, name: str) -> str:
         return (self.project / name).read_text(encoding="utf-8")
+
+    @property
+    def locked(self) -> dict[str, str]:
+        """Return the versions in the lock; fail with the message if there is none."""
+        assert self.exit_code == 0, self.stderr
+        return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", self.read("requirements.txt"), re.MULTILINE))
+
+    def lock_again(self) -> None:
+        """Run the command in the header of the lock, as the image does."""
+        command = self.read("requirements.txt").splitlines()[1].removeprefix("#").split()
+        as_in_the_image = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
+        subprocess.run([*command, "--quiet"], cwd=self.project, env=as_in_the_image, check=True)
+
+
+Pin = Callable[..., Generated]
+Write = Callable[..., str]
+Read = Callable[[bytes], Production]
 
 
 @pytest.fixture
@@ -103,5 +124,38 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Package
     with PackageIndex(tmp_path / "index") as index:
         index.add_analysis_packages()
         monkeypatch.setenv("UV_DEFAULT_INDEX", index.url)
-        monkeypatch.setenv("UV_NO_CONFIG", "1")
+        for folder in ("XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "APPDATA", "PROGRAMDATA"):
+            monkeypatch.setenv(folder, str(tmp_path / "no-config"))
         yield index
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a production file, with others beside it, and return its path."""
+
+    def _write(content: str, beside: dict[str, str] | None = None) -> str:
+        for name, text in {**(beside or {}), "requirements.txt": content}.items():
+            file = tmp_path / "production" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        return str(tmp_path / "production" / "requirements.txt")
+
+    return _write
+
+
+@pytest.fixture
+def pin(offline: PackageIndex, write: Write, tmp_path: Path) -> Pin:
+    """Only pin, in this process, for a production file with this content or at this location."""
+
+    def _pin(content: str, beside: dict[str, str] | None = None, location: str = "", python: str = "3.11") -> Generated:
+        try:
+            pinned = pinning.pin(location or write(content, beside), Target(python), shipped_analysis("3.11"))
+        except GenerationError as error:
+            return Generated(1, tmp_path / "nothing-generated", "", error.report())
+        project = tmp_path / "project"
+        project.mkdir()
+        for name, text in pinned.files.items():
+            (project / name).write_text(text)
+        return Generated(0, project, "\n".join(pinned.summary), "")
+
+    return _pin

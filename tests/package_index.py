@@ -24,7 +24,6 @@ class PackageIndex:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.yanked: dict[str, str] = {}
         handler = _handler(folder)
         self._server = ThreadingTCPServer(("127.0.0.1", 0), handler)
 
@@ -50,9 +49,15 @@ class PackageIndex:
             self.add(requirement.name, "9999.1")
 
     def add(
-        self, name: str, version: str, requires: tuple[str, ...] = (), python: str = "", tag: str = "py3-none-any"
+        self,
+        name: str,
+        version: str,
+        requires: tuple[str, ...] = (),
+        python: str = "",
+        tag: str = "py3-none-any",
+        yanked: str = "",
     ) -> str:
-        """Add a wheel and return its hash as ``sha256:…``."""
+        """Add a wheel, perhaps one that is withdrawn for a reason, and return its hash as ``sha256:…``."""
         metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
         metadata += f"Requires-Python: {python}\n" if python else ""
         metadata += "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
@@ -62,18 +67,21 @@ class PackageIndex:
         wheel = folder / f"{module}-{version}-{tag}.whl"
         _write_wheel(wheel, module, version, metadata, tag)
         wheel.with_name(f"{wheel.name}.metadata").write_text(metadata)
+        if yanked:
+            wheel.with_name(f"{wheel.name}.yanked").write_text(yanked)
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
         links = [
             f'<a href="{found.name}#sha256={hashlib.sha256(found.read_bytes()).hexdigest()}" data-core-metadata="true"'
-            f"{_requires_python(found)}>{found.name}</a>"
+            f"{_requires_python(found)}{_yanked(found)}>{found.name}</a>"
             for found in sorted(folder.glob("*.whl"))
         ]
         (folder / "index.html").write_text("<!DOCTYPE html><html><body>" + "\n".join(links) + "</body></html>")
         return f"sha256:{digest}"
 
 
-def add_source(index: PackageIndex, name: str, version: str, *, backend: str = "") -> None:
-    """Add a source package, of which uv can read the metadata without building it."""
+def add_source(index: PackageIndex, name: str, version: str, *, said: str = "") -> None:
+    """Add a source package; its build fails with what it said, or else uv reads its metadata without building it."""
+    backend = f"raise SystemExit({said!r})\n" if said else ""
     files = {
         "pyproject.toml": '[build-system]\nrequires = []\nbackend-path = ["."]\nbuild-backend = "backend"\n'
         + ("" if backend else f'[project]\nname = "{name}"\nversion = "{version}"\n'),
@@ -82,19 +90,16 @@ def add_source(index: PackageIndex, name: str, version: str, *, backend: str = "
     }
     folder = index.folder / "simple" / name
     folder.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(folder / f"{name}-{version}.tar.gz", "w:gz") as archive:
-        for path, text in files.items():
-            member = tarfile.TarInfo(f"{name}-{version}/{path}")
+    path = folder / f"{name}-{version}.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for member_name, text in files.items():
+            member = tarfile.TarInfo(f"{name}-{version}/{member_name}")
             member.size = len(text)
             archive.addfile(member, io.BytesIO(text.encode()))
     page = folder / "index.html"
     links = page.read_text() if page.exists() else ""
-    page.write_text(f'{links}\n<a href="{name}-{version}.tar.gz">{name}-{version}.tar.gz</a>')
-
-
-def add_broken_source(index: PackageIndex, name: str, version: str) -> None:
-    """Add a source package whose build fails."""
-    add_source(index, name, version, backend='raise SystemExit("use_2to3 is invalid")\n')
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    page.write_text(f'{links}\n<a href="{path.name}#sha256={digest}">{path.name}</a>')
 
 
 def _requires_python(wheel: Path) -> str:
@@ -102,6 +107,11 @@ def _requires_python(wheel: Path) -> str:
         if line.startswith("Requires-Python: "):
             return f' data-requires-python="{line.partition(": ")[2].replace("<", "&lt;").replace(">", "&gt;")}"'
     return ""
+
+
+def _yanked(wheel: Path) -> str:
+    reason = wheel.with_name(f"{wheel.name}.yanked")
+    return f' data-yanked="{reason.read_text()}"' if reason.exists() else ""
 
 
 def _write_wheel(path: Path, module: str, version: str, metadata: str, tag: str) -> None:

@@ -1,35 +1,13 @@
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Generated
-from ds_docker_env import pinning
-from ds_docker_env.analysis import shipped_analysis
-from ds_docker_env.errors import GenerationError
-from ds_docker_env.target import Target
-from package_index import PackageIndex, add_broken_source, add_source
-
-Pin = Callable[..., Generated]
-Write = Callable[..., str]
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Write a production file, with others beside it, and return its path."""
-
-    def _write(content: str, beside: dict[str, str] | None = None) -> str:
-        for name, text in {**(beside or {}), "requirements.txt": content}.items():
-            file = tmp_path / "production" / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
-        return str(tmp_path / "production" / "requirements.txt")
-
-    return _write
+from conftest import Generated, Pin, Write
+from package_index import PackageIndex, add_source
 
 
 @pytest.fixture
@@ -42,35 +20,12 @@ def generate(bake: Callable[..., Generated], offline: PackageIndex, write: Write
     return _generate
 
 
-@pytest.fixture
-def pin(offline: PackageIndex, write: Write, tmp_path: Path) -> Pin:
-    """Only pin, in this process, for a production file with this content or at this location."""
-
-    def _pin(content: str, beside: dict[str, str] | None = None, location: str = "") -> Generated:
-        try:
-            pinned = pinning.pin(location or write(content, beside), Target("3.11"), shipped_analysis("3.11"))
-        except GenerationError as error:
-            return Generated(1, tmp_path / "nothing-generated", "", error.report())
-        project = tmp_path / "project"
-        project.mkdir()
-        for name, text in pinned.files.items():
-            (project / name).write_text(text)
-        return Generated(0, project, "\n".join(pinned.summary), "")
-
-    return _pin
-
-
-def locked(generated: Generated) -> dict[str, str]:
-    assert generated.exit_code == 0, generated.stderr
-    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", generated.read("requirements.txt"), re.MULTILINE))
-
-
 def test_productions_version_wins_over_a_newer_one_and_over_the_templates(generate: Pin, offline: PackageIndex) -> None:
     offline.add("Prod_Package", "1.5")
     offline.add("Prod_Package", "2.0")
     offline.add("pandas", "1.4")
     generated = generate("Prod.Package==1.5  # as in production\npandas==1.4\n")
-    versions = locked(generated)
+    versions = generated.locked
     assert versions["prod-package"] == "1.5"
     assert versions["pandas"] == "1.4"
     assert versions["numpy"] == "9999.1"
@@ -103,8 +58,8 @@ def test_markers_decide_which_pins_apply_on_linux_and_the_chosen_python(pin: Pin
         "marked==2.0 ; python_version >= '3.11'\n"
         "nowhere==1.0 ; sys_platform == 'win32'\n"
     )
-    assert locked(generated)["marked"] == "2.0"
-    assert "nowhere" not in locked(generated)
+    assert generated.locked["marked"] == "2.0"
+    assert "nowhere" not in generated.locked
     assert "Production: 1 of 1 pins kept exactly" in generated.stdout
     assert 'Elsewhere:  nowhere==1.0 ; sys_platform == "win32" does not apply' in generated.stdout
 
@@ -112,7 +67,7 @@ def test_markers_decide_which_pins_apply_on_linux_and_the_chosen_python(pin: Pin
 def test_extras_bring_what_they_need(pin: Pin, offline: PackageIndex) -> None:
     offline.add("backend", "3.0")
     offline.add("extra-user", "1.0", requires=('backend ; extra == "fast"',))
-    assert locked(pin("extra-user[fast]==1.0\n"))["backend"] == "3.0"
+    assert pin("extra-user[fast]==1.0\n").locked["backend"] == "3.0"
 
 
 def test_included_files_are_read_and_constraints_only_bound(pin: Pin, offline: PackageIndex) -> None:
@@ -127,7 +82,7 @@ def test_included_files_are_read_and_constraints_only_bound(pin: Pin, offline: P
             "constraints.txt": "bounded==1.0\nunused==1.0\n",
         },
     )
-    versions = locked(generated)
+    versions = generated.locked
     assert (versions["included"], versions["bounded"], versions["user"]) == ("1.0", "1.0", "2.0")
     assert "unused" not in versions
     assert "-c constraints.txt\n" in generated.read("production.txt")
@@ -147,7 +102,7 @@ def test_a_file_in_git_is_taken_at_its_tag_with_the_commit(pin: Pin, offline: Pa
         subprocess.run([*git, "commit", "--quiet", "--message", tag], check=True)
         subprocess.run([*git, "tag", tag], check=True)
     generated = pin("", location=f"git+file://{repository}@v1#api/requirements.txt")
-    assert locked(generated)["tagged"] == "1.0"
+    assert generated.locked["tagged"] == "1.0"
     assert re.search(r"^# commit [0-9a-f]{40}$", generated.read("production.txt"), re.MULTILINE)
 
 
@@ -159,8 +114,8 @@ def test_a_lock_of_another_tool_is_taken_as_it_is(pin: Pin, offline: PackageInde
         '{"_meta": {}, "default": {"piped": {"version": "==1.0"}}, "develop": {"pytest": {"version": "==1"}}}'
     )
     generated = pin("", location=str(lock))
-    assert locked(generated)["piped"] == "1.0"
-    assert "pytest" not in locked(generated)
+    assert generated.locked["piped"] == "1.0"
+    assert "pytest" not in generated.locked
 
 
 def test_what_conda_installs_is_named_as_not_in_the_notebook(pin: Pin, offline: PackageIndex, tmp_path: Path) -> None:
@@ -168,7 +123,7 @@ def test_what_conda_installs_is_named_as_not_in_the_notebook(pin: Pin, offline: 
     environment = tmp_path / "environment.yml"
     environment.write_text("dependencies:\n  - python=3.11\n  - gdal=3.9\n  - pip:\n      - piped==1.0\n")
     generated = pin("", location=str(environment))
-    assert locked(generated)["piped"] == "1.0"
+    assert generated.locked["piped"] == "1.0"
     assert "Not here:   gdal=3.9 (conda) is not from an index" in generated.stdout
 
 
@@ -176,7 +131,7 @@ def test_what_production_leaves_open_is_locked_and_reported(pin: Pin, offline: P
     offline.add("pinned", "1.0")
     offline.add("open", "3.2")
     generated = pin("pinned==1.0\nopen>=3\n")
-    assert locked(generated)["open"] == "3.2"
+    assert generated.locked["open"] == "3.2"
     assert "Not pinned: open>=3 is open in production; the notebook has 3.2" in generated.stdout
 
 
@@ -184,7 +139,7 @@ def test_productions_own_code_is_left_out_and_named(pin: Pin, offline: PackageIn
     offline.add("known", "1.0")
     own = ["-e .", "./libs/scoring", "-e git+https://git.example.com/team/models.git@v1#egg=models"]
     generated = pin("\n".join(["known==1.0", *own, ""]))
-    assert locked(generated)["known"] == "1.0"
+    assert generated.locked["known"] == "1.0"
     for line in own:
         assert f"Not here:   {line} " in generated.stdout
         assert f"#   {line}\n" in generated.read("production.txt")
@@ -198,8 +153,8 @@ def test_a_package_that_cannot_live_beside_production_is_left_out_with_the_pin_t
     offline.add("s3fs", "9999.1", requires=("old-core>=2",))
     offline.add("s3fs", "2021.4", requires=("old-core>=2",))
     generated = generate("unrelated==1.0\nold-core==1.0\n")
-    assert "s3fs" not in locked(generated)
-    assert "boto3" in locked(generated)
+    assert "s3fs" not in generated.locked
+    assert "boto3" in generated.locked
     reason = "# s3fs>=2021.4: left out, it cannot live beside production's old-core==1.0\n"
     assert reason in generated.read("requirements.in")
     assert "Left out:   s3fs>=2021.4, it cannot live beside production's old-core==1.0" in generated.stdout
@@ -208,7 +163,7 @@ def test_a_package_that_cannot_live_beside_production_is_left_out_with_the_pin_t
 def test_no_floor_is_lowered_for_production(pin: Pin, offline: PackageIndex) -> None:
     offline.add("pymysql", "0.9")
     generated = pin("pymysql==0.9\n")
-    assert locked(generated)["pymysql"] == "0.9"
+    assert generated.locked["pymysql"] == "0.9"
     assert "# pymysql>=0.10: left out, production has pymysql==0.9" in generated.read("requirements.in")
 
 
@@ -232,7 +187,7 @@ def test_a_pin_that_has_a_wheel_for_other_pythons_only_is_reported(pin: Pin, off
     offline.add("numpy", "1.19.5", tag="cp39-cp39-manylinux_2_17_x86_64")
     add_source(offline, "numpy", "1.19.5")
     generated = pin("numpy==1.19.5\n")
-    assert locked(generated)["numpy"] == "1.19.5"
+    assert generated.locked["numpy"] == "1.19.5"
     assert "Compiled:   numpy==1.19.5 has no wheel for Python 3.11, so the image builds it; Python 3.9 has one" in (
         generated.stdout
     )
@@ -252,7 +207,7 @@ def test_a_package_from_git_that_another_one_needs_from_the_index_is_reported(pi
     offline.add("shared", "2.0")
     offline.add("user", "1.0", requires=("shared",))
     generated = pin("user==1.0\nshared @ git+https://git.example.com/team/shared@1.5\n")
-    assert locked(generated)["shared"] == "2.0"
+    assert generated.locked["shared"] == "2.0"
     assert (
         "Different:  shared @ git+https://git.example.com/team/shared@1.5 in production, shared==2.0 from the index"
         in (generated.stdout)
@@ -264,7 +219,7 @@ def test_productions_constraints_decide_and_count_where_they_bind(pin: Pin, offl
     generated = pin(
         "-c constraints.txt\nscikit-learn\n", beside={"constraints.txt": "numpy==1.26\nscikit-learn==0.24\n"}
     )
-    assert (locked(generated)["numpy"], locked(generated)["scikit-learn"]) == ("1.26", "0.24")
+    assert (generated.locked["numpy"], generated.locked["scikit-learn"]) == ("1.26", "0.24")
     assert "Production: 2 of 2 pins kept exactly" in generated.stdout
     assert "Left out" not in generated.stdout
     assert "Not pinned" not in generated.stdout
@@ -282,13 +237,46 @@ def quarrel(offline: PackageIndex) -> str:
 
 def test_pins_that_exclude_each_other_are_locked_as_production_runs_them(pin: Pin, quarrel: str) -> None:
     generated = pin(quarrel)
-    assert {"wants": "1.0", "wanted": "1.0", "peaceful": "1.0", "pandas": "9999.1"}.items() <= locked(generated).items()
+    assert {"wants": "1.0", "wanted": "1.0", "peaceful": "1.0", "pandas": "9999.1"}.items() <= generated.locked.items()
     assert "Production: 3 of 3 pins kept exactly" in generated.stdout
     assert "Contradict: wants==1.0 and wanted==1.0 exclude each other" in generated.stdout
     header = generated.read("requirements.txt").splitlines()[:3]
     assert "--overrides overrides.txt" in header[1]
-    assert header[2] == "# production runs wants==1.0 and wanted==1.0, which exclude each other"
+    assert header[2] == ("# production runs all its pins, though wants==1.0 and wanted==1.0 exclude each other")
     assert "peaceful" not in generated.read("overrides.txt")
+
+
+def test_pins_that_fall_out_over_an_open_version_are_locked_with_the_one_that_suits_the_others(
+    pin: Pin, offline: PackageIndex
+) -> None:
+    for version in ("0.92", "0.99"):
+        offline.add("fastapi", version)
+    offline.add("cors", "1.0", requires=("fastapi>=0.99",))
+    offline.add("request-id", "1.0", requires=("fastapi<0.93",))
+    generated = pin("cors==1.0\nrequest-id==1.0\n")
+    assert {"cors": "1.0", "request-id": "1.0", "fastapi": "0.99"}.items() <= generated.locked.items()
+    assert "exclude each other over fastapi==0.99, which production does not pin" in generated.stdout
+
+
+def test_every_missing_pin_is_named_behind_pins_that_exclude_each_other(pin: Pin, quarrel: str) -> None:
+    message = pin(f"{quarrel}gone==1\nlost==2\n").stderr
+    assert "requirements.txt:4: gone==1 cannot be had" in message
+    assert "requirements.txt:5: lost==2 cannot be had" in message
+
+
+def test_a_pin_for_older_pythons_than_any_notebook_has_says_so(pin: Pin, offline: PackageIndex) -> None:
+    for tag in ("cp36-cp36m-manylinux1_x86_64", "cp37-cp37m-manylinux1_x86_64"):
+        offline.add("tensorflow", "2.1", tag=tag)
+    message = pin("tensorflow==2.1\n").stderr
+    assert "requirements.txt:1: tensorflow==2.1 has wheels for Python 3.6, 3.7 only" in message
+
+
+def test_a_version_that_its_authors_withdrew_is_kept_and_reported(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("bad", "1.0", yanked="broken")
+    offline.add("bad", "1.1")
+    generated = pin("bad==1.0\n")
+    assert generated.locked["bad"] == "1.0"
+    assert "Yanked:     bad==1.0 was withdrawn by its authors" in generated.stdout
 
 
 def test_the_analysis_does_not_overlook_what_it_needs_where_production_does(
@@ -297,22 +285,16 @@ def test_the_analysis_does_not_overlook_what_it_needs_where_production_does(
     for version in ("2021.4", "9999.1"):
         offline.add("s3fs", version, requires=("wanted>=2",))
     generated = pin(quarrel)
-    assert locked(generated)["wanted"] == "1.0"
-    assert "s3fs" not in locked(generated)
+    assert generated.locked["wanted"] == "1.0"
+    assert "s3fs" not in generated.locked
     assert "Left out:   s3fs>=2021.4, it cannot live beside production's wanted==1.0" in generated.stdout
-
-
-def lock_again(generated: Generated) -> dict[str, str]:
-    command = generated.read("requirements.txt").splitlines()[1].removeprefix("#").split()
-    as_in_the_image = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
-    subprocess.run([*command, "--quiet"], cwd=generated.project, env=as_in_the_image, check=True)
-    return locked(generated)
 
 
 def test_the_command_in_the_header_locks_again_to_the_same_lock(pin: Pin, quarrel: str) -> None:
     generated = pin(quarrel)
-    before = locked(generated)
-    assert lock_again(generated) == before
+    before = generated.locked
+    generated.lock_again()
+    assert generated.locked == before
 
 
 def test_a_package_that_is_added_later_gets_the_version_of_productions_constraints(
@@ -322,10 +304,11 @@ def test_a_package_that_is_added_later_gets_the_version_of_productions_constrain
         offline.add("redis", version)
     offline.add("known", "1.0")
     generated = pin("-c constraints.txt\nknown==1.0\n", beside={"constraints.txt": "redis==5.0\nmatplotlib<3.4\n"})
-    assert locked(generated)["matplotlib"] == "3.3"
+    assert generated.locked["matplotlib"] == "3.3"
     with (generated.project / "requirements.in").open("a") as file:
         file.write("redis\n")
-    assert lock_again(generated)["redis"] == "5.0"
+    generated.lock_again()
+    assert generated.locked["redis"] == "5.0"
 
 
 def test_productions_index_stays_in_the_lock_when_locking_again(
@@ -334,7 +317,8 @@ def test_productions_index_stays_in_the_lock_when_locking_again(
     with PackageIndex(tmp_path / "other-index") as other:
         other.add("ours", "1.0")
         generated = pin(f"--extra-index-url {other.url}\nours==1.0\n")
-        assert lock_again(generated)["ours"] == "1.0"
+        generated.lock_again()
+        assert generated.locked["ours"] == "1.0"
         assert f"--extra-index-url {other.url}" in generated.read("requirements.txt")
 
 
@@ -342,7 +326,7 @@ def test_a_pin_that_exists_for_windows_only_is_reported_and_not_needed(pin: Pin,
     offline.add("portable", "1.0")
     offline.add("pywin32", "306", tag="cp311-cp311-win_amd64")
     generated = pin("portable==1.0\npywin32==306\n")
-    assert "pywin32" not in locked(generated)
+    assert "pywin32" not in generated.locked
     assert "Production: 1 of 1 pins kept exactly" in generated.stdout
     assert 'Elsewhere:  pywin32==306 ; sys_platform == "win32" does not apply on Linux' in generated.stdout
     assert 'pywin32==306 ; sys_platform == "win32"\n' in generated.read("production.txt")
@@ -355,7 +339,7 @@ def test_a_package_behind_a_url_that_cannot_be_reached_is_left_out_and_named(
     offline.add("here", "1.0")
     line = "models @ http://127.0.0.1:9/models-1.0-py3-none-any.whl"
     generated = pin(f"here==1.0\n{line}\n")
-    assert "models" not in locked(generated)
+    assert "models" not in generated.locked
     assert f"Not here:   {line} is not from an index" in generated.stdout
 
 
@@ -371,9 +355,9 @@ def test_an_index_of_productions_that_cannot_be_reached_is_named_with_its_line(
 
 
 def test_a_source_that_no_longer_builds_is_named_with_its_line(pin: Pin, offline: PackageIndex) -> None:
-    add_broken_source(offline, "pystache", "0.5.4")
-    message = pin("\npystache==0.5.4\n").stderr
-    assert "requirements.txt:2: pystache==0.5.4 has no wheel" in message
+    add_source(offline, "ours", "0.5.4", said="SyntaxError: Missing parentheses in call to 'print'")
+    message = pin("\nours==0.5.4\n").stderr
+    assert "requirements.txt:2: ours==0.5.4 has no wheel" in message
     assert "its source no longer builds" in message
 
 
@@ -386,7 +370,7 @@ def test_a_build_from_another_index_is_refused_with_the_way_there(pin: Pin, offl
 
 def test_a_wrong_hash_stops_generation_and_leaves_nothing(generate: Pin, pin: Pin, offline: PackageIndex) -> None:
     right, wrong = offline.add("guarded", "1.0"), "sha256:" + "0" * 64
-    assert locked(pin(f"guarded==1.0 --hash={right}\n"))["guarded"] == "1.0"
+    assert pin(f"guarded==1.0 --hash={right}\n").locked["guarded"] == "1.0"
     generated = generate(f"guarded==1.0 \\\n    --hash={wrong}\n")
     assert "guarded==1.0 has the hash sha256:0000000000000000..., unknown to the index" in generated.stderr
     assert generated.exit_code == -1
@@ -408,7 +392,7 @@ def test_passwords_in_production_stay_out_of_every_file_and_message(generate: Pi
         "private==1.0\n"
         "own @ git+https://me:canary/x@git.example.com/team/own@v1\n"
     )
-    assert locked(generated)["private"] == "1.0"
+    assert generated.locked["private"] == "1.0"
     for path in generated.project.rglob("*"):
         assert path.is_dir() or "canary" not in path.read_text()
     assert "canary" not in generated.stdout + generated.stderr

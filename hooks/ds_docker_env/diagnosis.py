@@ -7,6 +7,7 @@ import re
 from ds_docker_env.resolver import Attempt, Resolver
 from ds_docker_env.target import PYTHON_VERSIONS
 
+_ABI_TAG = re.compile(r"`cp(\d+)m?u?`")
 _BUILD = re.compile(r"Failed to (?:download and )?build `?([^`\s]+)")
 
 
@@ -18,7 +19,7 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> list[str]:
         pins = reason(resolver, kernel, attempt) or "these versions"
         no_notebook = "without it there is no notebook, so production must move first"
         return [f"{source}: {kernel} cannot live beside {pins}; {no_notebook}"]
-    if problems := [_impossible(resolver, pin, said) for pin, said in _impossible_pins(resolver, alone)]:
+    if problems := [_impossible(resolver, *impossible) for impossible in _impossible_pins(resolver, alone).items()]:
         return problems
     if build := _BUILD.search(alone.stderr):
         pin = build[1]
@@ -27,7 +28,10 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> list[str]:
             f"production must move to a version with a wheel, or offer one on its index; uv says: {alone.said}"
         ]
     named = ", ".join(f"{pin} ({_where(resolver, pin)})" for pin in resolver.named_pins(alone))
-    return [f"{named or source}: these versions cannot be locked together; uv says: {alone.said}"]
+    return [
+        f"{named or source}: these versions cannot be locked together, and production's file does not "
+        f"pin what they fall out over: use a complete one, made with: pip freeze; uv says: {alone.said}"
+    ]
 
 
 def compiled(resolver: Resolver) -> dict[str, list[str]]:
@@ -59,25 +63,28 @@ def reason(resolver: Resolver, requirement: str, attempt: Attempt) -> str:
     return ""
 
 
-def _impossible_pins(resolver: Resolver, attempt: Attempt) -> list[tuple[str, str]]:
-    """Return all pins that cannot be had, with uv's words; as it names one at a time, go on without that one."""
-    impossible: dict[str, str] = {}
-    while found := [
-        pin for pin in resolver.named_pins(attempt) if pin not in impossible and not resolver.available(pin)
-    ]:
-        impossible |= dict.fromkeys(found, attempt.said)
-        attempt = resolver.without(list(impossible))
-        if attempt.text:
-            break
-    return list(impossible.items())
+def _impossible_pins(resolver: Resolver, attempt: Attempt) -> dict[str, Attempt]:
+    """Return all pins that cannot be had, with uv's words; as it names a few at a time, go on without those."""
+    impossible: dict[str, Attempt] = {}
+    seen: list[str] = []
+    while not attempt.text and (named := [pin for pin in resolver.named_pins(attempt) if pin not in seen]):
+        impossible |= {pin: attempt for pin in named if not resolver.available(pin)}
+        seen += named
+        attempt = resolver.without(seen)
+    return impossible
 
 
-def _impossible(resolver: Resolver, pin: str, said: str) -> str:
-    where, python = _where(resolver, pin), resolver.target.python
+def _impossible(resolver: Resolver, pin: str, attempt: Attempt) -> str:
+    where, python, said = _where(resolver, pin), resolver.target.python, attempt.said
     if fitting := [version for version in PYTHON_VERSIONS if resolver.available(pin, version)]:
         return (
             f"{where}: {pin} does not run on Python {python}; "
             f"it does on {', '.join(fitting)}: choose production's python_version"
+        )
+    if pythons := [f"{tag[0]}.{tag[1:]}" for tag in _ABI_TAG.findall(attempt.stderr.partition("ABI tags:")[2])]:
+        return (
+            f"{where}: {pin} has wheels for Python {', '.join(dict.fromkeys(pythons))} only, which no notebook kernel "
+            "of today runs on; production must move to a newer Python first"
         )
     if build := _BUILD.search(said):
         return (

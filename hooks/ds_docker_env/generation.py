@@ -54,7 +54,7 @@ def prepare(raw: Mapping[str, Any]) -> int:
             empty.rmdir()
         print("\nds-docker-env: stopped; nothing was generated", file=sys.stderr)
         return 130
-    for stale in ("production.txt", "constraints.txt", "overrides.txt"):
+    for stale in ("production.txt", "constraints.txt", "overrides.txt", "uv.toml"):
         Path(stale).unlink(missing_ok=True)
     for name, text in files.items():
         Path(name).write_text(text, encoding="utf-8", newline="\n")

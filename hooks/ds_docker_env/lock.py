@@ -11,8 +11,10 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ds_docker_env.building import Building
 from ds_docker_env.diagnosis import compiled, explain, reason
 from ds_docker_env.errors import LockError, UnreachableError
+from ds_docker_env.parity import read_lock
 from ds_docker_env.production import Production
 from ds_docker_env.resolver import Attempt, Resolver
 from ds_docker_env.target import Target
@@ -29,15 +31,19 @@ _PAIRED = 5
 class Lock:
     """The text of requirements.txt, and what a person should know of it.
 
-    ``left_out`` names packages with the production pin that is the reason; ``contradicting`` are production's pins that
-    exclude each other. Production runs them all the same, so they are locked against what each asks of the others.
-    ``compiled`` names pins without a wheel for this Python, and the Pythons that have one.
+    ``left_out`` names packages with the production pin that is the reason; ``overrides`` are locked against what other
+    packages ask of them, and ``contradictions`` say why; ``compiled`` names pins without a wheel for this Python, and
+    the Pythons that have one; ``building`` is what uv has to be told about awkward packages; ``yanked`` are versions
+    that their authors have withdrawn.
     """
 
     text: str = ""
     left_out: dict[str, str] = field(default_factory=dict)
-    contradicting: list[str] = field(default_factory=list)
+    overrides: list[str] = field(default_factory=list)
+    contradictions: list[str] = field(default_factory=list)
     compiled: dict[str, list[str]] = field(default_factory=dict)
+    building: Building = field(default_factory=Building)
+    yanked: tuple[str, ...] = ()
 
 
 def make_lock(production: Production, analysis: list[str], wheels_only: set[str], target: Target) -> Lock:
@@ -49,25 +55,26 @@ def make_lock(production: Production, analysis: list[str], wheels_only: set[str]
     Raise `LockError` when production or ipykernel cannot be locked, `UvError` when uv fails.
     """
     with tempfile.TemporaryDirectory(prefix="ds-docker-env-") as folder:
-        resolver = Resolver(Path(folder), production, wheels_only, target, time.monotonic() + _PATIENCE)
-        lock, kept = Lock(), list(analysis)
+        resolver = Resolver(Path(folder), production, set(wheels_only), target, time.monotonic() + _PATIENCE)
+        lock = Lock(building=resolver.building, overrides=resolver.overrides)
+        conflicts = _below_floor(production, analysis, target)
+        kept = _without(analysis, conflicts, lock)
         while not (attempt := _resolve(resolver, kept)).text:
             conflicts = _conflicts(resolver, kept, attempt)
             if conflicts:
                 pass
             elif foreign := _windows_only(resolver, attempt):
                 production.restrict(foreign, 'sys_platform == "win32"')
-            elif contradicting := _contradictions(resolver, attempt):
-                resolver.overrides += contradicting
-                conflicts = _conflicts_with(resolver, kept, contradicting)
+            elif contradictions := _contradictions(resolver, attempt):
+                new = [pin for pins in contradictions.values() for pin in pins if pin not in resolver.overrides]
+                lock.contradictions += contradictions
+                resolver.overrides += dict.fromkeys(new)
+                conflicts = _conflicts_with(resolver, kept, new)
             else:
                 attempt = _one_by_one(resolver, kept, lock)
                 break
-            lock.left_out |= conflicts
-            kept = [requirement for requirement in kept if requirement not in conflicts]
-        if not any(_name(requirement) == REQUIRED for requirement in kept):
-            raise LockError(*explain(resolver, REQUIRED, attempt))
-        lock.text, lock.contradicting, lock.compiled = attempt.text, resolver.overrides, compiled(resolver)
+            kept = _without(kept, conflicts, lock)
+        lock.text, lock.yanked, lock.compiled = attempt.text, attempt.yanked, compiled(resolver)
         return lock
 
 
@@ -99,7 +106,7 @@ def _conflicts_with(resolver: Resolver, analysis: list[str], pins: list[str]) ->
         for pin in pins
         if not resolver.together(analysis, [pin])
         for requirement in analysis
-        if not resolver.together([requirement], [pin])
+        if _name(requirement) != REQUIRED and not resolver.together([requirement], [pin])
     }
 
 
@@ -109,30 +116,63 @@ def _windows_only(resolver: Resolver, attempt: Attempt) -> list[str]:
     return [pin for pin in missing if resolver.available(pin, platform="windows")]
 
 
-def _contradictions(resolver: Resolver, attempt: Attempt) -> list[str]:
-    """Return the pins, of those in uv's explanation, that exclude each other though each can be had."""
-    pairs = combinations(resolver.named_pins(attempt)[:_PAIRED], 2)
-    excluding = [pair for pair in pairs if not resolver.together([], pair)]
-    pins = dict.fromkeys(pin for pair in excluding for pin in pair)
-    return [pin for pin in pins if pin not in resolver.overrides and resolver.available(pin)]
+def _contradictions(resolver: Resolver, attempt: Attempt) -> dict[str, list[str]]:
+    """Return what production's pins disagree about, of those uv names, and the versions to hold against it."""
+    found = {}
+    order = [str(pin) for pin in (*resolver.production.constraints, *resolver.production.pins)]
+    for pair in combinations(sorted(resolver.named_pins(attempt)[:_PAIRED], key=order.index), 2):
+        if set(pair) <= set(resolver.overrides) or resolver.together([], pair):
+            continue
+        both = f"{pair[0]} and {pair[1]} exclude each other"
+        if resolver.together([], pair, overrides=pair):
+            found[both] = list(pair)
+        elif version := _disputed(resolver, pair, attempt):
+            found[f"{both} over {version}, which production does not pin"] = [version]
+    return found
+
+
+def _disputed(resolver: Resolver, pair: tuple[str, str], attempt: Attempt) -> str:
+    """Return a version of the package over which two pins fall out: one that suits all but the later in the file.
+
+    So did pip choose when it still installed such files, before its release 20.3.
+    """
+    others = read_lock(resolver.without([pair[1]]).text)
+    for name in attempt.names:
+        if name in others and resolver.together([], pair, overrides=[version := f"{name}=={others[name].version}"]):
+            return version
+    return ""
 
 
 def _one_by_one(resolver: Resolver, candidates: list[str], lock: Lock) -> Attempt:
     """Add the packages singly, for a conflict that no pin explains by itself."""
-    kept = [requirement for requirement in candidates if _name(requirement) == REQUIRED]
-    best = resolver.resolve(kept)
-    if not best.text:
-        raise LockError(*explain(resolver, kept[0], best))
-    for requirement in candidates:
-        if requirement in kept:
-            continue
+    kept: list[str] = []
+    for requirement in sorted(candidates, key=lambda candidate: _name(candidate) != REQUIRED):
         attempt = resolver.resolve([*kept, requirement])
         if attempt.text:
             kept.append(requirement)
             best = attempt
+        elif _name(requirement) == REQUIRED:
+            raise LockError(*explain(resolver, requirement, attempt))
         else:
             lock.left_out[requirement] = "versions taken together"
     return best
+
+
+def _below_floor(production: Production, analysis: list[str], target: Target) -> dict[str, str]:
+    """Return the packages of which production pins a version below the floor, which needs no resolver to see."""
+    pins = {pin.name: pin for pin in production.pins if pin.applies(target)}
+    return {
+        requirement: str(pin)
+        for requirement in analysis
+        if (pin := pins.get(_name(requirement)))
+        and _name(requirement) != REQUIRED
+        and not Requirement(requirement).specifier.contains(pin.version, prereleases=True)
+    }
+
+
+def _without(analysis: list[str], conflicts: dict[str, str], lock: Lock) -> list[str]:
+    lock.left_out |= conflicts
+    return [requirement for requirement in analysis if requirement not in conflicts]
 
 
 def _name(requirement: str) -> str:

@@ -44,8 +44,10 @@ def pin(location: str, target: Target, analysis: Analysis, debian: str = "") -> 
     }
     if production.bounding():
         files["constraints.txt"] = render_constraints(production)
-    if lock.contradicting:
-        files["overrides.txt"] = render_overrides(lock.contradicting)
+    if building := lock.building.render():
+        files["uv.toml"] = building
+    if lock.overrides:
+        files["overrides.txt"] = render_overrides(lock.overrides)
     if any(without_credentials(text) != text for text in files.values()):
         raise ParityError(
             "the lock would show a password in an address; put it into ~/.netrc and name the index without"
@@ -55,12 +57,11 @@ def pin(location: str, target: Target, analysis: Analysis, debian: str = "") -> 
 
 def _with_note(lock: Lock) -> str:
     """Return the lock with its contradictions named below the command in its header."""
-    if not lock.contradicting:
+    if not lock.contradictions:
         return lock.text
     header, command, rest = lock.text.split("\n", 2)
-    return "\n".join(
-        [header, command, f"# production runs {' and '.join(lock.contradicting)}, which exclude each other", rest]
-    )
+    notes = [f"# production runs all its pins, though {contradiction}" for contradiction in lock.contradictions]
+    return "\n".join([header, command, *notes, rest])
 
 
 def main() -> None:

@@ -157,10 +157,10 @@ def render_constraints(production: Production) -> str:
     return "# Production's constraints; production.txt includes them.\n" + production.bounding()
 
 
-def render_overrides(contradicting: Iterable[str]) -> str:
+def render_overrides(overrides: Iterable[str]) -> str:
     """Return overrides.txt, which makes uv lock pins that exclude each other."""
-    title = "# Pins of production's that exclude each other. It runs them all the same, so they are locked."
-    return _lines([title, *contradicting])
+    title = "# Production runs pins that exclude each other, so these versions hold whatever others ask of them."
+    return _lines([title, *overrides])
 
 
 def parse(text: str) -> RequirementsFile:

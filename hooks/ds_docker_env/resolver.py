@@ -12,6 +12,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from ds_docker_env import uv
+from ds_docker_env.building import Building, Failure
 from ds_docker_env.errors import UnreachableError, without_credentials
 from ds_docker_env.production import Production
 from ds_docker_env.target import Target
@@ -22,15 +23,18 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?")
 _UNREACHABLE = re.compile(
     r"error sending request|dns error|client error \(Connect\)|operation timed out|HTTP status (server|client) error"
 )
+_NOTE = re.compile(r"warning: |Resolved \d+ package")
+_YANKED = re.compile(r"warning: `([^`]+)` is yanked")
 _URL = re.compile(r"https?://[^\s`'\")]+")
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A lock, or what uv said instead; the text is empty when there is no lock."""
+    """A lock, or what uv said instead; the text is empty when there is no lock. ``yanked`` are versions in the lock."""
 
     text: str
     stderr: str
+    yanked: tuple[str, ...] = ()
 
     @property
     def said(self) -> str:
@@ -49,7 +53,7 @@ class Resolver:
     """Runs uv for one production file in one folder, until a deadline (`time.monotonic`).
 
     ``wheels_only`` are never built from source unless production pins them; ``overrides`` are pins of production's that
-    are locked against what other packages ask of them.
+    are locked against what other packages ask of them. ``building`` learns how sources are built.
     """
 
     folder: Path
@@ -58,14 +62,15 @@ class Resolver:
     target: Target
     deadline: float
     overrides: list[str] = field(default_factory=list)
+    building: Building = field(default_factory=Building)
 
     def resolve(self, analysis: Sequence[str]) -> Attempt:
         """Resolve production with these packages; raise `UvError`, `UnreachableError`."""
         return self._compile(analysis, self.production.requirements(), overrides=self.overrides)
 
-    def together(self, analysis: Sequence[str], pins: Sequence[str]) -> bool:
+    def together(self, analysis: Sequence[str], pins: Sequence[str], overrides: Sequence[str] = ()) -> bool:
         """Say whether these packages and these pins can live together, without the rest of production."""
-        return bool(self._compile(analysis, self.production.only(pins)).text)
+        return bool(self._compile(analysis, self.production.only(pins), overrides=overrides).text)
 
     def available(self, pin: str, python: str = "", platform: str = "linux") -> bool:
         """Say whether an index has this pin for a Python and a platform, whatever it depends on."""
@@ -97,17 +102,45 @@ class Resolver:
         target: Target | None = None,
         platform: str = "linux",
     ) -> Attempt:
+        target = target or self.target
+        while True:
+            attempt = self._compile_once(
+                analysis, production, *options, overrides=overrides, target=target, platform=platform
+            )
+            failure = None if attempt.text else Failure.find(attempt.stderr)
+            if failure is None or not self._learn(failure, target):
+                return attempt
+
+    def _learn(self, failure: Failure, target: Target) -> bool:
+        """Find another way for a source that does not build; say whether there is one to try."""
+        pins = (*self.production.pins, *self.production.constraints)
+        if any(pin.name == failure.name for pin in pins):
+            return self.building.learn(failure, pins, target)
+        another = failure.name not in self.wheels_only
+        self.wheels_only |= {failure.name}
+        return another
+
+    def _compile_once(
+        self,
+        analysis: Sequence[str],
+        production: str,
+        *options: str,
+        overrides: Sequence[str],
+        target: Target,
+        platform: str,
+    ) -> Attempt:
         for name, text in (
             ("requirements.in", _lines(analysis)),
             ("production.txt", production),
             ("constraints.txt", self.production.bounding()),
             ("overrides.txt", _lines(overrides)),
+            ("uv.toml", self.building.render()),
         ):
             (self.folder / name).write_text(text, encoding="utf-8", newline="\n")
         output = self.folder / "requirements.txt"
         output.unlink(missing_ok=True)
         command = compile_command(
-            (target or self.target).full_python,
+            target.full_python,
             *(["--emit-index-url"] if self.production.indexes else []),
             *(["--overrides", "overrides.txt"] if overrides else []),
             *("requirements.in", "production.txt"),
@@ -116,7 +149,7 @@ class Resolver:
         pinned = {pin.name for pin in (*self.production.pins, *self.production.constraints)}
         done = uv.run(
             *command,
-            *("--quiet", "--no-progress", "--color", "never"),
+            *("--no-progress", "--color", "never"),
             # Saves uv the search for the target's Python, 0.3 s where pyenv is installed.
             *("--python", sys.executable),
             *("--custom-compile-command", " ".join(["uv", *command])),
@@ -126,7 +159,13 @@ class Resolver:
             seconds=self.deadline - time.monotonic(),
         )
         written = output.exists() and not done.returncode
-        attempt = Attempt(output.read_text(encoding="utf-8") if written else "", without_credentials(done.stderr))
+        notes = [line for line in done.stderr.splitlines() if _NOTE.match(line)]
+        said = "\n".join(line for line in done.stderr.splitlines() if not _NOTE.match(line))
+        attempt = Attempt(
+            output.read_text(encoding="utf-8") if written else "",
+            without_credentials(said),
+            tuple(found[1] for line in notes if (found := _YANKED.match(line))),
+        )
         if done.returncode and _UNREACHABLE.search(attempt.stderr):
             url = _URL.search(attempt.stderr)
             raise UnreachableError(

@@ -23,11 +23,17 @@ def summarise(
         f"Production: {len(held)} of {len(held)} pins kept exactly, from {production.source}",
         f"Added:      {len(packages) - len(held)} packages for the analysis and what they need",
     ]
-    if lock.contradicting:
-        lines.append(f"Contradict: {' and '.join(lock.contradicting)} exclude each other, but production runs them")
+    lines += [f"Contradict: {contradiction}, but production runs them" for contradiction in lock.contradictions]
     for pin, pythons in lock.compiled.items():
         others = f"Python {', '.join(pythons)} has one" if pythons else "no Python has one"
         lines.append(f"Compiled:   {pin} has no wheel for Python {target.python}, so the image builds it; {others}")
+    if lock.building.setuptools:
+        lines.append(f"Old source: built with {lock.building.setuptools}, as uv.toml says")
+    for awkward, why in lock.building.undescribed.items():
+        lines.append(
+            f"Left:       {awkward} to the image, as it {why}; what it needs itself is there if production pins it"
+        )
+    lines += [f"Yanked:     {version} was withdrawn by its authors; production has it" for version in lock.yanked]
     lines += [f"Left out:   {requirement}, {why}" for requirement, why in left_out(lock, packages).items()]
     lines += [f"Elsewhere:  {pin} does not apply on Linux and this Python" for pin in parity.elsewhere]
     for line in production.unpinned:

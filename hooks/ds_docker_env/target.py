@@ -39,6 +39,10 @@ class Target:
     def full_python(self) -> str:
         return _FULL_PYTHON[self.python]
 
+    @property
+    def has_distutils(self) -> bool:
+        return tuple(map(int, self.python.split("."))) < (3, 12)
+
     def marker_environment(self) -> dict[str, str]:
         """Return what environment markers mean there, https://peps.python.org/pep-0508/#environment-markers."""
         return {

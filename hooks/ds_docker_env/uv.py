@@ -27,10 +27,12 @@ def find() -> list[str]:
 
 
 def run(*arguments: str, folder: Path, seconds: float = 600) -> subprocess.CompletedProcess[str]:
-    """Run uv in a folder and return what it said, cut to 20,000 characters; raise `UvError`."""
+    """Run uv in a folder and return what it said, its middle cut if it is long; raise `UvError`."""
     # Without this uv downloads the very patch release of Python that it locks for.
     done = _call([*find(), *arguments], {"UV_PYTHON_DOWNLOADS": "never"}, seconds=seconds, cwd=folder, stdin="")
-    done.stderr = done.stderr[:_KEPT]
+    if len(done.stderr) > _KEPT:
+        # The reason of a conflict comes first, that of a failed build last.
+        done.stderr = f"{done.stderr[: _KEPT // 2]}\n...\n{done.stderr[-_KEPT // 2 :]}"
     return done
 
 
