@@ -149,7 +149,12 @@ def test_git_ignores_secrets_data_and_reports(bake: Bake) -> None:
 def test_the_build_context_is_an_allow_list(bake: Bake) -> None:
     lines = [line for line in bake().read(".dockerignore").splitlines() if not line.startswith("#")]
     assert lines[0] == "*"
-    assert [line for line in lines if line.startswith("!")] == ["!requirements.txt", "!tools.txt", "!src"]
+    assert [line for line in lines if line.startswith("!")] == [
+        "!requirements.txt",
+        "!tools.txt",
+        "!uv.toml",
+        "!src",
+    ]
     assert "src/data" in lines
 
 

@@ -100,6 +100,13 @@ def test_editing_the_notebook_builds_only_the_last_layer_again(
     ] == ["COPY src src"]
 
 
+def test_uvs_settings_beside_the_lock_hold_for_the_analysis_and_not_for_the_tools(
+    rebuild: Callable[[dict[str, bytes]], Build],
+) -> None:
+    with pytest.raises(AssertionError, match=r"(?s)Required uv version `>=9999`.*process .* /opt/analysis"):
+        rebuild({"uv.toml": b'required-version = ">=9999"\n'})
+
+
 @pytest.mark.parametrize("environment", ["/opt/analysis", "/opt/tools"])
 def test_every_package_has_what_it_needs(built: Project, environment: str) -> None:
     checked = sh("docker", "run", "--rm", built.image, "uv", "pip", "check", "--python", environment)
