@@ -20,16 +20,20 @@ from packaging.utils import canonicalize_name
 
 
 class PackageIndex:
-    """Serves ``simple/<name>/`` (PEP 503) from a folder, with the metadata beside each wheel (PEP 658)."""
+    """Serves ``simple/<name>/`` (PEP 503) from a folder, with the metadata beside each wheel (PEP 658).
 
-    def __init__(self, folder: Path) -> None:
+    ``login`` is ``name:password``, or nothing for an index that everybody may read.
+    """
+
+    def __init__(self, folder: Path, login: str = "", host: str = "127.0.0.1") -> None:
         self.folder = folder
-        handler = _handler(folder)
-        self._server = ThreadingTCPServer(("127.0.0.1", 0), handler)
+        handler = _handler(folder, login)
+        self._host = host
+        self._server = ThreadingTCPServer((host, 0), handler)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}/simple/"
+        return f"http://{self._host}:{self._server.server_address[1]}/simple/"
 
     def __enter__(self) -> PackageIndex:
         threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
@@ -133,7 +137,9 @@ def _record_hash(text: str) -> str:
     return "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def _handler(folder: Path) -> type[SimpleHTTPRequestHandler]:
+def _handler(folder: Path, login: str) -> type[SimpleHTTPRequestHandler]:
+    wanted = f"Basic {base64.b64encode(login.encode()).decode()}" if login else None
+
     class Handler(SimpleHTTPRequestHandler):
         def __init__(self, *arguments: object, **options: object) -> None:
             super().__init__(*arguments, directory=str(folder), **options)  # type: ignore[arg-type]
@@ -141,6 +147,12 @@ def _handler(folder: Path) -> type[SimpleHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def send_head(self) -> io.BytesIO | BinaryIO | None:
+            if wanted and self.headers["Authorization"] != wanted:
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", "Basic")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return None
             del self.headers["If-Modified-Since"]
             return super().send_head()
 

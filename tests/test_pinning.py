@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -396,3 +396,30 @@ def test_passwords_in_production_stay_out_of_every_file_and_message(generate: Pi
     for path in generated.project.rglob("*"):
         assert path.is_dir() or "canary" not in path.read_text()
     assert "canary" not in generated.stdout + generated.stderr
+
+
+@pytest.fixture
+def guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PackageIndex]:
+    """Serve a package of production's for a password, which nobody here has yet."""
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with PackageIndex(tmp_path / "guarded", login="me:canary") as index:
+        index.add("ours", "1.0")
+        yield index
+
+
+def test_an_index_that_asks_for_a_password_is_named_with_its_line_and_the_way_in(
+    pin: Pin, guarded: PackageIndex
+) -> None:
+    message = pin(f"# ours\n--extra-index-url {guarded.url}\nours==1.0\n").stderr
+    assert f"requirements.txt:2: the index {guarded.url} asks for a password" in message
+    assert "~/.netrc: machine 127.0.0.1 login NAME password PASSWORD" in message
+
+
+def test_a_password_in_uvs_own_settings_stays_out_of_the_lock(
+    pin: Pin, offline: PackageIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offline.add("ours", "1.0")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", offline.url.replace("//", "//me:canary@"))
+    lock = pin(f"--extra-index-url {offline.url}\nours==1.0\n").read("requirements.txt")
+    assert f"\n--index-url {offline.url}\n" in lock
+    assert "canary" not in lock

@@ -47,6 +47,10 @@ class UnreachableError(UvError):
         self.url = url
 
 
+class RefusedError(UnreachableError):
+    """A package index asks for a password."""
+
+
 class LockError(GenerationError):
     """No lock can hold production's versions on the chosen Python and Linux."""
 

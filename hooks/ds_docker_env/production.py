@@ -19,7 +19,7 @@ from packaging.version import InvalidVersion, Version
 from pip_requirements_parser import OptionLine, RequirementsFile
 
 from ds_docker_env.encoding import decode
-from ds_docker_env.errors import GenerationError, RequirementsError, UnreachableError, without_credentials
+from ds_docker_env.errors import GenerationError, RefusedError, RequirementsError, UnreachableError, without_credentials
 from ds_docker_env.formats import as_requirements
 from ds_docker_env.sources import Source, source_of
 from ds_docker_env.target import Target
@@ -92,12 +92,15 @@ class Production:
         """Return the error with the line of production's that names the index, if one does."""
         for option, where in self.indexes.items():
             address = option.partition(" ")[2]
-            if error.url.startswith(address.rstrip("/")):
-                return UnreachableError(
-                    f"{where}: the index {address}, which production names, cannot be reached; "
-                    "connect to its network, or set UV_DEFAULT_INDEX or uv.toml for yours and take the line out",
-                    url=error.url,
-                )
+            if not error.url.startswith(address.rstrip("/")):
+                continue
+            if isinstance(error, RefusedError):
+                return RefusedError(f"{where}: {error.problems[0]}", url=error.url)
+            return UnreachableError(
+                f"{where}: the index {address}, which production names, cannot be reached; "
+                "connect to its network, or set UV_DEFAULT_INDEX or uv.toml for yours and take the line out",
+                url=error.url,
+            )
         return error
 
     def requirements(self) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from packaging.utils import canonicalize_name
 
 from ds_docker_env import uv
 from ds_docker_env.building import Building, Failure
-from ds_docker_env.errors import UnreachableError, without_credentials
+from ds_docker_env.errors import RefusedError, UnreachableError, without_credentials
 from ds_docker_env.production import Production
 from ds_docker_env.target import Target
 
@@ -25,6 +26,8 @@ _UNREACHABLE = re.compile(
 )
 _NOTE = re.compile(r"warning: |Resolved \d+ package")
 _YANKED = re.compile(r"warning: `([^`]+)` is yanked")
+_REFUSED = re.compile(r"An index URL \((\S+)\) could not be queried due to a lack of valid authentication credentials")
+_INDEX_LINES = re.compile(r"^(?:--.*\n)+", re.MULTILINE)
 _URL = re.compile(r"https?://[^\s`'\")]+")
 
 
@@ -65,7 +68,7 @@ class Resolver:
     building: Building = field(default_factory=Building)
 
     def resolve(self, analysis: Sequence[str]) -> Attempt:
-        """Resolve production with these packages; raise `UvError`, `UnreachableError`."""
+        """Resolve production with these packages; raise `UvError`, `UnreachableError`, `RefusedError`."""
         return self._compile(analysis, self.production.requirements(), overrides=self.overrides)
 
     def together(self, analysis: Sequence[str], pins: Sequence[str], overrides: Sequence[str] = ()) -> bool:
@@ -161,11 +164,18 @@ class Resolver:
         written = output.exists() and not done.returncode
         notes = [line for line in done.stderr.splitlines() if _NOTE.match(line)]
         said = "\n".join(line for line in done.stderr.splitlines() if not _NOTE.match(line))
+        text = output.read_text(encoding="utf-8") if written else ""
         attempt = Attempt(
-            output.read_text(encoding="utf-8") if written else "",
+            _with_plain_indexes(text),
             without_credentials(said),
             tuple(found[1] for line in notes if (found := _YANKED.match(line))),
         )
+        if done.returncode and (refused := _REFUSED.search(attempt.stderr)):
+            raise RefusedError(
+                f"the index {refused[1]} asks for a password and got none that it takes; put it into ~/.netrc: "
+                f"machine {urlsplit(refused[1]).hostname} login NAME password PASSWORD",
+                url=refused[1],
+            )
         if done.returncode and _UNREACHABLE.search(attempt.stderr):
             url = _URL.search(attempt.stderr)
             raise UnreachableError(
@@ -185,5 +195,14 @@ def compile_command(
     ]
 
 
-def _lines(requirements: Sequence[str]) -> str:
+def _with_plain_indexes(lock: str) -> str:
+    """Remove the logins from the index lines: uv writes its own settings there, whatever is in them."""
+
+    def plain(lines: re.Match[str]) -> str:
+        return _lines(dict.fromkeys(without_credentials(line) for line in lines[0].splitlines()))
+
+    return _INDEX_LINES.sub(plain, lock)
+
+
+def _lines(requirements: Iterable[str]) -> str:
     return "".join(f"{requirement}\n" for requirement in requirements)
