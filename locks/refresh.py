@@ -9,18 +9,18 @@ LOCKS = Path(__file__).parent
 sys.path.insert(0, str(LOCKS.parent / "hooks"))
 
 from ds_docker_env import uv  # noqa: E402
-from ds_docker_env.resolver import compile_command  # noqa: E402
+from ds_docker_env.resolver import compile_command, header  # noqa: E402
 from ds_docker_env.target import PYTHON_VERSIONS, Target  # noqa: E402
 
 # Debian's own Python, https://packages.debian.org/python3
 DEBIAN_PYTHON = {"bookworm": "3.11.2", "trixie": "3.13.5"}
 
 
-def refresh(source: str, output: str, python: str, header: str) -> None:
+def refresh(source: str, output: str, python: str, documented: str) -> None:
     """Lock one file; stop with what uv says if that fails."""
     print(f"{output} ...", flush=True)
     command = compile_command(python, source, output=output)
-    done = uv.run(*command, "--upgrade", "--quiet", "--custom-compile-command", header, folder=LOCKS)
+    done = uv.run(*command, "--upgrade", "--quiet", "--custom-compile-command", header(documented), folder=LOCKS)
     if done.returncode:
         sys.exit(done.stderr)
 

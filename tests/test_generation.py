@@ -97,7 +97,11 @@ def test_replaying_the_answers_gives_the_same_project(cookiecutter: Run, offline
     )
     assert done.returncode == 0, done.stderr
     replayed = tmp_path / "replayed" / "data_science_analysis"
-    assert {name: (replayed / name).read_text(encoding="utf-8") for name in kept} == kept
+    for name, text in kept.items():
+        again = (replayed / name).read_text(encoding="utf-8")
+        assert [line for line in again.splitlines() if "index as of" not in line] == [
+            line for line in text.splitlines() if "index as of" not in line
+        ], name
 
 
 def test_a_missing_uv_is_said_with_the_command_that_installs_it(tmp_path: Path) -> None:

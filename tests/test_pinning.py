@@ -3,10 +3,13 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 from conftest import Generated, Pin, Write
+from ds_docker_env import uv
+from ds_docker_env.resolver import header
 from package_index import PackageIndex, add_source
 
 
@@ -223,6 +226,18 @@ def test_productions_constraints_decide_and_count_where_they_bind(pin: Pin, offl
     assert "Production: 2 of 2 pins kept exactly" in generated.stdout
     assert "Left out" not in generated.stdout
     assert "Not pinned" not in generated.stdout
+
+
+def test_the_header_of_the_lock_says_which_uv_made_it_and_how_new_the_index_could_be(
+    pin: Pin, offline: PackageIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offline.add("ours", "1.0")
+    installed = subprocess.run([*uv.find(), "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+    today = datetime.now(timezone.utc).date().isoformat()
+    third = pin("ours==1.0\n").read("requirements.txt").splitlines()[2]
+    assert third.startswith(f"# uv {installed}, index as of {today}T")
+    monkeypatch.setenv("UV_EXCLUDE_NEWER", "2025-01-31")
+    assert header("uv pip compile").endswith("index as of 2025-01-31")
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -155,7 +157,7 @@ class Resolver:
             *("--no-progress", "--color", "never"),
             # Saves uv the search for the target's Python, 0.3 s where pyenv is installed.
             *("--python", sys.executable),
-            *("--custom-compile-command", " ".join(["uv", *command])),
+            *("--custom-compile-command", header(" ".join(["uv", *command]))),
             *(part for name in sorted(self.wheels_only - pinned) for part in ("--only-binary", name)),
             *options,
             folder=self.folder,
@@ -202,6 +204,12 @@ def _with_plain_indexes(lock: str) -> str:
         return _lines(dict.fromkeys(without_credentials(line) for line in lines[0].splitlines()))
 
     return _INDEX_LINES.sub(plain, lock)
+
+
+def header(command: str) -> str:
+    """Return what stands in the header of a lock: the command, uv's version, and how new the index could be."""
+    limit = os.environ.get("UV_EXCLUDE_NEWER") or datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{command}\n# {uv.version()}, index as of {limit}"
 
 
 def _lines(requirements: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import shutil
@@ -34,6 +35,12 @@ def run(*arguments: str, folder: Path, seconds: float = 600) -> subprocess.Compl
         # The reason of a conflict comes first, that of a failed build last.
         done.stderr = f"{done.stderr[: _KEPT // 2]}\n...\n{done.stderr[-_KEPT // 2 :]}"
     return done
+
+
+@functools.cache
+def version() -> str:
+    """Return uv's name and version, such as ``uv 0.9.0``; raise `UvError`."""
+    return " ".join(run("--version", folder=Path.cwd()).stdout.split()[:2])
 
 
 def run_module(module: str, libraries: Mapping[str, str], path: Path, stdin: str, seconds: float) -> str:
