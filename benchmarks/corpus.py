@@ -1,8 +1,9 @@
 """Pin a folder of real production files as generation would: ``uv run benchmarks/corpus.py FOLDER``.
 
-FOLDER holds ``INDEX.tsv`` with at least the columns folder, entry and python. Prints one line for each file and the
-totals, and fails if a pin changed, a lock holds a credential, a package is below its floor, an exception other than
-ours appears, or a file takes longer than 120 s.
+FOLDER holds ``INDEX.tsv`` with at least the columns folder, entry and python. Prints a line for each file (how it
+ended, seconds, the oldest package of the analysis with its month, packages of the analysis that were left out) and the
+totals. Fails if a pin changed, a lock holds a credential, a package is below its floor, an exception other than ours
+appears, or a file takes longer than 120 s. Months come from the index; where it has none, nothing is the oldest.
 """
 
 from __future__ import annotations
@@ -12,98 +13,139 @@ import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "hooks"))
 
+from ds_docker_env import uv
 from ds_docker_env.analysis import shipped_analysis
-from ds_docker_env.errors import GenerationError, without_credentials
+from ds_docker_env.errors import GenerationError, LockError, without_credentials
 from ds_docker_env.parity import prove, read_lock
 from ds_docker_env.pinning import Pinned, pin
-from ds_docker_env.production import read_production
+from ds_docker_env.production import Production, read_production
 from ds_docker_env.target import Target
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+# Seconds that a person waits at most.
+_PATIENCE = 120
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file."""
+    """What became of one file; ``broken`` are the promises that were not kept."""
 
-    name: str
-    python: str
-    kind: str
+    ended: str
     seconds: float
-    left_out: str
-    message: str
-    broken: tuple[str, ...]
+    messages: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    oldest: str = ""
+    broken: tuple[str, ...] = ()
 
 
-def run(folder: Path, row: dict[str, str]) -> Outcome:
-    """Pin one file and check the invariants on the result."""
-    location, target = str(folder / row["folder"] / row["entry"]), Target(row["python"])
+def run(location: str, target: Target) -> Outcome:
+    """Pin one file as generation would and check the promises on the result."""
     started = time.monotonic()
-    kind, message, left_out, broken = "locked", "", "", []
     try:
         pinned = pin(location, target, shipped_analysis(target.python))
-        left_out = ", ".join(line.split()[2].rstrip(",") for line in pinned.summary if line.startswith("Left out:"))
-        broken = _broken_invariants(pinned, target)
+        ended, messages = "locked", ()
+    except LockError as error:
+        ended, messages = ", ".join(error.causes), error.problems
     except GenerationError as error:
-        kind, message = type(error).__name__, "; ".join(error.problems)
-    except Exception as error:  # the point of the run is to find these
-        kind, broken = "traceback", [repr(error)]
+        ended, messages = type(error).__name__.removesuffix("Error").lower(), error.problems
+    except Exception as error:  # to find these is the point of the run
+        ended, messages = "traceback", (repr(error),)
     seconds = time.monotonic() - started
-    if seconds > 120:
-        broken.append("took longer than 120 s")
-    return Outcome(row["folder"], row["python"], kind, seconds, left_out, message, tuple(broken))
-
-
-def _broken_invariants(pinned: Pinned, target: Target) -> list[str]:
-    broken = []
-    lock = read_lock(pinned.files["requirements.txt"])
-    with tempfile.TemporaryDirectory() as folder:
-        taken_over = Path(folder, "production.txt")
-        taken_over.write_text(pinned.files["production.txt"], encoding="utf-8")
-        if constraints := pinned.files.get("constraints.txt"):
-            Path(folder, "constraints.txt").write_text(constraints, encoding="utf-8")
-        production = read_production(str(taken_over), target)
+    broken = ["took longer than 120 s"] if seconds > _PATIENCE else []
+    if ended == "traceback":
+        broken.append("an exception of Python's own")
+    if ended != "locked":
+        return Outcome(ended, seconds, messages, broken=tuple(broken))
+    lock, production = read_lock(pinned.files["requirements.txt"]), _production(pinned, target)
+    requirements = shipped_analysis(target.python).requirements
+    wanted = {canonicalize_name((found := Requirement(line)).name): found for line in requirements}
+    ours = {pin.name for pin in production.pins}
+    free = {name: lock[name].version for name in wanted if name in lock and name not in ours}
     try:
         prove(production, lock, target)
     except GenerationError as error:
         broken += error.problems
-    ours = {pin.name for pin in production.pins}
-    for line in shipped_analysis(target.python).requirements:
-        requirement = Requirement(line)
-        name = canonicalize_name(requirement.name)
-        if name in lock and name not in ours and not requirement.specifier.contains(lock[name].version):
-            broken.append(f"{name} {lock[name].version} is below its floor")
+    broken += [
+        f"{name} {version} is below its floor"
+        for name, version in free.items()
+        if not wanted[name].specifier.contains(version)
+    ]
     if any(without_credentials(text) != text for text in pinned.files.values()):
         broken.append("a file holds a credential")
-    return broken
+    left_out = tuple(name for name in wanted if name not in lock)
+    return Outcome(ended, seconds, (), left_out, _oldest(free), tuple(broken))
 
 
 def main(folder: Path) -> int:
-    """Print the table and return the number of files with a broken invariant."""
+    """Print the table and return the number of files with a broken promise."""
     with (folder / "INDEX.tsv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     outcomes = []
     for row in rows:
-        outcome = run(folder, row)
+        outcome = run(str(folder / row["folder"] / row["entry"]), Target(row["python"]))
         outcomes.append(outcome)
         print(
-            f"{outcome.name[:44]:44} {outcome.python:5} {outcome.kind:18} {outcome.seconds:6.1f} s  {outcome.left_out}"
+            f"{row['folder'][:42]:42} {row['python']:5} {outcome.ended:16} {outcome.seconds:5.1f} s  "
+            f"{outcome.oldest:30} {', '.join(outcome.left_out)}"
         )
-        for line in (outcome.message, *outcome.broken):
-            if line:
-                print(f"    {line}", flush=True)
+        for line in (*outcome.messages, *outcome.broken):
+            print(f"    {line}", flush=True)
     seconds = sorted(outcome.seconds for outcome in outcomes)
-    print(
-        f"\n{sum(outcome.kind == 'locked' for outcome in outcomes)} of {len(outcomes)} locked; "
-        f"median {statistics.median(seconds):.1f} s, 95 % {seconds[int(len(seconds) * 0.95)]:.1f} s, "
-        f"longest {seconds[-1]:.1f} s; {sum(bool(outcome.broken) for outcome in outcomes)} with a broken invariant"
-    )
-    return sum(bool(outcome.broken) for outcome in outcomes)
+    broken = sum(bool(outcome.broken) for outcome in outcomes)
+    print(*(f"{count:3} {ended}" for ended, count in Counter(each.ended for each in outcomes).most_common()), sep="\n")
+    late = seconds[int(len(seconds) * 0.95)]
+    print(f"median {statistics.median(seconds):.1f} s, 95 % {late:.1f} s, longest {seconds[-1]:.1f} s")
+    print(f"{broken} of {len(outcomes)} files with a broken promise")
+    return broken
+
+
+def _production(pinned: Pinned, target: Target) -> Production:
+    """Read production.txt as anybody would who gets the project."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in pinned.files.items():
+            Path(folder, name).write_text(text, encoding="utf-8")
+        return read_production(str(Path(folder, "production.txt")), target)
+
+
+def _oldest(versions: Mapping[str, str]) -> str:
+    """Return the package that was released first, with the month, as the index dates it."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "all.in").write_text("".join(f"{name}=={version}\n" for name, version in versions.items()))
+        uv.run(
+            "pip",
+            "compile",
+            "--quiet",
+            "--no-deps",
+            "--format=pylock.toml",
+            "-oall.toml",
+            "all.in",
+            folder=Path(folder),
+        )
+        dated = Path(folder, "all.toml")
+        packages = tomllib.loads(dated.read_text(encoding="utf-8"))["packages"] if dated.exists() else []
+    released: dict[str, datetime] = {}
+    for package in packages:
+        times = [file["upload-time"] for file in package.get("wheels", []) if "upload-time" in file]
+        if times:
+            released[package["name"]] = min(times)
+    if not released:
+        return ""
+    name = min(released, key=lambda found: released[found])
+    return f"{name} {versions[name]} ({released[name]:%Y-%m})"
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ds_docker_env.errors import LockError
 from ds_docker_env.resolver import Attempt, Resolver
 from ds_docker_env.target import PYTHON_VERSIONS
 
@@ -11,27 +12,30 @@ _ABI_TAG = re.compile(r"`cp(\d+)m?u?`")
 _BUILD = re.compile(r"Failed to (?:download and )?build `?([^`\s]+)")
 
 
-def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> list[str]:
-    """Return a message for each cause: what, where, and the way out."""
+def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
+    """Return the error with a message for each cause: what, where, and the way out."""
     source = resolver.production.source
     alone = resolver.without([])
     if alone.text:
         pins = reason(resolver, kernel, attempt) or "these versions"
         no_notebook = "without it there is no notebook, so production must move first"
-        return [f"{source}: {kernel} cannot live beside {pins}; {no_notebook}"]
-    if problems := [_impossible(resolver, *impossible) for impossible in _impossible_pins(resolver, alone).items()]:
-        return problems
+        return LockError(f"{source}: {kernel} cannot live beside {pins}; {no_notebook}", causes=["no notebook"])
+    if impossible := _impossible_pins(resolver, alone):
+        causes, problems = zip(*(_impossible(resolver, *found) for found in impossible.items()), strict=True)
+        return LockError(*problems, causes=causes)
     if build := _BUILD.search(alone.stderr):
         pin = build[1]
-        return [
+        return LockError(
             f"{_where(resolver, pin)}: {pin} has no wheel here and its source no longer builds; "
-            f"production must move to a version with a wheel, or offer one on its index; uv says: {alone.said}"
-        ]
+            f"production must move to a version with a wheel, or offer one on its index; uv says: {alone.said}",
+            causes=["does not build"],
+        )
     named = ", ".join(f"{pin} ({_where(resolver, pin)})" for pin in resolver.named_pins(alone))
-    return [
+    return LockError(
         f"{named or source}: these versions cannot be locked together, and production's file does not "
-        f"pin what they fall out over: use a complete one, made with: pip freeze; uv says: {alone.said}"
-    ]
+        f"pin what they fall out over: use a complete one, made with: pip freeze; uv says: {alone.said}",
+        causes=["incomplete"],
+    )
 
 
 def compiled(resolver: Resolver) -> dict[str, list[str]]:
@@ -74,30 +78,31 @@ def _impossible_pins(resolver: Resolver, attempt: Attempt) -> dict[str, Attempt]
     return impossible
 
 
-def _impossible(resolver: Resolver, pin: str, attempt: Attempt) -> str:
+def _impossible(resolver: Resolver, pin: str, attempt: Attempt) -> tuple[str, str]:
+    """Return the cause in a word or two, and the message."""
     where, python, said = _where(resolver, pin), resolver.target.python, attempt.said
     if fitting := [version for version in PYTHON_VERSIONS if resolver.available(pin, version)]:
-        return (
+        return "wrong Python", (
             f"{where}: {pin} does not run on Python {python}; "
             f"it does on {', '.join(fitting)}: choose production's python_version"
         )
     if pythons := [f"{tag[0]}.{tag[1:]}" for tag in _ABI_TAG.findall(attempt.stderr.partition("ABI tags:")[2])]:
-        return (
+        return "older Python", (
             f"{where}: {pin} has wheels for Python {', '.join(dict.fromkeys(pythons))} only, which no notebook kernel "
             "of today runs on; production must move to a newer Python first"
         )
     if build := _BUILD.search(said):
-        return (
+        return "does not build", (
             f"{where}: {build[1]} has no wheel for Python {python} and its source no longer builds; "
             f"check production's python_version; otherwise production must offer a wheel; uv says: {said}"
         )
     local = pin.partition("+")[2].partition(" ")[0]
     if local:
-        return (
+        return "other index", (
             f"{where}: {pin} is not on the package index: builds called +{local} have an index of their own; "
             "name it in production's file with --extra-index-url"
         )
-    return f"{where}: {pin} cannot be had for Linux from the package index; uv says: {said}"
+    return "gone", f"{where}: {pin} cannot be had for Linux from the package index; uv says: {said}"
 
 
 def _where(resolver: Resolver, pin: str) -> str:

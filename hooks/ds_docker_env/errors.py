@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 # More would push the first ones off the screen.
 _SHOWN = 20
@@ -52,7 +53,11 @@ class RefusedError(UnreachableError):
 
 
 class LockError(GenerationError):
-    """No lock can hold production's versions on the chosen Python and Linux."""
+    """No lock can hold production's versions on the chosen Python and Linux; ``causes`` say why in a word or two."""
+
+    def __init__(self, *problems: str, causes: Sequence[str]) -> None:
+        super().__init__(*problems)
+        self.causes = tuple(dict.fromkeys(causes))
 
 
 class ParityError(GenerationError):

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from ds_docker_env.building import Building
 from ds_docker_env.diagnosis import compiled, explain, reason
-from ds_docker_env.errors import LockError, UnreachableError
+from ds_docker_env.errors import UnreachableError
 from ds_docker_env.parity import read_lock
 from ds_docker_env.production import Production
 from ds_docker_env.resolver import Attempt, Resolver
@@ -152,7 +152,7 @@ def _one_by_one(resolver: Resolver, candidates: list[str], lock: Lock) -> Attemp
             kept.append(requirement)
             best = attempt
         elif _name(requirement) == REQUIRED:
-            raise LockError(*explain(resolver, requirement, attempt))
+            raise explain(resolver, requirement, attempt)
         else:
             lock.left_out[requirement] = "versions taken together"
     return best
