@@ -14,12 +14,14 @@ CELLS = {
     "magic": "%pip install humanize",
     "shell": "!pip install humanize; echo exit code $?",
     "pip3": "!pip3 install humanize; echo exit code $?",
+    "pip3.11": "!pip3.11 install humanize; echo exit code $?",
     "module": "!python -m pip install humanize; echo exit code $?",
     "uv": "!uv pip install humanize; echo exit code $?",
     "list": "%pip list",
     "after": "%pip freeze",
     "import": "import humanize",
     "elsewhere": "!find / -xdev -iname 'humanize-*' 2>/dev/null",
+    "tools": "!ls /opt/tools/bin | grep ^pip",
     "host": "import sys; print(sys.executable, sys.prefix)",
 }
 
@@ -33,14 +35,14 @@ def said(built: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
         project.remove()
 
 
-@pytest.mark.parametrize("how", ["magic", "shell", "pip3"])
+@pytest.mark.parametrize("how", ["magic", "shell", "pip3", "pip3.11"])
 def test_pip_install_says_how_packages_are_added(said: dict[str, str], how: str) -> None:
     assert "requirements.in" in said[how]
     assert "README.md" in said[how]
     assert "Successfully installed" not in said[how]
 
 
-@pytest.mark.parametrize("how", ["shell", "pip3", "module", "uv"])
+@pytest.mark.parametrize("how", ["shell", "pip3", "pip3.11", "module", "uv"])
 def test_installing_by_hand_fails(said: dict[str, str], how: str) -> None:
     assert "exit code 0" not in said[how]
 
@@ -49,6 +51,10 @@ def test_installing_by_hand_changes_nothing(said: dict[str, str]) -> None:
     assert said["before"] == said["after"]
     assert "ModuleNotFoundError" in said["import"]
     assert said["elsewhere"] == ""
+
+
+def test_the_tools_bring_no_other_pip(said: dict[str, str]) -> None:
+    assert said["tools"] == "pip-audit"
 
 
 def test_pip_list_shows_productions_versions(said: dict[str, str]) -> None:
