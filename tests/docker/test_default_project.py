@@ -61,3 +61,11 @@ def test_debian_packages_that_production_has_are_named_in_one_place(default: Pro
     finally:
         dockerfile.write_text(text, encoding="utf-8")
         sh("docker", "image", "rm", "--force", tag, check=False)
+
+
+def test_the_audit_finds_nothing_in_src_and_fails_without_a_network(default: Project) -> None:
+    asked = ("docker", "run", "--rm", "--network", "none", "--volume", f"{default.folder}:/project", default.image)
+    said = sh(*asked, "audit", check=False)
+    assert said.stdout == ""
+    assert said.stderr.startswith("audit: requirements.txt is not audited and may hold vulnerabilities: ")
+    assert said.returncode == 2

@@ -55,7 +55,8 @@ def follow(project: Project, line: str) -> str:
 
 
 def test_every_command_of_the_readme_works_in_its_order(reader: Project) -> None:
-    lines = commands(reader.read("README.md"))
+    # The audit asks a public database; test_audit.py gives it one of its own.
+    lines = [line for line in commands(reader.read("README.md")) if not line.endswith(" audit")]
     assert len(lines) >= 7
     for line in lines:
         follow(reader, line)

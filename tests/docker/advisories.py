@@ -1,0 +1,107 @@
+"""A proxy on 127.0.0.1 that answers for every host, with a certificate of its own, as a database of advisories."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import trustme
+from packaging.utils import canonicalize_name
+
+
+class Advisories:
+    """Knows versions of packages, some with advisories; ``status`` other than 200 is the answer to everything."""
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        self.asked: list[str] = []
+        self.status = 200
+        self.authority = trustme.CA()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Advisories:
+        threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+
+    def write_certificate(self, path: Path) -> None:
+        self.authority.cert_pem.write_to_path(str(path))
+
+    def know(self, name: str, version: str) -> None:
+        self.known[canonicalize_name(name), version] = []
+
+    def add(self, name: str, version: str, *ids: str, fixed_in: str = "", withdrawn: bool = False) -> None:
+        """Add an advisory in both dresses: that of the package index and that of OSV."""
+        name = canonicalize_name(name)
+        fixed = [fixed_in] if fixed_in else []
+        self.known[name, version].append(
+            {
+                "id": ids[0],
+                "aliases": list(ids[1:]),
+                "details": "Somebody else's text. " * 20,
+                "fixed_in": fixed,
+                "withdrawn": "2099-01-02T03:04:05Z" if withdrawn else None,
+                "affected": [
+                    {
+                        "package": {"name": name, "ecosystem": "PyPI"},
+                        "ranges": [{"type": "ECOSYSTEM", "events": [{"fixed": version} for version in fixed]}],
+                    }
+                ],
+            }
+        )
+
+
+def _handler(advisories: Advisories) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        host = ""
+
+        def do_CONNECT(self) -> None:
+            self.host = self.path.partition(":")[0]
+            self.send_response(200)
+            self.end_headers()
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            advisories.authority.issue_cert(self.host).configure_cert(context)
+            self.connection = context.wrap_socket(self.connection, server_side=True)
+            self.rfile = self.connection.makefile("rb")
+            self.wfile = self.connection.makefile("wb", buffering=0)
+            self.close_connection = False
+
+        def do_GET(self) -> None:
+            """Answer ``/pypi/NAME/VERSION/json``."""
+            name, version = self.path.split("/")[2:4]
+            self._answer((name, version), "vulnerabilities")
+
+        def do_POST(self) -> None:
+            """Answer OSV's ``/v1/query``, which knows no package without advisories."""
+            query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            pin = query["package"]["name"], query["version"]
+            advisories.known.setdefault(pin, [])
+            self._answer(pin, "vulns" if advisories.known[pin] else "")
+
+        def _answer(self, pin: tuple[str, str], key: str) -> None:
+            advisories.asked.append(self.host)
+            status = advisories.status if pin in advisories.known else 404
+            body = json.dumps({key: advisories.known[pin]} if key and status == 200 else {}).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Keep the tests' output for the tests."""
+
+    return Handler

@@ -1,0 +1,166 @@
+"""The audit of the lock and of src, with a database of advisories of our own behind a proxy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from docker.advisories import Advisories
+from docker.conftest import PINNED, copied
+from docker.project import Done, Project, sh
+
+pytestmark = pytest.mark.docker
+
+# The container reaches the test's server; the base image of a company has the certificate of its proxy.
+ON_THIS_MACHINE = """\
+services:
+  jupyter:
+    network_mode: host
+    volumes:
+      - ./proxy.pem:/etc/ssl/certs/ca-certificates.crt:ro
+"""
+WITHOUT_NETWORK = "services: {jupyter: {network_mode: none}}\n"
+# A build of one's own, as PyTorch's +cpu.
+LOCAL = "+company.1"
+CLEAN = "No known vulnerability"
+LOCKED = re.compile(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)", re.MULTILINE)
+
+
+@pytest.fixture
+def advisories(audited: Project) -> Iterator[Advisories]:
+    """Know every version of the lock, none with an advisory."""
+    with Advisories() as advisories:
+        for name, version in LOCKED.findall(audited.read("requirements.txt")):
+            advisories.know(name, version.removesuffix(LOCAL))
+        advisories.write_certificate(audited.folder / "proxy.pem")
+        yield advisories
+
+
+@pytest.fixture(scope="module")
+def audited(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    project = copied(built, tmp_path_factory.mktemp("audited"))
+    (project.folder / "compose.override.yaml").write_text(ON_THIS_MACHINE, encoding="utf-8")
+    for name in ("requirements.txt", "production.txt"):
+        numpy = f"numpy=={PINNED['numpy']}"
+        assert numpy in project.read(name)
+        (project.folder / name).write_text(project.read(name).replace(numpy, numpy + LOCAL), encoding="utf-8")
+    yield project
+    project.remove()
+
+
+@pytest.fixture
+def audit(audited: Project, advisories: Advisories) -> Callable[..., Done]:
+    """Run the README's command for those behind a proxy."""
+    start, _, end = "docker compose run --rm --env HTTPS_PROXY jupyter audit".partition("--env HTTPS_PROXY ")
+    assert f"`{start}--env HTTPS_PROXY {end}`" in audited.read("README.md")
+    assert f"\n{start}{end}\n" in audited.read("README.md")
+
+    def _audit(*options: str) -> Done:
+        environment = {**audited.environment, "HTTPS_PROXY": advisories.url}
+        command = f"{start}--env HTTPS_PROXY {end}".split()
+        return sh(*command, *options, folder=audited.folder, environment=environment, check=False)
+
+    return _audit
+
+
+def rows(said: Done, title: str) -> list[list[str]]:
+    """Return the cells of the table with this title."""
+    [table] = [part for part in said.stdout.split("\n\n") if part.startswith(f"{title}\n")]
+    return [re.split(r"\s{2,}", line.strip()) for line in table.splitlines()[2:]]
+
+
+@pytest.mark.parametrize("options", [(), ("--vulnerability-service", "osv")], ids=["index", "osv"])
+def test_what_is_inherited_from_production_is_apart_from_what_the_analysis_added(
+    audited: Project, advisories: Advisories, audit: Callable[..., Done], options: tuple[str, ...]
+) -> None:
+    boto3 = dict(LOCKED.findall(audited.read("requirements.txt")))["boto3"]
+    advisories.add("requests", PINNED["requests"], "PYSEC-2099-1", "CVE-2099-1", "GHSA-aaaa", fixed_in="2.33.0")
+    advisories.add("requests", PINNED["requests"], "GHSA-aaaa", "CVE-2099-1", fixed_in="2.33.0")
+    advisories.add("PySocks", PINNED["PySocks"], "PYSEC-2099-2", fixed_in="2.0")
+    advisories.add("certifi", PINNED["certifi"], "PYSEC-2099-3", fixed_in="2026.1.1", withdrawn=True)
+    advisories.add("boto3", boto3, "CVE-2099-4")
+    advisories.add("numpy", PINNED["numpy"], "CVE-2099-5")
+    said = audit(*options)
+    assert rows(said, "Inherited from production:") == [
+        ["numpy", PINNED["numpy"], "CVE-2099-5", "no version yet"],
+        ["pysocks", PINNED["PySocks"], "PYSEC-2099-2", "2.0"],
+        ["requests", PINNED["requests"], "PYSEC-2099-1, CVE-2099-1, GHSA-aaaa", "2.33.0"],
+    ]
+    assert rows(said, "Added by the analysis:") == [["boto3", boto3, "CVE-2099-4", "no version yet"]]
+    last = said.stdout.splitlines()[-1]
+    assert last.startswith("To do: mend production, then take it over again; ")
+    assert last.endswith("docker compose run --rm jupyter lock --upgrade-package boto3")
+    assert said.returncode == 1
+    assert len(advisories.asked) == len(LOCKED.findall(audited.read("requirements.txt")))
+
+
+def test_a_fresh_project_without_advisories_is_clean(
+    audited: Project, advisories: Advisories, audit: Callable[..., Done]
+) -> None:
+    count = len(advisories.known)
+    said = audit()
+    assert said.stdout.splitlines() == [f"{CLEAN} in {count} of {count} packages, nothing unsafe in src."]
+    assert said.returncode == 0
+
+
+def test_a_package_that_the_database_does_not_know_is_named(advisories: Advisories, audit: Callable[..., Done]) -> None:
+    count = len(advisories.known)
+    del advisories.known["certifi", PINNED["certifi"]]
+    said = audit()
+    assert re.search(r"^Not audited, .*: certifi *$", said.stdout, re.MULTILINE)
+    assert f"{CLEAN} in {count - 1} of {count} packages" in said.stdout
+
+
+def test_an_advisory_can_be_accepted(advisories: Advisories, audit: Callable[..., Done]) -> None:
+    advisories.add("requests", PINNED["requests"], "PYSEC-2099-1", "CVE-2099-1")
+    assert audit("--ignore-vuln", "CVE-2099-1").returncode == 0
+
+
+def test_unsafe_code_is_named_by_file_cell_and_line_unless_it_is_accepted(
+    audited: Project, audit: Callable[..., Done]
+) -> None:
+    load = 'import pickle\npickle.load(open("model.pickle", "rb"))'
+    (audited.folder / "src" / "data" / "copy.py").write_text(load)
+    name = audited.write_notebook("%pip list\n!ls", "assert 1\n" + load, f"{load}  # noqa: S301")
+    try:
+        said = audit()
+    finally:
+        (audited.folder / name).unlink()
+    assert re.findall(r"^(\S+:cell \d+:\d+):\d+: (S\d+) ", said.stdout, re.MULTILINE) == [(f"{name}:cell 2:3", "S301")]
+    assert "copy.py" not in said.stdout
+    assert said.stdout.splitlines()[-1].startswith("To do: change src, or end a line")
+    assert said.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "why"), [(503, "503 Server Error"), (404, "knows none of its")], ids=["broken", "knows nothing"]
+)
+def test_a_database_that_does_not_answer_is_not_taken_for_one_without_advisories(
+    advisories: Advisories, audit: Callable[..., Done], status: int, why: str
+) -> None:
+    advisories.status = status
+    said = audit()
+    assert said.stdout == ""
+    assert problem(said.stderr).startswith("requirements.txt is not audited and may hold vulnerabilities: ")
+    assert why in problem(said.stderr)
+    assert said.returncode == 2
+
+
+def test_without_a_network_the_audit_fails_and_says_why(copy: Project) -> None:
+    (copy.folder / "compose.override.yaml").write_text(WITHOUT_NETWORK, encoding="utf-8")
+    command = "HTTPS_PROXY=http://ada:canary@127.0.0.1:9 audit"
+    for shell in (command, command.partition(" ")[2]):
+        said = copy.run("sh", "-c", shell, check=False)
+        assert said.stdout == ""
+        assert "not audited" in problem(said.stderr)
+        assert "HTTPS_PROXY" in problem(said.stderr)
+        assert not re.search("canary|Traceback", said.stdout + said.stderr)
+        assert said.returncode == 2
+
+
+def problem(stderr: str) -> str:
+    """Return the one message of ours, without what Compose says of its own work."""
+    [message] = re.findall(r"^audit: (.*)$", stderr, re.MULTILINE)
+    return str(message)
