@@ -87,7 +87,7 @@ def run(location: str, target: Target) -> Outcome:
     if any(without_credentials(text) != text for text in pinned.files.values()):
         broken.append("a file holds a credential")
     left_out = tuple(name for name in wanted if name not in lock)
-    return Outcome(ended, seconds, (), left_out, _oldest(free), tuple(broken))
+    return Outcome(ended, seconds, (), left_out, _oldest(free, target), tuple(broken))
 
 
 def main(folder: Path) -> int:
@@ -121,21 +121,13 @@ def _production(pinned: Pinned, target: Target) -> Production:
         return read_production(str(Path(folder, "production.txt")), target)
 
 
-def _oldest(versions: Mapping[str, str]) -> str:
+def _oldest(versions: Mapping[str, str], target: Target) -> str:
     """Return the package that was released first, with the month, as the index dates it."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "all.in").write_text("".join(f"{name}=={version}\n" for name, version in versions.items()))
-        uv.run(
-            "pip",
-            "compile",
-            "--quiet",
-            "--no-deps",
-            "--format=pylock.toml",
-            "-oall.toml",
-            "all.in",
-            folder=Path(folder),
-        )
-        dated = Path(folder, "all.toml")
+        options = ("--quiet", "--no-deps", "--python-version", target.full_python, "--output-file", "pylock.toml")
+        uv.run("pip", "compile", *options, "all.in", folder=Path(folder))
+        dated = Path(folder, "pylock.toml")
         packages = tomllib.loads(dated.read_text(encoding="utf-8"))["packages"] if dated.exists() else []
     released: dict[str, datetime] = {}
     for package in packages:
