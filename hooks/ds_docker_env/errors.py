@@ -16,10 +16,10 @@ class GenerationError(Exception):
         super().__init__("\n".join(problems))
         self.problems = tuple(without_credentials(problem) for problem in problems)
 
-    def report(self) -> str:
-        """Return what a person reads."""
+    def report(self, outcome: str = "ds-docker-env: nothing was generated") -> str:
+        """Return what a person reads, beginning with what did not happen."""
         count = "one thing needs" if len(self.problems) == 1 else f"{len(self.problems)} things need"
-        heading = f"ds-docker-env: nothing was generated, {count} another look:"
+        heading = f"{outcome}, {count} another look:"
         more = [f"  and {len(self.problems) - _SHOWN} more"] if len(self.problems) > _SHOWN else []
         return "\n".join([heading, *(f"  {problem}" for problem in self.problems[:_SHOWN]), *more])
 
@@ -62,6 +62,10 @@ class LockError(GenerationError):
 
 class ParityError(GenerationError):
     """The lock differs from production; it is thrown away."""
+
+
+class ProjectError(GenerationError):
+    """A file of the project cannot be used or written, or this is no project's container."""
 
 
 # As RFC 3986 has it, and as people paste it: a password that holds a slash (a port would be digits).

@@ -1,7 +1,8 @@
-"""The proof that a lock holds production's versions, read from the lock itself and not through uv."""
+"""The proof that a lock, or an environment, holds production's versions, read from it itself and not through uv."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
@@ -13,18 +14,27 @@ from ds_docker_env.target import Target
 
 @dataclass(frozen=True)
 class Locked:
-    """One package in a lock."""
+    """One package in a lock; ``hashes`` is None where it is installed and nobody knows them any more."""
 
     version: str
-    hashes: frozenset[str]
+    hashes: frozenset[str] | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A pin that is not held, and what is there instead, if anything; with the same version its hash is unknown."""
+
+    pin: Pin
+    found: Locked | None
 
 
 @dataclass(frozen=True)
 class Parity:
-    """A proof that succeeded: which pins are held, and which do not apply on Linux and this Python."""
+    """Which pins are held, which do not apply on Linux and this Python, and which are not held."""
 
     held: tuple[Pin, ...]
     elsewhere: tuple[Pin, ...]
+    differences: tuple[Difference, ...]
 
 
 def read_lock(text: str) -> dict[str, Locked]:
@@ -37,34 +47,49 @@ def read_lock(text: str) -> dict[str, Locked]:
     }
 
 
-def prove(production: Production, lock: dict[str, Locked], target: Target) -> Parity:
-    """Check that every pin that applies is in the lock with that version and those hashes; raise `ParityError`.
+def compare(production: Production, packages: Mapping[str, Locked], target: Target) -> Parity:
+    """Look for every pin that applies among packages by normalised name, with that version and those hashes.
 
-    Versions are compared by PEP 440; a pin from a constraints file counts if its package is in the lock.
+    Versions are compared by PEP 440; a pin from a constraints file counts if its package is there.
     """
-    held, elsewhere, problems = [], [], []
-    bound = [pin for pin in production.constraints if pin.name in lock]
+    held, elsewhere, differences = [], [], []
+    bound = [pin for pin in production.constraints if pin.name in packages]
     for pin in (*production.pins, *bound):
-        if pin.applies(target):
-            held.append(pin)
-            problems += _differences(pin, lock.get(pin.name))
-        else:
+        found = packages.get(pin.name)
+        if not pin.applies(target):
             elsewhere.append(pin)
-    if problems:
-        raise ParityError(*problems)
-    return Parity(tuple(held), tuple(elsewhere))
+        elif found and same_version(pin.version, found.version) and _known(pin, found):
+            held.append(pin)
+        else:
+            differences.append(Difference(pin, found))
+    return Parity(tuple(held), tuple(elsewhere), tuple(differences))
 
 
-def _differences(pin: Pin, locked: Locked | None) -> list[str]:
-    if locked is None:
-        return [f"{pin.where}: {pin.name}{pin.specifier} is not in the lock; please report this"]
-    if not same_version(pin.version, locked.version):
-        return [f"{pin.where}: {pin.name}{pin.specifier}, but the lock has {locked.version}; please report this"]
-    known = {hash_ for hash_ in pin.hashes if hash_.startswith("sha256:")}
+def prove(production: Production, lock: Mapping[str, Locked], target: Target) -> Parity:
+    """Compare production with a lock; raise `ParityError` with every difference."""
+    parity = compare(production, lock, target)
+    if parity.differences:
+        raise ParityError(*map(_message, parity.differences))
+    return parity
+
+
+def _known(pin: Pin, found: Locked) -> bool:
     # One is enough: the index may have dropped a wheel since.
-    if known and not known & locked.hashes:
-        return [
-            f"{pin.where}: {pin.name}{pin.specifier} has the hash {min(known)[:23]}..., unknown to the index; "
-            "find out whether production's file or the index was changed"
-        ]
-    return []
+    return found.hashes is None or not _sha256(pin) or bool(_sha256(pin) & found.hashes)
+
+
+def _sha256(pin: Pin) -> set[str]:
+    return {hash_ for hash_ in pin.hashes if hash_.startswith("sha256:")}
+
+
+def _message(difference: Difference) -> str:
+    pin, found = difference.pin, difference.found
+    wanted = f"{pin.where}: {pin.name}{pin.specifier}"
+    if found is None:
+        return f"{wanted} is not in the lock; please report this"
+    if not same_version(pin.version, found.version):
+        return f"{wanted}, but the lock has {found.version}; please report this"
+    return (
+        f"{wanted} has the hash {min(_sha256(pin))[:23]}..., unknown to the index; "
+        "find out whether production's file or the index was changed"
+    )
