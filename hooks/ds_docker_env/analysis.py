@@ -14,20 +14,22 @@ _LEFT_OUT = re.compile(r"# (?P<requirement>\S.*?): left out, ")
 
 @dataclass(frozen=True)
 class Analysis:
-    """The text of a requirements.in, and of the lock that it had last."""
+    """The text of a requirements.in, a lock with its packages, and one ``before``, whose versions stay if they can."""
 
     text: str
     lock: str
+    before: str = ""
 
     @property
     def requirements(self) -> list[str]:
         """Return the packages with their floors, in the order of the file, and those that an earlier lock left out."""
-        return [line for line in self._lines() if line and not line.startswith("#")]
+        return [requirement for line in self._lines() if (requirement := _without_comment(line))]
 
     def render(self, left_out: Mapping[str, str]) -> str:
         """Return requirements.in for production, with what is left out as comments that give the reason."""
         first, *packages = [
-            f"# {line}: left out, {left_out[line]}" if line in left_out else line for line in self._lines()
+            f"# {line}: left out, {left_out[wanted]}" if (wanted := _without_comment(line)) in left_out else line
+            for line in self._lines()
         ]
         return "".join(f"{line}\n" for line in [first, _HEADING, *packages])
 
@@ -42,6 +44,11 @@ def shipped_analysis(python: str) -> Analysis:
     return Analysis((LOCKS / "requirements.in").read_text(encoding="utf-8"), lock)
 
 
+def shipped_names(python: str) -> list[str]:
+    """Return the normalised names of all packages in the lock for a Python."""
+    return re.findall(r"^([a-z0-9-]+)==", shipped_analysis(python).lock, re.MULTILINE)
+
+
 def shipped_files(python: str, debian: str) -> dict[str, str]:
     """Return the files of a project without a production file, by name."""
     analysis = shipped_analysis(python)
@@ -50,3 +57,7 @@ def shipped_files(python: str, debian: str) -> dict[str, str]:
         "requirements.txt": analysis.lock,
         "tools.txt": (LOCKS / f"tools-{debian}.txt").read_text(encoding="utf-8"),
     }
+
+
+def _without_comment(line: str) -> str:
+    return re.sub(r"(^|\s)#.*", "", line).strip()

@@ -46,16 +46,20 @@ class Lock:
     yanked: tuple[str, ...] = ()
 
 
-def make_lock(production: Production, analysis: list[str], wheels_only: set[str], target: Target) -> Lock:
+def make_lock(
+    production: Production, analysis: list[str], wheels_only: set[str], target: Target, before: str = ""
+) -> Lock:
     """Lock production with the analysis packages, each a requirement with a floor.
 
     Packages that cannot live beside production are left out, except ipykernel. ``wheels_only`` names packages that are
     never built from source unless production pins them: uv would build ten-year-old ones only to explain a conflict.
+    Versions in the lock ``before`` stay if they can.
     What turns out to be for Windows only, or behind a URL that cannot be reached, is noted in ``production``.
     Raise `LockError` when production or ipykernel cannot be locked, `UvError` when uv fails.
     """
     with tempfile.TemporaryDirectory(prefix="ds-docker-env-") as folder:
         resolver = Resolver(Path(folder), production, set(wheels_only), target, time.monotonic() + _PATIENCE)
+        resolver.before = before
         lock = Lock(building=resolver.building, overrides=resolver.overrides)
         conflicts = _below_floor(production, analysis, target)
         kept = _without(analysis, conflicts, lock)

@@ -34,7 +34,7 @@ def pin(location: str, target: Target, analysis: Analysis, debian: str = "") -> 
         raise SourceError(*wrong)
     production = read_production(location, target)
     wheels_only = set(read_lock(analysis.lock))
-    lock = make_lock(production, analysis.requirements, wheels_only, target)
+    lock = make_lock(production, analysis.requirements, wheels_only, target, analysis.before)
     packages = read_lock(lock.text)
     parity = prove(production, packages, target)
     files = {

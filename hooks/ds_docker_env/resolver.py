@@ -58,7 +58,8 @@ class Resolver:
     """Runs uv for one production file in one folder, until a deadline (`time.monotonic`).
 
     ``wheels_only`` are never built from source unless production pins them; ``overrides`` are pins of production's that
-    are locked against what other packages ask of them. ``building`` learns how sources are built.
+    are locked against what other packages ask of them; versions in the lock ``before`` stay if they can; ``building``
+    learns how sources are built.
     """
 
     folder: Path
@@ -68,6 +69,7 @@ class Resolver:
     deadline: float
     overrides: list[str] = field(default_factory=list)
     building: Building = field(default_factory=Building)
+    before: str = ""
 
     def resolve(self, analysis: Sequence[str]) -> Attempt:
         """Resolve production with these packages; raise `UvError`, `UnreachableError`, `RefusedError`."""
@@ -144,6 +146,8 @@ class Resolver:
             (self.folder / name).write_text(text, encoding="utf-8", newline="\n")
         output = self.folder / "requirements.txt"
         output.unlink(missing_ok=True)
+        if self.before:
+            output.write_text(self.before, encoding="utf-8", newline="\n")
         command = compile_command(
             target.full_python,
             *(["--emit-index-url"] if self.production.indexes else []),
