@@ -29,10 +29,14 @@ class Source(Protocol):
 
 
 def source_of(location: str) -> Source:
-    """Return the source at an absolute path, a URL, ``git+URL@REF#PATH`` or ``image:NAME``.
+    """Return the source at a path, a URL, ``git+URL@REF#PATH``, ``image:NAME`` or ``-``, which is standard input.
 
     Raise `SourceError` for a kind of URL that is not known.
     """
+    if location == "-":
+        from ds_docker_env.sources.standard_input import StandardInput
+
+        return StandardInput()
     if location.startswith("image:"):
         from ds_docker_env.sources.image import Image
 

@@ -1,0 +1,68 @@
+"""Taking over a newer production file into a project, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from ds_docker_env import project
+from ds_docker_env.analysis import Analysis
+from ds_docker_env.errors import RequirementsError
+from ds_docker_env.lock import REQUIRED
+from ds_docker_env.parity import Locked, read_lock
+from ds_docker_env.pinning import pin
+from ds_docker_env.production import parse
+from ds_docker_env.target import Target
+
+
+def take_over(location: str, target: Target, wheels_only: str) -> list[str]:
+    """Lock the production file at a location with the project's packages and write the files of the lock.
+
+    Works in the project folder, keeps the versions that production does not move, and returns the summary of
+    generation with what moved. ``wheels_only`` names the packages that the template comes with, one a line.
+    Raise `GenerationError`, in which case every file is as it was.
+    """
+    project.writable()
+    text = project.read("requirements.in")
+    before = project.read("requirements.txt") if Path("requirements.txt").exists() else ""
+    if parse(before).invalid_lines:
+        before = ""
+    analysis = Analysis(text, lock=wheels_only, before=before)
+    _check(analysis)
+    pinned = pin(location, target, analysis)
+    files = pinned.files | {"production.txt": project.with_source(pinned.files["production.txt"], location)}
+    project.replace(files, gone={"constraints.txt", "overrides.txt"} - files.keys())
+    return [*pinned.summary, *_moves(read_lock(before), read_lock(files["requirements.txt"]))]
+
+
+def _check(analysis: Analysis) -> None:
+    problems, names = [], set()
+    for line in analysis.requirements:
+        try:
+            names.add(canonicalize_name(Requirement(line).name))
+        except InvalidRequirement:
+            problems.append(
+                f"requirements.in: {line!r} is not a package with a range of versions; write it as name>=1.0"
+            )
+    if not problems and REQUIRED not in names:
+        problems.append(f"requirements.in: {REQUIRED} is missing, without which there is no notebook; add it again")
+    if problems:
+        raise RequirementsError(*problems)
+
+
+def _moves(before: Mapping[str, Locked], after: Mapping[str, Locked]) -> list[str]:
+    def shown(package: Locked) -> str:
+        return package.version or "from its URL"
+
+    both = sorted(before.keys() & after.keys())
+    lines = [
+        f"Moved:      {name} {shown(before[name])} -> {shown(after[name])}"
+        for name in both
+        if before[name].version != after[name].version
+    ]
+    lines += [f"New:        {name} {shown(after[name])}" for name in sorted(after.keys() - before.keys())]
+    lines += [f"Gone:       {name} {shown(before[name])}" for name in sorted(before.keys() - after.keys())]
+    return lines or ["Moved:      nothing; every version is as it was"]
