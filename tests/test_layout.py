@@ -9,6 +9,7 @@ import nbformat
 import pytest
 import yaml
 from conftest import Generated
+from ds_docker_env import generation
 from package_index import PackageIndex
 
 DEFAULT = {
@@ -55,9 +56,24 @@ def test_the_default_project_is_a_folder_for_data_and_a_handful_of_files(bake: B
     assert tree(project) == DEFAULT
 
 
-def test_a_production_file_adds_only_production_txt(rich: Generated) -> None:
+def test_a_production_file_adds_only_production_txt_and_the_commands_for_it(rich: Generated) -> None:
     assert rich.project.name == "churn_2026"
-    assert tree(rich.project) == DEFAULT | {"production.txt"}
+    assert tree(rich.project) == DEFAULT | {"parity.pyz", "production.txt"}
+    assert "!parity.pyz" in rich.read(".dockerignore").splitlines()
+
+
+def test_generating_again_without_a_production_file_leaves_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("production.txt", "constraints.txt", "overrides.txt", "parity.pyz"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    answers = dict.fromkeys(
+        ("question", "data", "ticket_url", "production_requirements", "__production_requirements"), ""
+    )
+    answers |= {"project_name": "A", "project_slug": "a", "python_version": "3.13", "debian_release": "trixie"}
+    assert generation.prepare(answers) == 0
+    assert tree(tmp_path) == {"requirements.in", "requirements.txt", "tools.txt"}
 
 
 @pytest.mark.parametrize("answers", [{}, RICH], ids=["default", "rich"])
@@ -95,15 +111,16 @@ def test_the_notebook_and_the_readme_state_the_question_the_data_and_the_ticket(
 
 
 def test_the_readme_speaks_only_of_what_the_project_has(bake: Bake, rich: Generated) -> None:
-    default = bake().read("README.md")
-    for word in ("production.txt", "**Question.**", "**Data.**", "**Ticket.**"):
+    default = bake()
+    assert "parity" not in default.read("Dockerfile")
+    for word in ("production.txt", "parity.pyz", "take-over", "**Question.**", "**Data.**", "**Ticket.**"):
         assert word in rich.read("README.md")
-        assert word not in default
+        assert word not in default.read("README.md")
 
 
 def test_every_file_named_in_the_readme_exists_after_the_commands_that_make_it(rich: Generated) -> None:
     made_later = {"src/analysis.html"}
-    named = set(re.findall(r"`([\w./]+\.(?:txt|in|ipynb|html|yml|md))`", rich.read("README.md")))
+    named = set(re.findall(r"`([\w./]+\.(?:txt|in|ipynb|html|yml|md|pyz))`", rich.read("README.md")))
     assert named
     assert named - made_later <= tree(rich.project)
 

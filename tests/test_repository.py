@@ -31,7 +31,7 @@ def test_the_readmes_tree_is_that_of_the_project() -> None:
     tree = README.partition("data_science_analysis/\n")[2].partition("```")[0]
     names = re.findall(r"[├└]── (\S+)", tree)
     rendered = {path.name for path in (TEMPLATE / "{{cookiecutter.project_slug}}").rglob("*") if path.is_file()}
-    made = {"src/", "data/", "production.txt", "requirements.in", "requirements.txt", "tools.txt"}
+    made = {"src/", "data/", "parity.pyz", "production.txt", "requirements.in", "requirements.txt", "tools.txt"}
     assert set(names) == rendered | made
 
 

@@ -8,14 +8,15 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from ds_docker_env import uv
 from ds_docker_env.analysis import shipped_files
 from ds_docker_env.answers import Answers
+from ds_docker_env.archive import pack
 from ds_docker_env.errors import GenerationError
+from ds_docker_env.progress import alive
 
 HOOKS = Path(__file__).parents[1]
 # What `pinning` imports beyond cookiecutter's own packages.
@@ -37,12 +38,13 @@ def prepare(raw: Mapping[str, Any]) -> int:
     """
     try:
         answers = Answers.check(raw)
-        files = shipped_files(answers.python_version, answers.debian_release)
+        texts, archives = shipped_files(answers.python_version, answers.debian_release), {}
         summary = [f"Versions:   those tested with this template for Python {answers.python_version}"]
         if answers.production_requirements:
             pinned = _pin(answers)
-            files |= pinned["files"]
+            texts |= pinned["files"]
             summary = pinned["summary"]
+            archives = {"parity.pyz": pack(answers.python_version)}
     except GenerationError as error:
         print(error.report(), file=sys.stderr)
         return 1
@@ -54,10 +56,10 @@ def prepare(raw: Mapping[str, Any]) -> int:
             empty.rmdir()
         print("\nds-docker-env: stopped; nothing was generated", file=sys.stderr)
         return 130
-    for stale in ("production.txt", "constraints.txt", "overrides.txt", "uv.toml"):
+    for stale in ("production.txt", "constraints.txt", "overrides.txt", "uv.toml", "parity.pyz"):
         Path(stale).unlink(missing_ok=True)
-    for name, text in files.items():
-        Path(name).write_text(text, encoding="utf-8", newline="\n")
+    for name, content in (archives | {name: text.encode() for name, text in texts.items()}).items():
+        Path(name).write_bytes(content)
     print("", *summary, sep="\n")
     return 0
 
@@ -79,22 +81,12 @@ def _pin(answers: Answers) -> dict[str, Any]:
         "python": answers.python_version,
         "debian": answers.debian_release,
     }
-    with _alive(f"Locking production's versions for Python {answers.python_version}"):
+    with alive(f"Locking production's versions for Python {answers.python_version}"):
         printed = uv.run_module("ds_docker_env.pinning", LIBRARIES, HOOKS, stdin=json.dumps(asked), seconds=_SECONDS)
     answer: dict[str, Any] = json.loads(printed)
     if "problems" in answer:
         raise GenerationError(*answer["problems"])
     return answer
-
-
-def _alive(message: str) -> AbstractContextManager[object]:
-    """Say what is going on, in a terminal with something that moves."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        console.print(message, markup=False, highlight=False, soft_wrap=True)
-    return console.status(message)
 
 
 def _seen_from_the_shell(project: Path) -> str:

@@ -1,0 +1,34 @@
+"""The package as one file for a project, in whose container it runs again: a zipapp (PEP 441)."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+from ds_docker_env.analysis import shipped_names
+
+PACKAGE = Path(__file__).parent
+_MAIN = "from ds_docker_env.commands import main\n\nmain()\n"
+_HOOKS_ONLY = {"answers.py", "archive.py", "generation.py"}
+
+
+def pack(python: str) -> bytes:
+    """Return the file for a project on this Python; the same code gives the same bytes on every machine.
+
+    Nothing is compressed, because every zlib does that in its own way.
+    """
+    members = {
+        f"{PACKAGE.name}/{path.relative_to(PACKAGE).as_posix()}": path.read_text(encoding="utf-8")
+        for path in PACKAGE.rglob("*.py")
+        if path.name not in _HOOKS_ONLY
+    }
+    members["__main__.py"] = _MAIN
+    members[f"{PACKAGE.name}/shipped.txt"] = "".join(f"{name}\n" for name in shipped_names(python))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(members):
+            member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            member.create_system, member.external_attr = 3, 0o644 << 16
+            archive.writestr(member, members[name])
+    return buffer.getvalue()
