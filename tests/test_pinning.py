@@ -409,7 +409,7 @@ def test_passwords_in_production_stay_out_of_every_file_and_message(generate: Pi
     )
     assert generated.locked["private"] == "1.0"
     for path in generated.project.rglob("*"):
-        assert path.is_dir() or "canary" not in path.read_text()
+        assert path.is_dir() or b"canary" not in path.read_bytes()
     assert "canary" not in generated.stdout + generated.stderr
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from docker.conftest import PINNED, copied
+from docker.conftest import PINNED, PRODUCTION, copied
 from docker.project import NOTEBOOK, PASSWORD, Project, ask, eventually, logs_in, sh, token_of
 
 pytestmark = pytest.mark.docker
@@ -18,6 +18,8 @@ pytestmark = pytest.mark.docker
 SH = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 UP = "docker compose up --build"
 RUN = "docker run --rm --publish 127.0.0.1:8888:8888"
+FREEZE = "docker run --rm --entrypoint python IMAGE -m pip freeze"
+NEWER = "2025.1"
 
 
 def commands(readme: str) -> list[str]:
@@ -37,6 +39,10 @@ def reader(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     slug = f"{built.image}-reader"
     for name in ("README.md", "docker-compose.yml"):
         (project.folder / name).write_text(project.read(name).replace(built.image, slug), encoding="utf-8")
+    api = project.folder.parent / "api"
+    api.mkdir()
+    (api / "requirements.txt").write_text(PRODUCTION.replace(f"pytz=={PINNED['pytz']}", f"pytz=={NEWER}"))
+    (api / "in-the-image.txt").write_text(PRODUCTION)
     reader = Project(project.folder, image=slug, name=slug)
     yield reader
     reader.remove()
@@ -45,9 +51,8 @@ def reader(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 def follow(project: Project, line: str) -> str:
     """Type a command, but let what would stay in the foreground go on behind."""
-    typed = line.replace(UP, f"{UP} --detach").replace(
-        RUN, f"docker run --detach --name {project.name}-run --publish 127.0.0.1:{project.port}:8888"
-    )
+    typed = line.replace(UP, f"{UP} --detach").replace(FREEZE, "cat ../api/in-the-image.txt")
+    typed = typed.replace(RUN, f"docker run --detach --name {project.name}-run --publish 127.0.0.1:{project.port}:8888")
     said = sh("bash", "-euo", "pipefail", "-c", typed, folder=project.folder, environment=project.environment).stdout
     if typed.startswith(UP):
         project.wait_until_answering()
@@ -57,7 +62,7 @@ def follow(project: Project, line: str) -> str:
 def test_every_command_of_the_readme_works_in_its_order(reader: Project) -> None:
     # The audit asks a public database; test_audit.py gives it one of its own.
     lines = [line for line in commands(reader.read("README.md")) if not line.endswith(" audit")]
-    assert len(lines) >= 7
+    assert len(lines) >= 11
     for line in lines:
         follow(reader, line)
         if line == UP:
@@ -72,6 +77,12 @@ def test_every_command_of_the_readme_works_in_its_order(reader: Project) -> None
         elif ".secrets" in line:
             assert f"'{reader.password}'" in line
             reader.compose("down")
+        elif "take-over /" in line:
+            assert f"pytz=={NEWER}" in reader.read("requirements.txt")
+
+
+def test_what_was_taken_over_is_in_the_image_that_is_built_next(reader: Project) -> None:
+    assert reader.outputs("from importlib.metadata import version; version('pytz')") == [f"'{NEWER}'"]
 
 
 def test_a_report_is_made_without_a_browser(reader: Project) -> None:
