@@ -438,3 +438,33 @@ def test_a_password_in_uvs_own_settings_stays_out_of_the_lock(
     lock = pin(f"--extra-index-url {offline.url}\nours==1.0\n").read("requirements.txt")
     assert f"\n--index-url {offline.url}\n" in lock
     assert "canary" not in lock
+
+
+def test_hashes_that_cannot_be_compared_or_are_gone_are_reported(pin: Pin, offline: PackageIndex) -> None:
+    known, other = offline.add("known", "1.0"), "sha256:" + "0" * 64
+    offline.add("sums", "1.0")
+    generated = pin(f"known==1.0 --hash={known} --hash={other}\nsums==1.0 --hash=sha512:{'0' * 128}\n")
+    assert "Hashes:     not compared, as production has no sha256 of them: sums" in generated.stdout
+    assert "Hashes:     no longer on the index are some of known (1 of 2)" in generated.stdout
+
+
+@pytest.mark.parametrize("form", ["{url}#sha256={digest}", "{url} --hash=sha256:{digest}"])
+def test_what_comes_from_a_url_is_kept_if_it_is_still_the_same(pin: Pin, offline: PackageIndex, form: str) -> None:
+    digest = offline.add("model", "1.0").removeprefix("sha256:")
+    url = f"{offline.url}model/model-1.0-py3-none-any.whl"
+    generated = pin(f"model @ {form.format(url=url, digest=digest)}\n")
+    assert f"model @ {url} \\\n    --hash=sha256:{digest}" in generated.read("requirements.txt")
+    assert f"From a URL: model @ {url}, with the hash of what is there now" in generated.stdout
+
+
+def test_a_download_that_is_not_what_production_knew_stops_generation(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("model", "1.0")
+    url = f"{offline.url}model/model-1.0-py3-none-any.whl"
+    assert "requirements.txt:1: model has the hash sha256:0000" in pin(f"model @ {url}#sha256={'0' * 64}\n").stderr
+
+
+def test_options_of_a_single_line_are_reported(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("ours", "1.0")
+    generated = pin('ours==1.0 --global-option="--fast" --config-settings "a=b"\n--pre\n')
+    for option in ("--fast of ours", "--config-settings", "--pre"):
+        assert f"Ignored:    {option} means nothing to a lock" in generated.stdout

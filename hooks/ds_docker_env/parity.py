@@ -62,6 +62,9 @@ def compare(production: Production, packages: Mapping[str, Locked], target: Targ
             held.append(pin)
         else:
             differences.append(Difference(pin, found))
+    for download in production.downloads:
+        if (found := packages.get(download.name)) and not _known(download, found):
+            differences.append(Difference(download, found))
     return Parity(tuple(held), tuple(elsewhere), tuple(differences))
 
 
@@ -73,13 +76,14 @@ def prove(production: Production, lock: Mapping[str, Locked], target: Target) ->
     return parity
 
 
+def sha256(pin: Pin) -> set[str]:
+    """Return those of production's hashes that can be compared: indexes have no others."""
+    return {hash_ for hash_ in pin.hashes if hash_.startswith("sha256:")}
+
+
 def _known(pin: Pin, found: Locked) -> bool:
     # One is enough: the index may have dropped a wheel since.
-    return found.hashes is None or not _sha256(pin) or bool(_sha256(pin) & found.hashes)
-
-
-def _sha256(pin: Pin) -> set[str]:
-    return {hash_ for hash_ in pin.hashes if hash_.startswith("sha256:")}
+    return found.hashes is None or not sha256(pin) or bool(sha256(pin) & found.hashes)
 
 
 def _message(difference: Difference) -> str:
@@ -87,9 +91,9 @@ def _message(difference: Difference) -> str:
     wanted = f"{pin.where}: {pin.name}{pin.specifier}"
     if found is None:
         return f"{wanted} is not in the lock; please report this"
-    if not same_version(pin.version, found.version):
+    if pin.version and not same_version(pin.version, found.version):
         return f"{wanted}, but the lock has {found.version}; please report this"
     return (
-        f"{wanted} has the hash {min(_sha256(pin))[:23]}..., unknown to the index; "
+        f"{wanted} has the hash {min(sha256(pin))[:23]}..., unknown to the index; "
         "find out whether production's file or the index was changed"
     )

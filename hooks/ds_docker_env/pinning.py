@@ -37,6 +37,8 @@ def pin(location: str, target: Target, analysis: Analysis, debian: str = "") -> 
     lock = make_lock(production, analysis.requirements, wheels_only, target, analysis.before)
     packages = read_lock(lock.text)
     parity = prove(production, packages, target)
+    if unhashed := sorted(name for name, package in packages.items() if not package.hashes):
+        raise ParityError(f"{', '.join(unhashed)}: the index has no hash to check a download by; name one that has")
     files = {
         "production.txt": render_production(production, date.today()),
         "requirements.in": analysis.render(left_out(lock, packages)),

@@ -27,6 +27,9 @@ from ds_docker_env.target import Target
 # Folders in which conda builds: such an entry names a file that is gone and hides the version.
 _CONDA_BUILD = re.compile(r"/(croot|feedstock_root|conda-bld|bld|tmp/build|tmp/abs_\w+|ci(_py\d+)?)/")
 _INDEX_OPTIONS = {"index_url": "--index-url", "extra_index_urls": "--extra-index-url", "find_links": "--find-links"}
+# pip knows it, the parser does not: https://pip.pypa.io/en/stable/reference/requirements-file-format/#per-requirement-options
+_CONFIG_SETTINGS = re.compile(r"""\s(?:-C|--config-settings?)[ =](?:"[^"]*"|'[^']*'|\S+)""")
+_URL_HASH = re.compile(r"#(sha\d+)=([0-9a-f]+)&?")
 _DEPTH = 20
 
 
@@ -59,9 +62,9 @@ class Production:
     """What production's file says.
 
     ``pins`` are installed; ``constraints`` and ``bounds`` bind only what is installed anyway (``-c``); ``unpinned``
-    leave the version open; ``left_out`` are not taken from an index (production's own code, VCS), with their names
-    where known; ``indexes`` are option lines without credentials and where they stand; ``ignored`` are options that
-    mean nothing to a lock.
+    leave the version open or name a URL, of which ``downloads`` keep the hashes; ``left_out`` are not taken from an
+    index (production's own code, VCS), with their names where known; ``indexes`` are option lines without credentials
+    and where they stand; ``ignored`` are options that mean nothing to a lock.
     """
 
     source: str
@@ -70,6 +73,7 @@ class Production:
     pins: list[Pin] = field(default_factory=list)
     constraints: list[Pin] = field(default_factory=list)
     unpinned: list[str] = field(default_factory=list)
+    downloads: list[Pin] = field(default_factory=list)
     bounds: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     indexes: dict[str, str] = field(default_factory=dict)
@@ -148,7 +152,7 @@ def render_production(production: Production, today: date) -> str:
     for title, lines in (
         ("", production.includes()),
         ("", [str(pin) for pin in production.pins]),
-        ("# Not pinned by production; the lock says which version was chosen.\n", production.unpinned),
+        ("# Not pinned by production, or from a URL; the lock says what was chosen.\n", production.unpinned),
     ):
         parts.append(title + _lines(lines) if lines else "")
     parts.append(_comment("Not taken over, because it is not from an index:", production.left_out))
@@ -188,7 +192,9 @@ def _read_into(
     converted = as_requirements(decode(content, source.name), source.name)
     for line in converted.left_out:
         production.left_out[line] = canonicalize_name(re.split(r"[\s=]", line)[0])
-    parsed = parse(converted.text)
+    text, settings = _CONFIG_SETTINGS.subn("", converted.text)
+    production.ignored += ["--config-settings"] * bool(settings)
+    parsed = parse(text)
     problems = [
         f"{source.name}:{line.requirement_line.line_number}: {line.line.strip()[:200]!r} is not a requirement; "
         f"{_advice(line.line)}"
@@ -204,6 +210,7 @@ def _read_into(
 
 def _take_entry(production: Production, entry: Any, where: str, *, constraint: bool) -> list[str]:
     line = entry.requirement_line.line.strip()
+    production.ignored += [f"{option} of {entry.name}" for option in (*entry.global_options, *entry.install_options)]
     if entry.is_editable or entry.is_local_path or entry.is_url:
         return _take_location(production, entry, line, where)
     try:
@@ -237,7 +244,10 @@ def _take_location(production: Production, entry: Any, line: str, where: str) ->
     if url.startswith(("http:", "https:")) and entry.name and not entry.is_editable:
         if shown != line:
             return [f"{where}: {shown!r} holds a password, which the lock would show; put it into ~/.netrc instead"]
-        production.unpinned.append(line.split(" --hash")[0])
+        line = line.split(" --hash")[0]
+        hashes = {*entry.hash_options, *(":".join(found) for found in _URL_HASH.findall(line))}
+        production.unpinned.append(_URL_HASH.sub("#", line).rstrip("#").replace("# ;", " ;"))
+        production.downloads.append(Pin(canonicalize_name(entry.name), "", (), "", frozenset(hashes), where))
     else:
         production.left_out[shown] = canonicalize_name(entry.name or "")
     return []

@@ -9,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from ds_docker_env.errors import without_credentials
 from ds_docker_env.lock import Lock
-from ds_docker_env.parity import Locked, Parity
+from ds_docker_env.parity import Locked, Parity, sha256
 from ds_docker_env.production import Production
 from ds_docker_env.target import Target
 
@@ -36,11 +36,16 @@ def summarise(
     lines += [f"Yanked:     {version} was withdrawn by its authors; production has it" for version in lock.yanked]
     lines += [f"Left out:   {requirement}, {why}" for requirement, why in left_out(lock, packages).items()]
     lines += [f"Elsewhere:  {pin} does not apply on Linux and this Python" for pin in parity.elsewhere]
+    lines += _hashes(parity, packages)
     for line in production.unpinned:
         name = canonicalize_name(Requirement(line).name)
         if name in packages and name not in held:
-            has = packages[name].version or "that URL"
-            lines.append(f"Not pinned: {line} is open in production; the notebook has {has}")
+            has = packages[name].version
+            lines.append(
+                f"Not pinned: {line} is open in production; the notebook has {has}"
+                if has
+                else f"From a URL: {line}, with the hash of what is there now"
+            )
     for line, package in production.left_out.items():
         if package in packages:
             version = packages[package].version
@@ -49,6 +54,14 @@ def summarise(
             lines.append(f"Not here:   {line} is not from an index, so not in the notebook")
     lines += [f"Ignored:    {line} means nothing to a lock" for line in production.ignored]
     return [without_credentials(line) for line in lines]
+
+
+def _hashes(parity: Parity, packages: Mapping[str, Locked]) -> list[str]:
+    other = [pin.name for pin in parity.held if pin.hashes and not sha256(pin)]
+    lost = {pin.name: sha256(pin) - (packages[pin.name].hashes or set()) for pin in parity.held}
+    counts = [f"{pin.name} ({len(lost[pin.name])} of {len(sha256(pin))})" for pin in parity.held if lost[pin.name]]
+    lines = [f"Hashes:     not compared, as production has no sha256 of them: {', '.join(other)}"] if other else []
+    return lines + ([f"Hashes:     no longer on the index are some of {', '.join(counts)}"] if counts else [])
 
 
 def left_out(lock: Lock, packages: Mapping[str, Locked]) -> dict[str, str]:
