@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from ds_docker_env import archive, commands, project
 from ds_docker_env.errors import GenerationError, ProjectError
+from ds_docker_env.settings import check_needs, hand_written
 from ds_docker_env.takeover import take_over
 from ds_docker_env.target import Target
 from package_index import PackageIndex
@@ -20,6 +21,7 @@ FILES = {
     "requirements.txt": "added==1.0\ngone==1.0\nipykernel==6.5\nprod==1.0\n",
     "constraints.txt": "old==1.0\n",
     "overrides.txt": "old==1.0\n",
+    "uv.toml": 'build-constraint-dependencies = ["setuptools<58"]\n',
 }
 
 
@@ -85,6 +87,16 @@ def test_files_that_were_replaced_come_back_if_one_cannot_be(folder: Path) -> No
         project.replace({"production.txt": "new\n", "tools.txt": "new\n"}, gone=["constraints.txt"])
     (folder / "tools.txt").rmdir()
     assert contents(folder) == FILES
+
+
+def test_a_uv_toml_with_settings_of_ones_own_is_kept_and_must_hold_what_production_needs() -> None:
+    assert not hand_written(FILES["uv.toml"])
+    own = f'index-url = "https://public.example/simple"\n{FILES["uv.toml"]}'
+    assert hand_written(own)
+    check_needs(own, "")
+    check_needs(own, FILES["uv.toml"])
+    with pytest.raises(ProjectError, match=r'write these into it and try again:\n    build-.*"setuptools<46"'):
+        check_needs(own, FILES["uv.toml"].replace("58", "46"))
 
 
 UNSEEN = {

@@ -116,11 +116,12 @@ def _shipped() -> str:
 
 
 def _settle() -> None:
-    """Trust the certificates that the image trusts, and lock with the settings that the project has."""
+    """Trust the certificates that the image trusts, and use the logins that the project has."""
     if Path(_CERTIFICATES).exists():
-        os.environ.setdefault("REQUESTS_CA_BUNDLE", _CERTIFICATES)
-    if Path("uv.toml").exists():
-        os.environ.setdefault("UV_CONFIG_FILE", str(Path("uv.toml").resolve()))
+        os.environ.setdefault("REQUESTS_CA_BUNDLE", os.environ.get("SSL_CERT_FILE", _CERTIFICATES))
+    logins = Path(".secrets", "netrc")
+    if logins.exists() and logins.stat().st_size:
+        os.environ.setdefault("NETRC", str(logins.absolute()))
 
 
 _COMMANDS = {

@@ -15,6 +15,7 @@ from ds_docker_env.lock import REQUIRED
 from ds_docker_env.parity import Locked, read_lock
 from ds_docker_env.pinning import pin
 from ds_docker_env.production import parse
+from ds_docker_env.settings import check_needs, hand_written, seen_by_uv
 from ds_docker_env.target import Target
 
 
@@ -27,14 +28,20 @@ def take_over(location: str, target: Target, wheels_only: str) -> list[str]:
     """
     project.writable()
     text = project.read("requirements.in")
-    before = project.read("requirements.txt") if Path("requirements.txt").exists() else ""
+    before, settings = (project.read(name) if Path(name).exists() else "" for name in ("requirements.txt", "uv.toml"))
     if parse(before).invalid_lines:
         before = ""
     analysis = Analysis(text, lock=wheels_only, before=before)
     _check(analysis)
-    pinned = pin(location, target, analysis)
+    kept = hand_written(settings)
+    with seen_by_uv(settings if kept else ""):
+        pinned = pin(location, target, analysis)
     files = pinned.files | {"production.txt": project.with_source(pinned.files["production.txt"], location)}
-    project.replace(files, gone={"constraints.txt", "overrides.txt"} - files.keys())
+    gone = {"constraints.txt", "overrides.txt", "uv.toml"} - files.keys()
+    if kept:
+        check_needs(settings, files.pop("uv.toml", ""))
+        gone.discard("uv.toml")
+    project.replace(files, gone)
     return [*pinned.summary, *_moves(read_lock(before), read_lock(files["requirements.txt"]))]
 
 
