@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ds_docker_env.errors import ParityError
-from ds_docker_env.production import Pin, Production, parse, same_version
+from ds_docker_env.production import Pin, Production, same_version
 from ds_docker_env.target import Target
+
+_ENTRY = re.compile(r"^(?=[A-Za-z0-9])", re.MULTILINE)
+_HASHES = re.compile(r"\s+(?:\\\n\s*)?--hash=|\s*\\?\n")
+_HASH = re.compile(r"--hash=(\S+)")
 
 
 @dataclass(frozen=True)
@@ -38,13 +44,14 @@ class Parity:
 
 
 def read_lock(text: str) -> dict[str, Locked]:
-    """Return the packages of a lock by normalised name."""
-    return {
-        canonicalize_name(entry.name): Locked(
-            version=entry.get_pinned_version or "", hashes=frozenset(entry.hash_options)
-        )
-        for entry in parse(text).requirements
-    }
+    """Return the packages of a lock as uv writes it, by normalised name; raise `InvalidRequirement`."""
+    packages: dict[str, Locked] = {}
+    for entry in _ENTRY.split(text)[1:]:
+        requirement = Requirement(_HASHES.split(entry, maxsplit=1)[0])
+        version = next((specifier.version for specifier in requirement.specifier), "")
+        hashes = frozenset(_HASH.findall(entry))
+        packages[canonicalize_name(requirement.name)] = Locked(version, hashes)
+    return packages
 
 
 def compare(production: Production, packages: Mapping[str, Locked], target: Target) -> Parity:

@@ -92,6 +92,10 @@ class Production:
             self.left_out[line] = canonicalize_name(line.partition("@")[0].strip())
         return bool(lost)
 
+    def urls(self) -> list[str]:
+        """Return where packages are downloaded from that no index has."""
+        return [url for line in self.unpinned if (url := line.partition(" @ ")[2].partition(" ")[0])]
+
     def blame_index(self, error: UnreachableError) -> UnreachableError:
         """Return the error with the line of production's that names the index, if one does."""
         for option, where in self.indexes.items():

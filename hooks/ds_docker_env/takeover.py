@@ -14,7 +14,6 @@ from ds_docker_env.errors import RequirementsError
 from ds_docker_env.lock import REQUIRED
 from ds_docker_env.parity import Locked, read_lock
 from ds_docker_env.pinning import pin
-from ds_docker_env.production import parse
 from ds_docker_env.settings import check_needs, hand_written, seen_by_uv
 from ds_docker_env.target import Target
 
@@ -29,8 +28,10 @@ def take_over(location: str, target: Target, wheels_only: str) -> list[str]:
     project.writable()
     text = project.read("requirements.in")
     before, settings = (project.read(name) if Path(name).exists() else "" for name in ("requirements.txt", "uv.toml"))
-    if parse(before).invalid_lines:
-        before = ""
+    try:
+        versions = read_lock(before)
+    except InvalidRequirement:  # such as a merge that is not finished
+        before, versions = "", {}
     analysis = Analysis(text, lock=wheels_only, before=before)
     _check(analysis)
     kept = hand_written(settings)
@@ -42,7 +43,7 @@ def take_over(location: str, target: Target, wheels_only: str) -> list[str]:
         check_needs(settings, files.pop("uv.toml", ""))
         gone.discard("uv.toml")
     project.replace(files, gone)
-    return [*pinned.summary, *_moves(read_lock(before), read_lock(files["requirements.txt"]))]
+    return [*pinned.summary, *_moves(versions, read_lock(files["requirements.txt"]))]
 
 
 def _check(analysis: Analysis) -> None:

@@ -63,6 +63,17 @@ class WebFile:
         return urljoin(self.location, reference)
 
 
+def reachable(url: str) -> bool:
+    """Say whether a server answers at a URL, whatever it answers."""
+    try:
+        requests.head(url, timeout=(CONNECT, SILENCE), stream=True).close()
+    except (requests.exceptions.SSLError, requests.exceptions.ReadTimeout):
+        return True  # uv may trust it, or wait longer
+    except requests.RequestException:
+        return False
+    return True
+
+
 def _arrived(raw: Any) -> bytes:
     """Return what has arrived, without waiting for more, so that a trickle meets the deadline (urllib3 2)."""
     read = getattr(raw, "read1", raw.read)
