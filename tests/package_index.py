@@ -51,6 +51,7 @@ class PackageIndex:
             floor = next(iter(requirement.specifier)).version
             self.add(requirement.name, floor)
             self.add(requirement.name, "9999.1")
+        self.add("setuptools", "79.0.1")
 
     def add(
         self,

@@ -33,7 +33,7 @@ def test_productions_version_wins_over_a_newer_one_and_over_the_templates(genera
     assert versions["pandas"] == "1.4"
     assert versions["numpy"] == "9999.1"
     assert "Production: 2 of 2 pins kept exactly" in generated.stdout
-    assert "Added:      8 packages" in generated.stdout
+    assert "Added:      9 packages" in generated.stdout
 
 
 def test_every_line_of_the_lock_has_a_hash(pin: Pin, offline: PackageIndex) -> None:
@@ -168,6 +168,22 @@ def test_no_floor_is_lowered_for_production(pin: Pin, offline: PackageIndex) -> 
     generated = pin("pymysql==0.9\n")
     assert generated.locked["pymysql"] == "0.9"
     assert "# pymysql>=0.10: left out, production has pymysql==0.9" in generated.read("requirements.in")
+
+
+def test_setuptools_is_in_the_notebook_as_it_is_in_productions_image_without_a_pin(
+    pin: Pin, offline: PackageIndex
+) -> None:
+    offline.add("setuptools", "80.0")
+    generated = pin("pymysql==0.10\n")
+    assert generated.locked["setuptools"] == "79.0.1"
+    assert generated.read("requirements.in").endswith("import its pkg_resources.\nsetuptools<80\n")
+
+
+def test_setuptools_that_production_pins_is_productions(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("setuptools", "82.0.1")
+    generated = pin("setuptools==82.0.1\n")
+    assert generated.locked["setuptools"] == "82.0.1"
+    assert "setuptools" not in generated.read("requirements.in")
 
 
 def test_production_without_room_for_a_kernel_is_refused_with_the_pin_that_is_the_reason(

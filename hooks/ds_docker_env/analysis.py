@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 LOCKS = Path(__file__).parents[2] / "locks"
 _HEADING = "# Floors only: everything that production pins has production's version."
+# 79.0.1 is the newest in any official image; from 80.9 on pkg_resources warns all who use it, and 82 has none.
+_SETUPTOOLS = """\
+# Production's image has it and pip freeze is silent about it; packages of its time import its pkg_resources.
+setuptools<80
+"""
 _LEFT_OUT = re.compile(r"# (?P<requirement>\S.*?): left out, ")
 
 
@@ -24,6 +29,12 @@ class Analysis:
     def requirements(self) -> list[str]:
         """Return the packages with their floors, in the order of the file, and those that an earlier lock left out."""
         return [requirement for line in self._lines() if (requirement := _without_comment(line))]
+
+    def with_setuptools(self) -> Analysis:
+        """Return the packages with setuptools among them."""
+        if any(re.match(r"setuptools\b", line) for line in self.requirements):
+            return self
+        return replace(self, text=self.text + _SETUPTOOLS)
 
     def render(self, left_out: Mapping[str, str]) -> str:
         """Return requirements.in for production, with what is left out as comments that give the reason."""

@@ -76,7 +76,7 @@ class Building:
         old = next((need for words, need in _OLD_SETUPTOOLS.items() if words in failure.said), self.setuptools)
         if old != self.setuptools:
             self.setuptools = old
-            return target.has_distutils or old not in _NOT_ON_NEW_PYTHONS
+            return target.has_setuptools or old not in _NOT_ON_NEW_PYTHONS
         if missing := _missing(failure, pins):
             # Not tried here: production's version may have no wheel for this machine's Python.
             self.requires[failure.name] = missing

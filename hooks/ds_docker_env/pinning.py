@@ -33,6 +33,8 @@ def pin(location: str, target: Target, analysis: Analysis, debian: str = "") -> 
     if location.startswith("image:") and (wrong := disagreements(Image(location), target.python, debian)):
         raise SourceError(*wrong)
     production = read_production(location, target)
+    if target.has_setuptools and all(pin.name != "setuptools" for pin in production.pins):
+        analysis = analysis.with_setuptools()
     wheels_only = set(read_lock(analysis.lock))
     lock = make_lock(production, analysis.requirements, wheels_only, target, analysis.before)
     packages = read_lock(lock.text)

@@ -40,8 +40,9 @@ class Target:
         return _FULL_PYTHON[self.python]
 
     @property
-    def has_distutils(self) -> bool:
-        return tuple(map(int, self.python.split("."))) < (3, 12)
+    def has_setuptools(self) -> bool:
+        """Whether the official image holds setuptools besides pip, and Python its distutils: both went with 3.12."""
+        return int(self.python.partition(".")[2]) < 12
 
     def marker_environment(self) -> dict[str, str]:
         """Return what environment markers mean there, https://peps.python.org/pep-0508/#environment-markers."""
