@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, expect
 
-from docker.conftest import PINNED, TEMPLATE
+from docker.conftest import PINNED
+from docker.lab import Lab, logged_in
 from docker.project import Project, eventually
 
 pytestmark = pytest.mark.docker
 
 # A new notebook is signed when it is first saved; Jupyter Server and Tornado disagree on the unit of a default.
 HARMLESS = r"analysis\.ipynb is not trusted|The websocket_ping_timeout \(90000\) cannot be longer"
-SCREENSHOTS = TEMPLATE / "screenshots"
 VERSIONS = """\
 import sys
 from importlib.metadata import version
@@ -27,63 +25,10 @@ for name in ("numpy", "pandas", "requests"):
 SLIDER = "from ipywidgets import IntProgress, IntSlider, VBox\nVBox([IntSlider(value=7), IntProgress(value=40)])"
 
 
-@dataclass(frozen=True)
-class Lab:
-    """JupyterLab in a browser tab, logged in, with the analysis open."""
-
-    page: Page
-    errors: list[str] = field(default_factory=list)
-
-    @property
-    def notebook(self) -> Locator:
-        return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
-
-    @property
-    def cells(self) -> Locator:
-        return self.notebook.locator(".jp-Notebook-cell")
-
-    def menu(self, *entries: str) -> None:
-        self.page.get_by_role("menuitem", name=entries[0], exact=True).first.click()
-        for entry in entries[1:]:
-            self.page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{re.escape(entry)}$")).click()
-
-    def run_new_cell(self, code: str) -> Locator:
-        """Add a cell at the end, run it, and return it once it is done."""
-        before = self.cells.count()
-        self.cells.last.locator(".jp-InputPrompt, .jp-InputArea-prompt").first.click()
-        self.page.keyboard.press("Escape")
-        self.page.keyboard.press("b")
-        expect(self.cells).to_have_count(before + 1)
-        self.page.keyboard.press("Enter")
-        self.page.keyboard.insert_text(code)
-        self.page.keyboard.press("Control+Enter")
-        cell = self.cells.nth(before)
-        self.wait_until_run(cell)
-        return cell
-
-    def wait_until_run(self, cell: Locator) -> None:
-        expect(cell.locator(".jp-InputArea-prompt")).to_have_text(re.compile(r"^\[\d+\]:$"), timeout=60_000)
-
-    def screenshot(self, name: str) -> Path:
-        SCREENSHOTS.mkdir(exist_ok=True)
-        path = SCREENSHOTS / name
-        self.page.screenshot(path=path)
-        return path
-
-
 @pytest.fixture(scope="module")
 def lab(running: Project, browser: Browser) -> Iterator[Lab]:
-    page = browser.new_page(viewport={"width": 1400, "height": 1000})
-    page.set_default_timeout(60_000)
-    lab = Lab(page)
-    page.on("pageerror", lambda error: lab.errors.append(str(error)))
-    page.goto(running.url)
-    page.fill("input[name=password]", running.password)
-    page.click("#login_submit")
-    expect(lab.cells).to_have_count(3, timeout=60_000)
-    expect(page.locator(".jp-Notebook-ExecutionIndicator").first).to_have_attribute("data-status", "idle")
-    yield lab
-    page.close()
+    with logged_in(browser, running) as lab:
+        yield lab
 
 
 def test_the_password_opens_the_analysis(lab: Lab) -> None:
