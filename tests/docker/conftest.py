@@ -63,6 +63,12 @@ def engine() -> None:
             missing(f"no Docker engine: `{' '.join(command)}` fails")
 
 
+def have_image(name: str) -> None:
+    """Skip, or fail, where a base image is neither here nor in a registry."""
+    if all(sh("docker", *asked, name, check=False).returncode for asked in (("image", "inspect"), ("pull", "--quiet"))):
+        missing(f"no image {name}: no registry has it, and .ci/engine could not make one")
+
+
 @pytest.fixture(scope="session")
 def generate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Generate through the ``cookiecutter`` command, in an empty home, as a new user would."""

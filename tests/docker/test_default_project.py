@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from ds_docker_env.target import DEBIAN_RELEASES
 
-from docker.conftest import image_of
+from docker.conftest import have_image, image_of
 from docker.project import Project, sh
 
 pytestmark = pytest.mark.docker
@@ -26,6 +28,9 @@ plt.savefig("data/line.png")
 plt.close()
 print(sys.version_info[:2], round(float(model.coef_[0]), 6), len(pd.read_csv("data/line.csv")))"""
 
+ON_OFFER = [(python, debian) for python, releases in DEBIAN_RELEASES.items() for debian in releases]
+TRIED = ON_OFFER if os.environ.get("DS_DOCKER_ENV_EVERY_PYTHON") == "1" else ON_OFFER[:1]
+
 
 @pytest.fixture(scope="module")
 def default(engine: None, generate: Callable[..., Path]) -> Iterator[Project]:
@@ -36,6 +41,15 @@ def default(engine: None, generate: Callable[..., Path]) -> Iterator[Project]:
 def test_the_canonical_packages_do_their_work_on_the_chosen_python(default: Project) -> None:
     assert default.outputs(WORK) == ["(3, 13) 2.0 4"]
     assert (default.folder / "src" / "data" / "line.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(("python", "debian"), TRIED)
+def test_they_do_the_same_work_on_other_pythons(
+    engine: None, generate: Callable[..., Path], python: str, debian: str
+) -> None:
+    have_image(f"python:{python}-{debian}")
+    with image_of(generate, python_version=python, debian_release=debian) as project:
+        assert project.outputs(WORK) == [f"({python.replace('.', ', ')}) 2.0 4"]
 
 
 def test_the_image_is_on_the_chosen_debian(default: Project) -> None:

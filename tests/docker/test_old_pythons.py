@@ -1,0 +1,99 @@
+"""Productions of 2021, on Pythons on which no current JupyterLab runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from docker.conftest import have_image, image_of
+from docker.lab import logged_in
+from docker.project import Project
+
+pytestmark = pytest.mark.docker
+
+PRODUCTION = {
+    # docopt is to be had as source only.
+    "3.8": {"numpy": "1.21.6", "pandas": "1.3.5", "requests": "2.25.1", "docopt": "0.6.2"},
+    # Frozen beside a notebook, and so with the first ipykernel that has room for the template's packages.
+    "3.9": {
+        "numpy": "1.21.2",
+        "pandas": "1.3.3",
+        "docopt": "0.6.2",
+        "ipykernel": "6.0.3",
+        "ipython": "7.25.0",
+        "jupyter-client": "6.1.12",
+        "pyzmq": "22.1.0",
+        "tornado": "6.1",
+        "traitlets": "5.0.5",
+    },
+}
+WORK = """\
+import sys
+import docopt, numpy as np, pandas as pd
+pd.DataFrame({"y": np.arange(4.0) * 2}).plot().figure.savefig("data/line.png")
+print(sys.executable, *sys.version_info[:2])"""
+TENFOLD = """\
+import sys
+from ipywidgets import interact
+@interact(x=(0, 9))
+def tenfold(x=7):
+    print(f"{x} makes {x * 10} in Python 3.{sys.version_info[1]}")"""
+TOOLS = "jupyter lab --version; for python in /opt/tools/bin/python /usr/bin/python3; do readlink -f $python; done"
+
+
+@dataclass(frozen=True)
+class Old:
+    """A project that runs, with its Python and production's versions."""
+
+    project: Project
+    python: str
+    pinned: dict[str, str]
+
+
+@pytest.fixture(scope="module", params=PRODUCTION)
+def old(
+    request: Any, engine: None, generate: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Old]:
+    python = request.param
+    have_image(f"python:{python}-bookworm")
+    production = tmp_path_factory.mktemp("production") / "requirements.txt"
+    production.write_text("".join(f"{name}=={version}\n" for name, version in PRODUCTION[python].items()))
+    answers = {"python_version": python, "debian_release": "bookworm", "production_requirements": str(production)}
+    with image_of(generate, **answers) as project, project.up():
+        yield Old(project, python, PRODUCTION[python])
+
+
+def test_the_notebook_runs_on_productions_old_python_and_versions(old: Old) -> None:
+    work, frozen, install = old.project.outputs(WORK, "%pip freeze", "%pip install humanize")
+    assert work.splitlines()[0] == f"/opt/analysis/bin/python {old.python.replace('.', ' ')}"
+    assert {f"{name}=={version}" for name, version in old.pinned.items()} <= set(frozen.splitlines())
+    assert (old.project.folder / "src" / "data" / "line.png").read_bytes().startswith(b"\x89PNG")
+    assert "requirements.in" in install
+
+
+def test_jupyterlab_is_current_all_the_same_on_debians_python(old: Old) -> None:
+    version, *pythons = old.project.run("sh", "-c", TOOLS).stdout.split()
+    assert version.startswith("4.")
+    assert pythons == ["/usr/bin/python3.11", "/usr/bin/python3.11"]
+
+
+def test_a_widget_in_the_browser_and_the_old_kernel_talk_to_each_other(old: Old, browser: Browser) -> None:
+    with logged_in(browser, old.project) as lab:
+        cell = lab.run_new_cell(TENFOLD)
+        expect(cell).to_contain_text(f"7 makes 70 in Python {old.python}")
+        cell.locator(".noUi-handle").press("ArrowRight")
+        expect(cell).to_contain_text(f"8 makes 80 in Python {old.python}")
+        lab.screenshot(f"python-{old.python}.png")
+        assert lab.errors == []
+    assert "Traceback" not in old.project.log()
+
+
+def test_the_lock_is_made_again_without_the_old_python_being_in_the_way(old: Old) -> None:
+    before = old.project.read("requirements.txt")
+    old.project.run("lock")
+    assert old.project.read("requirements.txt") == before
