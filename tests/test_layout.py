@@ -56,9 +56,10 @@ def test_the_default_project_is_a_folder_for_data_and_a_handful_of_files(bake: B
     assert tree(project) == DEFAULT
 
 
-def test_a_production_file_adds_only_production_txt_and_the_commands_for_it(rich: Generated) -> None:
+def test_a_production_file_adds_only_itself_the_commands_for_it_and_room_for_logins(rich: Generated) -> None:
     assert rich.project.name == "churn_2026"
-    assert tree(rich.project) == DEFAULT | {"parity.pyz", "production.txt"}
+    assert tree(rich.project) == DEFAULT | {".secrets/netrc", "parity.pyz", "production.txt"}
+    assert rich.read(".secrets/netrc") == ""
     assert "!parity.pyz" in rich.read(".dockerignore").splitlines()
 
 

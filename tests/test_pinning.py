@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import netrc
+import os
 import re
+import stat
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -9,6 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import Generated, Pin, Write
 from ds_docker_env import uv
+from ds_docker_env.logins import as_netrc, logins
 from ds_docker_env.resolver import header
 from package_index import PackageIndex, add_source
 
@@ -446,6 +451,24 @@ def test_an_index_that_asks_for_a_password_is_named_with_its_line_and_the_way_in
     assert "~/.netrc: machine 127.0.0.1 login NAME password PASSWORD" in message
 
 
+def test_the_password_in_netrc_goes_to_the_image_build_and_nowhere_else(
+    generate: Pin, guarded: PackageIndex, tmp_path: Path
+) -> None:
+    login = "machine 127.0.0.1 login me password canary\n"
+    (tmp_path / "netrc").write_text(
+        f"machine git.example.com login me password mine\n{login}default login a password b\n"
+    )
+    generated = generate(f"--extra-index-url {guarded.url}\nours==1.0\n")
+    assert generated.locked["ours"] == "1.0"
+    assert generated.read(".secrets/netrc") == login
+    assert "Logins:     for 127.0.0.1, copied from this machine, in .secrets/netrc" in generated.stdout
+    assert "canary" not in generated.stdout + generated.stderr
+    holding = [path.name for path in generated.project.rglob("*") if path.is_file() and b"canary" in path.read_bytes()]
+    assert holding == ["netrc"]
+    if os.name == "posix":
+        assert stat.S_IMODE((generated.project / ".secrets" / "netrc").stat().st_mode) == 0o600
+
+
 def test_a_password_in_uvs_own_settings_stays_out_of_the_lock(
     pin: Pin, offline: PackageIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -454,6 +477,7 @@ def test_a_password_in_uvs_own_settings_stays_out_of_the_lock(
     lock = pin(f"--extra-index-url {offline.url}\nours==1.0\n").read("requirements.txt")
     assert f"\n--index-url {offline.url}\n" in lock
     assert "canary" not in lock
+    assert logins(lock) == logins(f"ours @ {offline.url}ours.whl\n") == {"127.0.0.1": ("me", "canary")}
 
 
 def test_hashes_that_cannot_be_compared_or_are_gone_are_reported(pin: Pin, offline: PackageIndex) -> None:
@@ -484,3 +508,10 @@ def test_options_of_a_single_line_are_reported(pin: Pin, offline: PackageIndex) 
     generated = pin('ours==1.0 --global-option="--fast" --config-settings "a=b"\n--pre\n')
     for option in ("--fast of ours", "--config-settings", "--pre"):
         assert f"Ignored:    {option} means nothing to a lock" in generated.stdout
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="netrc in Python 3.10 knows no quotes")
+def test_a_password_with_odd_characters_arrives_as_it_is(tmp_path: Path) -> None:
+    odd = {"a.example.com": ("me", 'p w"\\#:@'), "b.example.com": ("token", "#1")}
+    (tmp_path / "netrc").write_text(as_netrc(odd))
+    assert {host: (found[0], found[2]) for host, found in netrc.netrc(tmp_path / "netrc").hosts.items()} == odd

@@ -14,6 +14,7 @@ from ds_docker_env import project
 from ds_docker_env.comparison import Document, compare_places
 from ds_docker_env.errors import GenerationError, SourceError, without_credentials
 from ds_docker_env.installed import read_installed
+from ds_docker_env.logins import LOGINS
 from ds_docker_env.production import Production, read_production
 from ds_docker_env.progress import alive
 from ds_docker_env.takeover import take_over
@@ -119,9 +120,8 @@ def _settle() -> None:
     """Trust the certificates that the image trusts, and use the logins that the project has."""
     if Path(_CERTIFICATES).exists():
         os.environ.setdefault("REQUESTS_CA_BUNDLE", os.environ.get("SSL_CERT_FILE", _CERTIFICATES))
-    logins = Path(".secrets", "netrc")
-    if logins.exists() and logins.stat().st_size:
-        os.environ.setdefault("NETRC", str(logins.absolute()))
+    if LOGINS.exists() and LOGINS.stat().st_size:
+        os.environ.setdefault("NETRC", str(LOGINS.absolute()))
 
 
 _COMMANDS = {

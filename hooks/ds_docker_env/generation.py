@@ -16,6 +16,7 @@ from ds_docker_env.analysis import shipped_files
 from ds_docker_env.answers import Answers
 from ds_docker_env.archive import pack
 from ds_docker_env.errors import GenerationError
+from ds_docker_env.logins import LOGINS, as_netrc, logins
 from ds_docker_env.progress import alive
 
 HOOKS = Path(__file__).parents[1]
@@ -65,8 +66,10 @@ def prepare(raw: Mapping[str, Any]) -> int:
 
 
 def finish() -> int:
-    """Make the data folder and the password, and say what comes next; never fails a project that is complete."""
+    """Make the data folder and the secrets, and say what comes next; never fails a project that is complete."""
     Path("src", "data").mkdir(parents=True, exist_ok=True)
+    if Path("production.txt").exists():
+        _logins()
     print(_password())
     print(
         f"Next:       cd {_seen_from_the_shell(Path.cwd())}\n            docker compose up --build\n            open http://127.0.0.1:8888"
@@ -98,15 +101,38 @@ def _seen_from_the_shell(project: Path) -> str:
         return str(project)
 
 
+def _logins() -> None:
+    """Write the logins of production's indexes for the image build and `lock`; say so where there are any."""
+    path = LOGINS.as_posix()
+    try:
+        found = logins(Path("requirements.txt").read_text(encoding="utf-8"))
+        written = _write_secret(LOGINS, as_netrc(found))
+    except OSError as error:
+        print(f"Logins:     not written ({error.strerror}); begin with an empty file {path}")
+        return
+    if found:
+        what = f"for {', '.join(found)}, copied from this machine" if written else "unchanged"
+        print(f"Logins:     {what}, in {path} for the image build")
+
+
 def _password() -> str:
     path = Path(".secrets", "jupyter_password")
+    password = secrets.token_urlsafe(12)
     try:
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        password = secrets.token_urlsafe(12)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(password + "\n")
-    except FileExistsError:
-        return f"Password:   unchanged, in {path.as_posix()}"
+        written = _write_secret(path, password + "\n")
     except OSError as error:
         return f"Password:   not written ({error.strerror}); put one of your choice into {path.as_posix()}"
+    if not written:
+        return f"Password:   unchanged, in {path.as_posix()}"
     return f"Password:   {password} (shown once; it is in {path.as_posix()})"
+
+
+def _write_secret(path: Path, text: str) -> bool:
+    """Write a file that only its owner may read, unless there is one already."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        return False
+    return True

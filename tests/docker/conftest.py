@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -45,7 +46,7 @@ PINNED = {
 }
 
 
-def missing(what: str) -> None:
+def missing(what: str) -> NoReturn:
     """Skip, or fail where everything has to be there, such as in CI."""
     if REQUIRED:
         pytest.fail(f"{what}, and DS_DOCKER_ENV_SKIP_NOTHING=1", pytrace=False)
@@ -71,15 +72,15 @@ def have_image(name: str) -> None:
 
 @pytest.fixture(scope="session")
 def generate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Generate through the ``cookiecutter`` command, in an empty home, as a new user would."""
+    """Generate through the ``cookiecutter`` command, in an empty home unless there is one, as a new user would."""
 
-    def _generate(**answers: str) -> Path:
+    def _generate(home: Path | None = None, **answers: str) -> Path:
         folder = tmp_path_factory.mktemp("generated")
         sh(
             *(sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input", "--output-dir", str(folder)),
             *(f"{name}={value}" for name, value in answers.items()),
             folder=folder,
-            environment={"HOME": str(tmp_path_factory.mktemp("home"))},
+            environment={"HOME": str(home or tmp_path_factory.mktemp("home"))},
         )
         [project] = folder.iterdir()
         return project

@@ -74,7 +74,7 @@ def test_every_command_of_the_readme_works_in_its_order(reader: Project) -> None
                 assert ask(f"{reader.url}/api/contents", token=token).status == 200
             finally:
                 sh("docker", "rm", "--force", name)
-        elif ".secrets" in line:
+        elif "jupyter_password" in line:
             assert f"'{reader.password}'" in line
             reader.compose("down")
         elif "take-over /" in line:

@@ -1,0 +1,60 @@
+"""The logins for what a lock installs from, as uv finds them on this machine."""
+
+from __future__ import annotations
+
+import netrc
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+# Where a project keeps them.
+LOGINS = Path(".secrets", "netrc")
+# In the lines of indexes, and of what comes from a URL.
+_ASKED = re.compile(r"^[\w-].*?(https?://\S+)", re.MULTILINE)
+# Where uv takes addresses from, which may hold a login; some may be named: "team=https://...".
+_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
+_ADDRESS = re.compile(r"https?://[^\s,]+")
+
+
+def logins(lock: str) -> dict[str, tuple[str, str]]:
+    """Return name and password for each host that a lock installs from, as far as there are any."""
+    known = dict(_from_environment())
+    found = {}
+    for host in dict.fromkeys(urlsplit(address).hostname or "" for address in _ASKED.findall(lock)):
+        if login := known.get(host) or _from_netrc(host):
+            found[host] = login
+    return found
+
+
+def as_netrc(logins: dict[str, tuple[str, str]]) -> str:
+    """Return logins in the form of a netrc file."""
+    return "".join(
+        f"machine {host} login {_word(name)} password {_word(password)}\n" for host, (name, password) in logins.items()
+    )
+
+
+def _from_environment() -> Iterator[tuple[str, tuple[str, str]]]:
+    for variable in _VARIABLES:
+        for address in _ADDRESS.findall(os.environ.get(variable, "")):
+            parts = urlsplit(address)
+            if parts.hostname and parts.username:
+                yield parts.hostname, (unquote(parts.username), unquote(parts.password or ""))
+
+
+def _from_netrc(host: str) -> tuple[str, str] | None:
+    given = os.environ.get("NETRC")
+    for path in [Path(given)] if given else [Path.home() / ".netrc", Path.home() / "_netrc"]:
+        try:
+            # Not `authenticators`: the default entry is for everybody, also for the public index.
+            login = netrc.netrc(path).hosts.get(host)
+        except (OSError, netrc.NetrcParseError, UnicodeError):
+            continue
+        if login:
+            return login[0], login[2] or ""
+    return None
+
+
+def _word(text: str) -> str:
+    return '"{}"'.format(re.sub(r'(["\\])', r"\\\1", text)) if re.search(r'[\s"\\]', text) or not text else text

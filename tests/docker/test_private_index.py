@@ -1,0 +1,152 @@
+"""Production on an index that asks for a password."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shlex
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from package_index import PackageIndex
+
+from docker.conftest import copied, missing
+from docker.project import Done, Project, sh
+
+pytestmark = pytest.mark.docker
+
+PASSWORD = f"canary-{secrets.token_hex(8)}"
+
+
+@pytest.fixture(scope="module")
+def index(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackageIndex]:
+    """Serve packages of our own to this machine and to containers, for a password."""
+    gateway = "{{range .IPAM.Config}}{{.Gateway}}{{end}}"
+    host = sh("docker", "network", "inspect", "bridge", "--format", gateway).stdout.strip()
+    try:
+        index = PackageIndex(tmp_path_factory.mktemp("index"), f"me:{PASSWORD}", host)
+    except OSError:
+        missing(f"containers cannot reach this machine: {host} is not its own address")
+    with index:
+        index.add("acme-prices", "1.0")
+        index.add("acme-tools", "2.0")
+        yield index
+
+
+@pytest.fixture(scope="module")
+def private(
+    index: PackageIndex, generate: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Project]:
+    """Generate where ``~/.netrc`` has the password, and keep of the analysis only its kernel."""
+    home = tmp_path_factory.mktemp("home")
+    host = index.url.split("/")[2].split(":")[0]
+    (home / ".netrc").write_text(f"machine {host} login me password {PASSWORD}\nmachine other login a password b\n")
+    production = home / "requirements.txt"
+    production.write_text(f"--extra-index-url {index.url}\nacme-prices==1.0\n")
+    slug = f"ds-docker-env-test-{secrets.token_hex(3)}"
+    folder = generate(
+        home=home,
+        project_slug=slug,
+        production_requirements=str(production),
+        python_version="3.11",
+        debian_release="bookworm",
+    )
+    (folder / "requirements.in").write_text("ipykernel\n")
+    [command] = re.findall(r"^#    (uv .*)", (folder / "requirements.txt").read_text(), re.MULTILINE)
+    sh(*shlex.split(command), folder=folder, environment={"HOME": str(home)})
+    yield Project(folder, image=slug, name=slug)
+    sh("docker", "image", "rm", "--force", slug, check=False)
+
+
+@pytest.fixture(scope="module")
+def build(private: Project) -> Done:
+    return private.compose("build")
+
+
+def test_the_login_is_in_one_file_only_and_alone(private: Project) -> None:
+    holding = [path for path in private.folder.rglob("*") if path.is_file() and PASSWORD.encode() in path.read_bytes()]
+    assert holding == [private.folder / ".secrets" / "netrc"]
+    assert len(holding[0].read_text().splitlines()) == 1
+
+
+def test_without_the_password_the_build_stops_and_names_the_index(
+    private: Project, index: PackageIndex, tmp_path: Path
+) -> None:
+    clone = copied(private, tmp_path)
+    (clone.folder / ".secrets" / "netrc").write_text("")
+    said = clone.compose("build", check=False)
+    assert said.returncode != 0
+    assert re.search(rf"{re.escape(index.url)}.*401 Unauthorized", said.stdout + said.stderr)
+
+
+def test_with_the_password_the_image_has_productions_package(private: Project, build: Done) -> None:
+    listed = sh("docker", "run", "--rm", private.image, "uv", "pip", "freeze", "--python", "/opt/analysis").stdout
+    assert "acme-prices==1.0\n" in listed
+
+
+def test_the_password_is_in_no_layer_no_history_and_no_log(private: Project, build: Done, tmp_path: Path) -> None:
+    assert PASSWORD not in build.stdout + build.stderr
+    there = b"Name: acme-prices"
+    found, names = search(private.image, "python:3.11-bookworm", [PASSWORD.encode(), there], tmp_path)
+    assert found == {there}
+    assert "opt/analysis/pyvenv.cfg" in names
+    assert not {name for name in names if name.startswith(("etc/uv", "etc/pip.conf", "root/.netrc", "locks"))}
+
+
+def test_lock_and_take_over_get_in_with_the_password(private: Project, index: PackageIndex, build: Done) -> None:
+    with (private.folder / "requirements.in").open("a") as file:
+        file.write("acme-tools\n")
+    index.add("acme-prices", "1.1")
+    (private.folder / "newer.txt").write_text(f"--extra-index-url {index.url}\nacme-prices==1.1\n")
+    try:
+        said = private.run("lock").stderr
+        assert "\nacme-prices==1.0 " in private.read("requirements.txt")
+        said += private.run("take-over", "newer.txt").stdout
+    finally:
+        private.remove()
+    lock = private.read("requirements.txt")
+    assert "\nacme-tools==2.0 " in lock
+    assert "\nacme-prices==1.1 " in lock
+    assert PASSWORD not in lock + said
+
+
+def test_pip_and_uv_take_a_companys_settings_as_build_secrets(private: Project, index: PackageIndex) -> None:
+    settings = {
+        "pip.conf": (f"[global]\nindex-url = {index.url}\nretries = 0\n", f"Looking in indexes: {index.url}"),
+        "uv.toml": ('required-version = ">=9999"\n', "Required uv version `>=9999`"),
+    }
+    for name, (text, shown) in settings.items():
+        file = private.folder / ".secrets" / name
+        file.write_text(text)
+        secret = ("--secret", f"id={name},src={file}")
+        said = sh("docker", "build", "--no-cache", "--progress", "plain", *secret, str(private.folder), check=False)
+        assert said.returncode != 0
+        assert shown in said.stderr, said.stderr
+
+
+def search(image: str, base: str, words: list[bytes], folder: Path) -> tuple[set[bytes], set[str]]:
+    """Return which words are in an image's description and own layers, and the files of these layers."""
+    below = len(json.loads(sh("docker", "inspect", base).stdout)[0]["RootFS"]["Layers"])
+    saved = folder / "image.tar"
+    sh("docker", "save", "--output", str(saved), image)
+    found, names = set(), set()
+    with tarfile.open(saved) as archive:
+        manifest = json.loads(content(archive, "manifest.json"))[0]
+        found |= {word for word in words if word in content(archive, manifest["Config"])}
+        for layer in manifest["Layers"][below:]:
+            with tarfile.open(fileobj=archive.extractfile(layer)) as files:
+                for file in files:
+                    names.add(file.name)
+                    if file.isfile():
+                        text = content(files, file)
+                        found |= {word for word in words if word in text}
+    return found, names
+
+
+def content(archive: tarfile.TarFile, member: str | tarfile.TarInfo) -> bytes:
+    file = archive.extractfile(member)
+    assert file is not None, member
+    return file.read()
