@@ -294,6 +294,12 @@ def test_pins_that_fall_out_over_an_open_version_are_locked_with_the_one_that_su
     assert "exclude each other over fastapi==0.99, which production does not pin" in generated.stdout
 
 
+def test_a_missing_version_is_no_quarrel_with_a_pin_that_needs_the_package(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("zone", "2.0")
+    offline.add("frame", "1.0", requires=("zone>=1",))
+    assert "requirements.txt:2: zone==1.5 cannot be had" in pin("frame==1.0\nzone==1.5\n").stderr
+
+
 def test_every_missing_pin_is_named_behind_pins_that_exclude_each_other(pin: Pin, quarrel: str) -> None:
     message = pin(f"{quarrel}gone==1\nlost==2\n").stderr
     assert "requirements.txt:4: gone==1 cannot be had" in message
