@@ -74,6 +74,12 @@ DIFFERENT = {
     "a pin less in the source": ("a==1\nb==1\n", "a==1\nb==1\n", "a==1 b==1", "a==1\n", "moved", "b - 1 1 1"),
     "an open entry that is pinned": ("b>=1\n", "b==2\n", "b==2", "b==3\n", "moved", "b 3 >=1 2 2"),
     "an extra more": ("a==1\n", "a==1\n", "a==1", "a[x]==1\n", "moved", "a 1 [x] 1 1 1"),
+    "another download": (
+        "a @ https://host.example/a.whl\n",
+        f"a @ https://host.example/a.whl {HASH}\n",
+        *("a==1", f"a @ https://host.example/a.whl {HASH.replace('a' * 64, 'b' * 64)}\n", "moved"),
+        *("a https://host.example/a.whl, another hash https://host.example/a.whl from its URL 1",),
+    ),
     "another hash": (
         *("a==1\n", f"a==1 {HASH}\n", "a==1", f"a==1 {HASH.replace('a' * 64, 'b' * 64)}\n"),
         *("moved", "a 1, another hash 1 1 1"),

@@ -99,6 +99,17 @@ def test_a_uv_toml_with_settings_of_ones_own_is_kept_and_must_hold_what_producti
         check_needs(own, FILES["uv.toml"].replace("58", "46"))
 
 
+@pytest.mark.parametrize("edited", ["<<<<<<< HEAD\nprod==1.0\n=======\n", "prod==1.0  # by hand\n"])
+def test_a_lock_that_uv_did_not_write_is_written_anew(
+    folder: Path, offline: PackageIndex, tmp_path: Path, edited: str
+) -> None:
+    for name, version in (("prod", "2.0"), ("added", "1.0"), ("late", "2.0")):
+        offline.add(name, version)
+    (folder / "requirements.txt").write_text(edited)
+    (tmp_path / "newer.txt").write_text("prod==2.0\n")
+    assert "New:        prod 2.0" in take_over(str(tmp_path / "newer.txt"), LINUX, "")
+
+
 UNSEEN = {
     "../api/requirements.txt": '--volume "$PWD/../api:/api:ro" jupyter check /api/requirements.txt',
     "/srv/my api/pins.txt": "--volume \"/srv/my api:/srv/my api:ro\" jupyter check '/srv/my api/pins.txt'",

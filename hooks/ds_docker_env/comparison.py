@@ -56,7 +56,7 @@ def compare_places(taken: Document, lock: Document, installed: Installed, source
     """Compare production.txt, requirements.txt, the image, and the source unless it is None."""
     target, image = installed.target, installed.packages
     locked = {pin.name: Locked(pin.version, pin.hashes) for pin in lock.says.pins if pin.applies(target)}
-    locked |= {_name(line): Locked("", None) for line in lock.says.unpinned}
+    locked |= {pin.name: Locked("", pin.hashes) for pin in lock.says.downloads}
     parity = compare(taken.says, image, target)
     unlocked = _not_held(compare(taken.says, locked, target)) | (_asked_by_production(lock) - _names(taken.says))
     stale = _not_held(compare(lock.says, image, target)) | (image.keys() ^ locked.keys())
@@ -64,7 +64,7 @@ def compare_places(taken: Document, lock: Document, installed: Installed, source
     if source:
         now = _said(source, locked, target)
         for pin, found in ((each.pin, each.found) for each in compare(source, locked, target).differences):
-            if found and same_version(pin.version, found.version):
+            if found and (not pin.version or same_version(pin.version, found.version)):
                 now[pin.name] += ", another hash"
         moved = _moved(taken, then, source, now, target)
     said = {name: package.version or "from its URL" for name, package in locked.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from ds_docker_env.pinning import pin
 from ds_docker_env.settings import check_needs, hand_written, seen_by_uv
 from ds_docker_env.target import Target
 
+_FOREIGN = re.compile(r"^[^\w\s#-]", re.MULTILINE)
+
 
 def take_over(location: str, target: Target, wheels_only: str) -> list[str]:
     """Lock the production file at a location with the project's packages and write the files of the lock.
@@ -28,11 +31,8 @@ def take_over(location: str, target: Target, wheels_only: str) -> list[str]:
     project.writable()
     text = project.read("requirements.in")
     before, settings = (project.read(name) if Path(name).exists() else "" for name in ("requirements.txt", "uv.toml"))
-    try:
-        versions = read_lock(before)
-    except InvalidRequirement:  # such as a merge that is not finished
-        before, versions = "", {}
-    analysis = Analysis(text, lock=wheels_only, before=before)
+    versions = _read(before)
+    analysis = Analysis(text, lock=wheels_only, before=before if versions else "")
     _check(analysis)
     kept = hand_written(settings)
     with seen_by_uv(settings if kept else ""):
@@ -44,6 +44,14 @@ def take_over(location: str, target: Target, wheels_only: str) -> list[str]:
         gone.discard("uv.toml")
     project.replace(files, gone)
     return [*pinned.summary, *_moves(versions, read_lock(files["requirements.txt"]))]
+
+
+def _read(lock: str) -> dict[str, Locked]:
+    """Return the packages of a lock, or nothing if it is not as uv wrote it, such as amid a merge."""
+    try:
+        return {} if _FOREIGN.search(lock) else read_lock(lock)
+    except InvalidRequirement:
+        return {}
 
 
 def _check(analysis: Analysis) -> None:
