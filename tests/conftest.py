@@ -155,7 +155,8 @@ def pin(offline: PackageIndex, write: Write, tmp_path: Path) -> Pin:
         project = tmp_path / "project"
         project.mkdir()
         for name, text in pinned.files.items():
-            (project / name).write_text(text)
+            if text:
+                (project / name).write_text(text)
         return Generated(0, project, "\n".join(pinned.summary), "")
 
     return _pin

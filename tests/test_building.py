@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import tomllib
 from conftest import Generated, Pin, Read
-from ds_docker_env.building import Building, Failure
+from ds_docker_env.building import Building, Failure, own_settings
 from ds_docker_env.target import Target
 from package_index import PackageIndex, add_source
 
@@ -74,6 +74,14 @@ def test_the_lock_in_the_header_works_again_with_what_the_image_builds(pin: Pin,
         file.write("redis\n")
     generated.lock_again()
     assert {"ours": "1.0", "redis": "5.0"}.items() <= generated.locked.items()
+
+
+def test_settings_of_ones_own_follow_what_production_needs_and_are_never_lost() -> None:
+    own = '# Ours.\n[[index]]\nurl = "https://public.example/simple"\n'
+    both = Building(settings=own, setuptools="setuptools<58").render()
+    assert tomllib.loads(both) == tomllib.loads(own) | {"build-constraint-dependencies": ["setuptools<58"]}
+    assert own_settings(both) == own_settings(own) == Building(settings=own).render() == own
+    assert Building(settings=own_settings(Building(setuptools="setuptools<58").render())).render() == ""
 
 
 @pytest.mark.parametrize("python", ["3.12", "3.13"])

@@ -58,19 +58,20 @@ def test_the_password_is_in_no_replay_file(cookiecutter: Run, tmp_path: Path) ->
     assert all(password not in replay.read_text() for replay in replays)
 
 
-def test_a_password_of_ones_own_survives_generating_again(cookiecutter: Run) -> None:
+def test_a_password_and_settings_of_ones_own_survive_generating_again(cookiecutter: Run) -> None:
     generated = cookiecutter()
     own = generated.project / ".secrets" / "jupyter_password"
     own.write_text("root\n")
+    settings = generated.project / "uv.toml"
+    settings.write_text("offline = true\n")
     again = cookiecutter("--overwrite-if-exists")
     assert again.exit_code == 0, again.stderr
     assert own.read_text() == "root\n"
+    assert settings.read_text() == "offline = true\n"
     assert "Password:   unchanged" in again.stdout
 
 
-@pytest.mark.parametrize(
-    "typed", ["requirements.txt", "./requirements.txt", "../production/requirements.txt", "~/pins.txt"]
-)
+@pytest.mark.parametrize("typed", ["../production/requirements.txt", "~/pins.txt"])
 def test_a_path_is_seen_from_where_the_command_was_typed(
     cookiecutter: Run, offline: PackageIndex, tmp_path: Path, typed: str
 ) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from packaging.utils import canonicalize_name
 
+from ds_docker_env.formats.reading import read_toml
 from ds_docker_env.production import Pin
 from ds_docker_env.target import Target
 
@@ -28,6 +29,10 @@ _MISSING = re.compile(r"No module named '?(\w+)")
 _BUILD_TOOLS = {"cython": "cython<3", "numpy": "numpy"}
 # A source for Python 2, or one that uv refuses to unpack: no image will build it.
 _HOPELESS = re.compile(r"^\s*(SyntaxError|TabError|IndentationError)\b|Failed to extract", re.MULTILINE)
+
+
+_BEGIN = "# How uv builds what production's sources are; written by ds-docker-env."
+_END = "# End of what ds-docker-env writes; settings of your own follow."
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,11 @@ class Building:
     """What makes awkward pins of production's work.
 
     ``setuptools`` bounds it for all sources; ``requires`` holds, by package, what a source needs besides what it says
-    itself; ``undescribed`` holds the pins that cannot be asked here what they need, and why.
+    itself; ``undescribed`` holds the pins that cannot be asked here what they need, and why. ``settings`` are a
+    person's own for uv.
     """
 
+    settings: str = ""
     setuptools: str = ""
     requires: dict[str, str] = field(default_factory=dict)
     undescribed: dict[Pin, str] = field(default_factory=dict)
@@ -84,24 +91,32 @@ class Building:
         return True
 
     def render(self) -> str:
-        """Return uv.toml, https://docs.astral.sh/uv/reference/settings/, or nothing."""
-        parts = []
+        """Return uv.toml, https://docs.astral.sh/uv/reference/settings/, or nothing.
+
+        Everything stands at its beginning and in one line each, so that any settings can follow.
+        """
+        lines = []
         if self.setuptools:
             # Not extra-build-dependencies: uv forgets those, https://github.com/astral-sh/uv/issues/17950
-            parts.append(
-                "# Sources as old as production's need a setuptools of their time.\n"
-                f'build-constraint-dependencies = ["{self.setuptools}"]\n'
-            )
+            lines.append(f'build-constraint-dependencies = ["{self.setuptools}"]')
         if self.requires:
-            needs = [f"{name} = {json.dumps([need])}\n" for name, need in sorted(self.requires.items())]
-            parts.append("# What these sources need to be built.\n[extra-build-dependencies]\n" + "".join(needs))
-        for pin, why in self.undescribed.items():
-            parts.append(
-                f"# {pin.name} {why}\n[[dependency-metadata]]\n"
-                f'name = "{pin.name}"\nversion = "{pin.version}"\nrequires-dist = []\n'
-                + (f"provides-extra = {json.dumps(list(pin.extras))}\n" if pin.extras else "")
-            )
-        return "\n".join(parts)
+            needs = [f"{name} = {json.dumps([need])}" for name, need in sorted(self.requires.items())]
+            lines.append(f"extra-build-dependencies = {{ {', '.join(needs)} }}")
+        if self.undescribed:
+            lines.append("dependency-metadata = [")
+            for pin, why in self.undescribed.items():
+                extras = f", provides-extra = {json.dumps(list(pin.extras))}" if pin.extras else ""
+                lines.append(f"    # {pin.name} {why}")
+                lines.append(f'    {{ name = "{pin.name}", version = "{pin.version}", requires-dist = []{extras} }},')
+            lines.append("]")
+        block = "\n".join([_BEGIN, *lines, _END, ""]) if lines else ""
+        return block + self.settings
+
+
+def own_settings(text: str) -> str:
+    """Return what a person wrote into a uv.toml, without what `Building` did; raise `RequirementsError`."""
+    read_toml(text, "uv.toml", "correct it, or take it away")
+    return text.partition(f"{_END}\n")[2] if text.startswith(_BEGIN) else text
 
 
 def _missing(failure: Failure, pins: Collection[Pin]) -> str:

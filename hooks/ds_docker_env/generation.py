@@ -39,13 +39,14 @@ def prepare(raw: Mapping[str, Any]) -> int:
     """
     try:
         answers = Answers.check(raw)
-        texts, archives = shipped_files(answers.python_version, answers.debian_release), {}
+        contents = dict.fromkeys(("production.txt", "constraints.txt", "overrides.txt", "parity.pyz"), b"")
+        texts = shipped_files(answers.python_version, answers.debian_release)
         summary = [f"Versions:   those tested with this template for Python {answers.python_version}"]
         if answers.production_requirements:
             pinned = _pin(answers)
             texts |= pinned["files"]
             summary = pinned["summary"]
-            archives = {"parity.pyz": pack(answers.python_version)}
+            contents["parity.pyz"] = pack(answers.python_version)
     except GenerationError as error:
         print(error.report(), file=sys.stderr)
         return 1
@@ -57,10 +58,11 @@ def prepare(raw: Mapping[str, Any]) -> int:
             empty.rmdir()
         print("\nds-docker-env: stopped; nothing was generated", file=sys.stderr)
         return 130
-    for stale in ("production.txt", "constraints.txt", "overrides.txt", "uv.toml", "parity.pyz"):
-        Path(stale).unlink(missing_ok=True)
-    for name, content in (archives | {name: text.encode() for name, text in texts.items()}).items():
-        Path(name).write_bytes(content)
+    for name, content in (contents | {name: text.encode() for name, text in texts.items()}).items():
+        if content:
+            Path(name).write_bytes(content)
+        else:
+            Path(name).unlink(missing_ok=True)
     print("", *summary, sep="\n")
     return 0
 
@@ -83,6 +85,7 @@ def _pin(answers: Answers) -> dict[str, Any]:
         "location": answers.production_requirements,
         "python": answers.python_version,
         "debian": answers.debian_release,
+        "settings": _settings(),
     }
     with alive(f"Locking production's versions for Python {answers.python_version}"):
         printed = uv.run_module("ds_docker_env.pinning", LIBRARIES, HOOKS, stdin=json.dumps(asked), seconds=_SECONDS)
@@ -90,6 +93,15 @@ def _pin(answers: Answers) -> dict[str, Any]:
     if "problems" in answer:
         raise GenerationError(*answer["problems"])
     return answer
+
+
+def _settings() -> str:
+    """Return the uv.toml of a project that is generated again."""
+    path = Path("uv.toml")
+    try:
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+    except (OSError, UnicodeError) as error:
+        raise GenerationError(f"uv.toml: cannot be read ({error}); correct it, or take it away") from None
 
 
 def _seen_from_the_shell(project: Path) -> str:

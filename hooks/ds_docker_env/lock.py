@@ -48,7 +48,12 @@ class Lock:
 
 
 def make_lock(
-    production: Production, analysis: list[str], wheels_only: set[str], target: Target, before: str = ""
+    production: Production,
+    analysis: list[str],
+    wheels_only: set[str],
+    target: Target,
+    before: str = "",
+    settings: str = "",
 ) -> Lock:
     """Lock production with the analysis packages, each a requirement with a floor.
 
@@ -60,7 +65,7 @@ def make_lock(
     """
     with tempfile.TemporaryDirectory(prefix="ds-docker-env-") as folder:
         resolver = Resolver(Path(folder), production, set(wheels_only), target, time.monotonic() + _PATIENCE)
-        resolver.before = before
+        resolver.before, resolver.building.settings = before, settings
         lock = Lock(building=resolver.building, overrides=resolver.overrides)
         conflicts = _below_floor(production, analysis, target)
         kept = _without(analysis, conflicts, lock)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from ds_docker_env.analysis import Analysis, shipped_analysis
+from ds_docker_env.building import own_settings
 from ds_docker_env.errors import GenerationError, ParityError, SourceError, without_credentials
 from ds_docker_env.lock import Lock, make_lock
 from ds_docker_env.parity import prove, read_lock
@@ -19,16 +20,16 @@ from ds_docker_env.target import Target
 
 @dataclass(frozen=True)
 class Pinned:
-    """The files to write, by name, and the lines of the summary."""
+    """The files to write, by name, where one without text is not to be there, and the lines of the summary."""
 
     files: dict[str, str]
     summary: list[str]
 
 
-def pin(location: str, target: Target, analysis: Analysis, debian: str = "") -> Pinned:
+def pin(location: str, target: Target, analysis: Analysis, debian: str = "", settings: str = "") -> Pinned:
     """Read production, lock it with the analysis packages and prove the result; raise `GenerationError`.
 
-    ``debian`` is compared with what a production image runs on.
+    ``debian`` is compared with what a production image runs on; ``settings`` is the uv.toml that is there already.
     """
     if location.startswith("image:") and (wrong := disagreements(Image(location), target.python, debian)):
         raise SourceError(*wrong)
@@ -36,7 +37,8 @@ def pin(location: str, target: Target, analysis: Analysis, debian: str = "") -> 
     if target.has_setuptools and all(pin.name != "setuptools" for pin in production.pins):
         analysis = analysis.with_setuptools()
     wheels_only = set(read_lock(analysis.lock))
-    lock = make_lock(production, analysis.requirements, wheels_only, target, analysis.before)
+    own = own_settings(settings)
+    lock = make_lock(production, analysis.requirements, wheels_only, target, analysis.before, own)
     packages = read_lock(lock.text)
     parity = prove(production, packages, target)
     if unhashed := sorted(name for name, package in packages.items() if not package.hashes):
@@ -45,17 +47,14 @@ def pin(location: str, target: Target, analysis: Analysis, debian: str = "") -> 
         "production.txt": render_production(production, date.today()),
         "requirements.in": analysis.render(left_out(lock, packages)),
         "requirements.txt": _with_note(lock),
+        "constraints.txt": render_constraints(production) if production.bounding() else "",
+        "overrides.txt": render_overrides(lock.overrides) if lock.overrides else "",
     }
-    if production.bounding():
-        files["constraints.txt"] = render_constraints(production)
-    if building := lock.building.render():
-        files["uv.toml"] = building
-    if lock.overrides:
-        files["overrides.txt"] = render_overrides(lock.overrides)
     if any(without_credentials(text) != text for text in files.values()):
         raise ParityError(
             "the lock would show a password in an address; put it into ~/.netrc and name the index without"
         )
+    files["uv.toml"] = lock.building.render()
     return Pinned(files, summarise(production, lock, packages, parity, target))
 
 
@@ -69,11 +68,11 @@ def _with_note(lock: Lock) -> str:
 
 
 def main() -> None:
-    """Answer ``location``, ``python`` and ``debian`` in JSON with ``files`` and ``summary``, or with ``problems``."""
+    """Answer what `pin` takes, in JSON, with ``files`` and ``summary``, or with ``problems``."""
     try:
         asked = json.load(sys.stdin)
         python = asked["python"]
-        pinned = pin(asked["location"], Target(python), shipped_analysis(python), asked["debian"])
+        pinned = pin(asked["location"], Target(python), shipped_analysis(python), asked["debian"], asked["settings"])
         answer = {"files": pinned.files, "summary": pinned.summary}
     except GenerationError as error:
         answer = {"problems": error.problems}

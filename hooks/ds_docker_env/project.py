@@ -8,7 +8,7 @@ import posixpath
 import re
 import shlex
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from ds_docker_env.encoding import decode
@@ -84,23 +84,23 @@ def writable() -> None:
         )
 
 
-def replace(files: Mapping[str, str], gone: Iterable[str]) -> None:
-    """Write all these files and remove the others, or leave every file as it is and raise `ProjectError`."""
-    names = [*files, *gone]
+def replace(files: Mapping[str, str]) -> None:
+    """Write all these files and remove those without text, or leave each as it is and raise `ProjectError`."""
     try:
-        before = {name: Path(name).read_bytes() for name in names if Path(name).exists()}
+        before = {name: Path(name).read_bytes() for name in files if Path(name).exists()}
         with tempfile.TemporaryDirectory(prefix=".taking-over-", dir=".") as folder:
-            for name, text in files.items():
-                Path(folder, name).write_text(text, encoding="utf-8", newline="\n")
+            written = [name for name, text in files.items() if text]
+            for name in written:
+                Path(folder, name).write_text(files[name], encoding="utf-8", newline="\n")
                 if Path(name).exists():
                     Path(folder, name).chmod(Path(name).stat().st_mode)
             try:
-                for name in files:
+                for name in written:
                     Path(folder, name).replace(name)
-                for name in gone:
+                for name in files.keys() - written:
                     Path(name).unlink(missing_ok=True)
             except BaseException:
-                for name in names:
+                for name in files:
                     with contextlib.suppress(OSError):
                         Path(name).unlink(missing_ok=True)
                         if name in before:

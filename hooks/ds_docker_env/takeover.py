@@ -15,7 +15,6 @@ from ds_docker_env.errors import RequirementsError
 from ds_docker_env.lock import REQUIRED
 from ds_docker_env.parity import Locked, read_lock
 from ds_docker_env.pinning import pin
-from ds_docker_env.settings import check_needs, hand_written, seen_by_uv
 from ds_docker_env.target import Target
 
 _FOREIGN = re.compile(r"^[^\w\s#-]", re.MULTILINE)
@@ -34,15 +33,9 @@ def take_over(location: str, target: Target, wheels_only: str) -> list[str]:
     versions = _read(before)
     analysis = Analysis(text, lock=wheels_only, before=before if versions else "")
     _check(analysis)
-    kept = hand_written(settings)
-    with seen_by_uv(settings if kept else ""):
-        pinned = pin(location, target, analysis)
+    pinned = pin(location, target, analysis, settings=settings)
     files = pinned.files | {"production.txt": project.with_source(pinned.files["production.txt"], location)}
-    gone = {"constraints.txt", "overrides.txt", "uv.toml"} - files.keys()
-    if kept:
-        check_needs(settings, files.pop("uv.toml", ""))
-        gone.discard("uv.toml")
-    project.replace(files, gone)
+    project.replace(files)
     return [*pinned.summary, *_moves(versions, read_lock(files["requirements.txt"]))]
 
 
