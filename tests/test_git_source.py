@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from ds_docker_env.errors import SourceError
-from ds_docker_env.sources import command, git
+from ds_docker_env.sources import LocalFile, command, git
 from ds_docker_env.sources.git import GitFile
 
 
@@ -404,3 +404,19 @@ def test_ssh_asks_nothing_and_is_the_users_own(
 def test_a_flood_is_cut_off() -> None:
     done = command.run(["sh", "-c", "exec cat /dev/zero"], seconds=20, environment=os.environ)
     assert done.returncode < 0
+
+
+def test_a_path_in_a_work_tree_names_the_commit_of_the_file_and_whether_it_was_changed_since(
+    repository: Repository,
+) -> None:
+    path = repository.folder / "requirements.txt"
+    commit = repository.git("rev-parse", "HEAD")
+    repository.commit(other_txt="b==1\n")
+    assert LocalFile(str(path)).provenance == f"commit {commit}"
+    path.write_text("a==3\n")
+    assert LocalFile(str(path)).provenance == f"commit {commit}, changed since"
+
+
+def test_a_path_outside_of_git_has_no_commit(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("a==1\n")
+    assert LocalFile(str(tmp_path / "requirements.txt")).provenance == ""
