@@ -18,7 +18,7 @@ from docker.project import Project
 pytestmark = pytest.mark.docker
 
 PRODUCTION = {
-    # docopt is to be had as source only, markupsafe needs a setuptools of its time, and absl-py a Python of its time.
+    # docopt has no wheel; markupsafe and pystache need a setuptools of their time, absl-py a Python of its time.
     "3.8": {
         "numpy": "1.21.6",
         "pandas": "1.3.5",
@@ -33,6 +33,7 @@ PRODUCTION = {
         "numpy": "1.21.2",
         "pandas": "1.3.3",
         "docopt": "0.6.2",
+        "pystache": "0.5.4",
         "ipykernel": "6.0.3",
         "ipython": "7.25.0",
         "jupyter-client": "6.1.12",
@@ -41,9 +42,10 @@ PRODUCTION = {
         "traitlets": "5.0.5",
     },
 }
+SOURCES = {"3.8": "import markupsafe, absl.flags", "3.9": "import pystache"}
 WORK = """\
 import sys
-import docopt, markupsafe, absl.flags, numpy as np, pandas as pd
+import docopt, numpy as np, pandas as pd
 pd.DataFrame({"y": np.arange(4.0) * 2}).plot().figure.savefig("data/line.png")
 print(sys.executable, *sys.version_info[:2])"""
 TENFOLD = """\
@@ -78,7 +80,9 @@ def old(
 
 
 def test_the_notebook_runs_on_productions_old_python_and_versions(old: Old) -> None:
-    work, frozen, install = old.project.outputs(WORK, "%pip freeze", "%pip install humanize")
+    work, frozen, install = old.project.outputs(
+        f"{SOURCES[old.python]}\n{WORK}", "%pip freeze", "%pip install humanize"
+    )
     assert work.splitlines()[0] == f"/opt/analysis/bin/python {old.python.replace('.', ' ')}"
     assert {f"{name}=={version}" for name, version in old.pinned.items()} <= set(frozen.splitlines())
     assert (old.project.folder / "src" / "data" / "line.png").read_bytes().startswith(b"\x89PNG")
