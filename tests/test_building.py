@@ -20,7 +20,7 @@ def test_a_source_that_does_not_build_on_this_machine_is_left_to_the_image(pin: 
     generated = pin("numpy==1.21\nours==1.0\n")
     assert generated.locked["ours"] == "1.0"
     assert "Production: 2 of 2 pins kept exactly" in generated.stdout
-    assert "ours==1.0 to the image, as it does not build here: RuntimeError: Python 3.8" in generated.stdout
+    assert "To build:   ours==1.0 in the image, as it does not build here: RuntimeError: Python 3.8" in generated.stdout
     assert uv_toml(generated) == {
         "dependency-metadata": [{"name": "ours", "version": "1.0", "requires-dist": []}],
     }

@@ -76,9 +76,9 @@ def make_lock(
             elif foreign := _windows_only(resolver, attempt):
                 production.restrict(foreign, 'sys_platform == "win32"')
             elif contradictions := _contradictions(resolver, attempt):
-                new = [pin for pins in contradictions.values() for pin in pins if pin not in resolver.overrides]
+                new = list(dict.fromkeys(pin for pins in contradictions.values() for pin in pins))
                 lock.contradictions += contradictions
-                resolver.overrides += dict.fromkeys(new)
+                resolver.overrides += new
                 conflicts = _conflicts_with(resolver, kept, new)
             else:
                 attempt = _one_by_one(resolver, kept, lock)
@@ -134,11 +134,11 @@ def _contradictions(resolver: Resolver, attempt: Attempt) -> dict[str, list[str]
     found = {}
     order = [str(pin) for pin in (*resolver.production.constraints, *resolver.production.pins)]
     for pair in combinations(sorted(resolver.named_pins(attempt)[:_PAIRED], key=order.index), 2):
-        if set(pair) <= set(resolver.overrides) or resolver.together([], pair):
+        if resolver.together([], pair, overrides=resolver.overrides):
             continue
         both = f"{pair[0]} and {pair[1]} exclude each other"
-        if resolver.together([], pair, overrides=pair):
-            found[both] = list(pair)
+        if resolver.together([], pair, overrides=[*resolver.overrides, *pair]):
+            found[both] = [pin for pin in pair if pin not in resolver.overrides]
         elif version := _disputed(resolver, pair, attempt):
             found[f"{both} over {version}, which production does not pin"] = [version]
     return found

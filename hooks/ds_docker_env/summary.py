@@ -30,10 +30,8 @@ def summarise(
     if lock.building.setuptools:
         lines.append(f"Old source: built with {lock.building.setuptools}, as uv.toml says")
     for awkward, why in lock.building.undescribed.items():
-        lines.append(
-            f"Left:       {awkward} to the image, as it {why}; what it needs itself is there if production pins it"
-        )
-    lines += [f"Yanked:     {version} was withdrawn by its authors; production has it" for version in lock.yanked]
+        lines.append(f"To build:   {awkward} in the image, as it {why}; what it needs is there if production pins it")
+    lines += [f"Yanked:     {version} was withdrawn by its authors" for version in lock.yanked]
     lines += [f"Left out:   {requirement}, {why}" for requirement, why in left_out(lock, packages).items()]
     lines += [f"Elsewhere:  {pin} does not apply on Linux and this Python" for pin in parity.elsewhere]
     lines += _hashes(parity, packages)
