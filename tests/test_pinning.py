@@ -382,7 +382,7 @@ def test_a_package_behind_a_url_that_cannot_be_reached_is_left_out_and_named(
     line = "models @ http://127.0.0.1:9/models-1.0-py3-none-any.whl"
     generated = pin(f"here==1.0\n{line}\n")
     assert "models" not in generated.locked
-    assert f"Not here:   {line} is not from an index" in generated.stdout
+    assert f"Not here:   {line} cannot be reached" in generated.stdout
 
 
 def test_an_index_of_productions_that_cannot_be_reached_is_named_with_its_line(

@@ -159,7 +159,7 @@ def render_production(production: Production, today: date) -> str:
         ("# Not pinned by production, or from a URL; the lock says what was chosen.\n", production.unpinned),
     ):
         parts.append(title + _lines(lines) if lines else "")
-    parts.append(_comment("Not taken over, because it is not from an index:", production.left_out))
+    parts.append(_comment("Not taken over, as it is not from an index or was not reachable:", production.left_out))
     return "\n".join(part for part in parts if part)
 
 
@@ -248,7 +248,7 @@ def _take_location(production: Production, entry: Any, line: str, where: str) ->
     if url.startswith(("http:", "https:")) and entry.name and not entry.is_editable:
         if shown != line:
             return [f"{where}: {shown!r} holds a password, which the lock would show; put it into ~/.netrc instead"]
-        line = line.split(" --hash")[0]
+        line = line.split(" --hash")[0].strip()
         hashes = {*entry.hash_options, *(":".join(found) for found in _URL_HASH.findall(line))}
         production.unpinned.append(_URL_HASH.sub("#", line).rstrip("#").replace("# ;", " ;"))
         production.downloads.append(Pin(canonicalize_name(entry.name), "", (), "", frozenset(hashes), where))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from packaging.requirements import Requirement
@@ -49,7 +50,8 @@ def summarise(
             version = packages[package].version
             lines.append(f"Different:  {line} in production, {package}=={version} from the index here")
         else:
-            lines.append(f"Not here:   {line} is not from an index, so not in the notebook")
+            why = "cannot be reached" if re.search(r" @ https?://", line) else "is not from an index"
+            lines.append(f"Not here:   {line} {why}, so not in the notebook")
     lines += [f"Ignored:    {line} means nothing to a lock" for line in production.ignored]
     return [without_credentials(line) for line in lines]
 
