@@ -84,6 +84,14 @@ class PackageIndex:
         return f"sha256:{digest}"
 
 
+def add_file(index: PackageIndex, name: str, file: str) -> None:
+    """Add an empty file, whatever it is called."""
+    folder = index.folder / "simple" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / file).touch()
+    (folder / "index.html").write_text(f'<a href="{file}">{file}</a>')
+
+
 def add_source(index: PackageIndex, name: str, version: str, *, said: str = "") -> None:
     """Add a source package; its build fails with what it said, or else uv reads its metadata without building it."""
     backend = f"raise SystemExit({said!r})\n" if said else ""

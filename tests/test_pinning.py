@@ -15,7 +15,7 @@ from conftest import Generated, Pin, Write
 from ds_docker_env import uv
 from ds_docker_env.logins import as_netrc, logins
 from ds_docker_env.resolver import header
-from package_index import PackageIndex, add_source
+from package_index import PackageIndex, add_file, add_source
 
 
 @pytest.fixture
@@ -521,3 +521,21 @@ def test_a_password_with_odd_characters_arrives_as_it_is(tmp_path: Path) -> None
     odd = {"a.example.com": ("me", 'p w"\\#:@'), "b.example.com": ("token", "#1")}
     (tmp_path / "netrc").write_text(as_netrc(odd))
     assert {host: (found[0], found[2]) for host, found in netrc.netrc(tmp_path / "netrc").hosts.items()} == odd
+
+
+def test_a_source_archive_of_a_kind_that_uv_refuses_is_named_as_such(pin: Pin, offline: PackageIndex) -> None:
+    add_file(offline, "twisted", "Twisted-19.10.0.tar.bz2")
+    message = pin("twisted==19.10.0\n").stderr
+    assert "requirements.txt:1: twisted==19.10.0 is on the package index only as a source archive" in message
+
+
+def test_three_pins_that_exclude_each_other_in_turn_are_locked(pin: Pin, offline: PackageIndex) -> None:
+    for version in ("1.0", "2.0"):
+        offline.add("cryptography", version)
+    offline.add("pyopenssl", "1.0", requires=("cryptography<2",))
+    offline.add("pyopenssl", "2.0", requires=("cryptography<2",))
+    offline.add("salt", "1.0", requires=("pyopenssl>=2", "cryptography>=2"))
+    generated = pin("salt==1.0\npyopenssl==1.0\ncryptography==1.0\n")
+    assert {"salt": "1.0", "pyopenssl": "1.0", "cryptography": "1.0"}.items() <= generated.locked.items()
+    assert "salt==1.0 and pyopenssl==1.0 exclude each other" in generated.stdout
+    assert "salt==1.0 and cryptography==1.0 exclude each other" in generated.stdout

@@ -81,3 +81,11 @@ def test_production_txt_reads_back_as_the_same_pins(read: Read, tmp_path: Path) 
     second = read(render_production(first, date(2026, 1, 2)).encode())
     assert [str(pin) for pin in second.pins] == [str(pin) for pin in first.pins]
     assert second.unpinned == first.unpinned
+
+
+@pytest.mark.parametrize(
+    "line", ["git+https://git.example.com/boto.git@2.43#egg=boto==2.43.0-patch3", "-e git+ssh://x"]
+)
+def test_production_from_version_control_is_left_out_whatever_its_name(read: Read, line: str) -> None:
+    production = read(f"a==1\n{line}\n".encode())
+    assert list(production.left_out) == [line]

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from ds_docker_env.errors import LockError
+from ds_docker_env.production import same_version
 from ds_docker_env.resolver import Attempt, Resolver
 from ds_docker_env.target import PYTHON_VERSIONS
 
 _ABI_TAG = re.compile(r"`cp(\d+)m?u?`")
+# https://peps.python.org/pep-0625/, and members with names that no archive should have
+_ARCHIVE = re.compile(r"non-PEP 625|Failed to extract")
 _BUILD = re.compile(r"Failed to (?:download and )?build `?([^`\s]+)")
 
 
@@ -25,6 +31,8 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
         return LockError(*problems, causes=causes)
     if build := _BUILD.search(alone.stderr):
         pin = build[1]
+        if _ARCHIVE.search(alone.stderr):
+            return LockError(_of_an_old_archive(_where(resolver, pin), pin), causes=["old archive"])
         return LockError(
             f"{_where(resolver, pin)}: {pin} has no wheel here and its source no longer builds; "
             f"production must move to a version with a wheel, or offer one on its index; uv says: {alone.said}",
@@ -86,6 +94,8 @@ def _impossible(resolver: Resolver, pin: str, attempt: Attempt) -> tuple[str, st
             f"{where}: {pin} does not run on Python {python}; "
             f"it does on {', '.join(fitting)}: choose production's python_version"
         )
+    if _ARCHIVE.search(attempt.stderr):
+        return "old archive", _of_an_old_archive(where, pin)
     if pythons := [f"{tag[0]}.{tag[1:]}" for tag in _ABI_TAG.findall(attempt.stderr.partition("ABI tags:")[2])]:
         return "older Python", (
             f"{where}: {pin} has wheels for Python {', '.join(dict.fromkeys(pythons))} only, which no notebook kernel "
@@ -105,6 +115,17 @@ def _impossible(resolver: Resolver, pin: str, attempt: Attempt) -> tuple[str, st
     return "gone", f"{where}: {pin} cannot be had for Linux from the package index; uv says: {said}"
 
 
+def _of_an_old_archive(where: str, pin: str) -> str:
+    return (
+        f"{where}: {pin} is on the package index only as a source archive that uv refuses to unpack; "
+        "production must move to another version, or offer a wheel on its index"
+    )
+
+
 def _where(resolver: Resolver, pin: str) -> str:
-    known = (*resolver.production.pins, *resolver.production.constraints)
-    return next((found.where for found in known if str(found) == pin), resolver.production.source)
+    wanted = Requirement(pin)
+    version = next((specifier.version for specifier in wanted.specifier), "")
+    for known in (*resolver.production.pins, *resolver.production.constraints):
+        if known.name == canonicalize_name(wanted.name) and same_version(known.version, version):
+            return known.where
+    return resolver.production.source

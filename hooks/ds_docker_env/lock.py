@@ -137,8 +137,11 @@ def _contradictions(resolver: Resolver, attempt: Attempt) -> dict[str, list[str]
         if resolver.together([], pair, overrides=resolver.overrides):
             continue
         both = f"{pair[0]} and {pair[1]} exclude each other"
-        if resolver.together([], pair, overrides=[*resolver.overrides, *pair]):
-            found[both] = [pin for pin in pair if pin not in resolver.overrides]
+        one, other = pair
+        if (new := [pin for pin in pair if pin not in resolver.overrides]) and (
+            resolver.excludes(one, other) or resolver.excludes(other, one)
+        ):
+            found[both] = new
         elif version := _disputed(resolver, pair, attempt):
             found[f"{both} over {version}, which production does not pin"] = [version]
     return found

@@ -30,6 +30,8 @@ _INDEX_OPTIONS = {"index_url": "--index-url", "extra_index_urls": "--extra-index
 # pip knows it, the parser does not: https://pip.pypa.io/en/stable/reference/requirements-file-format/#per-requirement-options
 _CONFIG_SETTINGS = re.compile(r"""\s(?:-C|--config-settings?)[ =](?:"[^"]*"|'[^']*'|\S+)""")
 _URL_HASH = re.compile(r"#(sha\d+)=([0-9a-f]+)&?")
+# Its name may be one that pip took, once.
+_VCS = re.compile(r"(-e\s*|--editable[= ]\s*)?(git|hg|svn|bzr)\+")
 _DEPTH = 20
 
 
@@ -199,11 +201,15 @@ def _read_into(
     text, settings = _CONFIG_SETTINGS.subn("", converted.text)
     production.ignored += ["--config-settings"] * bool(settings)
     parsed = parse(text)
-    problems = [
-        f"{source.name}:{line.requirement_line.line_number}: {line.line.strip()[:200]!r} is not a requirement; "
-        f"{_advice(line.line)}"
-        for line in parsed.invalid_lines
-    ]
+    problems = []
+    for invalid in parsed.invalid_lines:
+        line = invalid.line.strip()
+        if _VCS.match(line):
+            egg = line.partition("#egg=")[2]
+            production.left_out[without_credentials(line)] = canonicalize_name(re.split(r"[=<>&]", egg)[0])
+        else:
+            where = f"{source.name}:{invalid.requirement_line.line_number}"
+            problems.append(f"{where}: {line[:200]!r} is not a requirement; {_advice(line)}")
     for entry in parsed.requirements:
         where = f"{source.name}:{entry.requirement_line.line_number}"
         problems += _take_entry(production, entry, where, constraint=constraint)
@@ -308,7 +314,7 @@ def _contradictions(production: Production, target: Target) -> list[str]:
 
 
 def _advice(line: str) -> str:
-    if re.match(r"\s*[\w.-]+=[\w.]+=\w+\s*$", line):
+    if re.match(r"\s*[\w.-]+=[\w.!]+=[\w.]+\s*$", line):
         return "it comes from conda; make the file with: pip list --format=freeze"
     if "${" in line:
         return "write the version itself instead of a variable"

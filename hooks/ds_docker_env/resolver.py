@@ -7,7 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -78,6 +78,12 @@ class Resolver:
     def together(self, analysis: Sequence[str], pins: Sequence[str], overrides: Sequence[str] = ()) -> bool:
         """Say whether these packages and these pins can live together, without the rest of production."""
         return bool(self._compile(analysis, self.production.only(pins), overrides=overrides).text)
+
+    def excludes(self, one: str, other: str) -> bool:
+        """Say whether one pin excludes another, whatever that one asks for itself."""
+        pin = next(pin for pin in (*self.production.pins, *self.production.constraints) if str(pin) == other)
+        described = replace(self, building=replace(self.building, undescribed={**self.building.undescribed, pin: ""}))
+        return not described.together([], [one, other], overrides=self.overrides)
 
     def available(self, pin: str, python: str = "", platform: str = "linux") -> bool:
         """Say whether an index has this pin for a Python and a platform, whatever it depends on."""

@@ -31,7 +31,9 @@ def summarise(
     if lock.building.setuptools:
         lines.append(f"Old source: built with {lock.building.setuptools}, as uv.toml says")
     for awkward, why in lock.building.undescribed.items():
-        lines.append(f"To build:   {awkward} in the image, as it {why}; what it needs is there if production pins it")
+        lines.append(f"To build:   {awkward} in the image, as it {why}")
+    if lock.building.undescribed:
+        lines.append("            with what production pins, and the Debian packages that the Dockerfile names")
     lines += [f"Yanked:     {version} was withdrawn by its authors" for version in lock.yanked]
     lines += [f"Left out:   {requirement}, {why}" for requirement, why in left_out(lock, packages).items()]
     lines += [f"Elsewhere:  {pin} does not apply on Linux and this Python" for pin in parity.elsewhere]
