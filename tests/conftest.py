@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from ds_docker_env import pinning
-from ds_docker_env.analysis import shipped_analysis
+from ds_docker_env.analysis import Analysis
 from ds_docker_env.errors import GenerationError
 from ds_docker_env.production import Production, read_production
 from ds_docker_env.target import Target
-from package_index import PackageIndex
+from package_index import PACKAGES, PackageIndex
 
 TEMPLATE = Path(__file__).parents[1]
 QUESTIONS = {name for name in json.loads((TEMPLATE / "cookiecutter.json").read_text()) if not name.startswith("_")}
@@ -47,6 +47,8 @@ class Generated:
         subprocess.run([*command, "--quiet"], cwd=self.project, env=as_in_the_image, check=True)
 
 
+# Whatever the defaults of a fork are.
+ANSWERS = {"production_requirements": "", "python_version": "3.13", "debian_release": "trixie"}
 Pin = Callable[..., Generated]
 Write = Callable[..., str]
 Read = Callable[[bytes], Production]
@@ -59,7 +61,7 @@ def bake(cookies: Any, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Cal
     def _bake(**answers: str) -> Generated:
         assert set(answers) <= QUESTIONS, f"no such question: {set(answers) - QUESTIONS}"
         before = set(tmp_path.glob("cookies/*/*"))
-        result = cookies.bake(extra_context=answers)
+        result = cookies.bake(extra_context=ANSWERS | answers)
         said = capfd.readouterr()
         new = sorted(set(tmp_path.glob("cookies/*/*")) - before)
         project = new[0] if new else tmp_path / "nothing-generated"
@@ -89,7 +91,7 @@ def cookiecutter(tmp_path: Path) -> Callable[..., Generated]:
                 *(sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--output-dir", str(output)),
                 *([] if typed is not None else ["--no-input"]),
                 *arguments,
-                *(f"{name}={value}" for name, value in answers.items()),
+                *(f"{name}={value}" for name, value in (ANSWERS | answers).items()),
             ],
             input=typed or "",
             cwd=folder or tmp_path,
@@ -148,8 +150,11 @@ def pin(offline: PackageIndex, write: Write, tmp_path: Path) -> Pin:
     """Only pin, in this process, for a production file with this content or at this location."""
 
     def _pin(content: str, beside: dict[str, str] | None = None, location: str = "", python: str = "3.11") -> Generated:
+        analysis = Analysis(
+            PACKAGES, lock="".join(f"{line.partition('>')[0]}==9999.1\n" for line in PACKAGES.splitlines()[1:])
+        )
         try:
-            pinned = pinning.pin(location or write(content, beside), Target(python), shipped_analysis("3.11"))
+            pinned = pinning.pin(location or write(content, beside), Target(python), analysis)
         except GenerationError as error:
             return Generated(1, tmp_path / "nothing-generated", "", error.report())
         project = tmp_path / "project"

@@ -18,6 +18,20 @@ from ds_docker_env.analysis import shipped_analysis
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+# Of an analysis, whatever those of a fork are.
+PACKAGES = """\
+# What this analysis needs.
+ipykernel>=6
+ipywidgets>=8
+pandas>=1.1
+numpy>=1.19
+matplotlib>=3.3
+scikit-learn>=0.24
+s3fs>=2021.4
+boto3>=1.17
+pymysql>=0.10
+"""
+
 
 class PackageIndex:
     """Serves ``simple/<name>/`` (PEP 503) from a folder, with the metadata beside each wheel (PEP 658).
@@ -45,8 +59,8 @@ class PackageIndex:
         self._server.shutdown()
 
     def add_analysis_packages(self) -> None:
-        """Add the template's packages, each at its floor and at a newer version."""
-        for line in shipped_analysis("3.11").requirements:
+        """Add these packages, and the template's, each at its floor and at a newer version."""
+        for line in {*PACKAGES.splitlines()[1:], *shipped_analysis("3.11").requirements}:
             requirement = Requirement(line)
             floor = next(iter(requirement.specifier)).version
             self.add(requirement.name, floor)

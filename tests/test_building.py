@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import tomllib
 from conftest import Generated, Pin, Read
-from ds_docker_env.building import Building, Failure, own_settings
+from ds_docker_env.building import Building, Failure
+from ds_docker_env.settings import own_settings
 from ds_docker_env.target import Target
 from package_index import PackageIndex, add_source
 

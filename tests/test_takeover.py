@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import ast
 import io
+import signal
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,15 @@ FILES = {
     "overrides.txt": "old==1.0\n",
     "uv.toml": Building(setuptools="setuptools<58").render(),
 }
+
+
+@pytest.fixture(autouse=True)
+def interruptions() -> Iterator[None]:
+    """Let the developer interrupt again what comes after a replacement, which lets nobody."""
+    before = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+    yield
+    for number, handler in before:
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 LOCKS = Path(__file__).parents[2] / "locks"
-_HEADING = "# Floors only: everything that production pins has production's version."
+_HEADING = "# Everything that production pins has production's version."
 # 79.0.1 is the newest in any official image; from 80.9 on pkg_resources warns all who use it, and 82 has none.
 _SETUPTOOLS = """\
 # Production's image has it and pip freeze is silent about it; packages of its time import its pkg_resources.

@@ -9,7 +9,16 @@ from pathlib import Path
 from ds_docker_env.analysis import shipped_names
 
 PACKAGE = Path(__file__).parent
-_MAIN = "from ds_docker_env.commands import main\n\nmain()\n"
+_MAIN = """\
+import signal
+
+# Until the command knows what to say when it is interrupted.
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from ds_docker_env.commands import main
+
+main()
+"""
 _HOOKS_ONLY = {"answers.py", "archive.py", "generation.py"}
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from packaging.utils import canonicalize_name
 
-from ds_docker_env.formats.reading import read_toml
 from ds_docker_env.production import Pin
+from ds_docker_env.settings import BEGIN, END
 from ds_docker_env.target import Target
 
 _UNBUILT = re.compile(r"Failed to (?:download and )?build `(?P<name>[\w.-]+)[^`]*`")
@@ -29,10 +29,6 @@ _MISSING = re.compile(r"No module named '?(\w+)")
 _BUILD_TOOLS = {"cython": "cython<3", "numpy": "numpy"}
 # A source for Python 2, or one that uv refuses to unpack: no image will build it.
 _HOPELESS = re.compile(r"^\s*(SyntaxError|TabError|IndentationError)\b|Failed to extract", re.MULTILINE)
-
-
-_BEGIN = "# How uv builds what production's sources are; written by ds-docker-env."
-_END = "# End of what ds-docker-env writes; settings of your own follow."
 
 
 @dataclass(frozen=True)
@@ -109,14 +105,8 @@ class Building:
                 lines.append(f"    # {pin.name} {why}")
                 lines.append(f'    {{ name = "{pin.name}", version = "{pin.version}", requires-dist = []{extras} }},')
             lines.append("]")
-        block = "\n".join([_BEGIN, *lines, _END, ""]) if lines else ""
+        block = "\n".join([BEGIN, *lines, END, ""]) if lines else ""
         return block + self.settings
-
-
-def own_settings(text: str) -> str:
-    """Return what a person wrote into a uv.toml, without what `Building` did; raise `RequirementsError`."""
-    read_toml(text, "uv.toml", "correct it, or take it away")
-    return text.partition(f"{_END}\n")[2] if text.startswith(_BEGIN) else text
 
 
 def _missing(failure: Failure, pins: Collection[Pin]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import pkgutil
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from ds_docker_env import project
 from ds_docker_env.comparison import Document, compare_places
-from ds_docker_env.errors import GenerationError, SourceError, without_credentials
+from ds_docker_env.errors import GenerationError, ProjectError, RequirementsError, SourceError, without_credentials
 from ds_docker_env.installed import read_installed
 from ds_docker_env.logins import LOGINS
 from ds_docker_env.production import Production, read_production
@@ -37,11 +38,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog=name, description=purpose)
     parser.add_argument("source", nargs="?", default="", help=_SOURCE)
     asked = parser.parse_args(rest)
-    _settle()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        _settle()
         code = run(asked.source)
     except GenerationError as error:
-        print(error.report(f"{name}: {outcome}"), file=sys.stderr)
+        # The container has no other netrc.
+        print(error.report(f"{name}: {outcome}").replace("~/.netrc", LOGINS.as_posix()), file=sys.stderr)
+        code = FAILED
+    except OSError as error:
+        print(f"{name}: {outcome}: {error.filename}: {error.strerror}; look at its owner and rights", file=sys.stderr)
         code = FAILED
     except KeyboardInterrupt:
         print(f"\n{name}: stopped; {outcome}", file=sys.stderr)
@@ -88,7 +94,12 @@ def renew(location: str) -> int:
 
 
 def _document(name: str, target: Target) -> Document:
-    return Document(project.read(name), read_production(name, target))
+    text = project.read(name)
+    try:
+        return Document(text, read_production(name, target))
+    except RequirementsError as error:
+        where = error.problems[0].partition(" ")[0].rstrip(":")
+        raise ProjectError(f"{where}: is not as it was written; finish the merge, or get it back from git") from None
 
 
 def _within(seconds: float, location: str, target: Target) -> Production:

@@ -18,6 +18,7 @@ from ds_docker_env.archive import pack
 from ds_docker_env.errors import GenerationError
 from ds_docker_env.logins import LOGINS, as_netrc, logins
 from ds_docker_env.progress import alive
+from ds_docker_env.settings import own_settings
 
 HOOKS = Path(__file__).parents[1]
 # What `pinning` imports beyond cookiecutter's own packages.
@@ -41,9 +42,11 @@ def prepare(raw: Mapping[str, Any]) -> int:
         answers = Answers.check(raw)
         contents = dict.fromkeys(("production.txt", "constraints.txt", "overrides.txt", "parity.pyz"), b"")
         texts = shipped_files(answers.python_version, answers.debian_release)
+        settings = _settings()
+        texts["uv.toml"] = own_settings(settings)
         summary = [f"Versions:   those tested with this template for Python {answers.python_version}"]
         if answers.production_requirements:
-            pinned = _pin(answers)
+            pinned = _pin(answers, settings)
             texts |= pinned["files"]
             summary = pinned["summary"]
             contents["parity.pyz"] = pack(answers.python_version)
@@ -79,13 +82,13 @@ def finish() -> int:
     return 0
 
 
-def _pin(answers: Answers) -> dict[str, Any]:
+def _pin(answers: Answers, settings: str) -> dict[str, Any]:
     """Run `pinning` in a process with its libraries."""
     asked = {
         "location": answers.production_requirements,
         "python": answers.python_version,
         "debian": answers.debian_release,
-        "settings": _settings(),
+        "settings": settings,
     }
     with alive(f"Locking production's versions for Python {answers.python_version}"):
         printed = uv.run_module("ds_docker_env.pinning", LIBRARIES, HOOKS, stdin=json.dumps(asked), seconds=_SECONDS)
@@ -140,8 +143,10 @@ def _password() -> str:
 
 
 def _write_secret(path: Path, text: str) -> bool:
-    """Write a file that only its owner may read, unless there is one already."""
+    """Write a file that only its owner may read, unless there is one already that says something."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
+    if path.exists() and not path.stat().st_size:
+        path.unlink()
     try:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             file.write(text)

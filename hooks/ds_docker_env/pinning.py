@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import date
 
 from ds_docker_env.analysis import Analysis, shipped_analysis
-from ds_docker_env.building import own_settings
 from ds_docker_env.errors import GenerationError, ParityError, SourceError, without_credentials
+from ds_docker_env.formats.reading import read_toml
 from ds_docker_env.lock import Lock, make_lock
 from ds_docker_env.parity import prove, read_lock
 from ds_docker_env.production import read_production, render_constraints, render_overrides, render_production
+from ds_docker_env.settings import own_settings
 from ds_docker_env.sources.image import Image, disagreements
 from ds_docker_env.summary import left_out, summarise
 from ds_docker_env.target import Target
@@ -37,6 +38,7 @@ def pin(location: str, target: Target, analysis: Analysis, debian: str = "", set
     if target.has_setuptools and all(pin.name != "setuptools" for pin in production.pins):
         analysis = analysis.with_setuptools()
     wheels_only = set(read_lock(analysis.lock))
+    read_toml(settings, "uv.toml", "correct it, or take it away")
     own = own_settings(settings)
     lock = make_lock(production, analysis.requirements, wheels_only, target, analysis.before, own)
     packages = read_lock(lock.text)

@@ -7,6 +7,7 @@ import os
 import posixpath
 import re
 import shlex
+import signal
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,8 @@ from ds_docker_env.errors import ProjectError, SourceError
 from ds_docker_env.sources import LocalFile
 
 _OWN = ("production.txt", "requirements.in", "requirements.txt", "constraints.txt", "overrides.txt", "tools.txt")
+# Names to choose from.
+_LISTED = 10
 _RUN = "docker compose run --rm"
 _MOUNTED = "# The source is a path in the container that took it over, where its folder was mounted."
 
@@ -67,6 +70,13 @@ def visible(location: str, command: str, *, mounted: bool = False) -> str:
     if os.path.exists(path) or not inside.startswith(".."):
         return path if inside.startswith("..") else inside
     folder, name = posixpath.split(path)
+    if folder == "/":
+        raise SourceError(f"{location}: is not in this container; mount the folder that holds it, and name it there")
+    if Path(folder).is_dir():
+        held = sorted(found.name for found in Path(folder).iterdir())[:_LISTED]
+        raise SourceError(
+            f"{location}: no such file; {folder} holds {', '.join(held) or 'nothing, so look at --volume'}"
+        )
     host = "FOLDER" if mounted else folder if folder.startswith("/") else f"$PWD/{folder}"
     here = folder if folder.startswith("/") else f"/{posixpath.basename(folder).strip('.') or 'production'}"
     raise SourceError(
@@ -94,6 +104,9 @@ def replace(files: Mapping[str, str]) -> None:
                 Path(folder, name).write_text(files[name], encoding="utf-8", newline="\n")
                 if Path(name).exists():
                     Path(folder, name).chmod(Path(name).stat().st_mode)
+            # From here it is a matter of milliseconds, and half would be worse than all.
+            for interruption in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(interruption, signal.SIG_IGN)
             try:
                 for name in written:
                     Path(folder, name).replace(name)
