@@ -7,6 +7,7 @@ import re
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ds_docker_env.building import Failure
 from ds_docker_env.errors import LockError
 from ds_docker_env.production import same_version
 from ds_docker_env.resolver import Attempt, Resolver
@@ -35,7 +36,7 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
             return LockError(_of_an_old_archive(_where(resolver, pin), pin), causes=["old archive"])
         return LockError(
             f"{_where(resolver, pin)}: {pin} has no wheel here and its source no longer builds; "
-            f"production must move to a version with a wheel, or offer one on its index; uv says: {alone.said}",
+            f"production must move to a version with a wheel, or offer one on its index; it {_why(alone)}",
             causes=["does not build"],
         )
     named = ", ".join(f"{pin} ({_where(resolver, pin)})" for pin in resolver.named_pins(alone))
@@ -104,7 +105,7 @@ def _impossible(resolver: Resolver, pin: str, attempt: Attempt) -> tuple[str, st
     if build := _BUILD.search(said):
         return "does not build", (
             f"{where}: {build[1]} has no wheel for Python {python} and its source no longer builds; "
-            f"check production's python_version; otherwise production must offer a wheel; uv says: {said}"
+            f"check production's python_version; otherwise production must offer a wheel; it {_why(attempt)}"
         )
     local = pin.partition("+")[2].partition(" ")[0]
     if local:
@@ -113,6 +114,11 @@ def _impossible(resolver: Resolver, pin: str, attempt: Attempt) -> tuple[str, st
             "name it in production's file with --extra-index-url"
         )
     return "gone", f"{where}: {pin} cannot be had for Linux from the package index; uv says: {said}"
+
+
+def _why(attempt: Attempt) -> str:
+    failure = Failure.find(attempt.stderr)
+    return failure.why if failure else attempt.said
 
 
 def _of_an_old_archive(where: str, pin: str) -> str:

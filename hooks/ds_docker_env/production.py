@@ -25,11 +25,13 @@ from ds_docker_env.sources import Source, source_of
 from ds_docker_env.target import Target
 
 # Folders in which conda builds: such an entry names a file that is gone and hides the version.
-_CONDA_BUILD = re.compile(r"/(croot|feedstock_root|conda-bld|bld|tmp/build|tmp/abs_\w+|ci(_py\d+)?)/")
+_CONDA_BUILD = re.compile(r"/(croots?|feedstock_root|conda-bld|bld|tmp/build|abs_\w+|concourse|ci(_\w+)?)/")
 _INDEX_OPTIONS = {"index_url": "--index-url", "extra_index_urls": "--extra-index-url", "find_links": "--find-links"}
 # pip knows it, the parser does not: https://pip.pypa.io/en/stable/reference/requirements-file-format/#per-requirement-options
 _CONFIG_SETTINGS = re.compile(r"""\s(?:-C|--config-settings?)[ =](?:"[^"]*"|'[^']*'|\S+)""")
-_URL_HASH = re.compile(r"#(sha\d+)=([0-9a-f]+)&?")
+_URL_HASH = re.compile(r"[#&](sha\d+)=([0-9a-f]+)")
+# Of what may follow the # only a subfolder says where a package is.
+_NO_ADDRESS = re.compile(r"(?<=[#&])(?:sha\d+|md5|egg)=[^&]*&?")
 # Its name may be one that pip took, once.
 _VCS = re.compile(r"(-e\s*|--editable[= ]\s*)?(git|hg|svn|bzr)\+")
 _DEPTH = 20
@@ -93,6 +95,12 @@ class Production:
             self.unpinned.remove(line)
             self.left_out[line] = canonicalize_name(line.partition("@")[0].strip())
         return bool(lost)
+
+    def names(self) -> set[str]:
+        """Return what production names itself, pinned or not."""
+        return {pin.name for pin in (*self.pins, *self.constraints)} | {
+            canonicalize_name(Requirement(line).name) for line in self.unpinned
+        }
 
     def urls(self) -> list[str]:
         """Return where packages are downloaded from that no index has."""
@@ -254,10 +262,12 @@ def _take_location(production: Production, entry: Any, line: str, where: str) ->
     if url.startswith(("http:", "https:")) and entry.name and not entry.is_editable:
         if shown != line:
             return [f"{where}: {shown!r} holds a password, which the lock would show; put it into ~/.netrc instead"]
-        line = line.split(" --hash")[0].strip()
-        hashes = {*entry.hash_options, *(":".join(found) for found in _URL_HASH.findall(line))}
-        production.unpinned.append(_URL_HASH.sub("#", line).rstrip("#").replace("# ;", " ;"))
-        production.downloads.append(Pin(canonicalize_name(entry.name), "", (), "", frozenset(hashes), where))
+        hashes = {*entry.hash_options, *(":".join(found) for found in _URL_HASH.findall(url))}
+        extras = f"[{','.join(sorted(entry.extras))}]" if entry.extras else ""
+        marker = f" ; {entry.marker}" if entry.marker else ""
+        name = canonicalize_name(entry.name)
+        production.unpinned.append(f"{name}{extras} @ {_NO_ADDRESS.sub('', url).rstrip('#&')}{marker}")
+        production.downloads.append(Pin(name, "", (), "", frozenset(hashes), where))
     else:
         production.left_out[shown] = canonicalize_name(entry.name or "")
     return []

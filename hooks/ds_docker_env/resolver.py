@@ -18,7 +18,7 @@ from ds_docker_env import uv
 from ds_docker_env.building import Building, Failure
 from ds_docker_env.errors import RefusedError, UnreachableError, without_credentials
 from ds_docker_env.production import Production
-from ds_docker_env.target import Target
+from ds_docker_env.target import PLATFORM, Target
 
 # Pins to look at in one explanation; the reason is among the first.
 _NAMED = 8
@@ -85,10 +85,14 @@ class Resolver:
         described = replace(self, building=replace(self.building, undescribed={**self.building.undescribed, pin: ""}))
         return not described.together([], [one, other], overrides=self.overrides)
 
-    def available(self, pin: str, python: str = "", platform: str = "linux") -> bool:
+    def available(self, pin: str, python: str = "", platform: str = "") -> bool:
         """Say whether an index has this pin for a Python and a platform, whatever it depends on."""
         target = Target(python or self.target.python)
-        return bool(self._compile([], self.production.only([pin]), "--no-deps", target=target, platform=platform).text)
+        return bool(
+            self._compile(
+                [], self.production.only([pin]), "--no-deps", target=target, platform=platform or PLATFORM
+            ).text
+        )
 
     def wheels(self, pins: Sequence[str], python: str = "") -> Attempt:
         """Look for a wheel of each of these pins for a Python."""
@@ -113,16 +117,21 @@ class Resolver:
         *options: str,
         overrides: Sequence[str] = (),
         target: Target | None = None,
-        platform: str = "linux",
+        platform: str = "",
     ) -> Attempt:
         target = target or self.target
         while True:
             attempt = self._compile_once(
-                analysis, production, *options, overrides=overrides, target=target, platform=platform
+                analysis, production, *options, overrides=overrides, target=target, platform=platform or PLATFORM
             )
             failure = None if attempt.text else Failure.find(attempt.stderr)
             if failure is None or not self._learn(failure, target):
                 return attempt
+
+    def _cache(self) -> list[str]:
+        """Keep what an old setuptools built apart, or uv would know it the next time and nobody that it was needed."""
+        bound = self.building.setuptools
+        return ["--cache-dir", str(uv.cache() / f"ds-docker-env-{bound.replace('<', '-before-')}")] if bound else []
 
     def _learn(self, failure: Failure, target: Target) -> bool:
         """Find another way for a source that does not build; say whether there is one to try."""
@@ -161,14 +170,15 @@ class Resolver:
             *("requirements.in", "production.txt"),
             platform=platform,
         )
-        pinned = {pin.name for pin in (*self.production.pins, *self.production.constraints)}
+        asked = self.production.names()
         done = uv.run(
             *command,
             *("--no-progress", "--color", "never"),
             # Saves uv the search for the target's Python, 0.3 s where pyenv is installed.
             *("--python", sys.executable),
             *("--custom-compile-command", header(" ".join(["uv", *command]))),
-            *(part for name in sorted(self.wheels_only - pinned) for part in ("--only-binary", name)),
+            *(part for name in sorted(self.wheels_only - asked) for part in ("--only-binary", name)),
+            *self._cache(),
             *options,
             folder=self.folder,
             seconds=self.deadline - time.monotonic(),
@@ -198,7 +208,7 @@ class Resolver:
 
 
 def compile_command(
-    full_python: str, *inputs: str, output: str = "requirements.txt", platform: str = "linux"
+    full_python: str, *inputs: str, output: str = "requirements.txt", platform: str = PLATFORM
 ) -> list[str]:
     """Return the arguments of uv that make a lock; they stand in its header and work in the project too."""
     return [

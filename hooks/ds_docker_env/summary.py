@@ -39,14 +39,14 @@ def summarise(
     lines += [f"Elsewhere:  {pin} does not apply on Linux and this Python" for pin in parity.elsewhere]
     lines += _hashes(parity, packages)
     for line in production.unpinned:
-        name = canonicalize_name(Requirement(line).name)
-        if name in packages and name not in held:
-            has = packages[name].version
-            lines.append(
-                f"Not pinned: {line} is open in production; the notebook has {has}"
-                if has
-                else f"From a URL: {line}, with the hash of what is there now"
-            )
+        requirement = Requirement(line)
+        name = canonicalize_name(requirement.name)
+        if requirement.marker and not requirement.marker.evaluate(target.marker_environment()):
+            lines.append(f"Elsewhere:  {line} does not apply on Linux and this Python")
+        elif requirement.url:
+            lines.append(f"From a URL: {line}, with the hash of what is there now")
+        elif name in packages and name not in held:
+            lines.append(f"Not pinned: {line} is open in production; the notebook has {packages[name].version}")
     for line, package in production.left_out.items():
         if package in packages:
             version = packages[package].version

@@ -28,6 +28,9 @@ DEBIAN_RELEASES = {
     "3.14": ("trixie", "bookworm"),
 }
 
+# What uv calls the older of them: bookworm has glibc 2.36.
+PLATFORM = "x86_64-manylinux_2_36"
+
 
 @dataclass(frozen=True)
 class Target:

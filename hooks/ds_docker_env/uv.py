@@ -43,6 +43,12 @@ def version() -> str:
     return " ".join(run("--version", folder=Path.cwd()).stdout.split()[:2])
 
 
+@functools.cache
+def cache() -> Path:
+    """Return the folder that uv keeps downloads and builds in; raise `UvError`."""
+    return Path(run("cache", "dir", folder=Path.cwd()).stdout.strip())
+
+
 def run_module(module: str, libraries: Mapping[str, str], path: Path, stdin: str, seconds: float) -> str:
     """Run a module of ours with these libraries (import name: requirement) and return what it prints.
 
