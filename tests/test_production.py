@@ -89,3 +89,21 @@ def test_production_txt_reads_back_as_the_same_pins(read: Read, tmp_path: Path) 
 def test_production_from_version_control_is_left_out_whatever_its_name(read: Read, line: str) -> None:
     production = read(f"a==1\n{line}\n".encode())
     assert list(production.left_out) == [line]
+
+
+WHEEL = "https://public.example/six-1.17.0-py2.py3-none-any.whl"
+URLS = {
+    "a wheel without a name": (WHEEL, f"six @ {WHEEL}"),
+    "a marker": (f'{WHEEL} ; os_name == "nt"', f'six @ {WHEEL} ; os_name == "nt"'),
+    "a name behind it": ("https://public.example/x.zip#egg=six", "six @ https://public.example/x.zip"),
+    "a folder in it": (
+        "six @ https://public.example/x.zip#subdirectory=a&sha256=00",
+        "six @ https://public.example/x.zip#subdirectory=a",
+    ),
+    "an extra and a hash": (f"six[a] @ {WHEEL} --hash=sha256:00", f"six[a] @ {WHEEL}"),
+}
+
+
+@pytest.mark.parametrize(("line", "requirement"), URLS.values(), ids=URLS)
+def test_a_url_is_a_requirement_with_its_name(read: Read, line: str, requirement: str) -> None:
+    assert read(f"a==1\n{line}\n".encode()).unpinned == [requirement]
