@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from ds_docker_env.errors import GenerationError
-from ds_docker_env.production import Production, render_production
+from ds_docker_env.production import Production, read_production, render_production
+from ds_docker_env.target import Target
 
 Read = Callable[[bytes], Production]
 
@@ -107,3 +108,24 @@ URLS = {
 @pytest.mark.parametrize(("line", "requirement"), URLS.values(), ids=URLS)
 def test_a_url_is_a_requirement_with_its_name(read: Read, line: str, requirement: str) -> None:
     assert read(f"a==1\n{line}\n".encode()).unpinned == [requirement]
+
+
+LOCKS = {
+    "Pipfile.lock": '{"_meta": {"requires": {"python_version": "%s"}}, "default": {"a": {"version": "==1"}}}',
+    "environment.yml": "dependencies:\n- python=%s.5\n- pip:\n  - a==1\n",
+    "poetry.lock": '[[package]]\nname = "a"\nversion = "1"\n[metadata]\npython-versions = "~%s"\ncontent-hash = "0"\n',
+    "pylock.toml": (
+        'lock-version = "1.0"\ncreated-by = "x"\nrequires-python = "==%s.*"\n[[packages]]\nname = "a"\nversion = "1"\n'
+        'wheels = [{ url = "https://public.example/a-1-py3-none-any.whl", hashes = { sha256 = "00" } }]\n'
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_lock_for_another_python_than_the_chosen_one_is_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(LOCKS[name] % "3.11")
+    assert [pin.name for pin in read_production(str(path), Target("3.11")).pins] == ["a"]
+    path.write_text(LOCKS[name] % "3.12")
+    with pytest.raises(GenerationError, match=r"is for Python .*3\.12.*, not 3\.11; choose"):
+        read_production(str(path), Target("3.11"))

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 from pip_requirements_parser import OptionLine, RequirementsFile
@@ -68,7 +69,8 @@ class Production:
     ``pins`` are installed; ``constraints`` and ``bounds`` bind only what is installed anyway (``-c``); ``unpinned``
     leave the version open or name a URL, of which ``downloads`` keep the hashes; ``left_out`` are not taken from an
     index (production's own code, VCS), with their names where known; ``indexes`` are option lines without credentials
-    and where they stand; ``ignored`` are options that mean nothing to a lock.
+    and where they stand; ``ignored`` are options that mean nothing to a lock; ``pythons`` are specifiers of the Pythons
+    that files are for, by name.
     """
 
     source: str
@@ -82,6 +84,7 @@ class Production:
     left_out: dict[str, str] = field(default_factory=dict)
     indexes: dict[str, str] = field(default_factory=dict)
     ignored: list[str] = field(default_factory=list)
+    pythons: dict[str, str] = field(default_factory=dict)
 
     def restrict(self, pins: Iterable[str], marker: str) -> None:
         """Note that these pins apply only where this marker holds."""
@@ -147,6 +150,7 @@ def read_production(location: str, target: Target) -> Production:
     content = source.read()
     production = Production(source.name, hashlib.sha256(content).hexdigest(), source.provenance)
     problems = _read_into(production, source, content, constraint=False, seen=[source.name])
+    problems += _of_other_pythons(production, target)
     problems += _contradictions(production, target)
     if not (production.pins or production.unpinned or problems):
         raise RequirementsError(f"{source.name}: names no package; is it the right file?")
@@ -206,6 +210,8 @@ def _read_into(
     converted = as_requirements(decode(content, source.name), source.name)
     for line in converted.left_out:
         production.left_out[line] = canonicalize_name(re.split(r"[\s=]", line)[0])
+    if converted.python:
+        production.pythons[source.name] = converted.python
     text, settings = _CONFIG_SETTINGS.subn("", converted.text)
     production.ignored += ["--config-settings"] * bool(settings)
     parsed = parse(text)
@@ -320,6 +326,18 @@ def _contradictions(production: Production, target: Target) -> list[str]:
                 f"{pin.where}: {pin.name}{pin.specifier} contradicts {other.name}{other.specifier} at {other.where}; "
                 "only one of them can be production's version"
             )
+    return problems
+
+
+def _of_other_pythons(production: Production, target: Target) -> list[str]:
+    problems = []
+    for name, wanted in production.pythons.items():
+        try:
+            fits = SpecifierSet(wanted).contains(target.full_python)
+        except InvalidSpecifier:
+            continue
+        if not fits:
+            problems.append(f"{name}: is for Python {wanted}, not {target.python}; choose production's python_version")
     return problems
 
 

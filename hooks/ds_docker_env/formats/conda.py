@@ -23,7 +23,10 @@ def from_conda_environment(text: str, name: str) -> Converted:
     for item in _sequence(_under(_document(text, name), "dependencies"), name):
         if isinstance(item, yaml.ScalarNode):
             package = item.value.partition("::")[2] or item.value
-            if re.split(r"[\s=<>!~\[]", package.strip())[0].lower() not in ("python", "pip"):
+            known = re.split(r"[\s=<>!~\[]", package.strip())[0]
+            if known.lower() == "python":
+                page.for_python(package.strip()[len(known) :].strip())
+            elif known.lower() != "pip":
                 page.leave_out(package.strip(), "conda")
             continue
         pip = _under(item, "pip")

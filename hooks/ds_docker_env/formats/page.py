@@ -17,6 +17,8 @@ _URL = re.compile(r"[A-Za-z][\w+.-]*://[^\s\\]+")
 _HASH = re.compile(r"sha(256|384|512):[0-9a-f]+")
 # In a requirement, these would begin a comment, an option or another line.
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\\]|\s[#-]")
+# https://python-poetry.org/docs/dependency-specification/
+_ABOUT = re.compile(r"(?P<sign>[\^~]|=?=?)(?P<major>\d+)\.(?P<minor>\d+)(\.\d+)*")
 PUBLIC_INDEX_PATTERN = r"https?://pypi\.(python\.)?org(/simple|/pypi)?/?"
 PUBLIC_INDEX = re.compile(PUBLIC_INDEX_PATTERN)
 
@@ -26,10 +28,12 @@ class Converted:
     """A production file as pip requirements, each on the line of its entry, and what pip could not install.
 
     What is left out begins with the package's name and ends with the reason in brackets: ``numpy=1.26 (conda)``.
+    ``python`` is the specifier of the Pythons that it is for, where it says so.
     """
 
     text: str
     left_out: tuple[str, ...]
+    python: str = ""
 
 
 class Page:
@@ -46,6 +50,15 @@ class Page:
         self._left_out: dict[str, None] = {}
         self._indexes: dict[str, None] = {}
         self._problems: list[str] = []
+        self._python = ""
+
+    def for_python(self, wanted: str) -> None:
+        """Note which Pythons the file is for: a specifier, perhaps poetry's, or a version such as 3.11."""
+        if found := _ABOUT.fullmatch(wanted.strip()):
+            major, minor = int(found["major"]), int(found["minor"])
+            above = f"{major + 1}" if found["sign"] == "^" else f"{major}.{minor + 1}"
+            wanted = f">={major}.{minor},<{above}"
+        self._python = wanted
 
     def require(
         self,
@@ -103,7 +116,7 @@ class Page:
                 main = "--extra-index-url"
         last = max(self._lines, default=0)
         text = "".join(f"{self._lines.get(line, '')}\n" for line in range(1, last + 1))
-        return Converted(text, tuple(self._left_out))
+        return Converted(text, tuple(self._left_out), self._python)
 
     def _put(self, line: int, requirement: str) -> None:
         """Write on the line or, where several entries share one, on the next free one."""

@@ -40,6 +40,7 @@ def from_pipfile_lock(text: str, name: str) -> Converted:
             f"{name}: is JSON, but no Pipfile.lock; make the file with: pip list --format=freeze > requirements.txt"
         )
     page = Page(name, _REMEDY)
+    page.for_python(text_of(table(lock["_meta"].get("requires")), "python_version"))
     for source in tables(lock["_meta"].get("sources")):
         page.take_from(text_of(source, "url"))
     # The first releases of pipenv wrote `"six": "==1.16.0"` and `"-e .": "*"`.

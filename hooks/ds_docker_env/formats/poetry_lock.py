@@ -29,6 +29,7 @@ def from_poetry_lock(text: str, name: str) -> Converted:
     for entry, _ in taken:
         versions.setdefault(text_of(entry, "name"), []).append(text_of(entry, "version"))
     page = Page(name, _REMEDY)
+    page.for_python(text_of(metadata, "python-versions"))
     for entry, line in taken:
         package = text_of(entry, "name")
         marker = _marker(entry, line, page)

@@ -25,6 +25,7 @@ def from_pylock(text: str, name: str) -> Converted:
         raise RequirementsError(f"{_where(error, text, name)}: is no valid pylock.toml ({error}); {_REMEDY}") from None
     groups = frozenset(lock.default_groups or ())
     page = Page(name, _REMEDY)
+    page.for_python(str(lock.requires_python or ""))
     for package, line in zip(lock.packages, entry_lines(text, "packages", len(lock.packages)), strict=True):
         marker = installed_if(str(package.marker or ""), groups)
         if marker is not None:

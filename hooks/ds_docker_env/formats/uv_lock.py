@@ -37,6 +37,7 @@ def from_uv_lock(text: str, name: str) -> Converted:
     lines = entry_lines(text, "package", len(packages))
     graph = _Graph(packages)
     page = Page(name, _REMEDY)
+    page.for_python(text_of(lock, "requires-python"))
     roots = _roots(lock, packages)
     try:
         needed = graph.reached((root, "") for root in roots)
