@@ -539,3 +539,14 @@ def test_three_pins_that_exclude_each_other_in_turn_are_locked(pin: Pin, offline
     assert {"salt": "1.0", "pyopenssl": "1.0", "cryptography": "1.0"}.items() <= generated.locked.items()
     assert "salt==1.0 and pyopenssl==1.0 exclude each other" in generated.stdout
     assert "salt==1.0 and cryptography==1.0 exclude each other" in generated.stdout
+
+
+def test_what_production_leaves_open_is_not_pushed_back_by_the_analysis(pin: Pin, offline: PackageIndex) -> None:
+    for version in ("1.0", "2.0"):
+        offline.add("fsspec", version)
+    offline.add("datasets", "1.0", requires=("fsspec",))
+    offline.add("datasets", "5.0", requires=("fsspec<2",))
+    offline.add("s3fs", "2021.4", requires=("fsspec",))
+    offline.add("s3fs", "9999.1", requires=("fsspec>=2",))
+    versions = pin("datasets\n").locked
+    assert (versions["datasets"], versions["s3fs"]) == ("5.0", "2021.4")

@@ -167,7 +167,8 @@ class Resolver:
             target.full_python,
             *(["--emit-index-url"] if self.production.indexes else []),
             *(["--overrides", "overrides.txt"] if overrides else []),
-            *("requirements.in", "production.txt"),
+            # uv takes the newest of what it meets first, and what production leaves open comes before the analysis.
+            *("production.txt", "requirements.in"),
             platform=platform,
         )
         asked = self.production.names()
