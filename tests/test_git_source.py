@@ -417,6 +417,14 @@ def test_a_path_in_a_work_tree_names_the_commit_of_the_file_and_whether_it_was_c
     assert LocalFile(str(path)).provenance == f"commit {commit}, changed since"
 
 
+def test_a_path_names_its_own_commit_where_a_hook_of_gits_points_elsewhere(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = repository.git("rev-parse", "HEAD")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    assert LocalFile(str(repository.folder / "requirements.txt")).provenance == f"commit {commit}"
+
+
 def test_a_path_outside_of_git_has_no_commit(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("a==1\n")
     assert LocalFile(str(tmp_path / "requirements.txt")).provenance == ""

@@ -18,8 +18,10 @@ from urllib.parse import urlsplit
 from ds_docker_env.errors import SourceError, without_credentials
 from ds_docker_env.sources.command import run
 from ds_docker_env.sources.local import MAX_BYTES
+from ds_docker_env.sources.remote import Remote
 
 SECONDS = 60
+_LOCAL_SECONDS = 5
 _PROTOCOLS = ("file", "http", "https", "ssh", "git")
 _SHOWN = 5
 
@@ -39,17 +41,11 @@ _UNKNOWN = rb"find remote ref|unadvertised object|not our ref|not valid"
 
 
 @dataclass(frozen=True)
-class GitFile:
+class GitFile(Remote):
     """A file at ``git+URL@REF#PATH``; without REF the default branch, without PATH requirements.txt.
 
     Git takes passwords and keys from where it always does: netrc, a credential helper, an ssh agent.
     """
-
-    location: str
-
-    @property
-    def name(self) -> str:
-        return without_credentials(self.location)
 
     @property
     def provenance(self) -> str:
@@ -193,6 +189,23 @@ class _Git:
         """Return the hash of a commit, or a blank where there is none or several."""
         done = self.run("rev-parse", "--verify", "--quiet", f"{what}^{{commit}}", deadline=deadline)
         return "" if done.returncode else done.stdout.decode().strip()
+
+
+def last_commit(path: str) -> str:
+    """Return ``commit <40 hex>`` for the last change of a file, and whether it was changed since; blank outside git."""
+    folder, name = os.path.split(path)
+
+    def said(*arguments: str) -> str:
+        command = ["git", "-c", "core.fsmonitor=", "-C", folder or ".", *arguments, "--", name]
+        try:
+            done = run(command, seconds=_LOCAL_SECONDS, environment=_environment())
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+        return "" if done.returncode else os.fsdecode(done.stdout).strip()
+
+    commit = said("log", "-1", "--format=%H")
+    since = ", changed since" if commit and said("status", "--porcelain") else ""
+    return f"commit {commit}{since}" if commit else ""
 
 
 def _fetch(name: str, url: str, ref: str, deadline: float) -> tuple[Path, str]:

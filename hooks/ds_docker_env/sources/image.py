@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from ds_docker_env.errors import SourceError, without_credentials
 from ds_docker_env.sources.command import run
+from ds_docker_env.sources.remote import Remote
 from ds_docker_env.target import DEBIAN_RELEASES
 
 # Seconds: for an image that has to come over the network, and for everything else.
@@ -126,14 +127,8 @@ print("\n" + "MARK" + json.dumps(answer), flush=True)
 
 
 @dataclass(frozen=True)
-class Image:
+class Image(Remote):
     """What is installed in the image at ``image:REFERENCE``, looked up without starting what production starts."""
-
-    location: str
-
-    @property
-    def name(self) -> str:
-        return without_credentials(self.location)
 
     @property
     def provenance(self) -> str:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from ds_docker_env.errors import SourceError
 
 MAX_BYTES = 10_000_000
-_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -26,10 +24,9 @@ class LocalFile:
     @property
     def provenance(self) -> str:
         """The commit that the file was last changed in, if it lies in a git work tree."""
-        commit = self._git("log", "-1", "--format=%H")
-        if not commit:
-            return ""
-        return f"commit {commit}" + (", changed since" if self._git("status", "--porcelain") else "")
+        from ds_docker_env.sources.git import last_commit
+
+        return last_commit(self.location)
 
     def read(self) -> bytes:
         path = Path(self.location)
@@ -49,15 +46,6 @@ class LocalFile:
         if len(content) > MAX_BYTES:
             raise SourceError(f"{self.name}: is larger than {MAX_BYTES // 1_000_000} MB, so not a requirements file")
         return content
-
-    def _git(self, *arguments: str) -> str:
-        folder, name = os.path.split(self.location)
-        command = ["git", "-c", "core.fsmonitor=", "-C", folder or ".", *arguments, "--", name]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            return ""
-        return done.stdout.strip() if done.returncode == 0 else ""
 
     def beside(self, reference: str) -> str:
         if "://" in reference:

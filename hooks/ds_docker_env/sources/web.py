@@ -10,22 +10,17 @@ from urllib.parse import urljoin
 import requests
 from urllib3.exceptions import HTTPError, TimeoutError
 
-from ds_docker_env.errors import SourceError, without_credentials
+from ds_docker_env.errors import SourceError
 from ds_docker_env.sources.local import MAX_BYTES
+from ds_docker_env.sources.remote import Remote
 
 # Seconds: until the server accepts, until it says something, and for the whole file.
 CONNECT, SILENCE, WHOLE = 5, 10, 30
 
 
 @dataclass(frozen=True)
-class WebFile:
+class WebFile(Remote):
     """A file behind a URL; ``requests`` takes the password from netrc and the proxy from the environment."""
-
-    location: str
-
-    @property
-    def name(self) -> str:
-        return without_credentials(self.location)
 
     @property
     def provenance(self) -> str:

@@ -1,0 +1,18 @@
+"""What the sources have in common that are named by an address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ds_docker_env.errors import without_credentials
+
+
+@dataclass(frozen=True)
+class Remote:
+    """Something at a location that may hold a password."""
+
+    location: str
+
+    @property
+    def name(self) -> str:
+        return without_credentials(self.location)
