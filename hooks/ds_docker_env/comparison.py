@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ds_docker_env.installed import Installed
-from ds_docker_env.parity import Locked, Parity, compare
+from ds_docker_env.parity import Locked, Parity, compare, entries
 from ds_docker_env.production import Pin, Production, same_version
 from ds_docker_env.target import Target
 
@@ -87,13 +87,12 @@ def _not_held(parity: Parity) -> set[str]:
 
 def _asked_by_production(lock: Document) -> set[str]:
     """Return the packages that the lock notes as asked for by production.txt."""
-    blocks = re.split(r"^(?=[A-Za-z0-9])", lock.text, flags=re.MULTILINE)
-    return {canonicalize_name(re.split(r"[\[=@ ]", block)[0]) for block in blocks[1:] if _FROM_PRODUCTION.search(block)}
+    found = [entry for entry in entries(lock.text) if _FROM_PRODUCTION.search(entry)]
+    return {canonicalize_name(re.split(r"[\[=@ ]", entry)[0]) for entry in found}
 
 
 def _names(production: Production) -> set[str]:
-    pins = {pin.name for pin in (*production.pins, *production.constraints)}
-    return pins | {_name(line) for line in (*production.unpinned, *production.bounds)}
+    return production.names() | {_name(line) for line in production.bounds}
 
 
 def _said(production: Production, there: Container[str], target: Target) -> dict[str, str]:

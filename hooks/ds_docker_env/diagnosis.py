@@ -131,7 +131,7 @@ def _of_an_old_archive(where: str, pin: str) -> str:
 def _where(resolver: Resolver, pin: str) -> str:
     wanted = Requirement(pin)
     version = next((specifier.version for specifier in wanted.specifier), "")
-    for known in (*resolver.production.pins, *resolver.production.constraints):
+    for known in resolver.production.fixed:
         if known.name == canonicalize_name(wanted.name) and same_version(known.version, version):
             return known.where
     return resolver.production.source

@@ -153,7 +153,7 @@ def _disputed(resolver: Resolver, pair: tuple[str, str], attempt: Attempt) -> st
     So did pip choose when it still installed such files, before its release 20.3.
     """
     others = read_lock(resolver.without([pair[1]]).text)
-    pinned = {pin.name for pin in (*resolver.production.pins, *resolver.production.constraints)}
+    pinned = {pin.name for pin in resolver.production.fixed}
     for name in attempt.names:
         if name in others.keys() - pinned and resolver.together(
             [], pair, overrides=[version := f"{name}=={others[name].version}"]

@@ -43,10 +43,15 @@ class Parity:
     differences: tuple[Difference, ...]
 
 
+def entries(lock: str) -> list[str]:
+    """Return the text of each package in a lock as uv writes it, with its hashes and what asked for it."""
+    return _ENTRY.split(lock)[1:]
+
+
 def read_lock(text: str) -> dict[str, Locked]:
     """Return the packages of a lock as uv writes it, by normalised name; raise `InvalidRequirement`."""
     packages: dict[str, Locked] = {}
-    for entry in _ENTRY.split(text)[1:]:
+    for entry in entries(text):
         requirement = Requirement(_HASHES.split(entry, maxsplit=1)[0])
         version = next((specifier.version for specifier in requirement.specifier), "")
         hashes = frozenset(_HASH.findall(entry))

@@ -99,11 +99,14 @@ class Production:
             self.left_out[line] = canonicalize_name(line.partition("@")[0].strip())
         return bool(lost)
 
+    @property
+    def fixed(self) -> tuple[Pin, ...]:
+        """Return what is pinned, installed or only bound; an installed one comes first."""
+        return (*self.pins, *self.constraints)
+
     def names(self) -> set[str]:
         """Return what production names itself, pinned or not."""
-        return {pin.name for pin in (*self.pins, *self.constraints)} | {
-            canonicalize_name(Requirement(line).name) for line in self.unpinned
-        }
+        return {pin.name for pin in self.fixed} | {canonicalize_name(Requirement(line).name) for line in self.unpinned}
 
     def urls(self) -> list[str]:
         """Return where packages are downloaded from that no index has."""

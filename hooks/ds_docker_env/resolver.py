@@ -81,18 +81,15 @@ class Resolver:
 
     def excludes(self, one: str, other: str) -> bool:
         """Say whether one pin excludes another, whatever that one asks for itself."""
-        pin = next(pin for pin in (*self.production.pins, *self.production.constraints) if str(pin) == other)
+        pin = next(pin for pin in self.production.fixed if str(pin) == other)
         described = replace(self, building=replace(self.building, undescribed={**self.building.undescribed, pin: ""}))
         return not described.together([], [one, other], overrides=self.overrides)
 
-    def available(self, pin: str, python: str = "", platform: str = "") -> bool:
+    def available(self, pin: str, python: str = "", platform: str = PLATFORM) -> bool:
         """Say whether an index has this pin for a Python and a platform, whatever it depends on."""
         target = Target(python or self.target.python)
-        return bool(
-            self._compile(
-                [], self.production.only([pin]), "--no-deps", target=target, platform=platform or PLATFORM
-            ).text
-        )
+        alone = self.production.only([pin])
+        return bool(self._compile([], alone, "--no-deps", target=target, platform=platform).text)
 
     def wheels(self, pins: Sequence[str], python: str = "") -> Attempt:
         """Look for a wheel of each of these pins for a Python."""
@@ -117,27 +114,21 @@ class Resolver:
         *options: str,
         overrides: Sequence[str] = (),
         target: Target | None = None,
-        platform: str = "",
+        platform: str = PLATFORM,
     ) -> Attempt:
         target = target or self.target
         while True:
             attempt = self._compile_once(
-                analysis, production, *options, overrides=overrides, target=target, platform=platform or PLATFORM
+                analysis, production, *options, overrides=overrides, target=target, platform=platform
             )
             failure = None if attempt.text else Failure.find(attempt.stderr)
             if failure is None or not self._learn(failure, target):
                 return attempt
 
-    def _cache(self) -> list[str]:
-        """Keep what an old setuptools built apart, or uv would know it the next time and nobody that it was needed."""
-        bound = self.building.setuptools
-        return ["--cache-dir", str(uv.cache() / f"ds-docker-env-{bound.replace('<', '-before-')}")] if bound else []
-
     def _learn(self, failure: Failure, target: Target) -> bool:
         """Find another way for a source that does not build; say whether there is one to try."""
-        pins = (*self.production.pins, *self.production.constraints)
-        if any(pin.name == failure.name for pin in pins):
-            return self.building.learn(failure, pins, target)
+        if any(pin.name == failure.name for pin in self.production.fixed):
+            return self.building.learn(failure, self.production.fixed, target)
         another = failure.name not in self.wheels_only
         self.wheels_only |= {failure.name}
         return another
@@ -207,6 +198,11 @@ class Resolver:
             )
         return attempt
 
+    def _cache(self) -> list[str]:
+        """Keep what an old setuptools built apart, or uv would know it the next time and nobody that it was needed."""
+        bound = self.building.setuptools
+        return ["--cache-dir", str(uv.cache() / f"ds-docker-env-{bound.replace('<', '-before-')}")] if bound else []
+
 
 def compile_command(
     full_python: str, *inputs: str, output: str = "requirements.txt", platform: str = PLATFORM
@@ -218,6 +214,12 @@ def compile_command(
     ]
 
 
+def header(command: str) -> str:
+    """Return what stands in the header of a lock: the command, uv's version, and how new the index could be."""
+    limit = os.environ.get("UV_EXCLUDE_NEWER") or datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{command}\n# {uv.version()}, index as of {limit}"
+
+
 def _with_plain_indexes(lock: str) -> str:
     """Remove the logins from the index lines: uv writes its own settings there, whatever is in them."""
 
@@ -225,12 +227,6 @@ def _with_plain_indexes(lock: str) -> str:
         return _lines(dict.fromkeys(without_credentials(line) for line in lines[0].splitlines()))
 
     return _INDEX_LINES.sub(plain, lock)
-
-
-def header(command: str) -> str:
-    """Return what stands in the header of a lock: the command, uv's version, and how new the index could be."""
-    limit = os.environ.get("UV_EXCLUDE_NEWER") or datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return f"{command}\n# {uv.version()}, index as of {limit}"
 
 
 def _lines(requirements: Iterable[str]) -> str:
