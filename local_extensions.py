@@ -16,10 +16,11 @@ sys.path.insert(0, os.path.join(ROOT, "hooks"))
 
 from ds_docker_env.answers import Answers  # noqa: E402
 from ds_docker_env.errors import GenerationError  # noqa: E402
+from ds_docker_env.services import services_of  # noqa: E402
 
 
 class TemplateExtension(Extension):
-    """Add ``template_root``, the folder of this repository, and the filters ``absolute_location`` and ``checked``.
+    """Add ``template_root``, the folder of this repository, and three filters: see below, and `services_of`.
 
     cookiecutter's own ``_repo_dir`` is relative or absent under pytest-cookies and cruft.
     """
@@ -29,6 +30,7 @@ class TemplateExtension(Extension):
         environment.globals["template_root"] = ROOT
         environment.filters["absolute_location"] = absolute_location
         environment.filters["checked"] = checked
+        environment.filters["services"] = services_of
 
 
 def absolute_location(answer: Any) -> str:

@@ -27,11 +27,11 @@ else:
 sys.path.insert(0, str(Path(__file__).parents[1] / "hooks"))
 
 from ds_docker_env import uv
-from ds_docker_env.analysis import shipped_analysis
 from ds_docker_env.errors import GenerationError, LockError, without_credentials
 from ds_docker_env.parity import prove, read_lock
 from ds_docker_env.pinning import Pinned, pin
 from ds_docker_env.production import Production, read_production
+from ds_docker_env.shipped import shipped_analysis
 from ds_docker_env.target import Target
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name

@@ -1,10 +1,12 @@
 """Add what is private to this machine and say what comes next."""
 
+import json
 import os
 import sys
 
+answers = json.loads(r"""{{ cookiecutter | tojson }}""")
 sys.path.insert(0, os.path.join(r"""{{ template_root }}""", "hooks"))
 
 from ds_docker_env import generation  # noqa: E402
 
-sys.exit(generation.finish())
+sys.exit(generation.finish(answers))

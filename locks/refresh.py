@@ -5,30 +5,37 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-LOCKS = Path(__file__).parent
-sys.path.insert(0, str(LOCKS.parent / "hooks"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "hooks"))
 
-from ds_docker_env import uv  # noqa: E402
-from ds_docker_env.resolver import compile_command, header  # noqa: E402
-from ds_docker_env.target import PYTHON_VERSIONS, Target  # noqa: E402
+from ds_docker_env import uv
+from ds_docker_env.resolver import compile_command, header
+from ds_docker_env.shipped import LOCKS, lock_name
+from ds_docker_env.target import PYTHON_VERSIONS, Target
 
 # Debian's own Python, https://packages.debian.org/python3
 DEBIAN_PYTHON = {"bookworm": "3.11.2", "trixie": "3.13.5"}
 
 
-def refresh(source: str, output: str, python: str, documented: str) -> None:
-    """Lock one file; stop with what uv says if that fails."""
+def refresh(inputs: list[str], output: str, python: str, documented: str) -> None:
+    """Lock files together; stop with what uv says if that fails."""
     print(f"{output} ...", flush=True)
-    command = compile_command(python, source, output=output)
+    command = compile_command(python, *inputs, output=output)
     done = uv.run(*command, "--upgrade", "--quiet", "--custom-compile-command", header(documented), folder=LOCKS)
     if done.returncode:
         sys.exit(done.stderr)
+
+
+def refresh_all(kind: str, made_for: str, python: str, documented: str) -> None:
+    """Lock what every project has, and apart from it what any may have: an option may need something older."""
+    refresh([f"{kind}.in"], lock_name(kind, made_for), python, documented)
+    options = sorted(path.name for path in LOCKS.glob(f"{kind}-*.in"))
+    refresh([f"{kind}.in", *options], lock_name(kind, made_for, options=True), python, documented)
 
 
 if __name__ == "__main__":
     for version in PYTHON_VERSIONS:
         full_python = Target(version).full_python
         documented = " ".join(["uv", *compile_command(full_python, "requirements.in")])
-        refresh("requirements.in", f"requirements-{version}.txt", full_python, documented)
+        refresh_all("requirements", version, full_python, documented)
     for debian, full_python in DEBIAN_PYTHON.items():
-        refresh("tools.in", f"tools-{debian}.txt", full_python, "locks/refresh.py of ds-docker-env")
+        refresh_all("tools", debian, full_python, "locks/refresh.py of ds-docker-env")

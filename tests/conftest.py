@@ -48,7 +48,13 @@ class Generated:
 
 
 # Whatever the defaults of a fork are.
-ANSWERS = {"production_requirements": "", "python_version": "3.13", "debian_release": "trixie"}
+ANSWERS = {
+    "production_requirements": "",
+    "python_version": "3.13",
+    "debian_release": "trixie",
+    "dvc_s3_url": "",
+    "services": "",
+}
 Pin = Callable[..., Generated]
 Write = Callable[..., str]
 Read = Callable[[bytes], Production]

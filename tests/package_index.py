@@ -14,7 +14,7 @@ from socketserver import ThreadingTCPServer
 from types import TracebackType
 from typing import BinaryIO
 
-from ds_docker_env.analysis import shipped_analysis
+from ds_docker_env.shipped import shipped_analysis
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 

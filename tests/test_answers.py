@@ -83,7 +83,7 @@ HOSTILE = {
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_a_typed_answer_is_rendered_to_the_letter(cookiecutter: Run, text: str) -> None:
     one_line = text.replace("\n", " ")
-    typed = [one_line, "analysis", one_line, one_line, "", "", "", ""]
+    typed = [one_line, "analysis", one_line, one_line, "", "", "", "", "", ""]
     generated = cookiecutter(typed="\n".join([*typed, ""]))
     assert generated.exit_code == 0, generated.stderr
     readme = generated.read("README.md")

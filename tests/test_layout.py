@@ -70,7 +70,11 @@ def test_generating_again_without_a_production_file_leaves_nothing_of_it(
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
     answers = dict.fromkeys(
-        ("question", "data", "ticket_url", "production_requirements", "__production_requirements"), ""
+        (
+            *("question", "data", "ticket_url", "production_requirements", "__production_requirements"),
+            *("dvc_s3_url", "services"),
+        ),
+        "",
     )
     answers |= {"project_name": "A", "project_slug": "a", "python_version": "3.13", "debian_release": "trixie"}
     assert generation.prepare(answers) == 0

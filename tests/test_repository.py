@@ -8,8 +8,8 @@ import sys
 import pytest
 import yaml
 from conftest import QUESTIONS, TEMPLATE
-from ds_docker_env.analysis import shipped_analysis, shipped_files
 from ds_docker_env.parity import read_lock
+from ds_docker_env.shipped import shipped_analysis, shipped_files
 from ds_docker_env.target import DEBIAN_RELEASES, PYTHON_VERSIONS, Target
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name

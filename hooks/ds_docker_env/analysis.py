@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
-LOCKS = Path(__file__).parents[2] / "locks"
 _HEADING = "# Everything that production pins has production's version."
 # 79.0.1 is the newest in any official image; from 80.9 on pkg_resources warns all who use it, and 82 has none.
 _SETUPTOOLS = """\
@@ -19,11 +17,15 @@ _LEFT_OUT = re.compile(r"# (?P<requirement>\S.*?): left out, ")
 
 @dataclass(frozen=True)
 class Analysis:
-    """The text of a requirements.in, a lock with its packages, and one ``before``, whose versions stay if they can."""
+    """The text of a requirements.in, a lock with its packages, and one ``before``, whose versions stay if they can.
+
+    ``clients`` are the packages that a service cannot do without, each with the service.
+    """
 
     text: str
     lock: str
     before: str = ""
+    clients: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def requirements(self) -> list[str]:
@@ -47,27 +49,6 @@ class Analysis:
     def _lines(self) -> list[str]:
         lines = [line for line in self.text.splitlines() if line != _HEADING]
         return [found["requirement"] if (found := _LEFT_OUT.match(line)) else line for line in lines]
-
-
-def shipped_analysis(python: str) -> Analysis:
-    """Return the packages that come with this template, as locked and tested for a Python."""
-    lock = (LOCKS / f"requirements-{python}.txt").read_text(encoding="utf-8")
-    return Analysis((LOCKS / "requirements.in").read_text(encoding="utf-8"), lock)
-
-
-def shipped_names(python: str) -> list[str]:
-    """Return the normalised names of all packages in the lock for a Python."""
-    return re.findall(r"^([a-z0-9-]+)==", shipped_analysis(python).lock, re.MULTILINE)
-
-
-def shipped_files(python: str, debian: str) -> dict[str, str]:
-    """Return the files of a project without a production file, by name."""
-    analysis = shipped_analysis(python)
-    return {
-        "requirements.in": analysis.text,
-        "requirements.txt": analysis.lock,
-        "tools.txt": (LOCKS / f"tools-{debian}.txt").read_text(encoding="utf-8"),
-    }
 
 
 def _without_comment(line: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from ds_docker_env.encoding import decode
 from ds_docker_env.errors import AnswerError, SourceError, without_credentials
+from ds_docker_env.services import services_of
 from ds_docker_env.sources import LocalFile, source_of
 from ds_docker_env.target import DEBIAN_RELEASES
 
@@ -19,7 +20,7 @@ _SLUG = re.compile(r"[a-z0-9]+(?:(?:_{1,2}|-+)[a-z0-9]+)*")
 _SLUG_LENGTH = 63
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
-_ONE_LINE = ("project_name", "ticket_url", "production_requirements")
+_ONE_LINE = ("project_name", "ticket_url", "production_requirements", "dvc_s3_url", "services")
 _TEXTS = (*_ONE_LINE, "question", "data")
 
 
@@ -30,6 +31,13 @@ class Answers:
     production_requirements: str
     python_version: str
     debian_release: str
+    dvc_s3_url: str
+    services: Sequence[str]
+
+    @property
+    def options(self) -> list[str]:
+        """Return what is chosen beyond the default project: services, and dvc."""
+        return [*self.services, *(["dvc"] if self.dvc_s3_url else [])]
 
     @classmethod
     def check(cls, raw: Mapping[str, Any]) -> Answers:
@@ -42,14 +50,22 @@ class Answers:
             *_slug_problems(str(raw["project_slug"])),
             *_ticket_problems(str(raw["ticket_url"])),
             *_image_problems(str(raw["python_version"]), str(raw["debian_release"])),
+            *_services_problems(str(raw["services"])),
         ]
         problems += _production_problems(str(raw["__production_requirements"]), even_a_url=bool(problems))
         if problems:
             raise AnswerError(*problems)
+        return cls.of(raw)
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> Answers:
+        """Take cookiecutter's context once it is checked."""
         return cls(
             production_requirements=raw["__production_requirements"],
             python_version=raw["python_version"],
             debian_release=raw["debian_release"],
+            dvc_s3_url=str(raw["dvc_s3_url"]).strip(),
+            services=services_of(str(raw["services"])),
         )
 
 
@@ -108,6 +124,14 @@ def _image_problems(python: str, debian: str) -> list[str]:
         f"debian_release: there is no image python:{python}-{debian}; "
         f"for Python {python} choose {' or '.join(releases)}"
     ]
+
+
+def _services_problems(answer: str) -> Sequence[str]:
+    try:
+        services_of(answer)
+    except AnswerError as error:
+        return error.problems
+    return []
 
 
 def _production_problems(location: str, *, even_a_url: bool) -> list[str]:

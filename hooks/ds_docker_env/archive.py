@@ -6,7 +6,7 @@ import io
 import zipfile
 from pathlib import Path
 
-from ds_docker_env.analysis import shipped_names
+from ds_docker_env.shipped import shipped_names
 
 PACKAGE = Path(__file__).parent
 _MAIN = """\
@@ -19,7 +19,7 @@ from ds_docker_env.commands import main
 
 main()
 """
-_HOOKS_ONLY = {"answers.py", "archive.py", "generation.py"}
+_HOOKS_ONLY = {"answers.py", "archive.py", "generation.py", "services.py"}
 
 
 def pack(python: str) -> bytes:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from ds_docker_env import uv
-from ds_docker_env.analysis import shipped_files
 from ds_docker_env.answers import Answers
 from ds_docker_env.archive import pack
 from ds_docker_env.errors import GenerationError
 from ds_docker_env.logins import LOGINS, as_netrc, logins
 from ds_docker_env.progress import alive
+from ds_docker_env.services import DATABASES
 from ds_docker_env.settings import own_settings
+from ds_docker_env.shipped import shipped_files
 
 HOOKS = Path(__file__).parents[1]
 # What `pinning` imports beyond cookiecutter's own packages.
@@ -41,7 +42,7 @@ def prepare(raw: Mapping[str, Any]) -> int:
     try:
         answers = Answers.check(raw)
         contents = dict.fromkeys(("production.txt", "constraints.txt", "overrides.txt", "parity.pyz"), b"")
-        texts = shipped_files(answers.python_version, answers.debian_release)
+        texts = shipped_files(answers.python_version, answers.debian_release, answers.options)
         settings = _settings()
         texts["uv.toml"] = own_settings(settings)
         summary = [f"Versions:   those tested with this template for Python {answers.python_version}"]
@@ -70,12 +71,15 @@ def prepare(raw: Mapping[str, Any]) -> int:
     return 0
 
 
-def finish() -> int:
+def finish(raw: Mapping[str, Any]) -> int:
     """Make the data folder and the secrets, and say what comes next; never fails a project that is complete."""
+    answers = Answers.of(raw)
     Path("src", "data").mkdir(parents=True, exist_ok=True)
-    if Path("production.txt").exists():
+    if answers.production_requirements:
         _logins()
     print(_password())
+    for database in [service for service in answers.services if service in DATABASES]:
+        print(_database_password(database))
     print(
         f"Next:       cd {_seen_from_the_shell(Path.cwd())}\n            docker compose up --build\n            open http://127.0.0.1:8888"
     )
@@ -88,6 +92,7 @@ def _pin(answers: Answers, settings: str) -> dict[str, Any]:
         "location": answers.production_requirements,
         "python": answers.python_version,
         "debian": answers.debian_release,
+        "options": answers.options,
         "settings": settings,
     }
     with alive(f"Locking production's versions for Python {answers.python_version}"):
@@ -140,6 +145,16 @@ def _password() -> str:
     if not written:
         return f"Password:   unchanged, in {path.as_posix()}"
     return f"Password:   {password} (shown once; it is in {path.as_posix()})"
+
+
+def _database_password(database: str) -> str:
+    path = Path(".secrets", f"{database}_password")
+    label = f"{DATABASES[database]}:".ljust(11)
+    try:
+        written = _write_secret(path, secrets.token_urlsafe(24) + "\n")
+    except OSError as error:
+        return f"{label} not written ({error.strerror}); put a password of your choice into {path.as_posix()}"
+    return f"{label} {'a random' if written else 'unchanged, its'} password in {path.as_posix()}"
 
 
 def _write_secret(path: Path, text: str) -> bool:

@@ -7,13 +7,14 @@ import sys
 from dataclasses import dataclass
 from datetime import date
 
-from ds_docker_env.analysis import Analysis, shipped_analysis
-from ds_docker_env.errors import GenerationError, ParityError, SourceError, without_credentials
+from ds_docker_env.analysis import Analysis
+from ds_docker_env.errors import GenerationError, LockError, ParityError, SourceError, without_credentials
 from ds_docker_env.formats.reading import read_toml
 from ds_docker_env.lock import Lock, make_lock
 from ds_docker_env.parity import prove, read_lock
 from ds_docker_env.production import read_production, render_constraints, render_overrides, render_production
 from ds_docker_env.settings import own_settings
+from ds_docker_env.shipped import shipped_analysis
 from ds_docker_env.sources.image import Image, disagreements
 from ds_docker_env.summary import left_out, summarise
 from ds_docker_env.target import Target
@@ -42,12 +43,19 @@ def pin(location: str, target: Target, analysis: Analysis, debian: str = "", set
     own = own_settings(settings)
     lock = make_lock(production, analysis.requirements, wheels_only, target, analysis.before, own)
     packages = read_lock(lock.text)
+    missing = left_out(lock, packages)
+    if refused := [
+        f"services: {service} needs {line}, but {missing[line]}; leave {service} out, or move production first"
+        for line, service in analysis.clients.items()
+        if line in missing
+    ]:
+        raise LockError(*refused, causes=["no client"])
     parity = prove(production, packages, target)
     if unhashed := sorted(name for name, package in packages.items() if not package.hashes):
         raise ParityError(f"{', '.join(unhashed)}: the index has no hash to check a download by; name one that has")
     files = {
         "production.txt": render_production(production, date.today()),
-        "requirements.in": analysis.render(left_out(lock, packages)),
+        "requirements.in": analysis.render(missing),
         "requirements.txt": _with_note(lock),
         "constraints.txt": render_constraints(production) if production.bounding() else "",
         "overrides.txt": render_overrides(lock.overrides) if lock.overrides else "",
@@ -74,7 +82,8 @@ def main() -> None:
     try:
         asked = json.load(sys.stdin)
         python = asked["python"]
-        pinned = pin(asked["location"], Target(python), shipped_analysis(python), asked["debian"], asked["settings"])
+        analysis = shipped_analysis(python, asked["options"])
+        pinned = pin(asked["location"], Target(python), analysis, asked["debian"], asked["settings"])
         answer = {"files": pinned.files, "summary": pinned.summary}
     except GenerationError as error:
         answer = {"problems": error.problems}

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import TEMPLATE, Generated
+from ds_docker_env.services import SERVICES
+from ds_docker_env.shipped import LOCKS, lock_name, only, shipped_files
+from package_index import PackageIndex
+
+Bake = Callable[..., Generated]
+
+
+def names(lock: str) -> set[str]:
+    return {line.partition("==")[0] for line in lock.splitlines() if "==" in line and line[0].isalnum()}
+
+
+def beside_the_notebook(generated: Generated) -> list[str]:
+    assert generated.exit_code == 0, generated.stderr
+    return [name for name in yaml.safe_load(generated.read("docker-compose.yml"))["services"] if name != "jupyter"]
+
+
+def test_services_are_named_in_any_order_and_spacing(bake: Bake) -> None:
+    assert beside_the_notebook(bake(services=" MySQL,redis ,, redis")) == ["redis", "mysql"]
+
+
+def test_an_unknown_service_is_refused_with_the_list_of_those_that_can_be_had(bake: Bake) -> None:
+    generated = bake(services="redis, mongo, kafka", project_slug="..")
+    assert generated.exit_code != 0
+    assert "services: 'mongo', 'kafka' cannot be had" in generated.stderr
+    assert ", ".join(SERVICES) in generated.stderr
+    assert "project_slug: '..'" in generated.stderr
+
+
+def test_each_service_says_in_the_readme_how_to_connect_and_no_other_does(bake: Bake) -> None:
+    readme = bake(services="postgres").read("README.md")
+    assert "psycopg.connect(" in readme
+    for other in ("redis", "sqlite", "mysql", "h2o", "dask"):
+        assert other not in readme.lower(), other
+
+
+def test_a_database_has_a_random_password_that_only_its_owner_may_read_and_that_stays(bake: Bake) -> None:
+    first, second = bake(services="mysql,postgres"), bake(services="mysql,postgres")
+    passwords = [
+        (one.project / ".secrets" / f"{name}_password").read_text().strip()
+        for one in (first, second)
+        for name in ("mysql", "postgres")
+    ]
+    assert len(set(passwords)) == 4
+    assert min(map(len, passwords)) >= 32
+    assert not any(password in first.stdout + second.stdout for password in passwords)
+
+
+def test_without_options_the_lock_of_all_options_is_that_of_the_template(subtests: pytest.Subtests) -> None:
+    for lock in LOCKS.glob("requirements-*-options.txt"):
+        made_for = lock.name.split("-")[1]
+        with subtests.test(made_for):
+            plain = (LOCKS / lock_name("requirements", made_for)).read_text()
+            assert only(lock.read_text(), ["requirements.in"]).splitlines()[3:] == plain.splitlines()[3:]
+
+
+def test_a_lock_for_a_service_holds_what_it_needs_and_nothing_of_the_others() -> None:
+    plain, redis, dask = (
+        names(shipped_files("3.13", "trixie", options)["requirements.txt"]) for options in ((), ["redis"], ["dask"])
+    )
+    assert redis - plain == {"redis"}
+    assert {"dask", "distributed", "bokeh", "pyarrow"} <= dask
+    assert "redis" not in dask
+
+
+def test_tools_of_a_service_are_locked_with_the_tools() -> None:
+    plain, sqlite = (shipped_files("3.13", "trixie", options)["tools.txt"] for options in ((), ["sqlite"]))
+    assert "datasette" in names(sqlite) - names(plain)
+    assert "dvc" not in names(sqlite)
+    assert names(plain) < names(sqlite)
+
+
+def test_productions_version_of_a_client_wins(bake: Bake, offline: PackageIndex, tmp_path: Path) -> None:
+    offline.add("redis", "3.5.3")
+    offline.add("redis", "9.9.9")
+    production = tmp_path / "requirements.txt"
+    production.write_text("redis==3.5.3\n")
+    generated = bake(services="redis", production_requirements=str(production))
+    assert generated.locked["redis"] == "3.5.3"
+    assert "redis>=2.10" in generated.read("requirements.in")
+
+
+def test_a_service_whose_client_cannot_live_beside_production_stops_generation(
+    bake: Bake, offline: PackageIndex, tmp_path: Path
+) -> None:
+    offline.add("redis", "9.9.9", ("six>=2",))
+    offline.add("six", "1.17.0")
+    offline.add("six", "2.0.0")
+    production = tmp_path / "requirements.txt"
+    production.write_text("six==1.17.0\n")
+    generated = bake(services="redis", production_requirements=str(production))
+    assert generated.exit_code != 0
+    assert not generated.project.exists()
+    assert "services: redis needs redis>=2.10" in generated.stderr
+    assert "production's six==1.17.0" in generated.stderr
+
+
+@pytest.mark.network
+def test_locking_again_moves_nothing(bake: Bake) -> None:
+    generated = bake(services=",".join(SERVICES), dvc_s3_url="s3://bucket/churn")
+    before = generated.read("requirements.txt")
+    generated.lock_again()
+    assert generated.read("requirements.txt").partition("\nai")[2] == before.partition("\nai")[2] != ""
+
+
+def test_every_option_has_its_packages_in_a_file_of_its_name() -> None:
+    files = {path.stem.partition("-")[2] for path in (TEMPLATE / "locks").glob("*-*.in")}
+    assert files == {*SERVICES, "dvc"}
