@@ -1,0 +1,96 @@
+"""Every project that the questions can give, as far as its text goes: rendering alone takes milliseconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import chain, combinations
+from typing import Any
+
+import pytest
+import yaml
+from conftest import TEMPLATE
+from cookiecutter.environment import StrictEnvironment
+from ds_docker_env.services import SERVICES
+from jinja2 import FileSystemLoader
+
+PROJECT = TEMPLATE / "{{cookiecutter.project_slug}}"
+CONTEXT = json.loads((TEMPLATE / "cookiecutter.json").read_text())
+CHOICES = [",".join(chosen) for chosen in chain(*(combinations(SERVICES, n) for n in range(len(SERVICES) + 1)))]
+SERVERS = {"dask": ["dask-scheduler", "dask-worker"]}
+
+
+class Renderer:
+    """Renders single files of the template as cookiecutter does."""
+
+    def __init__(self) -> None:
+        self._environment = StrictEnvironment(
+            context={"cookiecutter": CONTEXT}, keep_trailing_newline=True, **CONTEXT["_jinja2_env_vars"]
+        )
+        self._environment.loader = FileSystemLoader(PROJECT)
+
+    def __call__(self, name: str, **answers: str) -> str:
+        asked = {name: value[0] if isinstance(value, list) else value for name, value in CONTEXT.items()}
+        answers = {**asked, "project_slug": "churn", **answers}
+        return str(self._environment.get_template(name).render(cookiecutter=answers))
+
+
+@pytest.fixture(scope="module")
+def render() -> Renderer:
+    return Renderer()
+
+
+def answers() -> Iterator[dict[str, str]]:
+    for services in CHOICES:
+        for production in ("", "/api/requirements.txt"):
+            for url in ("", "s3://bucket/churn"):
+                yield {"services": services, "production_requirements": production, "dvc_s3_url": url}
+
+
+def empty(node: Any, path: str = "") -> list[str]:
+    if isinstance(node, dict):
+        return [found for key, value in node.items() for found in empty(value, f"{path}/{key}")]
+    if isinstance(node, list):
+        return [path] if not node else [found for value in node for found in empty(value, path)]
+    return [path] if node in (None, "") else []
+
+
+def secrets(service: dict[str, Any]) -> list[str]:
+    build = service.get("build", "")
+    return [*service.get("secrets", []), *([] if isinstance(build, str) else build["secrets"])]
+
+
+def test_all_64_choices_of_services_give_a_compose_file_without_an_empty_key(render: Renderer) -> None:
+    assert len(CHOICES) == 64
+    for asked in answers():
+        compose = yaml.safe_load(render("docker-compose.yml", **asked))
+        # A named volume has nothing more to say.
+        assert all(found.startswith("/volumes/") for found in empty(compose)), asked
+        chosen = asked["services"].split(",") if asked["services"] else []
+        servers = [name for service in chosen for name in SERVERS.get(service, [service])]
+        assert list(compose["services"]) == ["jupyter", *servers]
+        waited_for = compose["services"]["jupyter"].get("depends_on", {})
+        assert waited_for == {name: {"condition": "service_healthy"} for name in servers}
+        assert all("healthcheck" in service for service in compose["services"].values())
+        assert {name for service in compose["services"].values() for name in secrets(service)} == set(
+            compose["secrets"]
+        )
+        volumes = {volume.split(":")[0] for service in compose["services"].values() for volume in service["volumes"]}
+        assert volumes == {".", *compose["volumes"]}
+
+
+def test_whatever_is_published_is_published_on_this_machine_only(render: Renderer) -> None:
+    compose = yaml.safe_load(render("docker-compose.yml", services=CHOICES[-1]))
+    ports = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
+    assert set(ports) == {"jupyter", "sqlite", "dask-scheduler"}
+    assert all(port.startswith("127.0.0.1:") for published in ports.values() for port in published)
+
+
+def test_every_rendered_file_looks_hand_written_whatever_is_chosen(render: Renderer) -> None:
+    for name in ("Dockerfile", "README.md", "docker-compose.yml", ".gitignore", ".dockerignore"):
+        for text in {render(name, **asked) for asked in answers()}:
+            assert text[0] != "\n", name
+            assert "\n\n\n" not in text, name
+            assert text.endswith("\n"), name
+            assert not text.endswith("\n\n"), name
+            assert not any(line != line.rstrip() for line in text.splitlines()), name
