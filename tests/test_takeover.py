@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import io
+import json
 import signal
 import time
 import zipfile
@@ -57,7 +58,7 @@ def test_a_new_production_file_replaces_the_old_one_and_moves_nothing_else(
         offline.add(name, version)
     newer = tmp_path / "newer.txt"
     newer.write_text("prod==2.0\n")
-    said = take_over(str(newer), LINUX, "")
+    said = take_over(str(newer), LINUX)
     assert "Production: 1 of 1 pins kept exactly, from " + str(newer) in said
     assert {"Moved:      prod 1.0 -> 2.0", "New:        late 2.0", "Gone:       gone 1.0"} <= set(said)
     now = contents(folder)
@@ -88,8 +89,21 @@ def test_every_file_stays_as_it_is_if_production(
         (folder / name).write_text(content)
     (tmp_path / "newer.txt").write_text(text)
     with pytest.raises(GenerationError, match=message):
-        take_over(str(tmp_path / "newer.txt"), LINUX, "")
+        take_over(str(tmp_path / "newer.txt"), LINUX)
     assert contents(folder) == FILES | edited
+
+
+def test_a_service_keeps_its_client(folder: Path, offline: PackageIndex, tmp_path: Path) -> None:
+    (folder / "requirements.in").write_text("ipykernel>=6\nredis>=2.10\n")
+    before = contents(folder)
+    offline.add("redis", "9.9.9", ("prod<2",))
+    offline.add("prod", "2.0")
+    (tmp_path / "newer.txt").write_text("prod==2.0\n")
+    with pytest.raises(
+        GenerationError, match=r"redis needs redis>=2\.10, but .* production's prod==2\.0; leave redis out"
+    ):
+        take_over(str(tmp_path / "newer.txt"), LINUX, clients={"redis>=2.10": "redis", "h2o>=3": "h2o"})
+    assert contents(folder) == before
 
 
 def test_files_that_were_replaced_come_back_if_one_cannot_be(folder: Path) -> None:
@@ -140,7 +154,7 @@ def test_the_archive_holds_what_the_commands_import_and_nothing_else() -> None:
     with zipfile.ZipFile(io.BytesIO(archive.pack("3.11"))) as packed:
         names = {name.removesuffix("/__init__.py").removesuffix(".py") for name in packed.namelist()}
     modules = {name.removeprefix("ds_docker_env/").replace("/", ".") for name in names}
-    assert modules - {"__main__", "ds_docker_env", "shipped.txt"} == wanted
+    assert modules - {"__main__", "ds_docker_env", "shipped.json"} == wanted
 
 
 def test_the_archive_is_the_same_bytes_every_time_and_no_module_needs_the_template() -> None:
@@ -149,5 +163,7 @@ def test_the_archive_is_the_same_bytes_every_time_and_no_module_needs_the_templa
     with zipfile.ZipFile(io.BytesIO(packed)) as opened:
         assert {member.date_time for member in opened.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert opened.namelist() == sorted(opened.namelist())
-        assert "jupyter" not in opened.read("ds_docker_env/shipped.txt").decode().split()
-        assert {"ipykernel", "numpy"} <= set(opened.read("ds_docker_env/shipped.txt").decode().split())
+        shipped = json.loads(opened.read("ds_docker_env/shipped.json"))
+        assert "jupyter" not in shipped["names"]
+        assert {"ipykernel", "numpy"} <= set(shipped["names"])
+        assert "redis" in shipped["clients"].values()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from pathlib import Path
 
-from ds_docker_env.shipped import shipped_names
+from ds_docker_env.services import SERVICES
+from ds_docker_env.shipped import shipped_analysis, shipped_names
 
 PACKAGE = Path(__file__).parent
 _MAIN = """\
@@ -33,7 +35,8 @@ def pack(python: str) -> bytes:
         if path.name not in _HOOKS_ONLY
     }
     members["__main__.py"] = _MAIN
-    members[f"{PACKAGE.name}/shipped.txt"] = "".join(f"{name}\n" for name in shipped_names(python))
+    shipped = {"names": shipped_names(python), "clients": shipped_analysis(python, SERVICES).clients}
+    members[f"{PACKAGE.name}/shipped.json"] = json.dumps(shipped, indent=0)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(members):

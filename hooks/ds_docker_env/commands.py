@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import pkgutil
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ds_docker_env import project
 from ds_docker_env.comparison import Document, compare_places
@@ -88,7 +90,7 @@ def renew(location: str) -> int:
     else:
         location = project.named_source(project.read("production.txt"), "take-over")
     with alive(f"Locking production's versions for Python {target.python}"):
-        summary = take_over(location, target, _shipped())
+        summary = take_over(location, target, **_shipped())
     print(*summary, "Next:       docker compose up --build", sep="\n")
     return EQUAL
 
@@ -122,9 +124,10 @@ def _within(seconds: float, location: str, target: Target) -> Production:
     return outcome[0]
 
 
-def _shipped() -> str:
+def _shipped() -> dict[str, Any]:
     """Return what `archive` put beside the code."""
-    return (pkgutil.get_data(__package__, "shipped.txt") or b"").decode()
+    shipped: dict[str, Any] = json.loads(pkgutil.get_data(__package__, "shipped.json") or b"{}")
+    return shipped
 
 
 def _settle() -> None:

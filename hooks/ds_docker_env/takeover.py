@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -20,18 +20,21 @@ from ds_docker_env.target import Target
 _FOREIGN = re.compile(r"^[^\w\s#-]", re.MULTILINE)
 
 
-def take_over(location: str, target: Target, wheels_only: str) -> list[str]:
+def take_over(
+    location: str, target: Target, names: Sequence[str] = (), clients: Mapping[str, str] | None = None
+) -> list[str]:
     """Lock the production file at a location with the project's packages and write the files of the lock.
 
     Works in the project folder, keeps the versions that production does not move, and returns the summary of
-    generation with what moved. ``wheels_only`` names the packages that the template comes with, one a line.
+    generation with what moved. ``names`` are the packages that the template comes with, ``clients`` those of services.
     Raise `GenerationError`, in which case every file is as it was.
     """
     project.writable()
     text = project.read("requirements.in")
     before, settings = (project.read(name) if Path(name).exists() else "" for name in ("requirements.txt", "uv.toml"))
     versions = _read(before)
-    analysis = Analysis(text, lock=wheels_only, before=before if versions else "")
+    chosen = {line: service for line, service in (clients or {}).items() if line in text.splitlines()}
+    analysis = Analysis(text, "\n".join(names), before if versions else "", chosen)
     _check(analysis)
     pinned = pin(location, target, analysis, settings=settings)
     files = pinned.files | {"production.txt": project.with_source(pinned.files["production.txt"], location)}
