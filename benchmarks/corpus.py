@@ -1,9 +1,10 @@
-"""Pin a folder of real production files as generation would: ``uv run benchmarks/corpus.py FOLDER``.
+"""Pin a folder of real production files as generation would: ``uv run benchmarks/corpus.py FOLDER [SERVICE...]``.
 
-FOLDER holds ``INDEX.tsv`` with at least the columns folder, entry and python. Prints a line for each file (how it
-ended, seconds, the oldest package of the analysis with its month, packages of the analysis that were left out) and the
-totals. Fails if a pin changed, a lock holds a credential, a package is below its floor, an exception other than ours
-appears, or a file takes longer than 120 s. Months come from the index; where it has none, nothing is the oldest.
+FOLDER holds ``INDEX.tsv`` with at least the columns folder, entry and python; services are those of the question.
+Prints a line for each file (how it ended, seconds, the oldest package of the analysis with its month, packages of the
+analysis that were left out) and the totals. Fails if a pin changed, a lock holds a credential, a package is below its
+floor, an exception other than ours appears, or a file takes longer than 120 s. Months come from the index; where it
+has none, nothing is the oldest.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -52,11 +53,12 @@ class Outcome:
     broken: tuple[str, ...] = ()
 
 
-def run(location: str, target: Target) -> Outcome:
+def run(location: str, target: Target, services: Sequence[str]) -> Outcome:
     """Pin one file as generation would and check the promises on the result."""
     started = time.monotonic()
+    analysis = shipped_analysis(target.python, services)
     try:
-        pinned = pin(location, target, shipped_analysis(target.python))
+        pinned = pin(location, target, analysis)
         ended, messages = "locked", ()
     except LockError as error:
         ended, messages = ", ".join(error.causes), error.problems
@@ -71,8 +73,7 @@ def run(location: str, target: Target) -> Outcome:
     if ended != "locked":
         return Outcome(ended, seconds, messages, broken=tuple(broken))
     lock, production = read_lock(pinned.files["requirements.txt"]), _production(pinned, target)
-    requirements = shipped_analysis(target.python).requirements
-    wanted = {canonicalize_name((found := Requirement(line)).name): found for line in requirements}
+    wanted = {canonicalize_name((found := Requirement(line)).name): found for line in analysis.requirements}
     ours = {pin.name for pin in production.pins}
     free = {name: lock[name].version for name in wanted if name in lock and name not in ours}
     try:
@@ -90,13 +91,13 @@ def run(location: str, target: Target) -> Outcome:
     return Outcome(ended, seconds, (), left_out, _oldest(free, target), tuple(broken))
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, *services: str) -> int:
     """Print the table and return the number of files with a broken promise."""
     with (folder / "INDEX.tsv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     outcomes = []
     for row in rows:
-        outcome = run(str(folder / row["folder"] / row["entry"]), Target(row["python"]))
+        outcome = run(str(folder / row["folder"] / row["entry"]), Target(row["python"]), services)
         outcomes.append(outcome)
         print(
             f"{row['folder'][:42]:42} {row['python']:5} {outcome.ended:16} {outcome.seconds:5.1f} s  "
@@ -141,4 +142,4 @@ def _oldest(versions: Mapping[str, str], target: Target) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))
