@@ -168,6 +168,8 @@ def _handler(folder: Path, login: str) -> type[SimpleHTTPRequestHandler]:
             super().__init__(*arguments, directory=str(folder), **options)  # type: ignore[arg-type]
 
         protocol_version = "HTTP/1.1"
+        # Or every answer waits 40 ms for the acknowledgement of its head.
+        disable_nagle_algorithm = True
 
         def send_head(self) -> io.BytesIO | BinaryIO | None:
             if wanted and self.headers["Authorization"] != wanted:
