@@ -43,7 +43,7 @@ class PackageIndex:
         self.folder = folder
         handler = _handler(folder, login)
         self._host = host
-        self._server = ThreadingTCPServer((host, 0), handler)
+        self._server = _Server((host, 0), handler)
 
     @property
     def url(self) -> str:
@@ -96,6 +96,11 @@ class PackageIndex:
         ]
         (folder / "index.html").write_text("<!DOCTYPE html><html><body>" + "\n".join(links) + "</body></html>")
         return f"sha256:{digest}"
+
+
+class _Server(ThreadingTCPServer):
+    # Of uv's many connections the sixth would be lost and tried again after a second.
+    request_queue_size = 128
 
 
 def add_file(index: PackageIndex, name: str, file: str) -> None:
