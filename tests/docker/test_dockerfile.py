@@ -22,8 +22,8 @@ from docker.project import sh
     ],
     ids=["default", "oldest", "richest"],
 )
-def test_hadolint_has_nothing_to_say(cookiecutter: Callable[..., Generated], answers: dict[str, str]) -> None:
-    project = cookiecutter(**answers).project
+def test_hadolint_has_nothing_to_say(bake: Callable[..., Generated], answers: dict[str, str]) -> None:
+    project = bake(**answers).project
     hadolint = shutil.which("hadolint", path=Path(sys.executable).parent) or "hadolint"
     said = sh(hadolint, "Dockerfile", folder=project, check=False)
     assert said.stdout + said.stderr == ""
