@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from ds_docker_env.errors import SourceError, without_credentials
 from ds_docker_env.sources.local import LocalFile
@@ -53,6 +52,8 @@ def source_of(location: str) -> Source:
 
         return WebFile(location)
     if scheme == "file":
+        from urllib.request import url2pathname
+
         return LocalFile(url2pathname(urlsplit(location).path))
     shown, known = without_credentials(location), "a path, an http(s) URL, git+URL@REF#PATH or image:NAME"
     raise SourceError(f"{shown}: {scheme}:// cannot be read; name {known}")

@@ -416,4 +416,4 @@ def _last_line(said: bytes) -> str:
 
 
 def _printable(text: str) -> str:
-    return "".join(character for character in text if character.isprintable())
+    return "".join(filter(str.isprintable, text))
