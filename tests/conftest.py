@@ -18,6 +18,9 @@ from ds_docker_env.production import Production, read_production
 from ds_docker_env.target import Target
 from package_index import PACKAGES, PackageIndex
 
+# Or every process of a test compiles the same libraries again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 TEMPLATE = Path(__file__).parents[1]
 QUESTIONS = {name for name in json.loads((TEMPLATE / "cookiecutter.json").read_text()) if not name.startswith("_")}
 
