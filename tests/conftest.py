@@ -46,7 +46,8 @@ class Generated:
     def lock_again(self) -> None:
         """Run the command in the header of the lock, as the image does."""
         command = self.read("requirements.txt").splitlines()[1].removeprefix("#").split()
-        as_in_the_image = {**os.environ, "UV_PYTHON_DOWNLOADS": "never"}
+        # With one Python to find, which pyenv would make uv search for.
+        as_in_the_image = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_PYTHON": sys.executable}
         subprocess.run([*command, "--quiet"], cwd=self.project, env=as_in_the_image, check=True)
 
 
