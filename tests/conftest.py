@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,14 +131,21 @@ def read(tmp_path: Path) -> Callable[[bytes], Production]:
     return _read
 
 
+@contextmanager
+def only_index(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[PackageIndex]:
+    """Let uv see nothing but the analysis packages, as tiny wheels on 127.0.0.1, and what is added to them."""
+    with PackageIndex(folder / "index") as index:
+        index.add_analysis_packages()
+        patch.setenv("UV_DEFAULT_INDEX", index.url)
+        for name in ("XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "APPDATA", "PROGRAMDATA"):
+            patch.setenv(name, str(folder / "no-config"))
+        yield index
+
+
 @pytest.fixture
 def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[PackageIndex]:
-    """Let uv see nothing but the analysis packages, as tiny wheels on 127.0.0.1, and what the test adds."""
-    with PackageIndex(tmp_path / "index") as index:
-        index.add_analysis_packages()
-        monkeypatch.setenv("UV_DEFAULT_INDEX", index.url)
-        for folder in ("XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "APPDATA", "PROGRAMDATA"):
-            monkeypatch.setenv(folder, str(tmp_path / "no-config"))
+    """Let uv see `only_index` in this test."""
+    with only_index(tmp_path, monkeypatch) as index:
         yield index
 
 

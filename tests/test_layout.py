@@ -4,13 +4,13 @@ import ast
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
 import yaml
-from conftest import TEMPLATE, Generated
+from conftest import ANSWERS, TEMPLATE, Generated, only_index
 from ds_docker_env import generation
-from package_index import PackageIndex
 
 DEFAULT = {
     ".dockerignore",
@@ -42,16 +42,31 @@ def tree(project: Path) -> set[str]:
     return {path.relative_to(project).as_posix() + "/" * path.is_dir() for path in project.rglob("*")}
 
 
-@pytest.fixture
-def rich(bake: Bake, offline: PackageIndex, tmp_path: Path) -> Generated:
-    offline.add("requests", "2.32.4")
-    production = tmp_path / "requirements.txt"
-    production.write_text("requests==2.32.4\n")
-    return bake(**RICH, production_requirements=str(production))
+@pytest.fixture(scope="module")
+def default(cookies_session: Any) -> Generated:
+    """Return a project with the default answers, to look at only."""
+    return generated(cookies_session, {})
 
 
-def test_the_default_project_is_a_folder_for_data_and_a_handful_of_files(bake: Bake) -> None:
-    project = bake().project
+@pytest.fixture(scope="module")
+def rich(cookies_session: Any, tmp_path_factory: pytest.TempPathFactory) -> Generated:
+    """Return a project with all answers, to look at only."""
+    folder = tmp_path_factory.mktemp("production")
+    with pytest.MonkeyPatch.context() as patch, only_index(folder, patch) as index:
+        index.add("requests", "2.32.4")
+        production = folder / "requirements.txt"
+        production.write_text("requests==2.32.4\n")
+        return generated(cookies_session, RICH | {"production_requirements": str(production)})
+
+
+def generated(cookies: Any, answers: dict[str, str]) -> Generated:
+    result = cookies.bake(extra_context=ANSWERS | answers)
+    assert result.exit_code == 0, result.exception
+    return Generated(result.exit_code, result.project_path, "", "")
+
+
+def test_the_default_project_is_a_folder_for_data_and_a_handful_of_files(default: Generated) -> None:
+    project = default.project
     assert project.name == "data_science_analysis"
     assert tree(project) == DEFAULT
 
@@ -115,8 +130,7 @@ def test_the_notebook_and_the_readme_state_the_question_the_data_and_the_ticket(
             assert RICH[answer] in text
 
 
-def test_the_readme_speaks_only_of_what_the_project_has(bake: Bake, rich: Generated) -> None:
-    default = bake()
+def test_the_readme_speaks_only_of_what_the_project_has(default: Generated, rich: Generated) -> None:
     assert "parity" not in default.read("Dockerfile")
     for word in ("production.txt", "parity.pyz", "take-over", "**Question.**", "**Data.**", "**Ticket.**"):
         assert word in rich.read("README.md")
@@ -138,16 +152,15 @@ def test_python_and_debian_agree_in_dockerfile_readme_lock_and_tools(rich: Gener
     assert rich.read("tools.txt") == Path(__file__).parents[1].joinpath("locks", "tools-bookworm.txt").read_text()
 
 
-def test_compose_publishes_the_notebook_on_this_machine_only(bake: Bake) -> None:
-    compose = yaml.safe_load(bake().read("docker-compose.yml"))
+def test_compose_publishes_the_notebook_on_this_machine_only(default: Generated) -> None:
+    compose = yaml.safe_load(default.read("docker-compose.yml"))
     assert compose["name"] == "data_science_analysis"
     assert list(compose["services"]) == ["jupyter"]
     assert compose["services"]["jupyter"]["ports"] == ["127.0.0.1:${PORT:-8888}:8888"]
 
 
-def test_the_password_is_a_docker_secret_and_in_no_environment_variable(bake: Bake) -> None:
-    generated = bake()
-    compose = yaml.safe_load(generated.read("docker-compose.yml"))
+def test_the_password_is_a_docker_secret_and_in_no_environment_variable(default: Generated) -> None:
+    compose = yaml.safe_load(default.read("docker-compose.yml"))
     jupyter = compose["services"]["jupyter"]
     assert compose["secrets"] == {"jupyter_password": {"file": ".secrets/jupyter_password"}}
     assert jupyter["secrets"] == ["jupyter_password"]
@@ -155,21 +168,21 @@ def test_the_password_is_a_docker_secret_and_in_no_environment_variable(bake: Ba
     assert "env_file" not in jupyter
 
 
-def test_the_container_gives_up_every_capability_that_it_does_not_need_to_become_the_owner(bake: Bake) -> None:
-    jupyter = yaml.safe_load(bake().read("docker-compose.yml"))["services"]["jupyter"]
+def test_the_container_gives_up_every_capability_that_it_does_not_need_to_become_the_owner(default: Generated) -> None:
+    jupyter = yaml.safe_load(default.read("docker-compose.yml"))["services"]["jupyter"]
     assert jupyter["cap_drop"] == ["ALL"]
     assert set(jupyter["cap_add"]) == {"SETGID", "SETPCAP", "SETUID"}
     assert jupyter["security_opt"] == ["no-new-privileges:true"]
     assert "privileged" not in jupyter
 
 
-def test_git_ignores_secrets_data_and_reports(bake: Bake) -> None:
-    ignored = bake().read(".gitignore").splitlines()
+def test_git_ignores_secrets_data_and_reports(default: Generated) -> None:
+    ignored = default.read(".gitignore").splitlines()
     assert {".secrets/", "/src/data/*", "/src/*.html"} <= set(ignored)
 
 
-def test_the_build_context_is_an_allow_list(bake: Bake) -> None:
-    lines = [line for line in bake().read(".dockerignore").splitlines() if not line.startswith("#")]
+def test_the_build_context_is_an_allow_list(default: Generated) -> None:
+    lines = [line for line in default.read(".dockerignore").splitlines() if not line.startswith("#")]
     assert lines[0] == "*"
     assert [line for line in lines if line.startswith("!")] == [
         "!requirements.txt",
@@ -180,8 +193,8 @@ def test_the_build_context_is_an_allow_list(bake: Bake) -> None:
     assert "src/data" in lines
 
 
-def test_requirements_in_names_the_packages_of_the_template_with_floors_only(bake: Bake) -> None:
-    text = bake().read("requirements.in")
+def test_requirements_in_names_the_packages_of_the_template_with_floors_only(default: Generated) -> None:
+    text = default.read("requirements.in")
     assert text == (TEMPLATE / "locks" / "requirements.in").read_text()
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r"[a-z0-9-]+>=[\d.]+", line) for line in lines)
