@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +52,16 @@ def test_a_database_has_a_random_password_that_only_its_owner_may_read_and_that_
     assert len(set(passwords)) == 4
     assert min(map(len, passwords)) >= 32
     assert not any(password in first.stdout + second.stdout for password in passwords)
+
+
+def test_databases_are_pinned_and_have_no_port_or_password_to_show(bake: Bake) -> None:
+    services = yaml.safe_load(bake(services="redis,mysql,postgres").read("docker-compose.yml"))["services"]
+    for name in ("redis", "mysql", "postgres"):
+        database = services[name]
+        assert re.fullmatch(rf"{name}:\d+\.\d+(\.\d+)?(-trixie)?", database["image"])
+        assert "ports" not in database
+        assert database["cap_drop"] == ["ALL"]
+        assert not {key for key in database.get("environment", {}) if key.endswith("PASSWORD")}
 
 
 def test_without_options_the_lock_of_all_options_is_that_of_the_template(subtests: pytest.Subtests) -> None:
