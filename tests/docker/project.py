@@ -27,9 +27,9 @@ NOTEBOOK = Path("src", "analysis.ipynb")
 PASSWORD = Path(".secrets", "jupyter_password")
 
 
-def free_port() -> int:
+def free_port(address: str = "127.0.0.1") -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         return int(probe.getsockname()[1])
 
 

@@ -1,0 +1,202 @@
+"""Redis, MySQL and PostgreSQL beside the notebook, used as the README says."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+import yaml
+
+from docker.conftest import PRODUCTION, copied, have_image, image_of, missing
+from docker.project import Project, eventually, free_port, sh
+
+pytestmark = pytest.mark.docker
+
+SERVERS = {"redis": "redis-server", "mysql": "mysqld", "postgres": "postgres"}
+REPLICA = "replica.example.com"
+ENVIRONMENT = "import os; print(dict(os.environ))"
+
+
+def block(readme: str, language: str, having: str) -> str:
+    """Return the one block of code in the README that says this."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    [found] = [block for block in blocks if having in block]
+    return str(found)
+
+
+def cells(project: Project) -> dict[str, str]:
+    readme = project.read("README.md")
+    return {name: block(readme, "python", f'host="{name}"') for name in SERVERS}
+
+
+def inspect(project: Project, service: str) -> Any:
+    container = project.compose("ps", "--all", "--quiet", service).stdout.strip()
+    return json.loads(sh("docker", "inspect", container).stdout)[0]
+
+
+def health(project: Project) -> dict[str, str]:
+    return {name: inspect(project, name)["State"]["Health"]["Status"] for name in SERVERS}
+
+
+@pytest.fixture(scope="module")
+def project(engine: None, generate: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """Build for a production that pins the clients."""
+    production = tmp_path_factory.mktemp("production") / "requirements.txt"
+    production.write_text(f"{PRODUCTION}redis==5.0.8\n")
+    answers = {"production_requirements": str(production), "python_version": "3.13", "debian_release": "trixie"}
+    with image_of(generate, **answers, services="redis, mysql, postgres") as project:
+        services = yaml.safe_load(project.read("docker-compose.yml"))["services"]
+        for name in SERVERS:
+            have_image(services[name]["image"])
+        yield project
+
+
+@pytest.fixture(scope="module")
+def at_first(project: Project) -> dict[str, str]:
+    """Start, and look at once how the databases are."""
+    project.compose("up", "--detach")
+    return health(project)
+
+
+@pytest.fixture(scope="module")
+def said(project: Project, at_first: dict[str, str]) -> dict[str, str]:
+    asked = {
+        **cells(project),
+        "mysql as root": cells(project)["mysql"].replace('user="analysis"', 'user="root"'),
+        "environment": ENVIRONMENT,
+    }
+    return dict(zip(asked, project.outputs(*asked.values()), strict=True))
+
+
+def test_the_notebook_starts_when_the_databases_answer(at_first: dict[str, str]) -> None:
+    assert at_first == dict.fromkeys(SERVERS, "healthy")
+
+
+def test_the_cells_of_the_readme_cache_and_make_and_read_tables(said: dict[str, str]) -> None:
+    assert said["redis"] == "0.87"
+    for database in ("mysql", "postgres"):
+        assert [line.split() for line in said[database].splitlines()] == [["name", "customers"], ["0", "Ulm", "5"]]
+
+
+def test_the_clients_are_productions(project: Project) -> None:
+    locked = project.read("requirements.txt").lower()
+    assert "redis==5.0.8 " in locked
+    assert "pymysql==1.1.1 " in locked
+
+
+def test_data_outlive_the_containers(project: Project, said: dict[str, str]) -> None:
+    project.compose("down")
+    project.compose("up", "--detach")
+    changes = re.compile(r"^.*(cache\.set|CREATE|REPLACE|INSERT).*\n", re.MULTILINE)
+    reading = {name: changes.sub("", cell) for name, cell in cells(project).items()}
+    assert reading.keys() == {name for name, cell in cells(project).items() if reading[name] != cell}
+    assert project.outputs(*reading.values()) == [said[name] for name in reading]
+
+
+def test_no_password_is_in_an_environment_or_a_log(project: Project, said: dict[str, str]) -> None:
+    passwords = [path.read_text().strip() for path in (project.folder / ".secrets").iterdir() if path.stat().st_size]
+    assert len(passwords) == 3
+    told = {"notebook": said["environment"], "logs": project.compose("logs").stdout}
+    for service in ("jupyter", *SERVERS):
+        told[f"inspect {service}"] = json.dumps(inspect(project, service))
+    for service in ("mysql", "postgres"):
+        # The server's own, as only its user may see it.
+        environment = ("exec", "--no-TTY", "--user", service, service, "cat", "/proc/1/environ")
+        told[service] = project.compose(*environment).stdout
+        assert "PATH=" in told[service]
+    assert [where for where, text in told.items() if any(password in text for password in passwords)] == []
+
+
+def test_the_servers_have_no_privileges_and_no_published_ports(project: Project, said: dict[str, str]) -> None:
+    for service, server in SERVERS.items():
+        status = project.compose("exec", "--no-TTY", service, "cat", "/proc/1/status").stdout
+        state = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert state["Name"] == server
+        assert "0" not in state["Uid"].split()
+        assert int(state["CapEff"], 16) == 0
+        assert state["NoNewPrivs"] == "1"
+        assert not any(inspect(project, service)["NetworkSettings"]["Ports"].values())
+
+
+def test_the_administrator_of_mysql_is_not_let_in_from_the_network(said: dict[str, str]) -> None:
+    assert "Access denied for user 'root'@" in said["mysql as root"]
+
+
+def test_a_clone_gets_its_passwords_as_the_readme_says(project: Project, said: dict[str, str], tmp_path: Path) -> None:
+    clone = copied(project, tmp_path)
+    shutil.rmtree(clone.folder / ".secrets")
+    readme = clone.read("README.md")
+    try:
+        for having in ("mkdir", "mysql_password"):
+            sh("sh", "-euc", block(readme, "sh", having), folder=clone.folder)
+        assert clone.outputs(*cells(clone).values()) == [said[name] for name in SERVERS]
+    finally:
+        clone.remove()
+
+
+@pytest.fixture
+def replica(project: Project, tmp_path: Path) -> Iterator[tuple[str, int, str]]:
+    """Run a MySQL on the network of this machine, with a certificate; yield address, port and password."""
+    gateway = "{{range .IPAM.Config}}{{.Gateway}}{{end}}"
+    address = sh("docker", "network", "inspect", "bridge", "--format", gateway).stdout.strip()
+    try:
+        port = free_port(address)
+    except OSError:
+        missing(f"containers cannot reach this machine: {address} is not its own address")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(project.folder / "replica-ca.pem"))
+    authority.issue_cert(REPLICA).private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
+    for path in (tmp_path, tmp_path / "server.pem"):
+        path.chmod(0o755)
+    name, password = f"{project.name}-replica", f"canary-{secrets.token_hex(8)}"
+    image = yaml.safe_load(project.read("docker-compose.yml"))["services"]["mysql"]["image"]
+    environment = {"DATABASE": "shop", "USER": "analyst", "PASSWORD": password, "ROOT_PASSWORD": password}
+    settings = {
+        "bind-address": address,
+        "port": port,
+        "loose-mysqlx": "OFF",
+        "ssl-cert": "/tls/server.pem",
+        "ssl-key": "/tls/server.pem",
+        "require-secure-transport": "ON",
+    }
+    try:
+        sh(
+            *("docker", "run", "--detach", "--network=host", f"--name={name}", f"--volume={tmp_path}:/tls:ro"),
+            *(f"--env=MYSQL_{key}={value}" for key, value in environment.items()),
+            *(image, "mysqld", *(f"--{key}={value}" for key, value in settings.items())),
+        )
+        eventually(lambda: listens(address, port), f"{name} answers")
+        table = "CREATE TABLE customers (name TEXT); INSERT INTO customers VALUES ('Ada')"
+        sh("docker", "exec", name, "mysql", "--user=analyst", f"--password={password}", "shop", f"--execute={table}")
+        yield address, port, password
+    finally:
+        sh("docker", "rm", "--force", "--volumes", name, check=False)
+
+
+def listens(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((address, port)) == 0
+
+
+def test_a_mysql_elsewhere_is_reached_with_its_own_secret(project: Project, replica: tuple[str, int, str]) -> None:
+    address, port, password = replica
+    readme = project.read("README.md")
+    sh("sh", "-euc", block(readme, "sh", "replica").replace("its password", password), folder=project.folder)
+    override = yaml.safe_load(block(readme, "yaml", "replica"))
+    # The name of a machine that is nobody's.
+    override["services"]["jupyter"]["extra_hosts"] = [f"{REPLICA}:{address}"]
+    (project.folder / "docker-compose.override.yml").write_text(yaml.safe_dump(override))
+    elsewhere = block(readme, "python", REPLICA).replace("port=3306", f"port={port}")
+    encrypted = "cursor = replica.cursor(); cursor.execute(\"SHOW STATUS LIKE 'Ssl_cipher'\"); print(cursor.fetchall())"
+    _, customers, cipher, environment = project.outputs(cells(project)["mysql"], elsewhere, encrypted, ENVIRONMENT)
+    assert [line.split() for line in customers.splitlines()] == [["name"], ["0", "Ada"]]
+    assert "TLS" in cipher
+    assert password not in environment
