@@ -25,6 +25,7 @@ Done = subprocess.CompletedProcess[str]
 
 NOTEBOOK = Path("src", "analysis.ipynb")
 PASSWORD = Path(".secrets", "jupyter_password")
+EXECUTE = ("jupyter", "nbconvert", "--to", "notebook", "--stdout", "--execute", "--allow-errors")
 
 
 def free_port(address: str = "127.0.0.1") -> int:
@@ -164,9 +165,16 @@ class Project:
     def outputs(self, *cells: str) -> list[str]:
         """Run cells on the notebook's kernel and return what each of them printed."""
         name = self.write_notebook(*cells)
-        ran = self.run("jupyter", "nbconvert", "--to", "notebook", "--stdout", "--execute", "--allow-errors", name)
-        notebook = nbformat.reads(ran.stdout, as_version=4)
-        return [_printed(cell) for cell in notebook.cells]
+        return _printed_by_cells(self.run(*EXECUTE, name).stdout)
+
+    def outputs_beside_services(self, *cells: str) -> list[str]:
+        """Do the same in the container that is up, so that Compose starts and stops nothing."""
+        name = self.write_notebook(*cells)
+        return _printed_by_cells(self.compose("exec", "--no-TTY", "jupyter", "as-owner", *EXECUTE, name).stdout)
+
+
+def _printed_by_cells(notebook: str) -> list[str]:
+    return [_printed(cell) for cell in nbformat.reads(notebook, as_version=4).cells]
 
 
 def _printed(cell: Any) -> str:

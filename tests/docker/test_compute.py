@@ -1,0 +1,197 @@
+"""SQLite's browser, H2O and Dask beside the notebook, and Dask's parts on clusters elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from docker.conftest import image_of
+from docker.lab import SCREENSHOTS
+from docker.project import Project, ask, eventually, free_port, sh
+
+pytestmark = pytest.mark.docker
+
+PROJECT = "com.docker.compose.project"
+SAME_IMAGE = ("jupyter", "sqlite", "h2o", "dask-scheduler", "dask-worker")
+TRAIN = """\
+from h2o.estimators import H2OGradientBoostingEstimator
+import pandas as pd
+pd.DataFrame({"x": range(200), "y": [number % 2 * 10 + number for number in range(200)]}).to_csv("data/train.csv")
+frame = h2o.import_file("data/train.csv")
+model = H2OGradientBoostingEstimator(ntrees=5, seed=1)
+model.train(x=["x"], y="y", training_frame=frame)
+h2o.save_model(model, path="data", filename="model", force=True)
+print(h2o.cluster().version == h2o.__version__, h2o.__version__, frame.nrow, model.r2() > 0.5)"""
+
+
+def cells(readme: str) -> dict[str, str]:
+    """Return the README's cells by what stands in bold above them."""
+    found = re.findall(r"^\*\*(\w+)\*\*.*?^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    return {name: cell.rstrip() for name, cell in found}
+
+
+def containers(project: Project, service: str) -> list[Any]:
+    ids = project.compose("ps", "--quiet", service).stdout.split()
+    found: list[Any] = json.loads(sh("docker", "inspect", *ids).stdout) if ids else []
+    return found
+
+
+@pytest.fixture(scope="module")
+def compute(engine: None, generate: Callable[..., Path]) -> Iterator[Project]:
+    """Start what needs no other image, from a folder that is not root's where that can be had."""
+    with image_of(generate, services="dask, h2o, sqlite") as project:
+        ports = f"SQLITE_PORT={free_port()}\nDASK_PORT={free_port()}\n"
+        (project.folder / ".env").write_text(ports, encoding="utf-8")
+        if os.geteuid() == 0:
+            for path in (project.folder, *project.folder.rglob("*")):
+                os.chown(path, 4242, 4242)
+        with project.up():
+            yield project
+
+
+@pytest.fixture(scope="module")
+def ports(compute: Project) -> dict[str, int]:
+    return {name: int(port) for name, port in re.findall(r"(\w+)_PORT=(\d+)", compute.read(".env"))}
+
+
+@pytest.fixture(scope="module")
+def readme(compute: Project) -> dict[str, str]:
+    return cells(compute.read("README.md"))
+
+
+def test_the_notebook_starts_once_everything_beside_it_is_healthy(compute: Project) -> None:
+    asked = ("docker", "events", "--since", "10m", "--until", "0s", "--filter", f"label={PROJECT}={compute.name}")
+    events = [json.loads(line) for line in sh(*asked, "--format", "{{json .}}").stdout.splitlines()]
+    healthy = {event["id"]: event["timeNano"] for event in events if event["Action"] == "health_status: healthy"}
+    starts = {event["id"]: event["timeNano"] for event in events if event["Action"] == "start"}
+    beside = [one["Id"] for service in SAME_IMAGE[1:] for one in containers(compute, service)]
+    assert len(beside) == 5
+    for one in beside:
+        assert healthy[one] < starts[compute.container()]
+
+
+def test_what_a_cell_writes_to_sqlite_is_seen_in_its_browser(
+    compute: Project, readme: dict[str, str], ports: dict[str, int], browser: Browser
+) -> None:
+    [said] = compute.outputs_beside_services(readme["SQLite"])
+    assert re.search(r"Ulm\s+5", said), said
+    url = f"http://127.0.0.1:{ports['SQLITE']}"
+    rows = ask(f"{url}/analysis/cities.json?_shape=array").json
+    assert [(row["city"], row["customers"]) for row in rows] == [("Bonn", 3), ("Ulm", 5)]
+    page = browser.new_page(viewport={"width": 1200, "height": 800})
+    page.goto(f"{url}/analysis/cities")
+    expect(page.locator("table.rows-and-columns")).to_contain_text("Bonn")
+    page.screenshot(path=SCREENSHOTS / "datasette.png")
+    page.close()
+
+
+def test_a_model_is_trained_by_a_server_of_the_clients_version(compute: Project, readme: dict[str, str]) -> None:
+    *_, said = compute.outputs_beside_services(readme["H2O"], TRAIN)
+    [version] = re.findall(r"^h2o==(\S+)", compute.read("requirements.txt"), re.MULTILINE)
+    assert said.splitlines()[-1] == f"True {version} 200 True"
+    assert (compute.folder / "src" / "data" / "model").stat().st_uid == compute.folder.stat().st_uid
+
+
+def test_dask_computes_on_two_workers_of_the_notebooks_versions(
+    compute: Project, readme: dict[str, str], ports: dict[str, int], browser: Browser
+) -> None:
+    said = compute.outputs_beside_services(
+        readme["Dask"],
+        "checked = client.get_versions(check=True); print(len(checked['workers']))",
+        "from importlib.metadata import distributions\n"
+        "def installed(): return sorted((one.name, one.version) for one in distributions())\n"
+        "print([one == installed() for one in client.run(installed).values()])",
+        "import dask.array as da\nprint(int(da.ones((4000, 4000), chunks=1000).sum().compute()))",
+    )
+    assert said == ["4950", "2", "[True, True]", "16000000"]
+    page = browser.new_page(viewport={"width": 1200, "height": 800})
+    page.goto(f"http://127.0.0.1:{ports['DASK']}/workers")
+    expect(page.locator("body")).to_contain_text("tcp://", timeout=60_000)
+    page.screenshot(path=SCREENSHOTS / "dask.png")
+    page.close()
+
+
+def test_a_worker_finds_the_files_and_modules_of_the_notebook_under_the_same_names(
+    compute: Project, readme: dict[str, str]
+) -> None:
+    (compute.folder / "src" / "doubling.py").write_text("def twice(number):\n    return 2 * number\n")
+    said = compute.outputs_beside_services(
+        readme["Dask"],
+        "open('data/numbers.csv', 'w').write('a\\n1\\n2\\n')",
+        "client.submit(lambda: open('data/numbers.csv').read(), pure=False).result()",
+        "import dask.dataframe as dd\nint(dd.read_csv('data/numbers.csv').a.sum().compute())",
+        "from doubling import twice\nclient.gather(client.map(twice, [1, 2]))",
+        "client.submit(lambda: open('data/from-worker', 'w').close(), pure=False).result()",
+    )
+    assert said[2:5] == [repr("a\n1\n2\n"), "3", "[2, 4]"]
+    assert (compute.folder / "src" / "data" / "from-worker").stat().st_uid == compute.folder.stat().st_uid
+
+
+def test_the_killing_of_a_worker_does_not_change_the_result(compute: Project, readme: dict[str, str]) -> None:
+    victim, _ = (one["Id"] for one in containers(compute, "dask-worker"))
+    slowly = (
+        "import time\n"
+        "def square(number):\n    time.sleep(0.5)\n    return number * number\n"
+        "futures = client.map(square, range(60), pure=False)\n"
+        "open('data/begun', 'w').close()\n"
+        "print(sum(client.gather(futures)), len(client.ncores()))"
+    )
+    begun = compute.folder / "src" / "data" / "begun"
+    with ThreadPoolExecutor() as aside:
+        computed = aside.submit(compute.outputs_beside_services, readme["Dask"], slowly)
+        eventually(begun.exists, "the computation begins")
+        time.sleep(2)
+        sh("docker", "kill", victim)
+        assert computed.result(timeout=120)[1] == f"{sum(number * number for number in range(60))} 1"
+
+
+def test_more_workers_can_be_had_at_any_time(compute: Project, readme: dict[str, str]) -> None:
+    before = containers(compute, "jupyter")[0]["Id"]
+    compute.compose("up", "--detach", "--scale", "dask-worker=4")
+    assert len(containers(compute, "dask-worker")) == 4
+    assert containers(compute, "jupyter")[0]["Id"] == before
+    said = compute.outputs_beside_services(
+        readme["Dask"], "client.wait_for_workers(4, timeout=60)\nlen(client.ncores())"
+    )
+    assert said[1] == "4"
+
+
+def test_nothing_is_published_but_to_this_machine(compute: Project, ports: dict[str, int]) -> None:
+    published = {
+        (service, binding["HostIp"], int(binding["HostPort"]))
+        for service in SAME_IMAGE
+        for one in containers(compute, service)
+        for bindings in one["NetworkSettings"]["Ports"].values()
+        for binding in bindings or []
+    }
+    assert published == {
+        ("jupyter", "127.0.0.1", compute.port),
+        ("sqlite", "127.0.0.1", ports["SQLITE"]),
+        ("dask-scheduler", "127.0.0.1", ports["DASK"]),
+    }
+
+
+@pytest.mark.parametrize("service", SAME_IMAGE)
+def test_everything_runs_as_the_owner_without_a_capability(compute: Project, service: str) -> None:
+    status = compute.compose(
+        "exec", "--no-TTY", service, "as-owner", "sh", "-c", "cat /proc/[0-9]*/status; true"
+    ).stdout
+    assert set(re.findall(r"^Uid:\t(\d+)\t", status, re.MULTILINE)) == {str(compute.folder.stat().st_uid)}
+    assert {int(caps, 16) for caps in re.findall(r"^Cap\w+:\s+(\w+)", status, re.MULTILINE)} == {0}
+    assert set(re.findall(r"^NoNewPrivs:\s+(\d)", status, re.MULTILINE)) == {"1"}
+
+
+def test_health_checks_leave_no_lines_in_the_log(compute: Project) -> None:
+    time.sleep(11)
+    for service in SAME_IMAGE[1:]:
+        since = compute.compose("logs", "--no-color", "--no-log-prefix", "--since", "10s", service)
+        assert since.stdout == "", service
