@@ -64,6 +64,12 @@ def test_databases_are_pinned_and_have_no_port_or_password_to_show(bake: Bake) -
         assert not {key for key in database.get("environment", {}) if key.endswith("PASSWORD")}
 
 
+def test_a_dask_worker_may_read_the_passwords_that_the_notebook_reads_but_not_the_notebooks_own(bake: Bake) -> None:
+    services = yaml.safe_load(bake(services="mysql,dask").read("docker-compose.yml"))["services"]
+    assert services["jupyter"]["secrets"] == ["jupyter_password", "mysql_password"]
+    assert services["dask-worker"]["secrets"] == ["mysql_password"]
+
+
 def test_without_options_the_lock_of_all_options_is_that_of_the_template(subtests: pytest.Subtests) -> None:
     for lock in LOCKS.glob("requirements-*-options.txt"):
         made_for = lock.name.split("-")[1]

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from docker.conftest import image_of
+from docker.conftest import have_image, image_of
 from docker.lab import SCREENSHOTS
 from docker.project import Project, ask, eventually, free_port, sh
 
@@ -200,9 +200,10 @@ def test_health_checks_leave_no_lines_in_the_log(compute: Project) -> None:
 @pytest.fixture(scope="module")
 def older(engine: None, generate: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """Start H2O and Dask at versions of production's, of 2023 and 2022, when Dask's commands had other names."""
+    have_image("python:3.9-bookworm")
     production = tmp_path_factory.mktemp("production") / "requirements.txt"
     production.write_text("h2o==3.40.0.4\ndask==2022.9.2\ndistributed==2022.9.2\npandas==1.5.3\n")
-    answers = {"production_requirements": str(production), "python_version": "3.11", "debian_release": "bookworm"}
+    answers = {"production_requirements": str(production), "python_version": "3.9", "debian_release": "bookworm"}
     with image_of(generate, services="h2o, dask", **answers) as project:
         (project.folder / ".env").write_text(f"DASK_PORT={free_port()}\nH2O_MEMORY=1g\n", encoding="utf-8")
         with project.up():
