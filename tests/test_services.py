@@ -70,6 +70,13 @@ def test_a_dask_worker_may_read_the_passwords_that_the_notebook_reads_but_not_th
     assert services["dask-worker"]["secrets"] == ["mysql_password"]
 
 
+def test_the_image_of_the_analysis_is_never_asked_for_in_a_registry(bake: Bake) -> None:
+    services = yaml.safe_load(bake(services="sqlite,h2o,dask", project_slug="churn").read("docker-compose.yml"))[
+        "services"
+    ]
+    assert {(one["image"], one["pull_policy"]) for one in services.values()} == {("churn", "never")}
+
+
 def test_without_options_the_lock_of_all_options_is_that_of_the_template(subtests: pytest.Subtests) -> None:
     for lock in LOCKS.glob("requirements-*-options.txt"):
         made_for = lock.name.split("-")[1]
