@@ -32,6 +32,13 @@ for number in range(worker["replicas"]):
     deployments.append(more)
 print(json.dumps([deployment["spec"]["template"]["spec"] for deployment in deployments]))
 """
+# Have a package that nobody else has.
+OTHER = """
+import pathlib, sys
+sys.path.append("/tmp/more")
+pathlib.Path("/tmp/more/other-1.0.dist-info").mkdir(parents=True)
+pathlib.Path("/tmp/more/other-1.0.dist-info/METADATA").write_text("Name: other\\nVersion: 1.0\\n")
+"""
 # Ask who the cluster is, with a Kubernetes API that only knows its version.
 ASK = """
 import http.server, json, threading, kr8s
@@ -55,9 +62,9 @@ def fragments(language: str, section: str = "") -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def python(code: str, *options: str) -> Done:
+def python(code: str, *options: str, check: bool = True) -> Done:
     """Run code in the image, with an end."""
-    return sh("docker", "run", "--rm", *options, IMAGE, "timeout", "150", "python", "-c", code)
+    return sh("docker", "run", "--rm", *options, IMAGE, "timeout", "150", "python", "-c", code, check=check)
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +116,15 @@ def test_the_pods_of_the_page_compute_on_kubernetes_terms(project: Project, netw
     run_as_kubernetes_does(scheduler, network, "--network-alias", SCHEDULER)
     for worker in workers:
         run_as_kubernetes_does(worker, network)
-    connected, count = re.subn(
-        r"^with KubeCluster\(.*\) as cluster, Client\(cluster\)", f"with Client('tcp://{SCHEDULER}:8786')", use
-    )
-    assert count == 1
-    said = python(f"from dask.distributed import Client\n{connected}", "--network", network)
+    [prove] = fragments("python", "The client")
+    connect = f"from dask.distributed import Client\nclient = Client('tcp://{SCHEDULER}:8786')\n"
+    compute = textwrap.dedent(use.partition("\n")[2])
+    said = python(connect + compute + prove, "--network", network)
     assert said.stdout.split() == ["328350"]
+
+    refused = python(OTHER + connect + prove, "--network", network, check=False)
+    assert refused.returncode == 1
+    assert "AssertionError: ('scheduler', {('other', '1.0')})" in refused.stderr
 
 
 def test_the_notebook_asks_the_cluster_that_kubeconfig_names(project: Project, tmp_path: Path) -> None:
