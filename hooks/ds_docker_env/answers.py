@@ -20,8 +20,12 @@ _SLUG = re.compile(r"[a-z0-9]+(?:(?:_{1,2}|-+)[a-z0-9]+)*")
 _SLUG_LENGTH = 63
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
-_ONE_LINE = ("project_name", "ticket_url", "production_requirements", "dvc_s3_url", "services")
+_ONE_LINE = ("project_name", "ticket_url", "production_requirements", "services")
 _TEXTS = (*_ONE_LINE, "question", "data")
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; the path as it needs no quotes in DVC's
+# configuration and in any shell.
+_BUCKET = r"(?!\d+\.\d+\.\d+\.\d+(?:/|$))(?![^/]*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+_S3 = re.compile(rf"s3://{_BUCKET}(?:/(?!\.{{1,2}}(?:/|$))[\w.=+@-]+)*/?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Answers:
             *_slug_problems(str(raw["project_slug"])),
             *_ticket_problems(str(raw["ticket_url"])),
             *_image_problems(str(raw["python_version"]), str(raw["debian_release"])),
+            *_dvc_problems(str(raw["dvc_s3_url"]).strip()),
             *_services_problems(str(raw["services"])),
         ]
         problems += _production_problems(str(raw["__production_requirements"]), even_a_url=bool(problems))
@@ -123,6 +128,20 @@ def _image_problems(python: str, debian: str) -> list[str]:
     return [
         f"debian_release: there is no image python:{python}-{debian}; "
         f"for Python {python} choose {' or '.join(releases)}"
+    ]
+
+
+def _dvc_problems(url: str) -> list[str]:
+    if not url or _S3.fullmatch(url):
+        return []
+    if without_credentials(url) != url:
+        return [
+            f"dvc_s3_url: {without_credentials(url)[:80]!r} holds a password, which would be kept in files; "
+            "put it into ~/.aws/credentials"
+        ]
+    return [
+        f"dvc_s3_url: {url[:80]!r} is no place in S3; write s3://bucket/path: 3 to 63 lower-case letters, digits, "
+        "dots and dashes for the bucket, letters, digits and . _ - = + @ in the path"
     ]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from ds_docker_env import uv
 from ds_docker_env.answers import Answers
 from ds_docker_env.archive import pack
+from ds_docker_env.data import CREDENTIALS, begin_repository, dvc_files, find_credentials
 from ds_docker_env.errors import GenerationError
 from ds_docker_env.logins import LOGINS, as_netrc, logins
 from ds_docker_env.progress import alive
@@ -45,6 +46,8 @@ def prepare(raw: Mapping[str, Any]) -> int:
         texts = shipped_files(answers.python_version, answers.debian_release, answers.options)
         settings = _settings()
         texts["uv.toml"] = own_settings(settings)
+        if answers.dvc_s3_url:
+            texts |= dvc_files(answers.dvc_s3_url)
         summary = [f"Versions:   those tested with this template for Python {answers.python_version}"]
         if answers.production_requirements:
             pinned = _pin(answers, settings)
@@ -64,6 +67,7 @@ def prepare(raw: Mapping[str, Any]) -> int:
         return 130
     for name, content in (contents | {name: text.encode() for name, text in texts.items()}).items():
         if content:
+            Path(name).parent.mkdir(exist_ok=True)
             Path(name).write_bytes(content)
         else:
             Path(name).unlink(missing_ok=True)
@@ -80,6 +84,12 @@ def finish(raw: Mapping[str, Any]) -> int:
     print(_password())
     for database in [service for service in answers.services if service in DATABASES]:
         print(_database_password(database))
+    if answers.dvc_s3_url:
+        print(f"Data:       what `dvc add` takes from src/data goes to {answers.dvc_s3_url}")
+        print(_credentials())
+        # cruft compares two projects that it generates, and a repository in them would hide every change.
+        if "_commit" not in raw and (said := begin_repository(Path.cwd())):
+            print(said)
     print(
         f"Next:       cd {_seen_from_the_shell(Path.cwd())}\n            docker compose up --build\n            open http://127.0.0.1:8888"
     )
@@ -155,6 +165,14 @@ def _database_password(database: str) -> str:
     except OSError as error:
         return f"{label} not written ({error.strerror}); put a password of your choice into {path.as_posix()}"
     return f"{label} {'a random' if written else 'unchanged, its'} password in {path.as_posix()}"
+
+
+def _credentials() -> str:
+    try:
+        _write_secret(CREDENTIALS, "")
+        return find_credentials()
+    except OSError as error:
+        return f"AWS:        no credentials ({error.strerror}); begin with an empty file {CREDENTIALS.as_posix()}"
 
 
 def _write_secret(path: Path, text: str) -> bool:

@@ -1,0 +1,73 @@
+"""The data under DVC: its files, a git repository for the pointers, and where the credentials for S3 are."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from ds_docker_env.sources.command import run
+
+# Where a project looks for credentials if its .env names no other file.
+CREDENTIALS = Path(".secrets", "aws_credentials")
+_VARIABLE = "AWS_SHARED_CREDENTIALS_FILE"
+_SETTINGS = Path(".env")
+_SECONDS = 30
+
+
+def dvc_files(url: str) -> dict[str, str]:
+    """Return what ``dvc init``, ``dvc remote add --default`` and ``dvc config`` would write."""
+    return {
+        ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n",
+        ".dvc/config": "[core]\n    remote = storage\n    analytics = false\n    check_update = false\n"
+        f"['remote \"storage\"']\n    url = {url}\n",
+        ".dvcignore": "# Add patterns of files dvc should ignore, which could improve\n"
+        "# the performance. Learn more at\n# https://dvc.org/doc/user-guide/dvcignore\n",
+    }
+
+
+def begin_repository(project: Path) -> str:
+    """Make a git repository without a commit, unless the project lies in one; return a line to say."""
+    # Not asked of git, which refuses a repository of somebody else's.
+    if any((folder / ".git").exists() for folder in (project, *project.parents)):
+        return ""
+    # Without what would point it at the repository of a hook that generates.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        failed = run(["git", "init", "--quiet", str(project)], seconds=_SECONDS, environment=environment).returncode
+    except (OSError, subprocess.TimeoutExpired):
+        failed = 1
+    if failed:
+        return (
+            "Git:        no repository, because git cannot make one; DVC's pointers need it, so run in there: git init"
+        )
+    return "Git:        a new repository, without a commit, for DVC's pointers to the data"
+
+
+def find_credentials() -> str:
+    """Name the person's own credentials file in ``.env`` for Compose, never its content; return a line to say."""
+    named = _SETTINGS.read_text(encoding="utf-8", errors="replace") if _SETTINGS.exists() else ""
+    if re.search(rf"^\s*(?:export\s+)?{_VARIABLE}\s*=", named, re.MULTILINE):
+        return "AWS:        credentials unchanged, named in .env"
+    if CREDENTIALS.stat().st_size:
+        return f"AWS:        credentials unchanged, in {CREDENTIALS.as_posix()}"
+    given = os.environ.get(_VARIABLE)
+    path = Path(os.path.abspath(os.path.expanduser(given or "~/.aws/credentials")))
+    if not path.is_file():
+        return (
+            f"AWS:        no credentials in {path}; to push and pull, put yours into {CREDENTIALS.as_posix()}"
+            " (README.md, Data)"
+        )
+    line = f"{_VARIABLE}={_value(str(path))}"
+    if named:
+        return f"AWS:        credentials in {path}; add to .env: {line}"
+    _SETTINGS.write_text(f"# Settings of this machine for Docker Compose.\n{line}\n", encoding="utf-8")
+    return f"AWS:        credentials in {path}, named in .env"
+
+
+def _value(text: str) -> str:
+    """Return a value as Compose reads it from ``.env``."""
+    if re.fullmatch(r"[\w./:\\@+-]+", text):
+        return text
+    return '"{}"'.format(re.sub(r'(["\\$])', r"\\\1", text))

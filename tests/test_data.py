@@ -1,0 +1,197 @@
+"""What generation does for data under DVC."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import TEMPLATE, Generated
+from ds_docker_env.answers import Answers
+from ds_docker_env.data import begin_repository, find_credentials
+from ds_docker_env.errors import AnswerError
+
+Run = Callable[..., Generated]
+
+URL = "s3://bucket/churn"
+IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+OTHERS = {
+    **dict.fromkeys(("question", "data", "ticket_url", "__production_requirements", "services"), ""),
+    **{"project_name": "A", "project_slug": "a", "production_requirements": ""},
+    **{"python_version": "3.13", "debian_release": "trixie"},
+}
+
+
+def git(*arguments: str, folder: Path) -> str:
+    # Whatever is set on this machine, or in a hook that runs the tests.
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    done = subprocess.run(["git", *arguments], cwd=folder, env=clean, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://a-bucket.of.3", "s3://bucket/", "s3://0bucket/a_b/c.d/date=2026-11/team@x/1+1/", " s3://bucket/x "]
+)
+def test_a_place_in_s3_is_taken(url: str) -> None:
+    assert Answers.check(OTHERS | {"dvc_s3_url": url}).dvc_s3_url == url.strip()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("bucket", "/data", "S3://bucket", "gs://bucket", "https://bucket.s3.amazonaws.com/x", "s3://", "s3:///x"),
+        *("s3://ab", f"s3://{'a' * 64}", "s3://Bucket", "s3://my_bucket", "s3://-bucket", "s3://bucket-", "s3://a..b"),
+        *("s3://192.168.0.1/x", "s3://bucket:9000/x", "s3://bucket//x", "s3://bucket/x//", "s3://bucket/../x"),
+        *("s3://bucket/a b", "s3://bucket/a?versionId=1", "s3://bucket/a#b", "s3://bucket/'a'", 's3://bucket/"a"'),
+        *(
+            "s3://bucket/a\nurl = s3://other",
+            "s3://bucket/a\x00",
+            "s3://bucket/é",
+            "s3://bucket/%(x)s",
+            "s3://bucket/,",
+        ),
+        *("s3://KEY:canary@bucket/x", "s3://canary@bucket"),
+    ],
+)
+def test_what_is_no_place_in_s3_is_refused_with_one_message(url: str) -> None:
+    with pytest.raises(AnswerError) as refused:
+        Answers.check(OTHERS | {"dvc_s3_url": url})
+    [problem] = refused.value.problems
+    assert problem.startswith("dvc_s3_url: ")
+    assert "canary" not in problem
+    assert problem.isprintable()
+
+
+def test_without_dvc_there_is_no_word_of_it(bake: Run) -> None:
+    project = bake().project
+    assert not (project / ".git").exists()
+    for path in project.rglob("*"):
+        if path.is_file() and path.name != "requirements.txt":
+            text = path.read_text(encoding="utf-8")
+            assert "dvc" not in text.lower(), path
+            assert "AWS" not in text, path
+
+
+def test_a_project_with_dvc_has_its_files_and_a_repository_without_a_commit(bake: Run) -> None:
+    generated = bake(dvc_s3_url=f"{URL}/")
+    assert generated.exit_code == 0, generated.stderr
+    assert f"    url = {URL}/\n" in generated.read(".dvc/config")
+    assert "\ndvc==" in generated.read("tools.txt")
+    assert git("rev-list", "--all", folder=generated.project) == ""
+    assert "Git:        a new repository, without a commit" in generated.stdout
+    new = git("status", "--porcelain", "--untracked-files=all", folder=generated.project).split()[1::2]
+    assert {".dvc/.gitignore", ".dvc/config", ".dvcignore"} <= set(new)
+    assert not [name for name in new if ".secrets" in name]
+
+
+def test_git_keeps_pointers_and_never_data(bake: Run) -> None:
+    project = bake(dvc_s3_url=URL).project
+    data = project / "src" / "data"
+    (data / "deep" / "er").mkdir(parents=True)
+    kept = ["a.csv.dvc", "deep.dvc", "deep/b.csv.dvc", "deep/er/c.dvc", "deep/.gitignore", ".gitignore"]
+    for name in (*kept, "a.csv", ".hidden", "deep/b.csv", "deep/er/c", "deep/er/dvc", "deep/er/a.dvc.csv"):
+        (data / name).touch()
+    (project / ".env").touch()
+    new = git("status", "--porcelain", "--untracked-files=all", folder=project).split()[1::2]
+    assert {name for name in new if name.startswith("src/data")} == {f"src/data/{name}" for name in kept}
+    assert ".env" not in new
+
+
+def test_a_project_in_a_repository_gets_none_of_its_own(bake: Run, tmp_path: Path) -> None:
+    git("init", "--quiet", folder=tmp_path)
+    generated = bake(dvc_s3_url=URL)
+    assert not (generated.project / ".git").exists()
+    assert "Git:" not in generated.stdout
+
+
+def test_a_hook_of_git_that_generates_keeps_its_own_repository(
+    bake: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "hooked"))
+    assert (bake(dvc_s3_url=URL).project / ".git").is_dir()
+    assert not (tmp_path / "hooked").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a script cannot stand in for git.exe")
+@pytest.mark.parametrize("code", ["exit 1", ""], ids=["fails", "is missing"])
+def test_without_git_the_command_to_run_later_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    if code:
+        (tmp_path / "git").write_text(f"#!/bin/sh\n{code}\n")
+        (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "run in there: git init" in begin_repository(tmp_path)
+
+
+def test_a_persons_credentials_are_named_and_never_copied(
+    bake: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = tmp_path / "my home" / ".aws" / "credentials"
+    own.parent.mkdir(parents=True)
+    own.write_text("[default]\naws_secret_access_key = canary\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(own))
+    generated = bake(dvc_s3_url=URL)
+    assert f"AWS:        credentials in {own}, named in .env\n" in generated.stdout
+    escaped = str(own).replace("\\", "\\\\")
+    assert f'\nAWS_SHARED_CREDENTIALS_FILE="{escaped}"\n' in generated.read(".env")
+    assert generated.read(".secrets/aws_credentials") == ""
+    files = [path for path in generated.project.rglob("*") if path.is_file()]
+    assert not [path for path in files if b"canary" in path.read_bytes()]
+
+    monkeypatch.chdir(generated.project)
+    assert find_credentials() == "AWS:        credentials unchanged, named in .env"
+    Path(".env").write_text("PORT=8889\n")
+    assert "; add to .env: AWS_SHARED_CREDENTIALS_FILE=" in find_credentials()
+    assert Path(".env").read_text() == "PORT=8889\n"
+
+
+def test_missing_credentials_are_said_with_what_to_do_and_leave_an_empty_file(
+    bake: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = tmp_path / "elsewhere"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(named))
+    generated = bake(dvc_s3_url=URL)
+    assert generated.exit_code == 0, generated.stderr
+    assert f"AWS:        no credentials in {named}; " in generated.stdout
+    assert not (generated.project / ".env").exists()
+    secret = generated.project / ".secrets" / "aws_credentials"
+    assert secret.read_bytes() == b""
+    if os.name == "posix":
+        assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+
+
+@pytest.mark.network
+def test_cruft_creates_and_updates_a_project_with_dvc(tmp_path: Path) -> None:
+    """A repository made while cruft compares two projects would hide every change."""
+    template = tmp_path / "template"
+    ignored = shutil.ignore_patterns(".git", ".venv*", ".*_cache", "__pycache__", "uv.lock", "screenshots")
+    shutil.copytree(TEMPLATE, template, ignore=ignored)
+    git("init", "--quiet", folder=template)
+    project = tmp_path / "data_science_analysis"
+
+    def commit(folder: Path) -> None:
+        git("add", ".", folder=folder)
+        git(*IDENTITY, "commit", "--quiet", "--message", "Change", folder=folder)
+
+    def cruft(*arguments: str, folder: Path) -> None:
+        command = [sys.executable, "-m", "uv", "tool", "run", "--with", "cookiecutter==2.7.1", "cruft==2.16.0"]
+        subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+
+    commit(template)
+    answers = f'{{"dvc_s3_url": "{URL}"}}'
+    cruft("create", str(template), "--no-input", "--extra-context", answers, folder=tmp_path)
+    assert not (project / ".git").exists()
+    git("init", "--quiet", folder=project)
+    commit(project)
+    readme = template / "{{cookiecutter.project_slug}}" / "README.md"
+    readme.write_text(readme.read_text(encoding="utf-8").replace("## Start\n", "## Begin\n"), encoding="utf-8")
+    commit(template)
+    cruft("update", "--skip-apply-ask", folder=project)
+    assert "\n## Begin\n" in (project / "README.md").read_text(encoding="utf-8")
+    assert f"url = {URL}\n" in (project / ".dvc" / "config").read_text(encoding="utf-8")
