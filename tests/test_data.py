@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import TEMPLATE, Generated
 from ds_docker_env.answers import Answers
 from ds_docker_env.data import begin_repository, find_credentials
@@ -164,6 +165,21 @@ def test_missing_credentials_are_said_with_what_to_do_and_leave_an_empty_file(
     assert secret.read_bytes() == b""
     if os.name == "posix":
         assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+
+
+def test_credentials_are_a_docker_secret_of_what_reads_data_and_of_nothing_else(bake: Run) -> None:
+    compose = yaml.safe_load(bake(dvc_s3_url=URL, services="redis, mysql, h2o, dask").read("docker-compose.yml"))
+    services = compose["services"]
+    assert {name for name in services if "aws_credentials" in services[name].get("secrets", ())} == {
+        "jupyter",
+        "dask-worker",
+    }
+    assert services["dask-worker"]["environment"] == services["jupyter"]["environment"]
+    # Nothing but where the file is has a value of its own.
+    assert [line for line in services["jupyter"]["environment"] if "=" in line] == [
+        "AWS_SHARED_CREDENTIALS_FILE=/run/secrets/aws_credentials"
+    ]
+    assert "AWS" not in str(services["redis"]) + str(services["mysql"])
 
 
 @pytest.mark.network
