@@ -1,0 +1,85 @@
+"""An S3 of moto's on an address that containers reach, with one bucket, one person and one role; it can vanish."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import urllib.request
+from types import TracebackType
+from typing import Any
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+_ALL = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
+
+
+class Storage:
+    """Raise `OSError` where the address is not this machine's; what is stored outlives `stop` and `start`."""
+
+    def __init__(self, host: str, bucket: str) -> None:
+        self._bucket = bucket
+        with socket.create_server((host, 0)) as free:
+            self._host, self._port = free.getsockname()
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self.start()
+        anybody = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nothing"}
+        iam, sts = self._client("iam", anybody), self._client("sts", anybody)
+        iam.create_user(UserName="ada")
+        iam.put_user_policy(UserName="ada", PolicyName="all", PolicyDocument=_ALL)
+        key = iam.create_access_key(UserName="ada")["AccessKey"]
+        self.key = {name: key[name] for name in ("AccessKeyId", "SecretAccessKey")}
+        role = iam.create_role(RoleName="task", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        iam.put_role_policy(RoleName="task", PolicyName="all", PolicyDocument=_ALL)
+        lent = sts.assume_role(RoleArn=role, RoleSessionName="task")["Credentials"]
+        # As a container's credentials endpoint answers.
+        self.role = {
+            **{name: lent[name] for name in ("AccessKeyId", "SecretAccessKey")},
+            "Token": lent["SessionToken"],
+            "Expiration": lent["Expiration"].isoformat(),
+        }
+        self._client("s3", anybody).create_bucket(Bucket=bucket)
+        # From now on every key and every signature is checked.
+        strict = urllib.request.Request(f"{self.url}/moto-api/reset-auth", b"0", {"Content-Type": "text/plain"})
+        urllib.request.urlopen(strict, timeout=30).close()
+
+    def __enter__(self) -> Storage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        return f"http://{self._host}:{self._port}"
+
+    @property
+    def credentials(self) -> str:
+        """The content of a person's ``~/.aws/credentials``."""
+        key = self.key
+        return (
+            f"[default]\naws_access_key_id = {key['AccessKeyId']}\naws_secret_access_key = {key['SecretAccessKey']}\n"
+        )
+
+    @property
+    def s3(self) -> Any:
+        """Boto3's client with the person's key."""
+        names = {"aws_access_key_id": "AccessKeyId", "aws_secret_access_key": "SecretAccessKey"}
+        return self._client("s3", {name: self.key[value] for name, value in names.items()})
+
+    def objects(self, prefix: str = "") -> set[str]:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+        return {found["Key"] for page in pages for found in page.get("Contents", [])}
+
+    def start(self) -> None:
+        self._server = ThreadedMotoServer(self._host, self._port, verbose=False)
+        self._server.start()
+
+    def stop(self) -> None:
+        self._server.stop()
+
+    def _client(self, service: str, key: dict[str, str]) -> Any:
+        return boto3.client(service, endpoint_url=self.url, region_name="us-east-1", **key)

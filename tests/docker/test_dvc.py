@@ -1,0 +1,387 @@
+"""Data under DVC, with nothing on the host but Docker, against an S3 on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from docker.conftest import copied, missing
+from docker.project import Project, eventually, sh
+from docker.test_server import processes
+
+if TYPE_CHECKING:
+    from docker.storage import Storage
+
+pytestmark = pytest.mark.docker
+
+BUCKET = "bucket"
+
+SECRET = Path(".secrets", "aws_credentials")
+POINTER = Path("src", "data", "customers.csv.dvc")
+CUSTOMERS = b"id,city\n1,Bonn\n2,Ulm\n"
+ADA = {f"GIT_{who}_{what}": "ada@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+# What `dvc init` and the rest would write, by the DVC of the image.
+REAL = f"""\
+cd "$(mktemp -d)" && git init --quiet && export DVC_SITE_CACHE_DIR="$PWD/.git/site"
+{{ dvc init && dvc remote add --default storage s3://{BUCKET}/churn/ &&
+dvc config core.analytics false && dvc config core.check_update false; }} >/dev/null
+for name in .dvc/.gitignore .dvc/config .dvcignore; do cat "$name"; printf '\\0'; done
+git status --porcelain --untracked-files=all | cut -c 4-
+"""
+# ECS gives a container its role by such an address.
+AS_TASK = """\
+import http.server, os, subprocess, sys, threading
+
+class Role(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(os.environ["ROLE"].encode())
+
+server = http.server.HTTPServer(("127.0.0.1", 8123), Role)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+environment = os.environ | {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:8123/role"}
+sys.exit(subprocess.run(sys.argv[1:], env=environment).returncode)
+"""
+
+
+@pytest.fixture(scope="module")
+def storage(engine: None) -> Iterator[Storage]:
+    # Half a second that the fast tests need not wait for.
+    from docker.storage import Storage
+
+    gateway = "{{range .IPAM.Config}}{{.Gateway}}{{end}}"
+    host = sh("docker", "network", "inspect", "bridge", "--format", gateway).stdout.strip()
+    try:
+        storage = Storage(host, BUCKET)
+    except OSError:
+        missing(f"containers cannot reach this machine: {host} is not its own address")
+    with storage:
+        yield storage
+
+
+@pytest.fixture(scope="module")
+def author(
+    storage: Storage, generate: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Project]:
+    """Generate where ``~/.aws/credentials`` is, build, and push one file."""
+    home = tmp_path_factory.mktemp("home")
+    (home / ".aws").mkdir()
+    (home / ".aws" / "credentials").write_text(storage.credentials)
+    slug = f"ds-docker-env-test-{os.urandom(3).hex()}"
+    folder = generate(
+        home=home,
+        project_slug=slug,
+        dvc_s3_url=f"s3://{BUCKET}/churn/",
+        python_version="3.11",
+        debian_release="bookworm",
+    )
+    project = Project(folder, image=slug, name=slug)
+    with (folder / ".env").open("a") as settings:
+        settings.write(f"AWS_ENDPOINT_URL={storage.url}\n")
+    (folder / "src" / "data" / "customers.csv").write_bytes(CUSTOMERS)
+    try:
+        project.compose("build")
+        keep = project.read("README.md").partition("## Data\n")[2].split("```")[1].removeprefix("sh\n")
+        assert "dvc add src/data/customers.csv\n" in keep
+        sh("bash", "-euc", keep, folder=folder, environment=project.environment | ADA)
+        yield project
+    finally:
+        project.remove()
+        sh("docker", "image", "rm", "--force", slug, check=False)
+
+
+@pytest.fixture
+def mine(author: Project, tmp_path: Path) -> Iterator[Project]:
+    """Give a test the author's folder, home volume and all, for itself."""
+    project = copied(author, tmp_path)
+    yield project
+    project.remove()
+
+
+def untracked(folder: Path) -> set[str]:
+    said = sh("git", "status", "--porcelain", "--untracked-files=all", folder=folder).stdout
+    return {line[3:] for line in said.splitlines() if line.startswith("??")}
+
+
+def clone(project: Project, folder: Path) -> Project:
+    """Clone and do what the README says to do first."""
+    sh("git", "clone", "--quiet", str(project.folder), str(folder))
+    [first] = [line for line in project.read("README.md").splitlines() if line.startswith("mkdir ")]
+    sh("bash", "-euc", first, folder=folder)
+    (folder / ".env").write_text(project.read(".env"))
+    return replace(project, folder=folder, name=f"{project.name}-clone")
+
+
+def digests(folder: Path) -> dict[str, str]:
+    files = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith((".dvc", ".gitignore"))]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def forget(project: Project, *names: str) -> None:
+    """Delete data, and all that this machine keeps of them."""
+    for name in names:
+        project.run("rm", "-r", f"src/data/{name}")
+    project.run("rm", "-r", ".dvc/cache")
+
+
+def fill(folder: Path) -> None:
+    """Make 1,000 small files and one of 200 MB."""
+    made = random.Random(4)
+    (folder / "many").mkdir()
+    for number in range(1000):
+        (folder / "many" / f"{number}.json").write_bytes(made.randbytes(made.randrange(1, 4000)))
+    (folder / "large.bin").write_bytes(b"".join(made.randbytes(1_000_000) for _ in range(200)))
+
+
+def timed(project: Project, *command: str) -> str:
+    begin = time.monotonic()
+    said = project.run(*command)
+    print(f"{' '.join(command)}: {time.monotonic() - begin:.1f} s")
+    return said.stdout + said.stderr
+
+
+def test_the_project_is_what_the_real_commands_would_have_made(author: Project) -> None:
+    real = sh("docker", "run", "--rm", author.image, "bash", "-c", REAL).stdout.split("\0")
+    names = [".dvc/.gitignore", ".dvc/config", ".dvcignore"]
+    assert [author.read(name) for name in names] == real[:3]
+    assert real[3].split() == names
+
+
+def test_the_pointer_is_committed_and_data_and_keys_are_not(author: Project, storage: Storage) -> None:
+    assert untracked(author.folder) == set()
+    tracked = sh("git", "ls-files", folder=author.folder).stdout.split()
+    assert POINTER.as_posix() in tracked
+    assert not {"src/data/customers.csv", ".env"} & set(tracked)
+    everything = sh("git", "cat-file", "--batch", "--batch-all-objects", "--buffer", folder=author.folder).stdout
+    assert "outs:" in everything
+    files = {path for path in author.folder.rglob("*") if path.is_file()}
+    assert author.folder / ".env" in files
+    for key in storage.key.values():
+        assert key not in everything
+        assert not [path for path in files if key.encode() in path.read_bytes()]
+
+
+def test_many_files_and_a_large_one_come_back_as_they_were(mine: Project) -> None:
+    data = mine.folder / "src" / "data"
+    fill(data)
+    before = digests(data)
+    assert untracked(mine.folder) == set()
+    timed(mine, "dvc", "add", "src/data/many", "src/data/large.bin")
+    assert untracked(mine.folder) == {"src/data/.gitignore", "src/data/large.bin.dvc", "src/data/many.dvc"}
+    timed(mine, "dvc", "push")
+    forget(mine, "many", "large.bin", "customers.csv")
+    assert "deleted" in mine.run("dvc", "status", "-c").stdout
+    timed(mine, "dvc", "pull")
+    assert digests(data) == before
+    assert "in sync" in timed(mine, "dvc", "status", "-c")
+    owner = mine.folder.stat().st_uid
+    assert {path.stat().st_uid for path in data.rglob("*")} == {owner}
+
+
+@pytest.mark.parametrize("target", ["src/data/folder", "src/data/folder/deep/a.csv", "src/data"])
+def test_a_folder_a_file_in_it_and_all_data_can_be_added(mine: Project, target: str) -> None:
+    deep = mine.folder / "src" / "data" / "folder" / "deep"
+    deep.mkdir(parents=True)
+    (deep / "a.csv").write_bytes(b"a\n")
+    (deep / "b.csv").write_bytes(b"b\n")
+    if target == "src/data":
+        sh("git", "rm", "--quiet", str(POINTER), folder=mine.folder)
+    before = digests(mine.folder / "src" / "data")
+    mine.run("dvc", "add", target)
+    mine.run("dvc", "push")
+    added = untracked(mine.folder)
+    assert f"{target}.dvc" in added
+    assert all(name.endswith((".dvc", ".gitignore")) for name in added)
+    mine.run("rm", "-r", target, ".dvc/cache")
+    mine.run("dvc", "pull")
+    assert digests(mine.folder / "src" / "data") == before
+
+
+def test_a_clone_pulls_the_same_bytes(author: Project, tmp_path: Path) -> None:
+    other = clone(author, tmp_path / "other")
+    try:
+        assert not (other.folder / "src" / "data" / "customers.csv").exists()
+        other.run("dvc", "pull")
+        assert (other.folder / "src" / "data" / "customers.csv").read_bytes() == CUSTOMERS
+        assert untracked(other.folder) == set()
+    finally:
+        other.remove()
+
+
+def test_a_storage_that_vanishes_while_pushing_loses_nothing_and_the_next_push_completes(
+    mine: Project, storage: Storage
+) -> None:
+    data = mine.folder / "src" / "data"
+    fill(data)
+    # Not what another test has pushed.
+    for path in (data / "many").iterdir():
+        path.write_bytes(b"vanishing" + path.read_bytes())
+    before = digests(data)
+    mine.run("dvc", "add", "src/data/many", "src/data/large.bin")
+    there = len(storage.objects())
+    command = ["docker", "compose", "run", "--rm", "--no-TTY", "jupyter", "dvc", "push"]
+    with subprocess.Popen(
+        command,
+        cwd=mine.folder,
+        env=os.environ | mine.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    ) as push:
+        try:
+            eventually(lambda: len(storage.objects()) > there + 50, "some files arrived")
+        finally:
+            storage.stop()
+        begin = time.monotonic()
+        try:
+            said = push.communicate(timeout=400)[0]
+        finally:
+            push.kill()
+    print(f"gave up after {time.monotonic() - begin:.1f} s: {said[-1500:]}")
+    storage.start()
+    assert push.returncode != 0
+    assert "ERROR" in said
+    arrived = len(storage.objects()) - there
+    print(f"{arrived} had arrived")
+    assert 50 < arrived < 1001
+    assert digests(data) == before
+    mine.run("dvc", "push")
+    forget(mine, "many", "large.bin")
+    mine.run("dvc", "pull")
+    assert digests(data) == before
+
+
+def test_without_credentials_everything_starts_and_dvc_says_what_to_do(mine: Project, storage: Storage) -> None:
+    (mine.folder / ".env").write_text(f"AWS_ENDPOINT_URL={storage.url}\n")
+    with mine.up():
+        assert mine.api("/api/contents").status == 200
+        forget(mine, "customers.csv")
+        said = mine.compose("exec", "--no-TTY", "jupyter", "dvc", "pull", check=False)
+        assert said.returncode != 0
+        assert "no AWS credentials; put yours into .secrets/aws_credentials" in said.stderr
+        (mine.folder / SECRET).write_text(storage.credentials)
+        mine.compose("exec", "--no-TTY", "jupyter", "dvc", "pull")
+    assert (mine.folder / "src" / "data" / "customers.csv").read_bytes() == CUSTOMERS
+
+
+def test_wrong_credentials_are_named_by_where_they_come_from(mine: Project, storage: Storage) -> None:
+    (mine.folder / ".env").write_text(f"AWS_ENDPOINT_URL={storage.url}\n")
+    (mine.folder / SECRET).write_text(storage.credentials.replace("secret_access_key = ", "secret_access_key = wrong"))
+    said = mine.run("dvc", "push", check=False)
+    assert said.returncode != 0
+    assert "credentials by shared-credentials-file, profile default" in said.stderr
+    (mine.folder / ".env").write_text(f"AWS_ENDPOINT_URL={storage.url}\nAWS_PROFILE=team\n")
+    assert "no AWS credentials for profile team" in mine.run("dvc", "push", check=False).stderr
+    (mine.folder / SECRET).write_text(storage.credentials.replace("[default]", "[team]"))
+    mine.run("dvc", "push")
+
+
+def test_keys_are_in_no_environment_of_any_process(mine: Project, storage: Storage) -> None:
+    with mine.up():
+        shown = [json.dumps(mine.inspect()), mine.compose("config").stdout, mine.log()]
+        shown += [process["environ"] for process in processes(mine)]
+    for key in storage.key.values():
+        assert not [text for text in shown if key in text]
+
+
+def test_a_cell_reads_from_s3_with_pandas_and_boto3(mine: Project, storage: Storage) -> None:
+    storage.s3.put_object(Bucket=BUCKET, Key="shared/cities.csv", Body=CUSTOMERS)
+    printed = mine.outputs(
+        f"import pandas as pd; print(pd.read_csv('s3://{BUCKET}/shared/cities.csv').city.tolist())",
+        f"import boto3; print(boto3.client('s3').list_objects_v2(Bucket='{BUCKET}', Prefix='shared/')['KeyCount'])",
+        "!dvc status -c --quiet && echo in sync",
+    )
+    assert printed == ["['Bonn', 'Ulm']", "1", "in sync"]
+
+
+def test_the_image_alone_pulls_with_a_role(mine: Project, storage: Storage) -> None:
+    """As a task on ECS does, which has no mounted folder and no secret."""
+    tag = f"{mine.image}-task"
+    sh("docker", "build", "--tag", tag, str(mine.folder))
+    variables = {"AWS_ENDPOINT_URL": storage.url, "ROLE": json.dumps(storage.role)}
+    options = [option for name, value in variables.items() for option in ("--env", f"{name}={value}")]
+    try:
+        run = ("docker", "run", "--rm", *options, tag)
+        held = {".dvc/config", ".dvcignore", "src/analysis.ipynb", POINTER.as_posix()}
+        assert set(sh(*run, "find", ".", "-type", "f", "-printf", "%P\n").stdout.split()) == held
+        without = sh(*run, "dvc", "pull", check=False)
+        assert without.returncode != 0
+        assert "no AWS credentials" in without.stderr
+        pull = "dvc pull --quiet && cat src/data/customers.csv"
+        assert sh(*run, "python", "-c", AS_TASK, "sh", "-c", pull).stdout.encode() == CUSTOMERS
+    finally:
+        sh("docker", "image", "rm", "--force", tag, check=False)
+
+
+def inside_a_bigger_repository(project: Project, tmp_path: Path) -> Project:
+    big = tmp_path / "big"
+    sh("git", "init", "--quiet", str(big))
+    sh("cp", "-r", str(project.folder), str(big / "analysis"))
+    sh("rm", "-r", "-f", str(big / "analysis" / ".git"))
+    return replace(project, folder=big / "analysis", name=f"{project.name}-big")
+
+
+def as_a_worktree(project: Project, tmp_path: Path) -> Project:
+    folder = tmp_path / "worktree"
+    original = copied(project, tmp_path).folder
+    sh("git", "worktree", "add", "--quiet", str(folder), folder=original)
+    sh("cp", "-r", str(project.folder / ".secrets"), str(project.folder / ".env"), str(folder))
+    return replace(project, folder=folder, name=f"{project.name}-worktree")
+
+
+@pytest.mark.parametrize("laid_out", [inside_a_bigger_repository, as_a_worktree])
+def test_dvc_works_where_the_container_does_not_see_the_repository(
+    author: Project, tmp_path: Path, laid_out: Callable[[Project, Path], Project]
+) -> None:
+    project = laid_out(author, tmp_path)
+    try:
+        (project.folder / "src" / "data" / "more.csv").write_bytes(b"more\n")
+        project.run("dvc", "add", "src/data/more.csv")
+        project.run("dvc", "push")
+        project.run("rm", "-r", "src/data/more.csv", ".dvc/cache")
+        project.run("dvc", "pull")
+        assert (project.folder / "src" / "data" / "more.csv").read_bytes() == b"more\n"
+        assert (project.folder / "src" / "data" / "customers.csv").read_bytes() == CUSTOMERS
+        assert not {name for name in untracked(project.folder) if name.endswith(".csv")}
+    finally:
+        project.remove()
+
+
+def test_plain_dvc_on_the_host_does_the_same(mine: Project, tmp_path: Path, storage: Storage) -> None:
+    [version] = {line.split()[0] for line in mine.read("tools.txt").splitlines() if line.startswith("dvc==")}
+    home = tmp_path / "home"
+    (home / ".aws").mkdir(parents=True)
+    (home / ".aws" / "credentials").write_text(storage.credentials)
+    settings = {"HOME": str(home), "DVC_SITE_CACHE_DIR": str(home / "site"), "AWS_ENDPOINT_URL": storage.url}
+
+    def dvc(*arguments: str) -> None:
+        asked = ("-m", "uv", "tool", "run", "--from", version.replace("dvc", "dvc[s3]"), "dvc", *arguments)
+        sh(sys.executable, *asked, folder=mine.folder, environment=settings | {"UV_CACHE_DIR": uv_cache()})
+
+    (mine.folder / "src" / "data" / "host.csv").write_bytes(b"host\n")
+    dvc("add", "src/data/host.csv")
+    dvc("push")
+    assert untracked(mine.folder) == {"src/data/host.csv.dvc"}
+    forget(mine, "host.csv", "customers.csv")
+    mine.run("dvc", "pull")
+    assert (mine.folder / "src" / "data" / "host.csv").read_bytes() == b"host\n"
+    forget(mine, "host.csv", "customers.csv")
+    dvc("pull")
+    assert (mine.folder / "src" / "data" / "host.csv").read_bytes() == b"host\n"
+
+
+def uv_cache() -> str:
+    return sh(sys.executable, "-m", "uv", "cache", "dir").stdout.strip()
