@@ -9,6 +9,7 @@ import pytest
 import yaml
 from conftest import QUESTIONS, TEMPLATE
 from ds_docker_env.parity import read_lock
+from ds_docker_env.services import SERVICES
 from ds_docker_env.shipped import shipped_analysis, shipped_files
 from ds_docker_env.target import DEBIAN_RELEASES, PYTHON_VERSIONS, Target
 from packaging.requirements import Requirement
@@ -19,12 +20,18 @@ README = (TEMPLATE / "README.md").read_text()
 
 
 def test_the_readmes_table_of_questions_is_that_of_cookiecutter() -> None:
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", README, re.MULTILINE))
+    questions = README.partition("## Questions\n")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", questions, re.MULTILINE))
     assert list(rows) == [name for name in CONTEXT if not name.startswith("_")]
     for name, shown in rows.items():
         default = CONTEXT[name][0] if isinstance(CONTEXT[name], list) else CONTEXT[name]
         expected = "blank" if not default else "from the title" if "{{" in default else f"`{default}`"
         assert shown == expected, name
+
+
+def test_the_readme_says_of_every_service_what_runs() -> None:
+    table = README.partition("| service | what runs |\n")[2].partition("\n\n")[0]
+    assert re.findall(r"`(\w+)`", "".join(re.findall(r"^\|.*?\|", table, re.MULTILINE))) == list(SERVICES)
 
 
 def test_the_readmes_tree_is_that_of_the_project() -> None:
