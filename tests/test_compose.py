@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import chain, combinations
 from typing import Any
@@ -75,8 +76,15 @@ def test_all_64_choices_of_services_give_a_compose_file_without_an_empty_key(ren
         assert {name for service in compose["services"].values() for name in secrets(service)} == set(
             compose["secrets"]
         )
-        volumes = {volume.split(":")[0] for service in compose["services"].values() for volume in service["volumes"]}
+        mounted = [volume for service in compose["services"].values() for volume in service["volumes"]]
+        volumes = {volume.split(":")[0] for volume in mounted if isinstance(volume, str)}
         assert volumes == {".", *compose["volumes"]}
+
+
+def test_without_services_the_compose_file_is_short(render: Renderer) -> None:
+    text = render("docker-compose.yml")
+    assert len(text.splitlines()) == 31
+    assert not {"x-analysis", "depends_on", "environment"} & set(re.findall(r"[\w-]+", text))
 
 
 def test_whatever_is_published_is_published_on_this_machine_only(render: Renderer) -> None:
@@ -94,3 +102,6 @@ def test_every_rendered_file_looks_hand_written_whatever_is_chosen(render: Rende
             assert text.endswith("\n"), name
             assert not text.endswith("\n\n"), name
             assert not any(line != line.rstrip() for line in text.splitlines()), name
+            if name == "README.md":
+                words = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+                assert max(map(len, words.splitlines())) <= 120, max(words.splitlines(), key=len)

@@ -127,7 +127,7 @@ def test_without_git_the_command_to_run_later_is_named(
         (tmp_path / "git").write_text(f"#!/bin/sh\n{code}\n")
         (tmp_path / "git").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "run in there: git init" in begin_repository(tmp_path)
+    assert "run in the project: git init" in begin_repository(tmp_path, allowed=True)
 
 
 def test_a_persons_credentials_are_named_and_never_copied(

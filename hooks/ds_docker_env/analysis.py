@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 _HEADING = "# Everything that production pins has production's version."
@@ -12,6 +12,7 @@ _SETUPTOOLS = """\
 # Production's image has it and pip freeze is silent about it; packages of its time import its pkg_resources.
 setuptools<80
 """
+_PACKAGE = re.compile(r"(?P<name>\w[\w.-]*)(?:\[[^\]]*\])?")
 _LEFT_OUT = re.compile(r"# (?P<requirement>\S.*?): left out, ")
 
 
@@ -19,7 +20,7 @@ _LEFT_OUT = re.compile(r"# (?P<requirement>\S.*?): left out, ")
 class Analysis:
     """The text of a requirements.in, a lock with its packages, and one ``before``, whose versions stay if they can.
 
-    ``clients`` are the packages that a service cannot do without, each with the service.
+    ``clients`` are the normalised names of packages that a service cannot do without, each with the service.
     """
 
     text: str
@@ -38,6 +39,15 @@ class Analysis:
             return self
         return replace(self, text=self.text + _SETUPTOOLS)
 
+    def without_floors(self, pinned: Collection[str]) -> Analysis:
+        """Return the packages with no floor for clients that production pins: it connects with that very version."""
+        without = self.clients.keys() & pinned
+        lines = [
+            found[0] if (found := _PACKAGE.match(line)) and package_name(line) in without else line
+            for line in self.text.splitlines()
+        ]
+        return replace(self, text="".join(f"{line}\n" for line in lines))
+
     def render(self, left_out: Mapping[str, str]) -> str:
         """Return requirements.in for production, with what is left out as comments that give the reason."""
         first, *packages = [
@@ -49,6 +59,12 @@ class Analysis:
     def _lines(self) -> list[str]:
         lines = [line for line in self.text.splitlines() if line != _HEADING]
         return [found["requirement"] if (found := _LEFT_OUT.match(line)) else line for line in lines]
+
+
+def package_name(requirement: str) -> str:
+    """Return the normalised name of the package in a line of requirements.in, or nothing for a comment."""
+    found = _PACKAGE.match(requirement)
+    return re.sub(r"[-_.]+", "-", found["name"]).lower() if found else ""
 
 
 def _without_comment(line: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 
-from ds_docker_env.services import SERVICES
 from ds_docker_env.shipped import shipped_analysis, shipped_names
 
 PACKAGE = Path(__file__).parent
@@ -24,8 +24,8 @@ main()
 _HOOKS_ONLY = {"answers.py", "archive.py", "data.py", "generation.py", "services.py"}
 
 
-def pack(python: str) -> bytes:
-    """Return the file for a project on this Python; the same code gives the same bytes on every machine.
+def pack(python: str, options: Collection[str] = ()) -> bytes:
+    """Return the file for a project on this Python with these options; the same code gives the same bytes everywhere.
 
     Nothing is compressed, because every zlib does that in its own way.
     """
@@ -35,7 +35,7 @@ def pack(python: str) -> bytes:
         if path.name not in _HOOKS_ONLY
     }
     members["__main__.py"] = _MAIN
-    shipped = {"names": shipped_names(python), "clients": shipped_analysis(python, SERVICES).clients}
+    shipped = {"names": shipped_names(python), "clients": shipped_analysis(python, options).clients}
     members[f"{PACKAGE.name}/shipped.json"] = json.dumps(shipped, indent=0)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:

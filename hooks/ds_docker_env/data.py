@@ -27,22 +27,14 @@ def dvc_files(url: str) -> dict[str, str]:
     }
 
 
-def begin_repository(project: Path) -> str:
+def begin_repository(project: Path, *, allowed: bool) -> str:
     """Make a git repository without a commit, unless the project lies in one; return a line to say."""
     # Not asked of git, which refuses a repository of somebody else's.
     if any((folder / ".git").exists() for folder in (project, *project.parents)):
         return ""
-    # Without what would point it at the repository of a hook that generates.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    try:
-        failed = run(["git", "init", "--quiet", str(project)], seconds=_SECONDS, environment=environment).returncode
-    except (OSError, subprocess.TimeoutExpired):
-        failed = 1
-    if failed:
-        return (
-            "Git:        no repository, because git cannot make one; DVC's pointers need it, so run in there: git init"
-        )
-    return "Git:        a new repository, without a commit, for DVC's pointers to the data"
+    if allowed and _git_init(project):
+        return "Git:        a new repository, without a commit, for DVC's pointers to the data"
+    return "Git:        no repository yet, which DVC's pointers need; run in the project: git init"
 
 
 def find_credentials() -> str:
@@ -64,6 +56,16 @@ def find_credentials() -> str:
         return f"AWS:        credentials in {path}; add to .env: {line}"
     _SETTINGS.write_text(f"# Settings of this machine for Docker Compose.\n{line}\n", encoding="utf-8")
     return f"AWS:        credentials in {path}, named in .env"
+
+
+def _git_init(project: Path) -> bool:
+    # Without what would point it at the repository of a hook that generates.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        done = run(["git", "init", "--quiet", str(project)], seconds=_SECONDS, environment=environment)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return not done.returncode
 
 
 def _value(text: str) -> str:

@@ -53,7 +53,7 @@ def prepare(raw: Mapping[str, Any]) -> int:
             pinned = _pin(answers, settings)
             texts |= pinned["files"]
             summary = pinned["summary"]
-            contents["parity.pyz"] = pack(answers.python_version)
+            contents["parity.pyz"] = pack(answers.python_version, answers.options)
     except GenerationError as error:
         print(error.report(), file=sys.stderr)
         return 1
@@ -88,7 +88,7 @@ def finish(raw: Mapping[str, Any]) -> int:
         print(f"Data:       what `dvc add` takes from src/data goes to {answers.dvc_s3_url}")
         print(_credentials())
         # cruft compares two projects that it generates, and a repository in them would hide every change.
-        if "_commit" not in raw and (said := begin_repository(Path.cwd())):
+        if said := begin_repository(Path.cwd(), allowed="_commit" not in raw):
             print(said)
     print(
         f"Next:       cd {_seen_from_the_shell(Path.cwd())}\n            docker compose up --build\n            open http://127.0.0.1:8888"
@@ -181,8 +181,9 @@ def _write_secret(path: Path, text: str) -> bool:
     if path.exists() and not path.stat().st_size:
         path.unlink()
     try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
+        # In bytes: a database would take the \r of Windows for a part of the password.
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(text.encode())
     except FileExistsError:
         return False
     return True

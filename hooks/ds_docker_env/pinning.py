@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from datetime import date
 
-from ds_docker_env.analysis import Analysis
+from ds_docker_env.analysis import Analysis, package_name
 from ds_docker_env.errors import GenerationError, LockError, ParityError, SourceError, without_credentials
 from ds_docker_env.formats.reading import read_toml
 from ds_docker_env.lock import Lock, make_lock
@@ -38,6 +38,7 @@ def pin(location: str, target: Target, analysis: Analysis, debian: str = "", set
     production = read_production(location, target)
     if target.has_setuptools and all(pin.name != "setuptools" for pin in production.pins):
         analysis = analysis.with_setuptools()
+    analysis = analysis.without_floors({pin.name for pin in production.pins})
     wheels_only = set(read_lock(analysis.lock))
     read_toml(settings, "uv.toml", "correct it, or take it away")
     own = own_settings(settings)
@@ -45,9 +46,9 @@ def pin(location: str, target: Target, analysis: Analysis, debian: str = "", set
     packages = read_lock(lock.text)
     missing = left_out(lock, packages)
     if refused := [
-        f"services: {service} needs {line}, but {missing[line]}; leave {service} out, or move production first"
-        for line, service in analysis.clients.items()
-        if line in missing
+        f"the service {service} needs {line}, but {missing[line]}; leave {service} out, or move production first"
+        for line in missing
+        if (service := analysis.clients.get(package_name(line)))
     ]:
         raise LockError(*refused, causes=["no client"])
     parity = prove(production, packages, target)

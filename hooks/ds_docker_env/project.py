@@ -19,7 +19,7 @@ from ds_docker_env.sources import LocalFile
 _OWN = ("production.txt", "requirements.in", "requirements.txt", "constraints.txt", "overrides.txt", "tools.txt")
 # Names to choose from.
 _LISTED = 10
-_RUN = "docker compose run --rm"
+_RUN = "docker compose run --rm --no-deps"
 _MOUNTED = "# The source is a path in the container that took it over, where its folder was mounted."
 
 

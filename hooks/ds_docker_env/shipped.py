@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from ds_docker_env.analysis import Analysis
+from ds_docker_env.analysis import Analysis, package_name
 
 LOCKS = Path(__file__).parents[2] / "locks"
 # A package with its hashes, and uv's note of what needs it: a package, or a file for what a person asked for.
@@ -19,8 +19,9 @@ _NEEDED_BY = re.compile(r"#(?: via|  ) (\S.*)")
 def shipped_analysis(python: str, options: Collection[str] = ()) -> Analysis:
     """Return the packages of an analysis with these options, as locked and tested for a Python."""
     texts = {_read(name): option for name, option in _inputs("requirements", options).items()}
-    clients = {line: option for text, option in texts.items() for line in _requirements(text) if option}
-    return Analysis("".join(texts), _lock("requirements", python, options), clients=clients)
+    clients = {name: option for text, option in texts.items() if option for name in _names(text)}
+    lines = dict.fromkeys(line for text in texts for line in text.splitlines())
+    return Analysis("".join(f"{line}\n" for line in lines), _lock("requirements", python, options), clients=clients)
 
 
 def shipped_names(python: str) -> list[str]:
@@ -75,8 +76,8 @@ def _lock(kind: str, made_for: str, options: Collection[str]) -> str:
     return only(lock, list(inputs)) if len(inputs) > 1 else lock
 
 
-def _requirements(text: str) -> list[str]:
-    return [line for line in text.splitlines() if not line.startswith("#")]
+def _names(text: str) -> list[str]:
+    return [name for line in text.splitlines() if (name := package_name(line))]
 
 
 def _read(name: str) -> str:

@@ -33,8 +33,7 @@ def take_over(
     text = project.read("requirements.in")
     before, settings = (project.read(name) if Path(name).exists() else "" for name in ("requirements.txt", "uv.toml"))
     versions = _read(before)
-    chosen = {line: service for line, service in (clients or {}).items() if line in text.splitlines()}
-    analysis = Analysis(text, "\n".join(names), before if versions else "", chosen)
+    analysis = Analysis(text, "\n".join(names), before if versions else "", clients or {})
     _check(analysis)
     pinned = pin(location, target, analysis, settings=settings)
     files = pinned.files | {"production.txt": project.with_source(pinned.files["production.txt"], location)}

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from ds_docker_env.comparison import Comparison
 
-_RUN = "docker compose run --rm jupyter"
+_RUN = "docker compose run --rm --no-deps jupyter"
 _BUILD = "docker compose up --build"
 
 

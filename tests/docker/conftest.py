@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from docker.project import Project, sh
+from docker.project import Project, free_port, sh
 
 TEMPLATE = Path(__file__).parents[2]
 REQUIRED = os.environ.get("DS_DOCKER_ENV_SKIP_NOTHING") == "1"
@@ -62,6 +62,18 @@ def engine() -> None:
             found = False
         if not found:
             missing(f"no Docker engine: `{' '.join(command)}` fails")
+
+
+@pytest.fixture(scope="session")
+def host(engine: None) -> str:
+    """Return the address at which containers reach the servers of the tests."""
+    gateway = "{{range .IPAM.Config}}{{.Gateway}}{{end}}"
+    address = sh("docker", "network", "inspect", "bridge", "--format", gateway).stdout.strip()
+    try:
+        free_port(address)
+    except OSError:
+        missing(f"containers cannot reach this machine: {address} is not its own address")
+    return address
 
 
 def have_image(name: str) -> None:

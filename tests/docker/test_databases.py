@@ -15,7 +15,7 @@ import pytest
 import trustme
 import yaml
 
-from docker.conftest import PRODUCTION, copied, have_image, image_of, missing
+from docker.conftest import PRODUCTION, copied, have_image, image_of
 from docker.project import Project, eventually, free_port, sh
 
 pytestmark = pytest.mark.docker
@@ -143,14 +143,9 @@ def test_a_clone_gets_its_passwords_as_the_readme_says(project: Project, said: d
 
 
 @pytest.fixture
-def replica(project: Project, tmp_path: Path) -> Iterator[tuple[str, int, str]]:
-    """Run a MySQL on the network of this machine, with a certificate; yield address, port and password."""
-    gateway = "{{range .IPAM.Config}}{{.Gateway}}{{end}}"
-    address = sh("docker", "network", "inspect", "bridge", "--format", gateway).stdout.strip()
-    try:
-        port = free_port(address)
-    except OSError:
-        missing(f"containers cannot reach this machine: {address} is not its own address")
+def replica(project: Project, host: str, tmp_path: Path) -> Iterator[tuple[int, str]]:
+    """Run a MySQL on the network of this machine, with a certificate; yield its port and password."""
+    port = free_port(host)
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(project.folder / "replica-ca.pem"))
     authority.issue_cert(REPLICA).private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
@@ -160,7 +155,7 @@ def replica(project: Project, tmp_path: Path) -> Iterator[tuple[str, int, str]]:
     image = yaml.safe_load(project.read("docker-compose.yml"))["services"]["mysql"]["image"]
     environment = {"DATABASE": "shop", "USER": "analyst", "PASSWORD": password, "ROOT_PASSWORD": password}
     settings = {
-        "bind-address": address,
+        "bind-address": host,
         "port": port,
         "loose-mysqlx": "OFF",
         "ssl-cert": "/tls/server.pem",
@@ -173,10 +168,10 @@ def replica(project: Project, tmp_path: Path) -> Iterator[tuple[str, int, str]]:
             *(f"--env=MYSQL_{key}={value}" for key, value in environment.items()),
             *(image, "mysqld", *(f"--{key}={value}" for key, value in settings.items())),
         )
-        eventually(lambda: listens(address, port), f"{name} answers")
+        eventually(lambda: listens(host, port), f"{name} answers")
         table = "CREATE TABLE customers (name TEXT); INSERT INTO customers VALUES ('Ada')"
         sh("docker", "exec", name, "mysql", "--user=analyst", f"--password={password}", "shop", f"--execute={table}")
-        yield address, port, password
+        yield port, password
     finally:
         sh("docker", "rm", "--force", "--volumes", name, check=False)
 
@@ -186,13 +181,15 @@ def listens(address: str, port: int) -> bool:
         return probe.connect_ex((address, port)) == 0
 
 
-def test_a_mysql_elsewhere_is_reached_with_its_own_secret(project: Project, replica: tuple[str, int, str]) -> None:
-    address, port, password = replica
+def test_a_mysql_elsewhere_is_reached_with_its_own_secret(
+    project: Project, host: str, replica: tuple[int, str]
+) -> None:
+    port, password = replica
     readme = project.read("README.md")
     sh("sh", "-euc", block(readme, "sh", "replica").replace("its password", password), folder=project.folder)
     override = yaml.safe_load(block(readme, "yaml", "replica"))
     # The name of a machine that is nobody's.
-    override["services"]["jupyter"]["extra_hosts"] = [f"{REPLICA}:{address}"]
+    override["services"]["jupyter"]["extra_hosts"] = [f"{REPLICA}:{host}"]
     (project.folder / "docker-compose.override.yml").write_text(yaml.safe_dump(override))
     elsewhere = block(readme, "python", REPLICA).replace("port=3306", f"port={port}")
     encrypted = "cursor = replica.cursor(); cursor.execute(\"SHOW STATUS LIKE 'Ssl_cipher'\"); print(cursor.fetchall())"
