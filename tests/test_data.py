@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import TEMPLATE, Generated
+from ds_docker_env import generation
 from ds_docker_env.answers import Answers
-from ds_docker_env.data import begin_repository, find_credentials
+from ds_docker_env.data import begin_repository, find_credentials, remote
 from ds_docker_env.errors import AnswerError
 
 Run = Callable[..., Generated]
@@ -211,3 +212,17 @@ def test_cruft_creates_and_updates_a_project_with_dvc(tmp_path: Path) -> None:
     cruft("update", "--skip-apply-ask", folder=project)
     assert "\n## Begin\n" in (project / "README.md").read_text(encoding="utf-8")
     assert f"url = {URL}\n" in (project / ".dvc" / "config").read_text(encoding="utf-8")
+
+
+def test_what_dvc_has_changed_stays_when_the_project_is_generated_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert generation.prepare(OTHERS | {"dvc_s3_url": URL}) == 0
+    config = tmp_path / ".dvc" / "config"
+    config.write_text(config.read_text() + "['remote \"backup\"']\n    url = s3://backup\n")
+    before = config.read_text()
+    assert generation.prepare(OTHERS | {"dvc_s3_url": "s3://elsewhere"}) == 0
+    assert config.read_text() == before
+    assert "dvc remote modify storage url s3://elsewhere" in remote("s3://elsewhere")
+    assert remote(URL).endswith(URL)

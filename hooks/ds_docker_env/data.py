@@ -27,6 +27,14 @@ def dvc_files(url: str) -> dict[str, str]:
     }
 
 
+def remote(url: str) -> str:
+    """Say where the data go, or that the project's own configuration, which is kept, has another place."""
+    config = Path(".dvc", "config").read_text(encoding="utf-8", errors="replace")
+    if f"url = {url}\n" in config:
+        return f"Data:       what `dvc add` takes from src/data goes to {url}"
+    return f"Data:       .dvc/config is kept as it was; to change it, run: dvc remote modify storage url {url}"
+
+
 def begin_repository(project: Path, *, allowed: bool) -> str:
     """Make a git repository without a commit, unless the project lies in one; return a line to say."""
     # Not asked of git, which refuses a repository of somebody else's.
@@ -47,10 +55,10 @@ def find_credentials() -> str:
     given = os.environ.get(_VARIABLE)
     path = Path(os.path.abspath(os.path.expanduser(given or "~/.aws/credentials")))
     if not path.is_file():
-        return (
-            f"AWS:        no credentials in {path}; to push and pull, put yours into {CREDENTIALS.as_posix()}"
-            " (README.md, Data)"
-        )
+        todo = f"to push and pull, put yours into {CREDENTIALS.as_posix()} (README.md, Data)"
+        if given:
+            todo = f"correct {_VARIABLE}, which names it and goes before .env, or unset it"
+        return f"AWS:        no credentials in {path}; {todo}"
     line = f"{_VARIABLE}={_value(str(path))}"
     if named:
         return f"AWS:        credentials in {path}; add to .env: {line}"

@@ -14,7 +14,7 @@ from typing import Any
 from ds_docker_env import uv
 from ds_docker_env.answers import Answers
 from ds_docker_env.archive import pack
-from ds_docker_env.data import CREDENTIALS, begin_repository, dvc_files, find_credentials
+from ds_docker_env.data import CREDENTIALS, begin_repository, dvc_files, find_credentials, remote
 from ds_docker_env.errors import GenerationError
 from ds_docker_env.logins import LOGINS, as_netrc, logins
 from ds_docker_env.progress import alive
@@ -47,7 +47,8 @@ def prepare(raw: Mapping[str, Any]) -> int:
         settings = _settings()
         texts["uv.toml"] = own_settings(settings)
         if answers.dvc_s3_url:
-            texts |= dvc_files(answers.dvc_s3_url)
+            # What dvc itself has changed since stays.
+            texts |= {name: text for name, text in dvc_files(answers.dvc_s3_url).items() if not Path(name).exists()}
         summary = [f"Versions:   those tested with this template for Python {answers.python_version}"]
         if answers.production_requirements:
             pinned = _pin(answers, settings)
@@ -85,7 +86,7 @@ def finish(raw: Mapping[str, Any]) -> int:
     for database in [service for service in answers.services if service in DATABASES]:
         print(_database_password(database))
     if answers.dvc_s3_url:
-        print(f"Data:       what `dvc add` takes from src/data goes to {answers.dvc_s3_url}")
+        print(remote(answers.dvc_s3_url))
         print(_credentials())
         # cruft compares two projects that it generates, and a repository in them would hide every change.
         if said := begin_repository(Path.cwd(), allowed="_commit" not in raw):

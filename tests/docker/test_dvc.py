@@ -271,7 +271,10 @@ def test_without_credentials_everything_starts_and_dvc_says_what_to_do(mine: Pro
         forget(mine, "customers.csv")
         said = mine.compose("exec", "--no-TTY", "jupyter", "dvc", "pull", check=False)
         assert said.returncode != 0
-        assert "dvc: AWS credentials are missing; see Data in README.md" in said.stderr
+        assert (
+            "dvc: AWS credentials are missing, or their file is not as it should be; see Data in README.md"
+            in said.stderr
+        )
         (mine.folder / SECRET).write_text(storage.credentials)
         mine.compose("exec", "--no-TTY", "jupyter", "dvc", "pull")
     assert (mine.folder / "src" / "data" / "customers.csv").read_bytes() == CUSTOMERS
@@ -282,9 +285,9 @@ def test_wrong_credentials_are_named_by_where_they_come_from(mine: Project, stor
     (mine.folder / SECRET).write_text(storage.credentials.replace("secret_access_key = ", "secret_access_key = wrong"))
     said = mine.run("dvc", "push", check=False)
     assert said.returncode != 0
-    assert "dvc: AWS credentials came from the file, profile default" in said.stderr
+    assert "if S3 refused it: the AWS credentials are of profile default in your file" in said.stderr
     (mine.folder / ".env").write_text(f"AWS_ENDPOINT_URL={storage.url}\nAWS_PROFILE=team\n")
-    assert "dvc: AWS credentials are missing for profile team" in mine.run("dvc", "push", check=False).stderr
+    assert "dvc: AWS credentials of profile team are missing" in mine.run("dvc", "push", check=False).stderr
     (mine.folder / SECRET).write_text(storage.credentials.replace("[default]", "[team]"))
     mine.run("dvc", "push")
 
