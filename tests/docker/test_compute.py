@@ -181,6 +181,13 @@ def test_more_workers_can_be_had_at_any_time(compute: Project, readme: dict[str,
     assert said[1] == "4"
 
 
+def test_workers_come_back_to_a_scheduler_that_was_restarted(compute: Project, readme: dict[str, str]) -> None:
+    there = len(containers(compute, "dask-worker"))
+    compute.compose("restart", "dask-scheduler")
+    wait = f"client.wait_for_workers({there}, timeout=60)\nlen(client.ncores())"
+    assert compute.outputs_beside_services(readme["Dask"], wait)[1] == str(there)
+
+
 def test_nothing_is_published_but_to_this_machine(compute: Project, ports: dict[str, int]) -> None:
     published = {
         (service, binding["HostIp"], int(binding["HostPort"]))
