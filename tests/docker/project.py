@@ -123,11 +123,11 @@ class Project:
         """Run a command in a new container, as the README does."""
         return self.compose("run", "--rm", "--no-TTY", "jupyter", *command, check=check)
 
-    def container(self) -> str:
-        return self.compose("ps", "--all", "--quiet", "jupyter").stdout.strip()
+    def container(self, service: str = "jupyter") -> str:
+        return self.compose("ps", "--all", "--quiet", service).stdout.strip()
 
-    def inspect(self) -> Any:
-        return json.loads(sh("docker", "inspect", self.container()).stdout)[0]
+    def inspect(self, service: str = "jupyter") -> Any:
+        return json.loads(sh("docker", "inspect", self.container(service)).stdout)[0]
 
     def wait_until_answering(self) -> None:
         def answering() -> bool:
@@ -171,6 +171,11 @@ class Project:
         """Do the same in the container that is up, so that Compose starts and stops nothing."""
         name = self.write_notebook(*cells)
         return _printed_by_cells(self.compose("exec", "--no-TTY", "jupyter", "as-owner", *EXECUTE, name).stdout)
+
+
+def blocks(markdown: str, language: str) -> list[str]:
+    """Return the blocks of code in this language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", markdown, re.MULTILINE | re.DOTALL)
 
 
 def _printed_by_cells(notebook: str) -> list[str]:

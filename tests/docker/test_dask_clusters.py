@@ -15,7 +15,7 @@ import pytest
 
 from docker.conftest import TEMPLATE, image_of
 from docker.fargate import Fargate
-from docker.project import Done, Project, eventually, sh
+from docker.project import Done, Project, blocks, eventually, sh
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
 
@@ -59,7 +59,7 @@ SCHEDULER = "churn-scheduler.analysis.svc.cluster.local"
 
 def fragments(language: str, section: str = "") -> list[str]:
     text = PAGE.partition(f"## {section}")[2].partition("\n## ")[0] if section else PAGE
-    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return blocks(text, language)
 
 
 def python(code: str, *options: str, check: bool = True) -> Done:

@@ -9,14 +9,13 @@ import shutil
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
 import yaml
 
 from docker.conftest import PRODUCTION, copied, have_image, image_of
-from docker.project import Project, eventually, free_port, sh
+from docker.project import Project, blocks, eventually, free_port, sh
 
 pytestmark = pytest.mark.docker
 
@@ -27,9 +26,8 @@ ENVIRONMENT = "import os; print(dict(os.environ))"
 
 def block(readme: str, language: str, having: str) -> str:
     """Return the one block of code in the README that says this."""
-    blocks = re.findall(rf"^```{language}\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
-    [found] = [block for block in blocks if having in block]
-    return str(found)
+    [found] = [block for block in blocks(readme, language) if having in block]
+    return found
 
 
 def cells(project: Project) -> dict[str, str]:
@@ -37,13 +35,8 @@ def cells(project: Project) -> dict[str, str]:
     return {name: block(readme, "python", f'host="{name}"') for name in SERVERS}
 
 
-def inspect(project: Project, service: str) -> Any:
-    container = project.compose("ps", "--all", "--quiet", service).stdout.strip()
-    return json.loads(sh("docker", "inspect", container).stdout)[0]
-
-
 def health(project: Project) -> dict[str, str]:
-    return {name: inspect(project, name)["State"]["Health"]["Status"] for name in SERVERS}
+    return {name: project.inspect(name)["State"]["Health"]["Status"] for name in SERVERS}
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +99,7 @@ def test_no_password_is_in_an_environment_or_a_log(project: Project, said: dict[
     assert len(passwords) == 3
     told = {"notebook": said["environment"], "logs": project.compose("logs").stdout}
     for service in ("jupyter", *SERVERS):
-        told[f"inspect {service}"] = json.dumps(inspect(project, service))
+        told[f"inspect {service}"] = json.dumps(project.inspect(service))
     for service in ("mysql", "postgres"):
         # The server's own, as only its user may see it.
         environment = ("exec", "--no-TTY", "--user", service, service, "cat", "/proc/1/environ")
@@ -123,7 +116,7 @@ def test_the_servers_have_no_privileges_and_no_published_ports(project: Project,
         assert "0" not in state["Uid"].split()
         assert int(state["CapEff"], 16) == 0
         assert state["NoNewPrivs"] == "1"
-        assert not any(inspect(project, service)["NetworkSettings"]["Ports"].values())
+        assert not any(project.inspect(service)["NetworkSettings"]["Ports"].values())
 
 
 def test_the_administrator_of_mysql_is_not_let_in_from_the_network(said: dict[str, str]) -> None:

@@ -11,13 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from docker.conftest import copied
-from docker.project import Project, eventually, sh
+from docker.conftest import copied, image_of
+from docker.project import Project, blocks, eventually, sh
 from docker.test_server import processes
 
 if TYPE_CHECKING:
@@ -73,27 +74,15 @@ def author(
     home = tmp_path_factory.mktemp("home")
     (home / ".aws").mkdir()
     (home / ".aws" / "credentials").write_text(storage.credentials)
-    slug = f"ds-docker-env-test-{os.urandom(3).hex()}"
-    folder = generate(
-        home=home,
-        project_slug=slug,
-        dvc_s3_url=f"s3://{BUCKET}/churn/",
-        python_version="3.13",
-        debian_release="trixie",
-    )
-    project = Project(folder, image=slug, name=slug)
-    with (folder / ".env").open("a") as settings:
-        settings.write(f"AWS_ENDPOINT_URL={storage.url}\n")
-    (folder / "src" / "data" / "customers.csv").write_bytes(CUSTOMERS)
-    try:
-        project.compose("build")
-        keep = project.read("README.md").partition("## Data\n")[2].split("```")[1].removeprefix("sh\n")
+    answers = {"dvc_s3_url": f"s3://{BUCKET}/churn/", "python_version": "3.13", "debian_release": "trixie"}
+    with image_of(partial(generate, home), **answers) as project:
+        with (project.folder / ".env").open("a") as settings:
+            settings.write(f"AWS_ENDPOINT_URL={storage.url}\n")
+        (project.folder / "src" / "data" / "customers.csv").write_bytes(CUSTOMERS)
+        keep = next(block for block in blocks(project.read("README.md"), "sh") if "dvc add" in block)
         assert "dvc add src/data/customers.csv\n" in keep
-        sh("bash", "-euc", keep, folder=folder, environment=project.environment | ADA)
+        sh("bash", "-euc", keep, folder=project.folder, environment=project.environment | ADA)
         yield project
-    finally:
-        project.remove()
-        sh("docker", "image", "rm", "--force", slug, check=False)
 
 
 @pytest.fixture

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 
 from docker.conftest import PINNED, PRODUCTION, copied
-from docker.project import NOTEBOOK, PASSWORD, Project, ask, eventually, logs_in, sh, token_of
+from docker.project import NOTEBOOK, PASSWORD, Project, ask, blocks, eventually, logs_in, sh, token_of
 
 pytestmark = pytest.mark.docker
 
-SH = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 UP = "docker compose up --build"
 RUN = "docker run --rm --publish 127.0.0.1:8888:8888"
 FREEZE = "docker run --rm --entrypoint python IMAGE -m pip freeze"
@@ -23,7 +22,7 @@ NEWER = "2025.1"
 
 
 def commands(readme: str) -> list[str]:
-    return [line for block in SH.findall(readme) for line in block.replace("\\\n", "").splitlines()]
+    return [line for block in blocks(readme, "sh") for line in block.replace("\\\n", "").splitlines()]
 
 
 def command(readme: str, *words: str) -> str:
