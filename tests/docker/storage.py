@@ -41,8 +41,7 @@ class Storage:
         }
         self._client("s3", anybody).create_bucket(Bucket=bucket)
         # From now on every key and every signature is checked.
-        strict = urllib.request.Request(f"{self.url}/moto-api/reset-auth", b"0", {"Content-Type": "text/plain"})
-        urllib.request.urlopen(strict, timeout=30).close()
+        self._post("reset-auth", b"0")
 
     def __enter__(self) -> Storage:
         return self
@@ -50,6 +49,9 @@ class Storage:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # moto keeps both for all its servers in a process, also for those of the next test file.
+        self._post("reset-auth", b"inf")
+        self._post("reset")
         self.stop()
 
     @property
@@ -80,6 +82,10 @@ class Storage:
 
     def stop(self) -> None:
         self._server.stop()
+
+    def _post(self, what: str, body: bytes = b"") -> None:
+        asked = urllib.request.Request(f"{self.url}/moto-api/{what}", body, {"Content-Type": "text/plain"})
+        urllib.request.urlopen(asked, timeout=30).close()
 
     def _client(self, service: str, key: dict[str, str]) -> Any:
         return boto3.client(service, endpoint_url=self.url, region_name="us-east-1", **key)
