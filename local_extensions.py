@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import atexit
+import logging
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from cookiecutter.exceptions import FailedHookException
+import click
+from cookiecutter.exceptions import FailedHookException, OutputDirExistsException
 from jinja2 import Environment
 from jinja2.ext import Extension
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(ROOT, "hooks"))
 
+from ds_docker_env import staging  # noqa: E402
 from ds_docker_env.answers import Answers  # noqa: E402
-from ds_docker_env.errors import GenerationError  # noqa: E402
+from ds_docker_env.errors import GenerationError, ProjectError  # noqa: E402
 from ds_docker_env.services import services_of  # noqa: E402
+
+# The name of the folder that the template is in.
+_FOLDER = "{{cookiecutter.project_slug}}"
 
 
 class TemplateExtension(Extension):
-    """Add ``template_root``, the folder of this repository, and three filters: see below, and `services_of`.
+    """Add ``template_root``, the folder of this repository, and filters: see below, and `services_of`.
 
     cookiecutter's own ``_repo_dir`` is relative or absent under pytest-cookies and cruft.
     """
@@ -30,7 +39,13 @@ class TemplateExtension(Extension):
         environment.globals["template_root"] = ROOT
         environment.filters["absolute_location"] = absolute_location
         environment.filters["checked"] = checked
+        environment.filters["place"] = place
         environment.filters["services"] = services_of
+        logging.getLogger("cookiecutter.hooks").addFilter(without_traceback)
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        """Make the project in a folder beside its place: cookiecutter has just looked up what that folder is called."""
+        return "{{ cookiecutter | place }}" if source == _FOLDER else source
 
 
 def absolute_location(answer: Any) -> str:
@@ -47,11 +62,71 @@ def absolute_location(answer: Any) -> str:
 def checked(answers: Mapping[str, Any]) -> str:
     """Stop cookiecutter with one message if an answer is wrong, before it makes a folder of that name.
 
-    A failing hook would come after the folder (``../x`` would be outside) and add a traceback of cookiecutter's.
+    A failing hook would come after the folder (``../x`` would be outside).
     """
     try:
         Answers.check(answers)
     except GenerationError as error:
-        print(error.report(), file=sys.stderr)
-        raise FailedHookException("Nothing was generated.") from None
+        raise _stopped(error) from None
     return "yes"
+
+
+def place(answers: Mapping[str, Any]) -> str:
+    """Return the folder to render into, which a guard watches over, or stop if there can be none.
+
+    Checks the answers again, because a replay skips the questions. cruft and pytest-cookies look for the project where
+    it was rendered: for them this is its place.
+    """
+    from cookiecutter import cli
+
+    checked(answers)
+    slug = str(answers["project_slug"])
+    context = click.get_current_context(silent=True)
+    if context is None or context.command is not cli.main:
+        return slug
+    asked = context.params
+    output = Path(asked["output_dir"]).absolute()
+    target = output / slug
+    try:
+        if asked["accept_hooks"] == "no":
+            raise ProjectError("--accept-hooks: the hooks of this template make the locks and the secrets; accept them")
+        staging.recover(target)
+        if target.exists() and not asked["overwrite_if_exists"]:
+            raise OutputDirExistsException(f'Error: "{Path(asked["output_dir"], slug)}" directory already exists')
+        stage = staging.Staging.beginning(target, only_missing=asked["skip_if_file_exists"])
+        _require_writable(stage.folder.parent)
+    except GenerationError as error:
+        raise _stopped(error) from None
+    except OSError as error:
+        raise _stopped(ProjectError.of(error, target)) from None
+    if not asked["keep_project_on_failure"]:
+        _watch(stage.folder)
+    return stage.folder.relative_to(output).as_posix()
+
+
+def without_traceback(record: logging.LogRecord) -> bool:
+    """Leave cookiecutter's traceback of itself out, as the hook has said what is wrong."""
+    record.exc_info = None
+    return True
+
+
+def _require_writable(folder: Path) -> None:
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise ProjectError(f"{existing}: is no folder that you may write into; name another one with --output-dir")
+
+
+def _watch(folder: Path) -> None:
+    # In a session of its own, it is not killed along with cookiecutter.
+    guard = subprocess.Popen(
+        [sys.executable, "-I", "-S", staging.__file__, str(folder)],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+        creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+    )
+    atexit.register(guard.communicate, timeout=20)
+
+
+def _stopped(error: GenerationError) -> FailedHookException:
+    print(error.report(), file=sys.stderr)
+    return FailedHookException("Nothing was generated.")

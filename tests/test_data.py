@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import TEMPLATE, Generated
-from ds_docker_env import generation
 from ds_docker_env.answers import Answers
-from ds_docker_env.data import begin_repository, find_credentials, remote
+from ds_docker_env.data import begin_repository, find_credentials
 from ds_docker_env.errors import AnswerError
 
 Run = Callable[..., Generated]
@@ -147,9 +146,9 @@ def test_a_persons_credentials_are_named_and_never_copied(
     assert not [path for path in files if b"canary" in path.read_bytes()]
 
     monkeypatch.chdir(generated.project)
-    assert find_credentials() == "AWS:        credentials unchanged, named in .env"
+    assert find_credentials(Path()) == "AWS:        credentials unchanged, named in .env"
     Path(".env").write_text("PORT=8889\n")
-    assert "; add to .env: AWS_SHARED_CREDENTIALS_FILE=" in find_credentials()
+    assert "; add to .env: AWS_SHARED_CREDENTIALS_FILE=" in find_credentials(Path())
     assert Path(".env").read_text() == "PORT=8889\n"
 
 
@@ -214,15 +213,13 @@ def test_cruft_creates_and_updates_a_project_with_dvc(tmp_path: Path) -> None:
     assert f"url = {URL}\n" in (project / ".dvc" / "config").read_text(encoding="utf-8")
 
 
-def test_what_dvc_has_changed_stays_when_the_project_is_generated_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert generation.prepare(OTHERS | {"dvc_s3_url": URL}) == 0
-    config = tmp_path / ".dvc" / "config"
+def test_what_dvc_has_changed_stays_when_the_project_is_generated_again(cookiecutter: Run) -> None:
+    config = cookiecutter(dvc_s3_url=URL).project / ".dvc" / "config"
     config.write_text(config.read_text() + "['remote \"backup\"']\n    url = s3://backup\n")
     before = config.read_text()
-    assert generation.prepare(OTHERS | {"dvc_s3_url": "s3://elsewhere"}) == 0
+    elsewhere = cookiecutter("--overwrite-if-exists", dvc_s3_url="s3://elsewhere")
+    assert "dvc remote modify storage url s3://elsewhere" in elsewhere.stdout
+    assert f"goes to {URL}\n" in cookiecutter("--overwrite-if-exists", dvc_s3_url=URL).stdout
+    without = cookiecutter("--overwrite-if-exists")
+    assert "Data:       .dvc and .dvcignore are from before and stay" in without.stdout
     assert config.read_text() == before
-    assert "dvc remote modify storage url s3://elsewhere" in remote("s3://elsewhere")
-    assert remote(URL).endswith(URL)

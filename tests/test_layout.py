@@ -10,7 +10,6 @@ import nbformat
 import pytest
 import yaml
 from conftest import ANSWERS, TEMPLATE, Generated, only_index
-from ds_docker_env import generation
 
 DEFAULT = {
     ".dockerignore",
@@ -76,24 +75,6 @@ def test_a_production_file_adds_only_itself_the_commands_for_it_and_room_for_log
     assert tree(rich.project) == DEFAULT | {".secrets/netrc", "parity.pyz", "production.txt"}
     assert rich.read(".secrets/netrc") == ""
     assert "!parity.pyz" in rich.read(".dockerignore").splitlines()
-
-
-def test_generating_again_without_a_production_file_leaves_nothing_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("production.txt", "constraints.txt", "overrides.txt", "parity.pyz"):
-        (tmp_path / name).touch()
-    monkeypatch.chdir(tmp_path)
-    answers = dict.fromkeys(
-        (
-            *("question", "data", "ticket_url", "production_requirements", "__production_requirements"),
-            *("dvc_s3_url", "services"),
-        ),
-        "",
-    )
-    answers |= {"project_name": "A", "project_slug": "a", "python_version": "3.13", "debian_release": "trixie"}
-    assert generation.prepare(answers) == 0
-    assert tree(tmp_path) == {"requirements.in", "requirements.txt", "tools.txt"}
 
 
 @pytest.mark.parametrize("answers", [{}, RICH], ids=["default", "rich"])

@@ -39,13 +39,14 @@ class Analysis:
             return self
         return replace(self, text=self.text + _SETUPTOOLS)
 
+    def as_shipped(self) -> set[str]:
+        """Return the lines that were there before production changed any."""
+        return {line for line in self._lines() if line.strip()} - set(_SETUPTOOLS.splitlines())
+
     def without_floors(self, pinned: Collection[str]) -> Analysis:
         """Return the packages with no floor for clients that production pins: it connects with that very version."""
         without = self.clients.keys() & pinned
-        lines = [
-            found[0] if (found := _PACKAGE.match(line)) and package_name(line) in without else line
-            for line in self.text.splitlines()
-        ]
+        lines = [without_floor(line) if package_name(line) in without else line for line in self.text.splitlines()]
         return replace(self, text="".join(f"{line}\n" for line in lines))
 
     def render(self, left_out: Mapping[str, str]) -> str:
@@ -65,6 +66,12 @@ def package_name(requirement: str) -> str:
     """Return the normalised name of the package in a line of requirements.in, or nothing for a comment."""
     found = _PACKAGE.match(requirement)
     return re.sub(r"[-_.]+", "-", found["name"]).lower() if found else ""
+
+
+def without_floor(requirement: str) -> str:
+    """Return a line of requirements.in with no versions."""
+    found = _PACKAGE.match(requirement)
+    return found[0] if found else requirement
 
 
 def _without_comment(line: str) -> str:

@@ -13,7 +13,7 @@ from ds_docker_env.sources.command import run
 CREDENTIALS = Path(".secrets", "aws_credentials")
 _VARIABLE = "AWS_SHARED_CREDENTIALS_FILE"
 _SETTINGS = Path(".env")
-_SECONDS = 30
+_SECONDS = 10
 
 
 def dvc_files(url: str) -> dict[str, str]:
@@ -27,10 +27,9 @@ def dvc_files(url: str) -> dict[str, str]:
     }
 
 
-def remote(url: str) -> str:
-    """Say where the data go, or that the project's own configuration, which is kept, has another place."""
-    config = Path(".dvc", "config").read_text(encoding="utf-8", errors="replace")
-    if f"url = {url}\n" in config:
+def remote(url: str, former: Path) -> str:
+    """Say where the data go, or that the configuration of a former project, which is kept, has another place."""
+    if not former.exists() or f"url = {url}\n" in former.read_text(encoding="utf-8", errors="replace"):
         return f"Data:       what `dvc add` takes from src/data goes to {url}"
     return f"Data:       .dvc/config is kept as it was; to change it, run: dvc remote modify storage url {url}"
 
@@ -45,12 +44,16 @@ def begin_repository(project: Path, *, allowed: bool) -> str:
     return "Git:        no repository yet, which DVC's pointers need; run in the project: git init"
 
 
-def find_credentials() -> str:
-    """Name the person's own credentials file in ``.env`` for Compose, never its content; return a line to say."""
-    named = _SETTINGS.read_text(encoding="utf-8", errors="replace") if _SETTINGS.exists() else ""
+def find_credentials(project: Path) -> str:
+    """Name the person's own credentials file in ``.env`` for Compose, never its content; return a line to say.
+
+    Looks at the project as it was, and writes into the working directory.
+    """
+    settings, credentials = project / _SETTINGS, project / CREDENTIALS
+    named = settings.read_text(encoding="utf-8", errors="replace") if settings.exists() else ""
     if re.search(rf"^\s*(?:export\s+)?{_VARIABLE}\s*=", named, re.MULTILINE):
         return "AWS:        credentials unchanged, named in .env"
-    if CREDENTIALS.stat().st_size:
+    if credentials.exists() and credentials.stat().st_size:
         return f"AWS:        credentials unchanged, in {CREDENTIALS.as_posix()}"
     given = os.environ.get(_VARIABLE)
     path = Path(os.path.abspath(os.path.expanduser(given or "~/.aws/credentials")))

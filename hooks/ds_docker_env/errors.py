@@ -67,6 +67,12 @@ class ParityError(GenerationError):
 class ProjectError(GenerationError):
     """A file of the project cannot be used or written, or this is no project's container."""
 
+    @classmethod
+    def of(cls, error: OSError, folder: object) -> ProjectError:
+        """Say what could not be written, in the project folder if the system does not say where."""
+        where = error.filename2 or error.filename or folder
+        return cls(f"{where}: {error.strerror or error}; check the folder, its owner and the space on the disk")
+
 
 # As RFC 3986 has it, and as people paste it: a password that holds a slash (a port would be digits).
 # The user of ssh is no secret, and needed.

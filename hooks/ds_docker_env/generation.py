@@ -5,22 +5,26 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ds_docker_env import uv
+from ds_docker_env.analysis import package_name
 from ds_docker_env.answers import Answers
 from ds_docker_env.archive import pack
 from ds_docker_env.data import CREDENTIALS, begin_repository, dvc_files, find_credentials, remote
-from ds_docker_env.errors import GenerationError
+from ds_docker_env.errors import GenerationError, ProjectError
 from ds_docker_env.logins import LOGINS, as_netrc, logins
 from ds_docker_env.progress import alive
 from ds_docker_env.services import DATABASES
 from ds_docker_env.settings import own_settings
-from ds_docker_env.shipped import shipped_files
+from ds_docker_env.shipped import is_shipped, shipped_analysis, shipped_files
+from ds_docker_env.staging import MISSING, Staging
 
 HOOKS = Path(__file__).parents[1]
 # What `pinning` imports beyond cookiecutter's own packages.
@@ -35,69 +39,125 @@ LIBRARIES = {
 _SECONDS = 600
 
 
-def prepare(raw: Mapping[str, Any]) -> int:
-    """Check the answers and write the locks into the working directory; return the exit code of the hook.
+# All of a lock or nothing of it.
+_LOCK = ("requirements.in", "requirements.txt", "production.txt", "constraints.txt", "overrides.txt", "uv.toml")
+_NOTEBOOKS = "src/"
 
-    Everything is computed before the first byte is written. Without a production file this needs no network and no uv.
+
+def prepare(raw: Mapping[str, Any]) -> int:
+    """Write the locks into the working directory, a project in the making; return the exit code of the hook.
+
+    Without a production file this needs no network and no uv.
     """
-    try:
-        answers = Answers.check(raw)
-        contents = dict.fromkeys(("production.txt", "constraints.txt", "overrides.txt", "parity.pyz"), b"")
-        texts = shipped_files(answers.python_version, answers.debian_release, answers.options)
-        settings = _settings()
-        texts["uv.toml"] = own_settings(settings)
-        if answers.dvc_s3_url:
-            # What dvc itself has changed since stays.
-            texts |= {name: text for name, text in dvc_files(answers.dvc_s3_url).items() if not Path(name).exists()}
-        summary = [f"Versions:   those tested with this template for Python {answers.python_version}"]
-        if answers.production_requirements:
-            pinned = _pin(answers, settings)
-            texts |= pinned["files"]
-            summary = pinned["summary"]
-            contents["parity.pyz"] = pack(answers.python_version, answers.options)
-    except GenerationError as error:
-        print(error.report(), file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        # cookiecutter does not clean up after this, and would refuse the empty folder the next time.
-        empty = Path.cwd()
-        os.chdir(empty.parent)
-        with contextlib.suppress(OSError):
-            empty.rmdir()
-        print("\nds-docker-env: stopped; nothing was generated", file=sys.stderr)
-        return 130
-    for name, content in (contents | {name: text.encode() for name, text in texts.items()}).items():
-        if content:
-            Path(name).parent.mkdir(exist_ok=True)
-            Path(name).write_bytes(content)
-        else:
-            Path(name).unlink(missing_ok=True)
-    print("", *summary, sep="\n")
-    return 0
+    return _reported(_prepare, raw)
 
 
 def finish(raw: Mapping[str, Any]) -> int:
-    """Make the data folder and the secrets, and say what comes next; never fails a project that is complete."""
-    answers = Answers.of(raw)
-    Path("src", "data").mkdir(parents=True, exist_ok=True)
-    if answers.production_requirements:
-        _logins()
-    print(_password())
-    for database in [service for service in answers.services if service in DATABASES]:
-        print(_database_password(database))
-    if answers.dvc_s3_url:
-        print(remote(answers.dvc_s3_url))
-        print(_credentials())
-        # cruft compares two projects that it generates, and a repository in them would hide every change.
-        if said := begin_repository(Path.cwd(), allowed="_commit" not in raw):
-            print(said)
-    print(
-        f"Next:       cd {_seen_from_the_shell(Path.cwd())}\n            docker compose up --build\n            open http://127.0.0.1:8888"
-    )
+    """Add the data folder and the secrets, put the project into its place, and say what comes next."""
+    return _reported(_finish, raw)
+
+
+def _reported(step: Callable[[Staging, Mapping[str, Any]], None], raw: Mapping[str, Any]) -> int:
+    try:
+        staging = Staging.of(Path.cwd())
+    except FileNotFoundError:  # cookiecutter is gone, and its guard has tidied up
+        return 130
+    try:
+        step(staging, raw)
+    except GenerationError as error:
+        print(error.report(), file=sys.stderr)
+        return 1
+    except OSError as error:
+        if not staging.folder.exists():
+            return 130
+        print(ProjectError.of(error, staging.target).report(), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        # cookiecutter does not clean up after this, and would refuse the empty folder the next time.
+        os.chdir(staging.folder.parent)
+        with contextlib.suppress(OSError):
+            staging.folder.rmdir()
+        print("\nds-docker-env: stopped; nothing was generated", file=sys.stderr)
+        return 130
     return 0
 
 
-def _pin(answers: Answers, settings: str) -> dict[str, Any]:
+def _prepare(staging: Staging, raw: Mapping[str, Any]) -> None:
+    answers = Answers.of(raw)
+    if staging.folder == staging.target and any(staging.folder.iterdir()):
+        raise ProjectError(
+            f"{staging.folder}: is not empty; generate over it with cookiecutter itself, which keeps what is yours"
+        )
+    texts = shipped_files(answers.python_version, answers.debian_release, answers.options)
+    settings = _former_text(staging, "uv.toml")
+    texts["uv.toml"] = own_settings(settings)
+    if answers.dvc_s3_url:
+        # What dvc itself has changed since stays.
+        files = dvc_files(answers.dvc_s3_url)
+        texts |= {name: text for name, text in files.items() if not staging.former(name).exists()}
+    summary = [f"Versions:   those tested with this template for Python {answers.python_version}"]
+    own = _own_requirements(staging)
+    if staging.mode == MISSING and staging.former("requirements.txt").exists():
+        texts = {name: text for name, text in texts.items() if name not in _LOCK}
+        summary = ["Versions:   as they are in requirements.txt"]
+    elif answers.production_requirements:
+        pinned = _pin(answers, settings, own, _former_text(staging, "requirements.txt") if own else "")
+        texts |= pinned["files"]
+        summary = pinned["summary"]
+    elif own:
+        _require_fitting_lock(staging, answers.python_version)
+        texts = {name: text for name, text in texts.items() if name not in ("requirements.in", "requirements.txt")}
+        summary = [
+            "Versions:   requirements.in has packages of yours and stays, with its lock; to lock again, run:",
+            "            docker compose run --rm jupyter lock",
+        ]
+    contents = {name: text.encode() for name, text in texts.items() if text}
+    if answers.production_requirements:
+        contents["parity.pyz"] = pack(answers.python_version, answers.options)
+    for name, content in contents.items():
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(content)
+    if own:
+        summary += _missing_clients(own, answers)
+    print("", *summary, sep="\n")
+
+
+def _finish(staging: Staging, raw: Mapping[str, Any]) -> None:
+    answers = Answers.of(raw)
+    Path("src", "data").mkdir(parents=True, exist_ok=True)
+    lines = []
+    if answers.production_requirements:
+        lines += _logins(staging)
+    lines.append(_password(staging))
+    lines += [_database_password(staging, service) for service in answers.services if service in DATABASES]
+    if answers.dvc_s3_url:
+        lines.append(remote(answers.dvc_s3_url, staging.former(".dvc/config")))
+        _write_secret(staging, CREDENTIALS, "")
+        lines.append(find_credentials(staging.target))
+    elif staging.former(".dvc").exists():
+        lines.append("Data:       .dvc and .dvcignore are from before and stay, though nothing uses them any more")
+    removed = [name for name in (*_LOCK, "parity.pyz") if not Path(name).exists()]
+    if _own_requirements(staging) and not answers.production_requirements:
+        removed = [name for name in removed if not name.startswith("requirements.")]
+    # From here it is a matter of milliseconds.
+    for interruption in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(interruption, signal.SIG_IGN)
+    replaced, former = staging.put(kept=_NOTEBOOKS, removed=removed)
+    if replaced:
+        lines.append(f"Replaced:   {', '.join(replaced)}; as before they are in {former}, which git ignores")
+    # cruft compares two projects that it generates, and a repository in them would hide every change.
+    if answers.dvc_s3_url and (said := begin_repository(staging.target, allowed="_commit" not in raw)):
+        lines.append(said)
+    print(
+        *lines,
+        f"Next:       cd {_seen_from_the_shell(staging.target)}",
+        "            docker compose up --build",
+        "            open http://127.0.0.1:8888",
+        sep="\n",
+    )
+
+
+def _pin(answers: Answers, settings: str, requirements: str, before: str) -> dict[str, Any]:
     """Run `pinning` in a process with its libraries."""
     asked = {
         "location": answers.production_requirements,
@@ -105,6 +165,8 @@ def _pin(answers: Answers, settings: str) -> dict[str, Any]:
         "debian": answers.debian_release,
         "options": answers.options,
         "settings": settings,
+        "requirements": requirements,
+        "before": before,
     }
     with alive(f"Locking production's versions for Python {answers.python_version}"):
         printed = uv.run_module("ds_docker_env.pinning", LIBRARIES, HOOKS, stdin=json.dumps(asked), seconds=_SECONDS)
@@ -114,13 +176,45 @@ def _pin(answers: Answers, settings: str) -> dict[str, Any]:
     return answer
 
 
-def _settings() -> str:
-    """Return the uv.toml of a project that is generated again."""
-    path = Path("uv.toml")
+def _former_text(staging: Staging, name: str) -> str:
+    """Return a file of a project that is generated again."""
+    path = staging.former(name)
     try:
-        return path.read_text(encoding="utf-8") if path.exists() else ""
+        return path.read_text(encoding="utf-8-sig") if path.exists() else ""
     except (OSError, UnicodeError) as error:
-        raise GenerationError(f"uv.toml: cannot be read ({error}); correct it, or take it away") from None
+        raise GenerationError(f"{name}: cannot be read ({error}); correct it, or take it away") from None
+
+
+def _own_requirements(staging: Staging) -> str:
+    """Return a requirements.in that a person has edited."""
+    text = _former_text(staging, "requirements.in")
+    return "" if not text.strip() or is_shipped(text) else text
+
+
+def _require_fitting_lock(staging: Staging, python: str) -> None:
+    """Raise `ProjectError` if a person's lock was made for another Python, or beside production."""
+    _, _, rest = _former_text(staging, "requirements.txt").partition("\n")
+    command = rest.partition("\n")[0]
+    found = re.search(r"--python-version (\d+\.\d+)", command)
+    advice = "or take requirements.in away for the packages of the template"
+    if not found:
+        raise ProjectError(f"requirements.txt: has no command in its header; get it back from git, {advice}")
+    if found[1] != python:
+        raise ProjectError(
+            f"requirements.in: has packages of yours, locked for Python {found[1]}; answer {found[1]}, {advice}"
+        )
+    if "production.txt" in command:
+        raise ProjectError(
+            f"requirements.in: has packages of yours, locked beside production; name production's file, {advice}"
+        )
+
+
+def _missing_clients(own: str, answers: Answers) -> list[str]:
+    """Return a line for what services need and a person's own requirements.in does not have."""
+    has = {package_name(line) for line in own.splitlines()}
+    clients = shipped_analysis(answers.python_version, answers.options).clients
+    missing = [f"{name} (for {service})" for name, service in clients.items() if name not in has]
+    return [f"Missing:    add to requirements.in and lock again: {', '.join(missing)}"] if missing else []
 
 
 def _seen_from_the_shell(project: Path) -> str:
@@ -132,59 +226,40 @@ def _seen_from_the_shell(project: Path) -> str:
         return str(project)
 
 
-def _logins() -> None:
+def _logins(staging: Staging) -> list[str]:
     """Write the logins of production's indexes for the image build and `lock`; say so where there are any."""
     path = LOGINS.as_posix()
-    try:
-        found = logins(Path("requirements.txt").read_text(encoding="utf-8"))
-        written = _write_secret(LOGINS, as_netrc(found))
-    except OSError as error:
-        print(f"Logins:     not written ({error.strerror}); begin with an empty file {path}")
-        return
-    if found:
-        what = f"for {', '.join(found)}, copied from this machine" if written else "unchanged"
-        print(f"Logins:     {what}, in {path} for the image build")
+    lock = Path("requirements.txt")
+    found = logins((lock if lock.exists() else staging.former(lock)).read_text(encoding="utf-8"))
+    written = _write_secret(staging, LOGINS, as_netrc(found))
+    what = f"for {', '.join(found)}, copied from this machine" if written else "unchanged"
+    return [f"Logins:     {what}, in {path} for the image build"] if found else []
 
 
-def _password() -> str:
+def _password(staging: Staging) -> str:
     path = Path(".secrets", "jupyter_password")
     password = secrets.token_urlsafe(12)
-    try:
-        written = _write_secret(path, password + "\n")
-    except OSError as error:
-        return f"Password:   not written ({error.strerror}); put one of your choice into {path.as_posix()}"
-    if not written:
+    if not _write_secret(staging, path, password + "\n"):
         return f"Password:   unchanged, in {path.as_posix()}"
     return f"Password:   {password} (shown once; it is in {path.as_posix()})"
 
 
-def _database_password(database: str) -> str:
+def _database_password(staging: Staging, database: str) -> str:
     path = Path(".secrets", f"{database}_password")
     label = f"{DATABASES[database]}:".ljust(11)
-    try:
-        written = _write_secret(path, secrets.token_urlsafe(24) + "\n")
-    except OSError as error:
-        return f"{label} not written ({error.strerror}); put a password of your choice into {path.as_posix()}"
+    written = _write_secret(staging, path, secrets.token_urlsafe(24) + "\n")
     return f"{label} {'a random' if written else 'unchanged, its'} password in {path.as_posix()}"
 
 
-def _credentials() -> str:
-    try:
-        _write_secret(CREDENTIALS, "")
-        return find_credentials()
-    except OSError as error:
-        return f"AWS:        no credentials ({error.strerror}); begin with an empty file {CREDENTIALS.as_posix()}"
-
-
-def _write_secret(path: Path, text: str) -> bool:
+def _write_secret(staging: Staging, path: Path, text: str) -> bool:
     """Write a file that only its owner may read, unless there is one already that says something."""
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    if path.exists() and not path.stat().st_size:
-        path.unlink()
-    try:
-        # In bytes: a database would take the \r of Windows for a part of the password.
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(text.encode())
-    except FileExistsError:
+    former = staging.former(path)
+    if former.is_dir():
+        raise ProjectError(f"{path.as_posix()}: is a folder, where a file is to be; take it away")
+    if former.exists() and (former.stat().st_size or not text):
         return False
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    # In bytes: a database would take the \r of Windows for a part of the password.
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(text.encode())
     return True

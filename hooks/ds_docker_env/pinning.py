@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
 from ds_docker_env.analysis import Analysis, package_name
-from ds_docker_env.errors import GenerationError, LockError, ParityError, SourceError, without_credentials
+from ds_docker_env.errors import (
+    GenerationError,
+    LockError,
+    ParityError,
+    RequirementsError,
+    SourceError,
+    without_credentials,
+)
 from ds_docker_env.formats.reading import read_toml
-from ds_docker_env.lock import Lock, make_lock
-from ds_docker_env.parity import prove, read_lock
+from ds_docker_env.lock import REQUIRED, Lock, make_lock
+from ds_docker_env.parity import Locked, prove, read_lock
 from ds_docker_env.production import read_production, render_constraints, render_overrides, render_production
 from ds_docker_env.settings import own_settings
 from ds_docker_env.shipped import shipped_analysis
 from ds_docker_env.sources.image import Image, disagreements
 from ds_docker_env.summary import left_out, summarise
 from ds_docker_env.target import Target
+
+_FOREIGN = re.compile(r"^[^\w\s#-]", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -69,6 +82,30 @@ def pin(location: str, target: Target, analysis: Analysis, debian: str = "", set
     return Pinned(files, summarise(production, lock, packages, parity, target))
 
 
+def versions_in(lock: str) -> dict[str, Locked]:
+    """Return the packages of a lock, or nothing if it is not as uv wrote it, such as amid a merge."""
+    try:
+        return {} if _FOREIGN.search(lock) else read_lock(lock)
+    except InvalidRequirement:
+        return {}
+
+
+def require_notebook(analysis: Analysis) -> None:
+    """Raise `RequirementsError` if a requirements.in that a person edited cannot be locked, or without a notebook."""
+    problems, names = [], set()
+    for line in analysis.requirements:
+        try:
+            names.add(canonicalize_name(Requirement(line).name))
+        except InvalidRequirement:
+            problems.append(
+                f"requirements.in: {line!r} is not a package with a range of versions; write it as name>=1.0"
+            )
+    if not problems and REQUIRED not in names:
+        problems.append(f"requirements.in: {REQUIRED} is missing, without which there is no notebook; add it again")
+    if problems:
+        raise RequirementsError(*problems)
+
+
 def _with_note(lock: Lock) -> str:
     """Return the lock with its contradictions named below the command in its header."""
     if not lock.contradictions:
@@ -84,6 +121,10 @@ def main() -> None:
         asked = json.load(sys.stdin)
         python = asked["python"]
         analysis = shipped_analysis(python, asked["options"])
+        if asked["requirements"]:
+            before = asked["before"] if versions_in(asked["before"]) else ""
+            analysis = replace(analysis, text=asked["requirements"], before=before)
+            require_notebook(analysis)
         pinned = pin(asked["location"], Target(python), analysis, asked["debian"], asked["settings"])
         answer = {"files": pinned.files, "summary": pinned.summary}
     except GenerationError as error:

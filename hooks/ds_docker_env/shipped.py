@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from ds_docker_env.analysis import Analysis, package_name
+from ds_docker_env.analysis import Analysis, package_name, without_floor
 
 LOCKS = Path(__file__).parents[2] / "locks"
 # A package with its hashes, and uv's note of what needs it: a package, or a file for what a person asked for.
@@ -22,6 +22,20 @@ def shipped_analysis(python: str, options: Collection[str] = ()) -> Analysis:
     clients = {name: option for text, option in texts.items() if option for name in _names(text)}
     lines = dict.fromkeys(line for text in texts for line in text.splitlines())
     return Analysis("".join(f"{line}\n" for line in lines), _lock("requirements", python, options), clients=clients)
+
+
+def is_shipped(text: str) -> bool:
+    """Say whether a requirements.in is as this template makes it, with any options and beside any production."""
+    lines = Analysis(text, "").as_shipped()
+    wanted = set(_read("requirements.in").splitlines())
+    floors = {}
+    for path in LOCKS.glob("requirements-*.in"):
+        service = path.read_text(encoding="utf-8").splitlines()
+        # A comment of its own.
+        if service[0] in lines:
+            wanted.update(service)
+            floors.update({without_floor(line): line for line in service})
+    return {floors.get(line, line) for line in lines} == wanted
 
 
 def shipped_names(python: str) -> list[str]:

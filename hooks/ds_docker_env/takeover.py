@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-
 from ds_docker_env import project
 from ds_docker_env.analysis import Analysis
-from ds_docker_env.errors import RequirementsError
-from ds_docker_env.lock import REQUIRED
 from ds_docker_env.parity import Locked, read_lock
-from ds_docker_env.pinning import pin
+from ds_docker_env.pinning import pin, require_notebook, versions_in
 from ds_docker_env.target import Target
-
-_FOREIGN = re.compile(r"^[^\w\s#-]", re.MULTILINE)
 
 
 def take_over(
@@ -32,36 +24,13 @@ def take_over(
     project.writable()
     text = project.read("requirements.in")
     before, settings = (project.read(name) if Path(name).exists() else "" for name in ("requirements.txt", "uv.toml"))
-    versions = _read(before)
+    versions = versions_in(before)
     analysis = Analysis(text, "\n".join(names), before if versions else "", clients or {})
-    _check(analysis)
+    require_notebook(analysis)
     pinned = pin(location, target, analysis, settings=settings)
     files = pinned.files | {"production.txt": project.with_source(pinned.files["production.txt"], location)}
     project.replace(files)
     return [*pinned.summary, *_moves(versions, read_lock(files["requirements.txt"]))]
-
-
-def _read(lock: str) -> dict[str, Locked]:
-    """Return the packages of a lock, or nothing if it is not as uv wrote it, such as amid a merge."""
-    try:
-        return {} if _FOREIGN.search(lock) else read_lock(lock)
-    except InvalidRequirement:
-        return {}
-
-
-def _check(analysis: Analysis) -> None:
-    problems, names = [], set()
-    for line in analysis.requirements:
-        try:
-            names.add(canonicalize_name(Requirement(line).name))
-        except InvalidRequirement:
-            problems.append(
-                f"requirements.in: {line!r} is not a package with a range of versions; write it as name>=1.0"
-            )
-    if not problems and REQUIRED not in names:
-        problems.append(f"requirements.in: {REQUIRED} is missing, without which there is no notebook; add it again")
-    if problems:
-        raise RequirementsError(*problems)
 
 
 def _moves(before: Mapping[str, Locked], after: Mapping[str, Locked]) -> list[str]:

@@ -1,0 +1,166 @@
+"""Kill cookiecutter at moments spread over generation, and look at what is left: a whole project or nothing new.
+
+    uv run benchmarks/kill.py [MOMENTS]
+
+Prints a table; exits with 1 if anything was half done, lost, or in the way of the next run. Needs POSIX.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+TEMPLATE = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TEMPLATE / "hooks"), str(TEMPLATE / "tests")]
+
+from package_index import PackageIndex  # noqa: E402
+
+OWN = {"src/analysis.ipynb": "mine", ".secrets/jupyter_password": "mine\n", "src/data/mine.csv": "1\n", ".env": "A=1\n"}
+EDITED = {"README.md": "mine\n", "Dockerfile": "FROM mine\n", "tools.txt": "old\n"}
+Tree = dict[str, bytes]
+
+
+def tree(folder: Path) -> Tree:
+    """Return the content of every file, and the names of folders."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")
+    }
+
+
+def alike(tree: Tree) -> Tree:
+    """Return a tree without what differs each time."""
+
+    def steady(content: bytes) -> bytes:
+        return b"\n".join(line for line in content.split(b"\n") if b"index as of" not in line)
+
+    return {name: b"" if name == "p/.secrets/jupyter_password" else steady(content) for name, content in tree.items()}
+
+
+class Case:
+    """One way to generate, in folders of its own."""
+
+    def __init__(self, folder: Path, *, again: bool, production: str, index: str) -> None:
+        self.folder, self.again = folder, again
+        home = folder / "home"
+        home.mkdir(parents=True)
+        self.environment = {**os.environ, "HOME": str(home), "UV_DEFAULT_INDEX": index}
+        answers = ["project_slug=p", "dvc_s3_url=s3://bucket/x", "services=redis"]
+        self.command = [
+            *(sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input"),
+            *(["--overwrite-if-exists"] if again else []),
+            *answers,
+            *([f"production_requirements={production}"] if production else []),
+        ]
+        self.count = 0
+
+    def prepared(self) -> Path:
+        """Return a new output folder, which a project to generate over is in."""
+        self.count += 1
+        output = self.folder / str(self.count)
+        output.mkdir()
+        if self.again:
+            for name, text in (OWN | EDITED).items():
+                path = output / "p" / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+        return output
+
+    def start(self, output: Path) -> subprocess.Popen[bytes]:
+        """Begin to generate."""
+        return subprocess.Popen(
+            self.command,
+            cwd=output,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def whole(self) -> tuple[Tree, float]:
+        """Return what comes out, and how long it takes."""
+        output = self.prepared()
+        begin = time.monotonic()
+        process = self.start(output)
+        if process.wait():
+            sys.exit(f"generation fails by itself: {' '.join(self.command)}")
+        return alike(tree(output)), time.monotonic() - begin
+
+    def killed(self, after: float, *, group: bool, whole: Tree) -> str:
+        """Return what is left after a kill, and whether the next run works."""
+        output = self.prepared()
+        before = tree(output)
+        process = self.start(output)
+        time.sleep(after)
+        ended = process.poll() is not None
+        (os.killpg if group else os.kill)(process.pid, signal.SIGKILL) if not ended else None
+        process.wait()
+        left = settled(output)
+        if left == before:
+            outcome = "nothing new"
+        elif without_git(alike(left)) == without_git(whole):
+            outcome = "whole, before the kill" if ended else "whole"
+        else:
+            changed = {name for name in left.keys() | before.keys() if left.get(name) != before.get(name)}
+            return f"HALF: {sorted(changed)}"
+        lost = [name for name, text in OWN.items() if self.again and left[f"p/{name}"] != text.encode()]
+        if lost:
+            return f"LOST: {lost}"
+        if outcome == "nothing new" and (self.start(output).wait() or alike(tree(output)) != whole):
+            return "THE NEXT RUN FAILS"
+        return outcome
+
+
+def without_git(tree: Tree) -> Tree:
+    """Return a tree without the repository, which comes after the project is in its place and can be made later."""
+    return {name: content for name, content in tree.items() if not name.startswith("p/.git/") and name != "p/.git"}
+
+
+def settled(output: Path) -> Tree:
+    """Return what is left once what outlived the kill has ended."""
+    deadline = time.monotonic() + 20
+    before, since = None, time.monotonic()
+    while time.monotonic() < deadline:
+        try:
+            now = tree(output)
+        except FileNotFoundError:
+            continue
+        if now != before:
+            before, since = now, time.monotonic()
+        elif time.monotonic() - since > 0.4 and not any(".p." in name for name in now):
+            break
+        time.sleep(0.02)
+    return tree(output)
+
+
+def main() -> int:
+    """Print the table and return the exit code."""
+    moments = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    outcomes: Counter[tuple[str, str, str]] = Counter()
+    with tempfile.TemporaryDirectory() as folder, PackageIndex(Path(folder) / "index") as index:
+        index.add_analysis_packages()
+        index.add("prod", "1.0")
+        pins = Path(folder, "requirements.txt")
+        pins.write_text("prod==1.0\n")
+        for again in (False, True):
+            for production in ("", str(pins)):
+                name = f"{'again' if again else 'new'}{', production' if production else ''}"
+                case = Case(Path(folder, name), again=again, production=production, index=index.url)
+                case.whole()
+                whole, seconds = case.whole()
+                for group in (False, True):
+                    for moment in range(moments):
+                        outcome = case.killed(seconds * (moment + 0.5) / moments, group=group, whole=whole)
+                        outcomes[name, "group" if group else "alone", outcome] += 1
+    for (case_name, killed, outcome), count in sorted(outcomes.items()):
+        print(f"{case_name:20} {killed:6} {count:4}  {outcome}")
+    return int(any(not outcome.startswith(("whole", "nothing new")) for *_, outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
