@@ -144,7 +144,8 @@ def main() -> int:
     outcomes: Counter[tuple[str, str, str]] = Counter()
     with tempfile.TemporaryDirectory() as folder, PackageIndex(Path(folder) / "index") as index:
         index.add_analysis_packages()
-        index.add("prod", "1.0")
+        for name, version in (("prod", "1.0"), ("redis", "9999.1")):
+            index.add(name, version)
         pins = Path(folder, "requirements.txt")
         pins.write_text("prod==1.0\n")
         for again in (False, True):

@@ -1,0 +1,182 @@
+"""Generating over a project: what is a person's stays, what is the template's is renewed, and nothing is lost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Generated
+from ds_docker_env.analysis import Analysis
+from ds_docker_env.shipped import is_shipped, shipped_analysis
+from package_index import PackageIndex
+
+Run = Callable[..., Generated]
+
+FORCE = "--overwrite-if-exists"
+SKIP = "--skip-if-file-exists"
+OWN = {
+    "src/analysis.ipynb": "my notebook",
+    "src/model.py": "mine",
+    "src/data/customers.csv": "1\n",
+    ".secrets/jupyter_password": "mine\n",
+    ".env": "AWS_PROFILE=team\n",
+    ".dvc/config": "mine\n",
+    "uv.toml": "offline = true\n",
+    "notes.md": "mine\n",
+}
+TEMPLATES = {"README.md": "my readme\n", "Dockerfile": "FROM mine\n", ".gitignore": "mine\n"}
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def test_what_is_a_persons_stays_and_what_is_replaced_is_kept_and_named(cookiecutter: Run) -> None:
+    project = cookiecutter().project
+    first = tree(project)
+    again = cookiecutter(FORCE)
+    assert tree(project) == first
+    assert "Replaced:" not in again.stdout
+    write(project, OWN | TEMPLATES)
+    again = cookiecutter(FORCE, dvc_s3_url="s3://bucket/x")
+    assert again.exit_code == 0, again.stderr
+    now = tree(project)
+    assert {name: now[name].decode() for name in OWN} == OWN
+    assert {name: now[f".former/1/{name}"].decode() for name in TEMPLATES} == TEMPLATES
+    assert "Password:   unchanged" in again.stdout
+    assert "dvc remote modify storage url s3://bucket/x" in again.stdout
+    [replaced] = [line for line in again.stdout.splitlines() if line.startswith("Replaced:")]
+    assert replaced.endswith("; as before they are in .former/1, which git ignores")
+    assert all(name in replaced for name in TEMPLATES)
+    ignored = subprocess.run(["git", "status", "--porcelain"], cwd=project, capture_output=True, text=True, check=True)
+    assert ".former" not in ignored.stdout
+    # The former versions of former versions stay, too.
+    back = cookiecutter(FORCE)
+    assert back.exit_code == 0, back.stderr
+    now = tree(project)
+    assert now["README.md"] == first["README.md"]
+    assert now[".former/1/README.md"] == b"my readme\n"
+    assert b"DVC" in now[".former/2/README.md"]
+
+
+def test_with_skip_nothing_that_is_there_is_touched_and_what_is_missing_is_added(
+    cookiecutter: Run, tmp_path: Path
+) -> None:
+    project = cookiecutter(python_version="3.12").project
+    write(project, OWN | TEMPLATES | {"requirements.in": "mine\n"})
+    (project / "docker-compose.yml").unlink()
+    before = tree(project)
+    pins = tmp_path / "pins.txt"
+    pins.write_text("nowhere==1.0\n")
+    again = cookiecutter(FORCE, SKIP, services="redis", production_requirements=str(pins))
+    assert again.exit_code == 0, again.stderr
+    after = tree(project)
+    assert {name: after[name] for name in before} == before
+    assert after.keys() - before.keys() == {"docker-compose.yml", "parity.pyz", ".secrets/netrc"}
+    assert "Versions:   as they are in requirements.txt" in again.stdout
+
+
+def test_packages_of_ones_own_stay_with_their_lock_and_are_locked_with_production(
+    cookiecutter: Run, offline: PackageIndex, tmp_path: Path
+) -> None:
+    for version in ("1.0", "2.0"):
+        offline.add("mine", version)
+    offline.add("prod", "1.0")
+    project = cookiecutter().project
+    edited = (project / "requirements.in").read_text() + "mine>=1\n"
+    write(project, {"requirements.in": edited})
+    before = tree(project)
+    again = cookiecutter(FORCE, services="redis")
+    assert again.exit_code == 0, again.stderr
+    assert "requirements.in has packages of yours and stays" in again.stdout
+    assert "Missing:    add to requirements.in and lock again: redis (for redis)" in again.stdout
+    now = tree(project)
+    assert all(now[name] == before[name] for name in ("requirements.in", "requirements.txt"))
+    other = cookiecutter(FORCE, python_version="3.12")
+    assert "locked for Python 3.13; answer 3.13" in other.stderr
+    assert tree(project) == now
+
+    write(project, {"requirements.txt": "mine==1.0\n"})
+    (tmp_path / "pins.txt").write_text("prod==1.0\n")
+    beside = cookiecutter(FORCE, production_requirements="pins.txt")
+    assert beside.exit_code == 0, beside.stderr
+    assert "mine>=1\n" in (project / "requirements.in").read_text()
+    lock = (project / "requirements.txt").read_text()
+    assert "\nmine==1.0 \\\n" in lock
+    assert "\nprod==1.0 \\\n" in lock
+    alone = cookiecutter(FORCE)
+    assert "locked beside production; name production's file" in alone.stderr
+    assert (project / "requirements.txt").read_text() == lock
+
+    (project / "requirements.in").unlink()
+    fresh = cookiecutter(FORCE)
+    assert fresh.exit_code == 0, fresh.stderr
+    assert not {"production.txt", "parity.pyz"} & set(tree(project))
+    assert b"prod==1.0" in tree(project)[".former/3/production.txt"]
+
+
+def test_a_folder_where_a_file_is_to_be_is_said_and_nothing_changes(cookiecutter: Run) -> None:
+    project = cookiecutter().project
+    (project / ".secrets" / "jupyter_password").unlink()
+    (project / ".secrets" / "jupyter_password").mkdir()
+    before = tree(project)
+    again = cookiecutter(FORCE, project_name="Data science analysis")
+    assert ".secrets/jupyter_password: is a folder, where a file is to be; take it away" in again.stderr
+    assert tree(project) == before
+    assert not [path for path in project.iterdir() if path.name.startswith(".data")]
+
+
+def test_without_force_a_project_is_left_alone(cookiecutter: Run) -> None:
+    project = cookiecutter().project
+    before = tree(project)
+    again = cookiecutter()
+    assert again.exit_code == 1
+    assert "directory already exists" in again.stdout + again.stderr
+    assert tree(project) == before
+
+
+def test_programs_that_call_cookiecutter_cannot_generate_over_a_project(tmp_path: Path, cookiecutter: Run) -> None:
+    project = cookiecutter().project
+    before = tree(project)
+    code = (
+        "import sys; from cookiecutter.main import cookiecutter\n"
+        "cookiecutter(sys.argv[1], no_input=True, overwrite_if_exists=True, output_dir=sys.argv[2])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(Path(__file__).parents[1]), str(project.parent)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode
+    assert "is not empty; generate over it with cookiecutter itself" in done.stderr
+    assert tree(project) == before
+
+
+@pytest.mark.parametrize("options", [[], ["redis"], ["mysql", "dask"], ["redis", "mysql", "postgres", "h2o", "dask"]])
+def test_what_the_template_wrote_is_told_from_what_a_person_did(options: list[str]) -> None:
+    analysis = shipped_analysis("3.11", options)
+    written = [
+        analysis.text,
+        analysis.with_setuptools().without_floors({"redis", "pymysql"}).render({"s3fs>=2021.4": "it cannot live"}),
+    ]
+    assert all(is_shipped(text) for text in written)
+    for text in written:
+        for edited in (
+            f"{text}mine\n",
+            f"{text}# mine\n",
+            text.replace("pandas>=1.1", "pandas>=2"),
+            text.replace("numpy>=1.19\n", ""),
+            text.replace("redis>=2.10", "redis>=7").replace("\nredis\n", "\nredis<8\n") if "redis" in options else "",
+        ):
+            assert not is_shipped(edited), edited
+    assert not Analysis("", "").requirements
