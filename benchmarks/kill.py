@@ -132,7 +132,7 @@ def settled(output: Path) -> Tree:
             continue
         if now != before:
             before, since = now, time.monotonic()
-        elif time.monotonic() - since > 0.4 and not any(".p." in name for name in now):
+        elif time.monotonic() - since > 0.4 and not any("/.p" in f"/{name}" for name in now):
             break
         time.sleep(0.02)
     return tree(output)

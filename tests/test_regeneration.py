@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Generated
+from conftest import TEMPLATE, Generated
 from ds_docker_env.analysis import Analysis
 from ds_docker_env.shipped import is_shipped, shipped_analysis
 from package_index import PackageIndex
@@ -124,42 +124,25 @@ def test_packages_of_ones_own_stay_with_their_lock_and_are_locked_with_productio
     assert b"prod==1.0" in tree(project)[".former/3/production.txt"]
 
 
-def test_a_folder_where_a_file_is_to_be_is_said_and_nothing_changes(cookiecutter: Run) -> None:
+def test_what_cannot_be_generated_over_is_said_and_nothing_changes(cookiecutter: Run) -> None:
     project = cookiecutter().project
     (project / ".secrets" / "jupyter_password").unlink()
     (project / ".secrets" / "jupyter_password").mkdir()
+    (project / "README.md").write_text("mine")
     before = tree(project)
-    again = cookiecutter(FORCE, project_name="Data science analysis")
+    assert "directory already exists" in cookiecutter().stdout
+    again = cookiecutter(FORCE)
     assert ".secrets/jupyter_password: is a folder, where a file is to be; take it away" in again.stderr
-    assert tree(project) == before
-    assert not [path for path in project.iterdir() if path.name.startswith(".data")]
-
-
-def test_without_force_a_project_is_left_alone(cookiecutter: Run) -> None:
-    project = cookiecutter().project
-    before = tree(project)
-    again = cookiecutter()
-    assert again.exit_code == 1
-    assert "directory already exists" in again.stdout + again.stderr
-    assert tree(project) == before
-
-
-def test_programs_that_call_cookiecutter_cannot_generate_over_a_project(tmp_path: Path, cookiecutter: Run) -> None:
-    project = cookiecutter().project
-    before = tree(project)
     code = (
         "import sys; from cookiecutter.main import cookiecutter\n"
         "cookiecutter(sys.argv[1], no_input=True, overwrite_if_exists=True, output_dir=sys.argv[2])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(Path(__file__).parents[1]), str(project.parent)],
-        capture_output=True,
-        text=True,
-        check=False,
+    by_a_program = subprocess.run(
+        [sys.executable, "-c", code, str(TEMPLATE), str(project.parent)], capture_output=True, text=True, check=False
     )
-    assert done.returncode
-    assert "is not empty; generate over it with cookiecutter itself" in done.stderr
+    assert "is not empty; generate over it with cookiecutter itself" in by_a_program.stderr
     assert tree(project) == before
+    assert not list(project.glob(".data*"))
 
 
 @pytest.mark.parametrize("options", [[], ["redis"], ["mysql", "dask"], ["redis", "mysql", "postgres", "h2o", "dask"]])
