@@ -136,7 +136,9 @@ def test_of_two_generations_at_once_each_is_whole_or_says_so(tmp_path: Path, exi
         write(target, BEFORE)
     one, other = staged(target), staged(target)
     if existing:
-        (target / ".placing.json").write_text(json.dumps({"folder": one.folder.name}))
+        (target / ".placing.json").write_text(
+            json.dumps({"folder": one.folder.name, "removed": [], "former": "", "replaced": []})
+        )
     else:
         one.put(kept="src/", removed=[])
     before = (target / "README.md").read_text()
@@ -176,6 +178,24 @@ def test_what_a_power_cut_left_is_removed_after_a_day_and_nothing_else_is(tmp_pa
     assert {path.name for path in tmp_path.iterdir()} == {
         *(".p", ".p.new", ".p.new-mine", ".other.new-01234567", young.folder.name)
     }
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        "",
+        "{",
+        "[1]",
+        "{}",
+        '{"folder": "../../elsewhere", "removed": [], "former": ""}',
+        '{"folder": ".p.again-01234567", "removed": ["../mine"], "former": ""}',
+        '{"folder": ".p.again-01234567", "removed": [], "former": "../.."}',
+    ],
+)
+def test_a_plan_that_is_none_or_reaches_out_of_the_project_is_thrown_away(tmp_path: Path, plan: str) -> None:
+    write(tmp_path, {"mine": "mine", "p/.placing.json": plan, "p/.p.again-01234567/x": "x"})
+    recover(tmp_path / "p")
+    assert tree(tmp_path) == {"mine": "mine", "p/.p.again-01234567/x": "x"}
 
 
 def begun(output: Path, *options: str, limit: str = "") -> subprocess.Popen[str]:

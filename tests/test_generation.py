@@ -143,6 +143,7 @@ def test_generation_stops_with_one_message_when_uv(cookiecutter: Run, tmp_path: 
     generated = cookiecutter(production_requirements="requirements.txt", environment={"UV": str(fake)})
     assert generated.exit_code != 0
     assert "ds-docker-env: nothing was generated, one thing needs another look:\n  " in generated.stderr
+    assert "Traceback" not in generated.stderr
     assert len(generated.stderr) < 6_000
     assert not generated.project.exists()
 

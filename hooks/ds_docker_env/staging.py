@@ -22,9 +22,11 @@ from typing import Any
 NEW, AGAIN, MISSING = "new", "again", "missing"
 # Where a project keeps what was replaced in it.
 FORMER = ".former"
+_FORMER = re.compile(r"(\.former/\d+)?")
 # What is to be done with a finished folder; while it lies in the project, that is being done.
 _PLAN = ".placing.json"
 _NAME = re.compile(rf"\.(?P<slug>.+)\.(?P<mode>{NEW}|{AGAIN}|{MISSING})-[0-9a-f]{{8}}")
+_GONE = ".gone"
 # Nobody generates for longer than a day.
 _STALE = 86_400
 # Tenths of a second that the guard waits for what is still running.
@@ -103,13 +105,14 @@ class Staging:
             if self.mode == MISSING or name.startswith(kept) or filecmp.cmp(staged, there, shallow=False):
                 staged.unlink()
                 continue
-            if not there.is_symlink():
-                shutil.copymode(there, staged)
-            replaced.append(name)
+            if there.lstat().st_size:
+                if not there.is_symlink():
+                    shutil.copymode(there, staged)
+                replaced.append(name)
         for folder in {(self.target / name).parent for name in _names(self.folder)}:
             existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
             if not os.access(existing, os.W_OK | os.X_OK):
-                raise PermissionError(0, "is read-only", str(existing))
+                raise PermissionError(0, "is no folder to write into", str(existing))
         return replaced
 
     def _commit(self, plan: str) -> None:
@@ -130,7 +133,7 @@ def recover(target: Path) -> None:
         _place(target)
     for parent in (target.parent, target):
         for folder in parent.glob(f".{target.name}.*"):
-            if _NAME.fullmatch(folder.name) and time.time() - folder.stat().st_mtime > _STALE:
+            if _NAME.fullmatch(folder.name.removesuffix(_GONE)) and time.time() - folder.stat().st_mtime > _STALE:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -178,8 +181,13 @@ def _place(target: Path) -> None:
 def _plan(target: Path) -> dict[str, Any]:
     """Return what is being done in a project, if anything is; a guard that takes all away has a plan without words."""
     try:
-        return dict(json.loads((target / _PLAN).read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError):
+        plan = dict(json.loads((target / _PLAN).read_text(encoding="utf-8")))
+        where, folder = os.path.split(plan["folder"])
+        # A project may come from anywhere, and bring a plan that reaches out of it.
+        inside = all(name == Path(name).name for name in plan["removed"]) and isinstance(plan["replaced"], list)
+        safe = inside and where in ("", os.pardir) and _NAME.fullmatch(folder) and _FORMER.fullmatch(plan["former"])
+        return plan if safe else {}
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
         return {}
 
 
@@ -219,7 +227,7 @@ def _guard(staging: Staging) -> None:
             time.sleep(0.1)
     # On Windows, the empty folder in which the shell of a hook sat.
     unfinished = any(staging.folder.iterdir())
-    away = staging.folder.with_name(f"{staging.folder.name}.gone")
+    away = staging.folder.with_name(staging.folder.name + _GONE)
     for _ in range(_PATIENCE):
         try:
             # Nor can it put a new project into its place.
