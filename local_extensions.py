@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import click
@@ -24,6 +27,8 @@ from ds_docker_env.answers import Answers  # noqa: E402
 from ds_docker_env.errors import GenerationError, ProjectError  # noqa: E402
 from ds_docker_env.services import services_of  # noqa: E402
 
+# The guard needs some thousandths.
+_SECONDS = 20
 # The name of the folder that the template is in.
 _FOLDER = "{{cookiecutter.project_slug}}"
 
@@ -100,7 +105,7 @@ def place(answers: Mapping[str, Any]) -> str:
     except OSError as error:
         raise _stopped(ProjectError.of(error, target)) from None
     if not asked["keep_project_on_failure"]:
-        _watch(stage.folder)
+        _watch(stage)
     return stage.folder.relative_to(output).as_posix()
 
 
@@ -116,15 +121,28 @@ def _require_writable(folder: Path) -> None:
         raise ProjectError(f"{existing}: is no folder that you may write into; name another one with --output-dir")
 
 
-def _watch(folder: Path) -> None:
+def _watch(stage: staging.Staging) -> None:
+    """Start the guard, and say what cookiecutter, which renders without looking, cannot write."""
     # In a session of its own, it is not killed along with cookiecutter.
     guard = subprocess.Popen(
-        [sys.executable, "-I", "-S", staging.__file__, str(folder)],
+        [sys.executable, "-I", "-S", staging.__file__, str(stage.folder)],
         stdin=subprocess.PIPE,
         start_new_session=True,
         creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
     )
-    atexit.register(guard.communicate, timeout=20)
+
+    def released() -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            guard.communicate(timeout=_SECONDS)
+
+    def without_traceback(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        if not isinstance(error, OSError):
+            return sys.__excepthook__(kind, error, traceback)
+        shutil.rmtree(stage.folder, ignore_errors=True)
+        print(ProjectError.of(error, stage.target).report(), file=sys.stderr)
+
+    atexit.register(released)
+    sys.excepthook = without_traceback
 
 
 def _stopped(error: GenerationError) -> FailedHookException:

@@ -71,7 +71,8 @@ class ProjectError(GenerationError):
     def of(cls, error: OSError, folder: object) -> ProjectError:
         """Say what could not be written, in the project folder if the system does not say where."""
         where = error.filename2 or error.filename or folder
-        return cls(f"{where}: {error.strerror or error}; check the folder, its owner and the space on the disk")
+        advice = "; check the folder, its owner and the space on the disk" if error.errno else ""
+        return cls(f"{where}: {error.strerror or error}{advice}")
 
 
 # As RFC 3986 has it, and as people paste it: a password that holds a slash (a port would be digits).
