@@ -130,6 +130,7 @@ BROKEN_UV = {
     "crashes": "import os; os.abort()",
     "prints megabytes": "import sys; sys.stderr.write('x' * 5_000_000); sys.exit(2)",
     "succeeds without a lock": "pass",
+    "is too old": "import sys; sys.exit(\"error: unexpected argument '--python-platform' found\")",
 }
 
 

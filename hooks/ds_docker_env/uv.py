@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from ds_docker_env.errors import UvError
 
 # uv's explanation of a conflict once had 6 MB.
 _KEPT = 20_000
+_UNKNOWN = re.compile(r"\A\s*error: (unexpected argument|unrecognized subcommand).{0,80}")
 
 
 def find() -> list[str]:
@@ -31,6 +33,8 @@ def run(*arguments: str, folder: Path, seconds: float = 600) -> subprocess.Compl
     """Run uv in a folder and return what it said, its middle cut if it is long; raise `UvError`."""
     # Without this uv downloads the very patch release of Python that it locks for.
     done = _call([*find(), *arguments], {"UV_PYTHON_DOWNLOADS": "never"}, seconds=seconds, cwd=folder, stdin="")
+    if unknown := _UNKNOWN.search(done.stderr):
+        raise UvError(f"uv is too old ({unknown[0]}); install a newer one with: pip install -U uv")
     if len(done.stderr) > _KEPT:
         # The reason of a conflict comes first, that of a failed build last.
         done.stderr = f"{done.stderr[: _KEPT // 2]}\n...\n{done.stderr[-_KEPT // 2 :]}"
