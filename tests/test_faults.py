@@ -167,6 +167,24 @@ def test_the_guard_throws_away_what_is_not_finished_and_finishes_what_is(tmp_pat
     assert guarded(made.folder) == ""
 
 
+def test_where_a_folder_in_use_cannot_be_renamed_a_new_project_is_put_into_its_place_file_by_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows, the shell that runs a hook keeps its folder."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "in use")
+
+    target = tmp_path / "p"
+    made, other = staged(target), staged(target)
+    monkeypatch.setattr(Path, "rename", refuse)
+    made.put(kept="src/", removed=[])
+    assert tree(tmp_path / "p") == RENDERED
+    with pytest.raises(FileExistsError):
+        other.put(kept="src/", removed=[])
+    assert tree(tmp_path / "p") == RENDERED
+
+
 def test_what_a_power_cut_left_is_removed_after_a_day_and_nothing_else_is(tmp_path: Path) -> None:
     target = tmp_path / "p"
     old, young = staged(target), staged(target)

@@ -37,7 +37,8 @@ LIBRARIES = {
 }
 # uv has 120 of them, and a production image may have to be pulled first.
 _SECONDS = 600
-
+# The exit code after Ctrl-C.
+_STOPPED = 130
 
 # All of a lock or nothing of it.
 _LOCK = ("requirements.in", "requirements.txt", "production.txt", "constraints.txt", "overrides.txt", "uv.toml")
@@ -60,25 +61,24 @@ def finish(raw: Mapping[str, Any]) -> int:
 def _reported(step: Callable[[Staging, Mapping[str, Any]], None], raw: Mapping[str, Any]) -> int:
     try:
         staging = Staging.of(Path.cwd())
-    except FileNotFoundError:  # cookiecutter is gone, and its guard has tidied up
-        return 130
+    except FileNotFoundError:
+        return _STOPPED
     try:
         step(staging, raw)
-    except GenerationError as error:
-        print(error.report(), file=sys.stderr)
-        return 1
-    except OSError as error:
+    except (GenerationError, OSError) as error:
+        # Without it cookiecutter is gone, and its guard has tidied up.
         if not staging.folder.exists():
-            return 130
-        print(ProjectError.of(error, staging.target).report(), file=sys.stderr)
+            return _STOPPED
+        known = error if isinstance(error, GenerationError) else ProjectError.of(error, staging.target)
+        print(known.report(), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         # cookiecutter does not clean up after this, and would refuse the empty folder the next time.
         os.chdir(staging.folder.parent)
         with contextlib.suppress(OSError):
             staging.folder.rmdir()
-        print("\nds-docker-env: stopped; nothing was generated", file=sys.stderr)
-        return 130
+            print("\nds-docker-env: stopped; nothing was generated", file=sys.stderr)
+        return _STOPPED
     return 0
 
 
