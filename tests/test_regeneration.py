@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import TEMPLATE, Generated
+from conftest import ANSWERS, TEMPLATE, Generated
+from ds_docker_env import generation
 from ds_docker_env.analysis import Analysis
 from ds_docker_env.shipped import is_shipped, shipped_analysis
 from package_index import PackageIndex
@@ -59,13 +60,6 @@ def test_what_is_a_persons_stays_and_what_is_replaced_is_kept_and_named(cookiecu
     assert all(name in replaced for name in TEMPLATES)
     ignored = subprocess.run(["git", "status", "--porcelain"], cwd=project, capture_output=True, text=True, check=True)
     assert ".former" not in ignored.stdout
-    # The former versions of former versions stay, too.
-    back = cookiecutter(FORCE)
-    assert back.exit_code == 0, back.stderr
-    now = tree(project)
-    assert now["README.md"] == first["README.md"]
-    assert now[".former/1/README.md"] == b"my readme\n"
-    assert b"DVC" in now[".former/2/README.md"]
 
 
 def test_with_skip_nothing_that_is_there_is_touched_and_what_is_missing_is_added(
@@ -93,7 +87,7 @@ def test_packages_of_ones_own_stay_with_their_lock_and_are_locked_with_productio
     offline.add("prod", "1.0")
     project = cookiecutter().project
     edited = (project / "requirements.in").read_text() + "mine>=1\n"
-    write(project, {"requirements.in": edited})
+    write(project, {"requirements.in": edited, ".dvc/config": "mine"})
     before = tree(project)
     again = cookiecutter(FORCE, services="redis")
     assert again.exit_code == 0, again.stderr
@@ -101,9 +95,7 @@ def test_packages_of_ones_own_stay_with_their_lock_and_are_locked_with_productio
     assert "Missing:    add to requirements.in and lock again: redis (for redis)" in again.stdout
     now = tree(project)
     assert all(now[name] == before[name] for name in ("requirements.in", "requirements.txt"))
-    other = cookiecutter(FORCE, python_version="3.12")
-    assert "locked for Python 3.13; answer 3.13" in other.stderr
-    assert tree(project) == now
+    assert "Data:       .dvc and .dvcignore are from before and stay" in again.stdout
 
     write(project, {"requirements.txt": "mine==1.0\n"})
     (tmp_path / "pins.txt").write_text("prod==1.0\n")
@@ -116,12 +108,28 @@ def test_packages_of_ones_own_stay_with_their_lock_and_are_locked_with_productio
     alone = cookiecutter(FORCE)
     assert "locked beside production; name production's file" in alone.stderr
     assert (project / "requirements.txt").read_text() == lock
+    assert (project / ".former" / "1" / "docker-compose.yml").read_bytes() == before["docker-compose.yml"]
 
     (project / "requirements.in").unlink()
     fresh = cookiecutter(FORCE)
     assert fresh.exit_code == 0, fresh.stderr
     assert not {"production.txt", "parity.pyz"} & set(tree(project))
     assert b"prod==1.0" in tree(project)[".former/3/production.txt"]
+
+
+def test_a_lock_of_ones_own_for_another_python_is_not_taken_for_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = "# made by:\n#    uv pip compile --python-version 3.12.12 requirements.in\n"
+    write(tmp_path, {"p/requirements.in": "mine\n", "p/requirements.txt": lock, "p/.p.again-01234567/x": ""})
+    monkeypatch.chdir(tmp_path / "p" / ".p.again-01234567")
+    answers = ANSWERS | {"project_slug": "p", "__production_requirements": ""}
+    assert generation.prepare(answers) == 1
+    assert "locked for Python 3.12; answer 3.12, or take requirements.in away" in capsys.readouterr().err
+    write(tmp_path, {"p/requirements.txt": ""})
+    assert generation.prepare(answers) == 1
+    assert "requirements.txt: has no command in its header; get it back from git" in capsys.readouterr().err
+    assert list(Path().iterdir()) == [Path("x")]
 
 
 def test_what_cannot_be_generated_over_is_said_and_nothing_changes(cookiecutter: Run) -> None:
