@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,23 @@ def test_the_build_context_is_an_allow_list(default: Generated) -> None:
         "!src",
     ]
     assert "src/data" in lines
+
+
+def test_git_and_the_image_take_no_key_wherever_it_was_dropped(default: Generated, tmp_path: Path) -> None:
+    """Docker's patterns are compared with git's, which are tried."""
+    begin, *_ = default.read(".gitignore").split("\n\n")
+    ignored = begin.splitlines()[1:]
+    denied = {f"**/{line}" for line in ignored if not line.startswith(".")}
+    assert {"**/.*", *denied} <= set(default.read(".dockerignore").splitlines())
+    (tmp_path / ".gitignore").write_text(default.read(".gitignore"))
+    for folder in ("", "src/", "src/deep/"):
+        for line in ignored:
+            path = tmp_path / folder / (line.replace("*", "one") + ("one" if line.endswith("/") else ""))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    status = ["git", "-C", str(tmp_path), "status", "--porcelain", "--untracked-files=all"]
+    assert subprocess.run(status, capture_output=True, text=True, check=True).stdout == "?? .gitignore\n"
 
 
 def test_requirements_in_names_the_packages_of_the_template_with_floors_only(default: Generated) -> None:

@@ -140,7 +140,7 @@ def replica(project: Project, host: str, tmp_path: Path) -> Iterator[tuple[int, 
     """Run a MySQL on the network of this machine, with a certificate; yield its port and password."""
     port = free_port(host)
     authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(project.folder / "replica-ca.pem"))
+    authority.cert_pem.write_to_path(str(project.folder / "replica-ca.crt"))
     authority.issue_cert(REPLICA).private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
     for path in (tmp_path, tmp_path / "server.pem"):
         path.chmod(0o755)
