@@ -6,6 +6,7 @@ import pytest
 import tomllib
 from conftest import Generated, Pin, Read
 from ds_docker_env.building import Building, Failure
+from ds_docker_env.errors import GenerationError
 from ds_docker_env.settings import own_settings
 from ds_docker_env.target import Target
 from package_index import PackageIndex, add_source
@@ -83,6 +84,12 @@ def test_settings_of_ones_own_follow_what_production_needs_and_are_never_lost() 
     assert tomllib.loads(both) == tomllib.loads(own) | {"build-constraint-dependencies": ["setuptools<58"]}
     assert own_settings(both) == own_settings(own) == Building(settings=own).render() == own
     assert Building(settings=own_settings(Building(setuptools="setuptools<58").render())).render() == ""
+
+
+def test_settings_of_ones_own_with_a_password_are_refused_without_showing_it() -> None:
+    with pytest.raises(GenerationError, match=r"uv\.toml: holds a password") as caught:
+        own_settings('[[index]]\nurl = "https://me:canary@public.example/simple"\n')
+    assert "canary" not in str(caught.value)
 
 
 @pytest.mark.parametrize("python", ["3.12", "3.13"])

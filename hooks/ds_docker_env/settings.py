@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from ds_docker_env.errors import GenerationError, without_credentials
+
 BEGIN = "# How uv builds production's sources; written by ds-docker-env."
 END = "# End of what ds-docker-env writes; settings of your own follow."
 
 
 def own_settings(text: str) -> str:
-    """Return what a person wrote into a uv.toml."""
-    return text.partition(f"{END}\n")[2] if text.startswith(BEGIN) else text
+    """Return what a person wrote into a uv.toml; raise `GenerationError` if git would get a password with it."""
+    own = text.partition(f"{END}\n")[2] if text.startswith(BEGIN) else text
+    if without_credentials(own) != own:
+        raise GenerationError(
+            "uv.toml: holds a password, which git and the image build would get; "
+            "put it into .secrets/netrc, and name the index without"
+        )
+    return own
