@@ -9,7 +9,7 @@ from pathlib import Path
 from socketserver import ThreadingTCPServer
 
 import pytest
-from ds_docker_env.errors import GenerationError, without_credentials
+from ds_docker_env.errors import GenerationError, place, without_credentials
 from ds_docker_env.production import read_production
 from ds_docker_env.sources import source_of, web
 from ds_docker_env.target import Target
@@ -164,6 +164,21 @@ SECRETS = {
 @pytest.mark.parametrize(("url", "clean"), SECRETS.items())
 def test_no_credential_survives_in_a_url(url: str, clean: str) -> None:
     assert without_credentials(f"at {url}, see") == f"at {clean}, see"
+
+
+PLACES = {
+    "https://me:canary@example.com/r.txt?auth=canary&raw=1": "https://example.com/r.txt?auth=...&raw=1",
+    "https://example.com/r.txt?canary": "https://example.com/r.txt?...",
+    "https://example.com/raw?ref=v1.4.2&share=canary": "https://example.com/raw?ref=v1.4.2&share=...",
+    "https://example.com/items?path=/r.txt&versionDescriptor.version=main": None,
+    "https://example.com/r.txt?raw": None,
+    "git+https://example.com/team/x.git@v1#deep/r.txt": None,
+}
+
+
+@pytest.mark.parametrize(("url", "kept"), PLACES.items())
+def test_of_a_query_only_what_names_a_file_and_its_version_is_kept_and_shown(url: str, kept: str | None) -> None:
+    assert source_of(url).name == place(url) == (kept or url)
 
 
 def test_a_path_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

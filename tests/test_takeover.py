@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from ds_docker_env import archive, commands, project
 from ds_docker_env.building import Building
-from ds_docker_env.errors import GenerationError, ProjectError
+from ds_docker_env.errors import GenerationError, ProjectError, SourceError
 from ds_docker_env.takeover import take_over
 from ds_docker_env.target import Target
 from package_index import PackageIndex
@@ -67,6 +67,20 @@ def test_a_new_production_file_replaces_the_old_one_and_moves_nothing_else(
     assert "\nadded>=1  # for the plots\nlate>=2\n" in now["requirements.in"]
     assert f"# source: {newer}\n" in now["production.txt"]
     assert "a path in the container" in now["production.txt"]
+
+
+def test_a_url_is_read_again_by_its_name_unless_it_holds_a_secret_which_is_kept_nowhere(
+    folder: Path, offline: PackageIndex
+) -> None:
+    offline.add("prod", "2.0")
+    (offline.folder / "requirements.txt").write_text("prod==2.0\n")
+    url = f"{offline.url.removesuffix('simple/')}requirements.txt"
+    said = take_over(f"{url}?ref=v2", LINUX)
+    assert project.named_source((folder / "production.txt").read_text(), "take-over") == f"{url}?ref=v2"
+    said += take_over(f"{url}?ref=v2&share=canary", LINUX)
+    assert "canary" not in "".join([*said, *contents(folder).values()])
+    with pytest.raises(SourceError, match=r"\?ref=v2&share=\.\.\.: the value .* is not kept; name the whole URL"):
+        project.named_source((folder / "production.txt").read_text(), "take-over")
 
 
 REFUSED = {

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ds_docker_env.encoding import decode
-from ds_docker_env.errors import AnswerError, SourceError, without_credentials
+from ds_docker_env.errors import AnswerError, SourceError, place, without_credentials
 from ds_docker_env.services import services_of
 from ds_docker_env.sources import LocalFile, source_of
 from ds_docker_env.target import DEBIAN_RELEASES
@@ -157,7 +157,7 @@ def _production_problems(location: str, *, even_a_url: bool) -> list[str]:
     if not location:
         return []
     if without_credentials(location) != location:
-        shown = without_credentials(location)
+        shown = place(location)
         return [
             f"production_requirements: {shown} holds a password, which would be kept in files; put it into ~/.netrc"
         ]

@@ -15,7 +15,7 @@ from typing import Any
 
 from ds_docker_env import project
 from ds_docker_env.comparison import Document, compare_places
-from ds_docker_env.errors import GenerationError, ProjectError, RequirementsError, SourceError, without_credentials
+from ds_docker_env.errors import GenerationError, ProjectError, RequirementsError, SourceError, place
 from ds_docker_env.installed import read_installed
 from ds_docker_env.logins import LOGINS
 from ds_docker_env.production import Production, read_production
@@ -118,7 +118,7 @@ def _within(seconds: float, location: str, target: Target) -> Production:
     thread.start()
     thread.join(seconds)
     if not outcome:
-        raise SourceError(f"{without_credentials(location)}: did not arrive within {seconds:g} s; check the network")
+        raise SourceError(f"{place(location)}: did not arrive within {seconds:g} s; check the network")
     if isinstance(outcome[0], GenerationError):
         raise outcome[0]
     return outcome[0]

@@ -81,8 +81,16 @@ _USER = re.compile(
     r"""(?<=://)(?!(?<=ssh://)[\w.-]+@)(?:[^\s/'"<>]*@|[^\s/@:'"<>]+:(?!\d+/)[^\s'"<>]*?@)(?=[\w.\[-])"""
 )
 _TOKEN = re.compile(
-    r"""([?&][\w-]*(?:token|key|password|secret|signature|sig)=)(?!\.\.\.)[^\s'"<>&#]+""", re.IGNORECASE
+    r"""([?&][\w-]*(?:token|key|password|passwd|pass|pwd|secret|signature|sig|auth|credentials?|jwt|session)=)"""
+    r"""(?!\.\.\.)[^\s'"<>&#]+""",
+    re.IGNORECASE,
 )
+_QUERY = re.compile(r"(?<=[?&])([^=&#\s]+)(=?)([^&#\s]*)")
+# What servers of git ask for: which file, and which version of it.
+_HARMLESS = {
+    *("api-version", "at", "h", "inline", "path", "plain", "raw", "ref", "ref_type", "rev", "version"),
+    *("versiondescriptor.version", "versiondescriptor.versiontype"),
+}
 
 
 def without_credentials(text: str) -> str:
@@ -90,3 +98,15 @@ def without_credentials(text: str) -> str:
     while (cleaned := _TOKEN.sub(r"\1...", _USER.sub("", text))) != text:
         text = cleaned
     return text
+
+
+def place(address: str) -> str:
+    """Return an address as it may be kept and shown: without credentials, and ``...`` for what else may be a secret."""
+
+    def kept(found: re.Match[str]) -> str:
+        name, equals, value = found.groups()
+        if name.lower() in _HARMLESS or (equals and not value):
+            return found[0]
+        return f"{name}=..." if equals else "..."
+
+    return _QUERY.sub(kept, without_credentials(address))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from ds_docker_env.errors import SourceError, without_credentials
+from ds_docker_env.errors import SourceError, place
 from ds_docker_env.sources.local import LocalFile
 
 
@@ -55,7 +55,7 @@ def source_of(location: str) -> Source:
         from urllib.request import url2pathname
 
         return LocalFile(url2pathname(urlsplit(location).path))
-    shown, known = without_credentials(location), "a path, an http(s) URL, git+URL@REF#PATH or image:NAME"
+    shown, known = place(location), "a path, an http(s) URL, git+URL@REF#PATH or image:NAME"
     raise SourceError(f"{shown}: {scheme}:// cannot be read; name {known}")
 
 

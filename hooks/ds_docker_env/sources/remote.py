@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ds_docker_env.errors import without_credentials
+from ds_docker_env.errors import place
 
 
 @dataclass(frozen=True)
 class Remote:
-    """Something at a location that may hold a password."""
+    """Something at a location that may hold a secret."""
 
     location: str
 
     @property
     def name(self) -> str:
-        return without_credentials(self.location)
+        return place(self.location)
