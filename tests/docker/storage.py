@@ -50,7 +50,7 @@ class Storage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # moto keeps both for all its servers in a process, also for those of the next test file.
-        self._post("reset-auth", b"inf")
+        self.trust_everybody()
         self._post("reset")
         self.stop()
 
@@ -75,6 +75,13 @@ class Storage:
     def objects(self, prefix: str = "") -> set[str]:
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
         return {found["Key"] for page in pages for found in page.get("Contents", [])}
+
+    def content(self, key: str) -> bytes:
+        return bytes(self.s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+
+    def trust_everybody(self) -> None:
+        """Take any key from now on, also one that nobody was given."""
+        self._post("reset-auth", b"inf")
 
     def start(self) -> None:
         self._server = ThreadedMotoServer(self._host, self._port, verbose=False)

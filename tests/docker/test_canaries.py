@@ -1,0 +1,364 @@
+"""Secrets are planted wherever people have them, a day's work is done, and what it leaves behind is searched."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import os
+import secrets
+import shutil
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import nbformat
+import pytest
+from package_index import PackageIndex
+
+from docker.canaries import MARK, Finds, Traces, canary, found_in, report
+from docker.conftest import TEMPLATE
+from docker.project import NOTEBOOK, Done, Project, ask, blocks, logs_in, sh
+
+if TYPE_CHECKING:
+    from docker.storage import Storage
+
+pytestmark = pytest.mark.docker
+
+BUCKET = "canaries"
+BASE = "python:3.13-trixie"
+MIRROR = """\
+services:
+  jupyter:
+    build:
+      context: .
+      secrets: [pip.conf, uv.toml]
+secrets:
+  pip.conf:
+    file: ~/.config/pip/pip.conf
+  uv.toml:
+    file: ~/.config/uv/uv.toml
+"""
+# In a project, whatever it is called; git and the image must take none of them.
+DROPPED = {
+    "id_ed25519": "droppedkey",
+    "server.pem": "pem",
+    "src/.netrc": "netrc",
+    "src/.env": "dotenv",
+    "src/deep/.env": "dotenv",
+    "src/deep/id_rsa": "droppedkey",
+    "src/deep/server.key": "sourcepem",
+    "src/pip.conf": "pipconf",
+    "src/server.pem": "sourcepem",
+}
+LEAKY = """\
+FROM {image}
+ARG PASSWORD
+ENV TOKEN=$PASSWORD
+USER root
+COPY . /everything
+RUN --mount=type=cache,target=/root/.cache/uv echo "$PASSWORD" | tee /root/.cache/uv/{mark} >/forgotten
+RUN rm /forgotten && rm -r /everything
+USER 1000
+"""
+FORGET = """\
+FROM {image}
+USER root
+RUN --mount=type=cache,target=/root/.cache/uv rm -f /root/.cache/uv/{mark}
+"""
+# Where in some places the leaks are, each in a way of its own.
+FOUND = {
+    "build context": (".env", ".git/config", ".secrets/mysql_password", "src/server.pem"),
+    "build cache": ("docker buildx du", MARK),
+    "docker history and inspect of the image": ("history", "inspect"),
+    "files in containers": ("home/left-behind",),
+    "home folder, with replay file": (".cookiecutter_replay",),
+    "layers and config of the image": ("blobs", "everything/src/.netrc", "forgotten"),
+    "project folder, with DVC's cache": ("README.md",),
+    "volumes": ("left-behind",),
+}
+
+
+@pytest.fixture(scope="module")
+def patch() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def storage(host: str) -> Iterator[Storage]:
+    from docker.storage import Storage
+
+    with Storage(host, BUCKET) as storage:
+        # The canaries are the keys.
+        storage.trust_everybody()
+        yield storage
+
+
+@pytest.fixture(scope="module")
+def indexes(host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, PackageIndex]]:
+    """Serve production's index, which has its file too, and those of a person's own settings; each for its password."""
+    logins = {kind: f"me:{canary(kind)}" for kind in ("netrc", "pipconf", "uvtoml")}
+    # uv's own variables reach the lock, without the password, which the image build does not get.
+    logins["uvvariable"] = ""
+    indexes = {kind: PackageIndex(tmp_path_factory.mktemp(kind), login, host) for kind, login in logins.items()}
+    for index in indexes.values():
+        index.__enter__()
+    # Of no other run, so that no step comes from the cache.
+    version = f"1.{secrets.randbelow(10**9)}"
+    production = indexes["netrc"]
+    production.add("acme-prices", version)
+    wrong = with_login(production.url, "productionindex")
+    (production.folder / "requirements.txt").write_text(
+        f"--extra-index-url {wrong}\nacme-prices=={version}\nrequests==2.32.4\n"
+    )
+    (production.folder / "refused.txt").write_text(
+        f"requests==2.32.4\nacme @ {with_login('https://packages.example.com/acme-1.0.zip', 'productionaddress')}\n"
+    )
+    yield indexes
+    for index in indexes.values():
+        index.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="module")
+def home(
+    indexes: dict[str, PackageIndex], host: str, patch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Be a person with secrets in the usual files and variables, from now on."""
+    home = tmp_path_factory.mktemp("home")
+    uv = with_login(indexes["uvtoml"].url, "uvtoml")
+    pip = with_login(indexes["pipconf"].url, "pipconf")
+    keys = f"aws_access_key_id = {canary('awsfilekey')}\naws_secret_access_key = {canary('awsfilesecret')}\n"
+    for name, text in {
+        ".aws/credentials": f"[default]\n{keys}",
+        ".config/pip/pip.conf": f"[global]\nextra-index-url = {pip}\ntrusted-host = {host}\n",
+        ".config/uv/uv.toml": f'[[index]]\nname = "own"\nurl = "{uv}"\n',
+        ".netrc": f"machine {host} login me password {canary('netrc')}\n",
+        ".ssh/id_ed25519": canary("sshkey"),
+    }.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+        (home / name).chmod(0o600)
+    for name, value in {
+        "HOME": str(home),
+        "TMPDIR": str(tmp_path_factory.mktemp("temporary")),
+        "AWS_ACCESS_KEY_ID": canary("awskey"),
+        "AWS_SECRET_ACCESS_KEY": canary("awssecret"),
+        "AWS_SESSION_TOKEN": canary("awstoken"),
+        "PIP_INDEX_URL": with_login("https://pypi.example.com/simple/", "pipvariable"),
+        "UV_INDEX": f"team={indexes['uvvariable'].url}",
+        "UV_INDEX_TEAM_USERNAME": "me",
+        "UV_INDEX_TEAM_PASSWORD": canary("uvvariable"),
+        **{f"GIT_{who}_{what}": "ada@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    }.items():
+        patch.setenv(name, value)
+    for name in ("XDG_CONFIG_HOME", "UV_CACHE_DIR", "PIP_CONFIG_FILE", "UV_DEFAULT_INDEX"):
+        patch.delenv(name, raising=False)
+    return home
+
+
+def with_login(url: str, kind: str) -> str:
+    return url.replace("://", f"://me:{canary(kind)}@")
+
+
+def cookiecutter(output: Path, location: str, slug: str) -> Done:
+    answers = {
+        "project_slug": slug,
+        "production_requirements": location,
+        "dvc_s3_url": f"s3://{BUCKET}/",
+        "services": "mysql",
+        "python_version": "3.13",
+        "debian_release": "trixie",
+    }
+    command = (sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input", "--output-dir", str(output))
+    return sh(*command, *(f"{name}={value}" for name, value in answers.items()), check=False)
+
+
+@pytest.fixture(scope="module")
+def traces(
+    home: Path, indexes: dict[str, PackageIndex], storage: Storage, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Traces]:
+    """Generate, once refused twice, and put secrets where a person has them in a project."""
+    slug = f"ds-docker-env-canaries-{secrets.token_hex(3)}"
+    output = tmp_path_factory.mktemp("output")
+    project = Project(output / slug, image=slug, name=slug)
+    traces = Traces(project, home, Path(os.environ["TMPDIR"]), storage, BASE)
+    traces.planted.update(path for path in home.rglob("*") if path.is_file())
+    production = f"{indexes['netrc'].url.removesuffix('simple/')}requirements.txt"
+    refused = (
+        f"{with_login(production, 'locationpassword')}?token={canary('locationtoken')}",
+        production.replace("requirements.txt", "refused.txt"),
+    )
+    for location in refused:
+        done = cookiecutter(output, location, slug)
+        assert done.returncode != 0
+        assert "holds a password" in done.stderr
+        assert not project.folder.exists()
+        traces.say("generation that is refused", done.stdout, done.stderr)
+    done = cookiecutter(output, production, slug)
+    assert done.returncode == 0, done.stderr
+    traces.say("generation", done.stdout, done.stderr)
+    plant(traces)
+    try:
+        yield traces
+    finally:
+        project.remove()
+        sh("docker", "image", "rm", "--force", slug, check=False)
+
+
+def plant(traces: Traces) -> None:
+    project, folder = traces.project, traces.project.folder
+    for line in (line for block in blocks(project.read("README.md"), "sh") for line in block.splitlines()):
+        for kind in ("jupyter", "mysql"):
+            if line.endswith(f">.secrets/{kind}_password"):
+                chosen = line.replace("your password", canary(kind)).replace("another1password", canary(kind))
+                sh("sh", "-euc", chosen, folder=folder)
+    with (folder / ".env").open("a") as settings:
+        settings.write(f"AWS_ENDPOINT_URL={traces.storage.url}\nTOKEN={canary('dotenv')}\n")
+    for name, kind in DROPPED.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(f"{canary(kind)}\n")
+    sh("git", "remote", "add", "origin", with_login("https://git.example.com/churn.git", "gitconfig"), folder=folder)
+    (folder / "docker-compose.override.yml").write_text(MIRROR)
+    with (folder / "tools.txt").open("a") as tools:
+        tools.write(f"# {secrets.token_hex(8)}\n")
+    notebook = nbformat.read(folder / NOTEBOOK, as_version=4)
+    backwards = canary("output")[::-1]
+    notebook.cells.append(nbformat.v4.new_code_cell(f'print("{backwards}"[::-1])', id="shown"))
+    nbformat.write(notebook, folder / NOTEBOOK)
+    (folder / "src" / "data" / "customers.csv").write_text("id,city\n1,Bonn\n")
+    report = NOTEBOOK.with_suffix(".html").as_posix()
+    named = (
+        *DROPPED,
+        report,
+        ".env",
+        ".git/config",
+        ".secrets/jupyter_password",
+        ".secrets/mysql_password",
+        ".secrets/netrc",
+    )
+    traces.planted.update(folder / name for name in named)
+
+
+def work(traces: Traces, *, found: Finds) -> None:
+    """Build, start, log in, run without a browser, push data, commit and end, as README.md says."""
+    project = traces.project
+    readme = project.read("README.md")
+    command = [line for block in blocks(readme, "sh") for line in block.splitlines()]
+
+    def follow(*words: str) -> None:
+        [line] = {line for line in command if all(word in line for word in words)}
+        said = sh("sh", "-euc", line, folder=project.folder, environment=project.environment)
+        traces.say(line, said.stdout, said.stderr)
+
+    built = project.compose("build")
+    traces.say("build", built.stdout, built.stderr)
+    with project.up():
+        assert logs_in(project)
+        assert ask(f"{project.url}/api/contents?token={canary('jupyter')}").status == 200
+        assert project.api("/api/kernels", method="POST", body={"name": "python3"}).status == 201
+        follow("nbconvert")
+        assert canary("output") in project.read(NOTEBOOK.with_suffix(".html"))
+        follow("jupyter check")
+        [keep] = [block for block in blocks(readme, "sh") if "dvc add" in block]
+        said = sh("bash", "-euc", keep, folder=project.folder, environment=project.environment)
+        traces.say("data", said.stdout, said.stderr)
+        found |= traces.search(traces.living())
+        down = project.compose("down", "--timeout", "3")
+        traces.say("down", down.stdout, down.stderr)
+        found |= traces.search(traces.lasting())
+
+
+FORMS: dict[str, Callable[[str], bytes]] = {
+    "as it is": str.encode,
+    "in an address": lambda secret: quote(f"me@:{secret}/").encode(),
+    "in UTF-16": lambda secret: f"password = {secret}".encode("utf-16"),
+    "in hexadecimal": lambda secret: b"key " + secret.encode().hex().encode(),
+    "in base64": lambda secret: base64.b64encode(f"me:{secret}:".encode()),
+    "in base64 behind one character more": lambda secret: base64.b64encode(f"ada:{secret}:".encode()),
+    "in base64 behind two": lambda secret: base64.b64encode(f"adam:{secret}:".encode()),
+    "in a gzip file": lambda secret: gzip.compress(f"{secret}\n".encode()),
+    "in an object of git's": lambda secret: zlib.compress(f"blob 1\0{secret}".encode()),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_a_secret_is_found(form: Callable[[str], bytes]) -> None:
+    assert found_in(form(canary("form"))) == {"form"}
+    assert found_in(form("Canary")) == set()
+
+
+@pytest.fixture(scope="module")
+def good(traces: Traces) -> Finds:
+    found: Finds = {}
+    work(traces, found=found)
+    return found
+
+
+def test_no_secret_is_anywhere_but_where_it_was_put(good: Finds) -> None:
+    assert {place: finds for place, finds in good.items() if finds} == {}
+
+
+@pytest.fixture(scope="module")
+def leaky(good: Finds, traces: Traces, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finds]:
+    """Leak on purpose, once for each place, and search again in the same way."""
+    leak = canary("leak")
+    original = traces.project
+    folder = tmp_path_factory.mktemp("leaky") / original.image
+    shutil.copytree(original.folder, folder)
+    project = Project(folder, image=f"{original.image}-leaky", name=f"{original.name}-leaky")
+    script = folder / "leaky.Dockerfile"
+    home, temporary = (tmp_path_factory.mktemp(name) for name in ("leaky-home", "leaky-temporary"))
+    for path in (home / ".cookiecutter_replay" / "template.json", temporary / "left-behind.py", folder / "README.md"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"https://me:{leak}@example.com\n")
+    (folder / ".dockerignore").write_text("leaky.Dockerfile\n")
+    script.write_text(LEAKY.format(image=original.image, mark=leak))
+    build = ("docker", "build", "--file", str(script), f"--build-arg=PASSWORD={leak}", f"--tag={project.image}", ".")
+    said = sh(*build, folder=folder)
+    service = {
+        "image": project.image,
+        "command": ["sh", "-c", f"echo {leak} >/home/left-behind; echo started {leak}; jupyter lab; : {leak}"],
+        "environment": {"TOKEN": leak},
+    }
+    (folder / "docker-compose.override.yml").write_text(json.dumps({"services": {"jupyter": service}}))
+    sh("git", "add", "--force", ".env", folder=folder)
+    sh("git", "commit", "--quiet", "--message", "Leak", folder=folder)
+    sh("git", "gc", "--quiet", folder=folder)
+    traces.storage.s3.put_object(Bucket=BUCKET, Key="files/md5/00/11", Body=leak.encode())
+    leaking = replace(
+        traces,
+        project=project,
+        home=home,
+        temporary=temporary,
+        base=original.image,
+        planted={
+            folder / path.relative_to(original.folder) for path in traces.planted if original.folder in path.parents
+        },
+        said={"build": said.stdout + said.stderr},
+    )
+    try:
+        project.compose("up", "--detach", "--no-deps", "jupyter")
+        project.wait_until_answering()
+        project.compose("exec", "--no-TTY", "jupyter", "true", leak)
+        found = leaking.search(leaking.living())
+        project.compose("down", "--timeout", "3")
+        found |= leaking.search(leaking.lasting())
+        yield found
+    finally:
+        project.remove()
+        script.write_text(FORGET.format(image=original.image, mark=leak))
+        sh("docker", "build", "--file", str(script), ".", folder=folder)
+        sh("docker", "image", "rm", "--force", project.image, check=False)
+
+
+def test_the_search_finds_a_leak_at_each_place(good: Finds, leaky: Finds) -> None:
+    print(report(good, leaky))
+    assert set(leaky) == set(good)
+    missed = {place: part for place, parts in FOUND.items() for part in parts if part not in "\n".join(leaky[place])}
+    assert missed == {}
+    assert [place for place, finds in leaky.items() if not finds] == []
