@@ -228,7 +228,9 @@ def plant(traces: Traces) -> None:
         tools.write(f"# {secrets.token_hex(8)}\n")
     notebook = nbformat.read(folder / NOTEBOOK, as_version=4)
     backwards = canary("output")[::-1]
-    notebook.cells.append(nbformat.v4.new_code_cell(f'print("{backwards}"[::-1])', id="shown"))
+    # What was saved in the browser.
+    said = nbformat.v4.new_output("stream", text=canary("output"))
+    notebook.cells.append(nbformat.v4.new_code_cell(f'print("{backwards}"[::-1])', id="saved", outputs=[said]))
     nbformat.write(notebook, folder / NOTEBOOK)
     (folder / "src" / "data" / "customers.csv").write_text("id,city\n1,Bonn\n")
     report = NOTEBOOK.with_suffix(".html").as_posix()
@@ -242,6 +244,8 @@ def plant(traces: Traces) -> None:
         ".secrets/netrc",
     )
     traces.planted.update(folder / name for name in named)
+    sh("git", "add", ".", ":!src/*.ipynb", folder=folder)
+    sh("git", "commit", "--quiet", "--message", "Begin", folder=folder)
 
 
 def work(traces: Traces, *, found: Finds) -> None:
@@ -255,19 +259,24 @@ def work(traces: Traces, *, found: Finds) -> None:
         said = sh("sh", "-euc", line, folder=project.folder, environment=project.environment)
         traces.say(line, said.stdout, said.stderr)
 
-    built = project.compose("build")
-    traces.say("build", built.stdout, built.stderr)
+    def build() -> None:
+        built = project.compose("build")
+        traces.say("build", built.stdout, built.stderr)
+
+    build()
     with project.up():
         assert logs_in(project)
         assert ask(f"{project.url}/api/contents?token={canary('jupyter')}").status == 200
         assert project.api("/api/kernels", method="POST", body={"name": "python3"}).status == 201
-        follow("nbconvert")
+        follow("--execute")
         assert canary("output") in project.read(NOTEBOOK.with_suffix(".html"))
+        follow("--clear-output")
         follow("jupyter check")
         [keep] = [block for block in blocks(readme, "sh") if "dvc add" in block]
         said = sh("bash", "-euc", keep, folder=project.folder, environment=project.environment)
         traces.say("data", said.stdout, said.stderr)
         found |= traces.search(traces.living())
+        build()
         down = project.compose("down", "--timeout", "3")
         traces.say("down", down.stdout, down.stderr)
         found |= traces.search(traces.lasting())

@@ -85,7 +85,7 @@ def test_what_was_taken_over_is_in_the_image_that_is_built_next(reader: Project)
 
 
 def test_a_report_is_made_without_a_browser(reader: Project) -> None:
-    follow(reader, command(reader.read("README.md"), "nbconvert"))
+    follow(reader, command(reader.read("README.md"), "--execute"))
     report = reader.folder / NOTEBOOK.with_suffix(".html")
     assert "Why do customers leave?" in report.read_text(encoding="utf-8")
     assert "/opt/analysis/bin/python" in report.read_text(encoding="utf-8")
@@ -93,7 +93,7 @@ def test_a_report_is_made_without_a_browser(reader: Project) -> None:
 
 def test_a_failing_cell_is_an_error_of_the_report(reader: Project) -> None:
     name = reader.write_notebook("1 / 0", name="src/failing.ipynb")
-    line = command(reader.read("README.md"), "nbconvert").replace(NOTEBOOK.as_posix(), name)
+    line = command(reader.read("README.md"), "--execute").replace(NOTEBOOK.as_posix(), name)
     tried = sh(*shlex.split(line), folder=reader.folder, environment=reader.environment, check=False)
     assert tried.returncode != 0
     assert "ZeroDivisionError" in tried.stdout + tried.stderr
