@@ -39,6 +39,13 @@ UNREADABLE = {
     "prose": (b"this is not a requirement\n", "is not a requirement"),
     "a missing include": (b"-r missing.txt\n", "no such file; check the path (included at"),
     "two versions of one package": (b"a==1\na==2\n", "contradicts a==1 at"),
+    "a settings file by mistake": (
+        b'export DB_PASSWORD="canary one"\n',
+        "'export DB_PASSWORD=...' is not a requirement",
+    ),
+    "a key of AWS's": (b"aws_secret_access_key = canary\n", "'aws_secret_access_key = ...' is not"),
+    "a netrc": (b"machine example.com login me password canary\n", "login me password ...' is not"),
+    "a line of a key": (b"canary+" + b"k" * 63 + b"=\n", "'...' is not"),
     "a password in a URL": (b"x @ https://me:canary@example.com/x-1.0-py3-none-any.whl\n", "holds a password"),
 }
 

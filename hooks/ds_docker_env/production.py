@@ -35,6 +35,11 @@ _URL_HASH = re.compile(r"[#&](sha\d+)=([0-9a-f]+)")
 _NO_ADDRESS = re.compile(r"(?<=[#&])(?:sha\d+|md5|egg)=[^&]*&?")
 # Its name may be one that pip took, once.
 _VCS = re.compile(r"(-e\s*|--editable[= ]\s*)?(git|hg|svn|bzr)\+")
+# NAME=value or a line of netrc; and a line of base64.
+_SECRET = re.compile(
+    r"((?:token|key|passw|pwd|secret|credential|auth)\w*[\"']?[ \t]*[:= \t](?!=)[ \t]*)\S.*|[\w+/=]{40,}$",
+    re.IGNORECASE,
+)
 _DEPTH = 20
 
 
@@ -226,7 +231,7 @@ def _read_into(
             production.left_out[without_credentials(line)] = canonicalize_name(re.split(r"[=<>&]", egg)[0])
         else:
             where = f"{source.name}:{invalid.requirement_line.line_number}"
-            problems.append(f"{where}: {line[:200]!r} is not a requirement; {_advice(line)}")
+            problems.append(f"{where}: {_shown(line)!r} is not a requirement; {_advice(line)}")
     for entry in parsed.requirements:
         where = f"{source.name}:{entry.requirement_line.line_number}"
         problems += _take_entry(production, entry, where, constraint=constraint)
@@ -243,7 +248,7 @@ def _take_entry(production: Production, entry: Any, where: str, *, constraint: b
     try:
         requirement = Requirement(str(entry.req) + (f" ; {entry.marker}" if entry.marker else ""))
     except InvalidRequirement as error:
-        return [f"{where}: {line[:200]!r} is not a requirement ({str(error).splitlines()[0]}); correct it"]
+        return [f"{where}: {_shown(line)!r} is not a requirement ({str(error).splitlines()[0]}); correct it"]
     specifiers = list(requirement.specifier)
     if len(specifiers) == 1 and specifiers[0].operator in ("==", "===") and not specifiers[0].version.endswith(".*"):
         pin = Pin(
@@ -342,6 +347,11 @@ def _of_other_pythons(production: Production, target: Target) -> list[str]:
         if not fits:
             problems.append(f"{name}: is for Python {wanted}, not {target.python}; choose production's python_version")
     return problems
+
+
+def _shown(line: str) -> str:
+    """Return a line for a message, without what a settings file or a key, named by mistake, would give away."""
+    return _SECRET.sub(r"\1...", line[:1000])[:200]
 
 
 def _advice(line: str) -> str:
