@@ -24,13 +24,22 @@ from docker.project import Project, sh
 if TYPE_CHECKING:
     from docker.storage import Storage
 
+
+@dataclass
+class Found:
+    """How many bytes were read at a place, and the kinds of canaries in what was there."""
+
+    read: int = 0
+    kinds: dict[str, set[str]] = field(default_factory=dict)
+
+
+Finds = dict[str, Found]
 # Of letters and digits, which no quoting changes, and rare enough to be asked for first.
 MARK = f"Canary{secrets.token_hex(6)}"
 # Those that were planted so far.
 KINDS: set[str] = set()
 Thing = tuple[str, bytes]
 Places = dict[str, Callable[[], Iterable[Thing]]]
-Finds = dict[str, dict[str, set[str]]]
 
 PROCESSES = 'for process in /proc/[0-9]*; do cat "$process/environ" "$process/cmdline"; done 2>/dev/null'
 # Where passwords are mounted, and where Jupyter notes for its own commands which servers run.
@@ -196,19 +205,24 @@ class Traces:
 
 
 def report(good: Finds, leaky: Finds) -> str:
-    """Return a table: how many canaries were found at each place, and one example."""
-    lines = [f"{'found at ' + str(len(good)) + ' places':<42} {'good':>4} {'leaky':>6}  for example"]
-    for place in good:
-        example = next((f"{', '.join(sorted(kinds))} in {where}" for where, kinds in leaky[place].items()), "")
-        lines.append(f"{place:<42} {len(good[place]):>4} {len(leaky[place]):>6}  {example[:100]}")
+    """Return a table: what was read at each place, in how many files and the like canaries were, and one example."""
+    lines = [
+        f"{len(KINDS)} secrets, {len(good)} places",
+        f"{'place':<40} {'kB read':>9} {'good':>4} {'leaky':>5}  example",
+    ]
+    for place, found in good.items():
+        leaks = leaky[place].kinds
+        example = next((f"{', '.join(sorted(kinds))} in {where}" for where, kinds in leaks.items()), "")
+        lines.append(f"{place:<40} {found.read / 1000:>9,.0f} {len(found.kinds):>4} {len(leaks):>5}  {example[:90]}")
     return "\n".join(lines)
 
 
-def _search(things: Iterable[Thing]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
+def _search(things: Iterable[Thing]) -> Found:
+    found = Found()
     for where, content in things:
+        found.read += len(content)
         if kinds := found_in(where.encode(errors="replace")) | found_in(content):
-            found.setdefault(where, set()).update(kinds)
+            found.kinds.setdefault(where, set()).update(kinds)
     return found
 
 

@@ -309,7 +309,12 @@ def good(traces: Traces) -> Finds:
 
 
 def test_no_secret_is_anywhere_but_where_it_was_put(good: Finds) -> None:
-    assert {place: finds for place, finds in good.items() if finds} == {}
+    assert {place: found.kinds for place, found in good.items() if found.kinds} == {}
+
+
+def test_the_secrets_were_there_and_everything_was_read(good: Finds, traces: Traces) -> None:
+    assert [path for path in traces.planted if not found_in(path.read_bytes())] == []
+    assert [place for place, found in good.items() if not found.read] == []
 
 
 @pytest.fixture(scope="module")
@@ -368,6 +373,8 @@ def leaky(good: Finds, traces: Traces, tmp_path_factory: pytest.TempPathFactory)
 def test_the_search_finds_a_leak_at_each_place(good: Finds, leaky: Finds) -> None:
     print(report(good, leaky))
     assert set(leaky) == set(good)
-    missed = {place: part for place, parts in FOUND.items() for part in parts if part not in "\n".join(leaky[place])}
+    missed = {
+        place: part for place, parts in FOUND.items() for part in parts if part not in "\n".join(leaky[place].kinds)
+    }
     assert missed == {}
-    assert [place for place, finds in leaky.items() if not finds] == []
+    assert [place for place, found in leaky.items() if not found.kinds] == []
