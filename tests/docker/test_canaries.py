@@ -330,13 +330,14 @@ def leaky(good: Finds, traces: Traces, tmp_path_factory: pytest.TempPathFactory)
     for path in (home / ".cookiecutter_replay" / "template.json", temporary / "left-behind.py", folder / "README.md"):
         path.parent.mkdir(exist_ok=True)
         path.write_text(f"https://me:{leak}@example.com\n")
+    (folder / "token").write_text(canary("process"))
     (folder / ".dockerignore").write_text("leaky.Dockerfile\n")
     script.write_text(LEAKY.format(image=original.image, mark=leak))
     build = ("docker", "build", "--file", str(script), f"--build-arg=PASSWORD={leak}", f"--tag={project.image}", ".")
     said = sh(*build, folder=folder)
     service = {
         "image": project.image,
-        "command": ["sh", "-c", f"echo {leak} >/home/left-behind; echo started {leak}; jupyter lab; : {leak}"],
+        "command": ["sh", "-c", f"echo {leak} >/home/left-behind; echo started {leak}; TOKEN=$(cat token) jupyter lab"],
         "environment": {"TOKEN": leak},
     }
     (folder / "docker-compose.override.yml").write_text(json.dumps({"services": {"jupyter": service}}))
@@ -377,4 +378,5 @@ def test_the_search_finds_a_leak_at_each_place(good: Finds, leaky: Finds) -> Non
         place: part for place, parts in FOUND.items() for part in parts if part not in "\n".join(leaky[place].kinds)
     }
     assert missed == {}
+    assert "process" in set().union(*leaky["environment and command of processes"].kinds.values())
     assert [place for place, found in leaky.items() if not found.kinds] == []
