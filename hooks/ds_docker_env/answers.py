@@ -157,9 +157,9 @@ def _production_problems(location: str, *, even_a_url: bool) -> list[str]:
     if not location:
         return []
     if without_credentials(location) != location:
-        shown = place(location)
         return [
-            f"production_requirements: {shown} holds a password, which would be kept in files; put it into ~/.netrc"
+            f"production_requirements: {place(location)} holds a password, which would be kept in files; "
+            "put it into ~/.netrc, or download the file and name that"
         ]
     try:
         source = source_of(location)
