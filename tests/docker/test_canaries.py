@@ -233,23 +233,16 @@ def plant(traces: Traces) -> None:
     notebook.cells.append(nbformat.v4.new_code_cell(f'print("{backwards}"[::-1])', id="saved", outputs=[said]))
     nbformat.write(notebook, folder / NOTEBOOK)
     (folder / "src" / "data" / "customers.csv").write_text("id,city\n1,Bonn\n")
-    report = NOTEBOOK.with_suffix(".html").as_posix()
-    named = (
-        *DROPPED,
-        report,
-        ".env",
-        ".git/config",
-        ".secrets/jupyter_password",
-        ".secrets/mysql_password",
-        ".secrets/netrc",
-    )
+    secret_files = (f".secrets/{name}" for name in ("jupyter_password", "mysql_password", "netrc"))
+    report_of_the_run = NOTEBOOK.with_suffix(".html").as_posix()
+    named = (*DROPPED, *secret_files, ".env", ".git/config", report_of_the_run)
     traces.planted.update(folder / name for name in named)
     sh("git", "add", ".", ":!src/*.ipynb", folder=folder)
     sh("git", "commit", "--quiet", "--message", "Begin", folder=folder)
 
 
-def work(traces: Traces, *, found: Finds) -> None:
-    """Build, start, log in, run without a browser, push data, commit and end, as README.md says."""
+def work(traces: Traces) -> Finds:
+    """Build, start, log in, run without a browser, push data, commit and end, as README.md says; search meanwhile and then."""
     project = traces.project
     readme = project.read("README.md")
     command = [line for block in blocks(readme, "sh") for line in block.splitlines()]
@@ -275,11 +268,11 @@ def work(traces: Traces, *, found: Finds) -> None:
         [keep] = [block for block in blocks(readme, "sh") if "dvc add" in block]
         said = sh("bash", "-euc", keep, folder=project.folder, environment=project.environment)
         traces.say("data", said.stdout, said.stderr)
-        found |= traces.search(traces.living())
+        found = traces.search(traces.living())
         build()
         down = project.compose("down", "--timeout", "3")
         traces.say("down", down.stdout, down.stderr)
-        found |= traces.search(traces.lasting())
+        return found | traces.search(traces.lasting())
 
 
 FORMS: dict[str, Callable[[str], bytes]] = {
@@ -303,9 +296,7 @@ def test_a_secret_is_found(form: Callable[[str], bytes]) -> None:
 
 @pytest.fixture(scope="module")
 def good(traces: Traces) -> Finds:
-    found: Finds = {}
-    work(traces, found=found)
-    return found
+    return work(traces)
 
 
 def test_no_secret_is_anywhere_but_where_it_was_put(good: Finds) -> None:
