@@ -206,10 +206,7 @@ class Traces:
 
 def report(good: Finds, leaky: Finds) -> str:
     """Return a table: what was read at each place, in how many files and the like canaries were, and one example."""
-    lines = [
-        f"{len(KINDS)} secrets, {len(good)} places",
-        f"{'place':<40} {'kB read':>9} {'good':>4} {'leaky':>5}  example",
-    ]
+    lines = [f"{'place':<40} {'kB read':>9} {'good':>4} {'leaky':>5}  example"]
     for place, found in good.items():
         leaks = leaky[place].kinds
         example = next((f"{', '.join(sorted(kinds))} in {where}" for where, kinds in leaks.items()), "")

@@ -149,7 +149,7 @@ def home(
         "AWS_ACCESS_KEY_ID": canary("awskey"),
         "AWS_SECRET_ACCESS_KEY": canary("awssecret"),
         "AWS_SESSION_TOKEN": canary("awstoken"),
-        "PIP_INDEX_URL": with_login("https://pypi.example.com/simple/", "pipvariable"),
+        "PIP_INDEX_URL": with_login("https://packages.example.com/simple/", "pipvariable"),
         "UV_INDEX": f"team={indexes['uvvariable'].url}",
         "UV_INDEX_TEAM_USERNAME": "me",
         "UV_INDEX_TEAM_PASSWORD": canary("uvvariable"),
@@ -208,6 +208,9 @@ def traces(
     finally:
         project.remove()
         sh("docker", "image", "rm", "--force", slug, check=False)
+        # The one of the first build, which lost its name to the second.
+        mine = f"label=com.docker.compose.project={slug}"
+        sh("docker", "image", "prune", "--force", "--filter", mine, check=False)
 
 
 def plant(traces: Traces) -> None:
@@ -242,7 +245,7 @@ def plant(traces: Traces) -> None:
 
 
 def work(traces: Traces) -> Finds:
-    """Build, start, log in, run without a browser, push data, commit and end, as README.md says; search meanwhile and then."""
+    """Build, start, log in, run without a browser, push data, commit and end, as README.md says, and search."""
     project = traces.project
     readme = project.read("README.md")
     command = [line for block in blocks(readme, "sh") for line in block.splitlines()]
