@@ -1,0 +1,73 @@
+"""A kernel on the running server, and what a person runs there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
+
+from docker.project import Project
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel with a connection of its own, as of one browser tab."""
+
+    id: str
+    connection: Connection
+
+    def begin(self, code: str) -> str:
+        """Send a cell, and return the message by which its outputs are known."""
+        header = {"msg_id": uuid4().hex, "session": "", "username": "", "version": "5.4", "msg_type": "execute_request"}
+        content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
+        message = {"channel": "shell", "header": header, "parent_header": {}, "metadata": {}, "content": content}
+        self.connection.send(json.dumps(message))
+        return header["msg_id"]
+
+    def heard(self, seconds: float = 60) -> Any:
+        return json.loads(self.connection.recv(seconds))
+
+    def run(self, code: str, seconds: float = 60) -> str:
+        """Run a cell, and return what it printed, or its error."""
+        sent, said = self.begin(code), ""
+        while True:
+            message = self.heard(seconds)
+            content, kind = message["content"], message["msg_type"]
+            if kind == "status" and content["execution_state"] in ("dead", "restarting"):
+                return str(content["execution_state"])
+            if message["parent_header"].get("msg_id") != sent:
+                continue
+            if kind == "stream":
+                said += content["text"]
+            elif kind == "error":
+                said += f"{content['ename']}: {content['evalue']}"
+            elif kind == "status" and content["execution_state"] == "idle":
+                return said.strip()
+
+
+@contextmanager
+def started_kernel(project: Project) -> Iterator[Kernel]:
+    answer = project.api("/api/kernels", method="POST", body={"name": "python3"})
+    assert answer.status == 201, answer.text
+    with connected(project, answer.json["id"]) as kernel:
+        yield kernel
+
+
+@contextmanager
+def connected(project: Project, kernel: str) -> Iterator[Kernel]:
+    with connect(channels(project, kernel), additional_headers=login(project), max_size=None) as connection:
+        yield Kernel(kernel, connection)
+
+
+def channels(project: Project, kernel: str) -> str:
+    return f"ws://127.0.0.1:{project.port}/api/kernels/{kernel}/channels?session_id={uuid4().hex}"
+
+
+def login(project: Project) -> dict[str, str]:
+    return {"Authorization": f"token {project.password}"}
