@@ -1,0 +1,109 @@
+"""What Docker is told about the containers, and how they end."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ds_docker_env.services import SERVICES
+
+from docker.conftest import copied, have_image
+from docker.kernel import started_kernel
+from docker.project import Project, sh
+
+pytestmark = pytest.mark.docker
+
+BUSY = {
+    "idle": "",
+    "waiting": "import time; time.sleep(100)",
+    "computing": "while True: pass",
+}
+ZOMBIES = """\
+import subprocess, time
+from pathlib import Path
+for _ in range(20):
+    subprocess.run(["sh", "-c", "sleep 0.2 &"])
+time.sleep(1)
+print([path.parent.name for path in Path("/proc").glob("[0-9]*/stat") if path.read_text().split(") ")[1][0] == "Z"])"""
+
+
+@pytest.fixture(scope="module")
+def containers(built: Project, generate: Callable[..., Path]) -> Iterator[dict[str, Any]]:
+    """Make, without starting them, the containers of a project that has everything, on limits of its own."""
+    slug = f"{built.image}-all"
+    folder = generate(project_slug=slug, services=", ".join(SERVICES), dvc_s3_url="s3://bucket/churn")
+    project = Project(folder, image=slug, name=slug)
+    for service in yaml.safe_load(project.read("docker-compose.yml"))["services"].values():
+        if service["image"] != slug:
+            have_image(service["image"])
+    (folder / ".env").write_text("MEMORY=1g\nCPUS=0.5\n", encoding="utf-8")
+    (folder / ".secrets" / "aws_credentials").touch()
+    sh("docker", "tag", built.image, slug)
+    try:
+        project.compose("create", "--no-build")
+        ids = project.compose("ps", "--all", "--quiet").stdout.split()
+        made = json.loads(sh("docker", "inspect", *ids).stdout)
+        yield {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in made}
+    finally:
+        project.remove()
+        sh("docker", "image", "rm", "--force", slug, check=False)
+
+
+def test_every_container_has_the_limits_that_are_asked_for(containers: dict[str, Any]) -> None:
+    assert len(containers) == len(SERVICES) + 2
+    for service, container in containers.items():
+        host = container["HostConfig"]
+        limits = (host["Memory"], host["MemorySwap"], host["NanoCpus"], host["PidsLimit"])
+        assert limits == (2**30, 2**30, 500_000_000, 2048), service
+
+
+def test_no_container_gets_anything_of_this_machine_but_the_project(containers: dict[str, Any]) -> None:
+    for service, container in containers.items():
+        host = container["HostConfig"]
+        assert not host["Privileged"], service
+        assert host["CapDrop"] == ["ALL"], service
+        assert host["SecurityOpt"] == ["no-new-privileges:true"], service
+        assert not {"host"} & {host[name] for name in ("NetworkMode", "PidMode", "IpcMode", "UTSMode", "UsernsMode")}
+        assert not host["Devices"], service
+        bound = {Path(mount["Source"]).name: mount for mount in container["Mounts"] if mount["Type"] == "bind"}
+        assert all(
+            ".secrets" in mount["Source"] and not mount["RW"]
+            for mount in bound.values()
+            if mount["Destination"] != "/project"
+        ), service
+        published = [binding for bindings in (host["PortBindings"] or {}).values() for binding in bindings]
+        assert {binding["HostIp"] for binding in published} <= {"127.0.0.1"}, service
+
+
+@pytest.mark.parametrize("what", BUSY)
+def test_a_stop_ends_within_three_seconds_and_keeps_what_a_kernel_was_writing(copy: Project, what: str) -> None:
+    with copy.up(), started_kernel(copy) as kernel:
+        assert kernel.run("file = open('src/data/open.txt', 'w'); file.write('kept'); print('open')") == "open"
+        if what != "idle":
+            kernel.begin(BUSY[what])
+            time.sleep(1)
+        # Docker would kill what is not done by then, with exit code 137.
+        copy.compose("stop", "--timeout", "3")
+        assert copy.inspect()["State"]["ExitCode"] == 0
+        assert copy.read("src/data/open.txt") == "kept"
+
+
+def test_nothing_that_has_ended_stays_in_the_table_of_processes(running: Project) -> None:
+    with started_kernel(running) as kernel:
+        assert kernel.run(ZOMBIES) == "[]"
+
+
+def test_a_folder_may_have_spaces_and_accents_in_its_path(built: Project, tmp_path: Path) -> None:
+    beside = tmp_path / "Analyse d'été 1"
+    beside.mkdir()
+    with copied(built, beside).up() as project:
+        [said] = project.outputs_beside_services("open('data/là.txt', 'w').write('ici')")
+        assert said == "3"
+        assert project.read("src/data/là.txt") == "ici"
+        project.run("jupyter", "nbconvert", "--to", "html", "--execute", "src/analysis.ipynb")
+        assert (project.folder / "src" / "analysis.html").exists()
