@@ -40,8 +40,17 @@ print(json.dumps(found))
 def processes(project: Project) -> list[dict[str, str]]:
     """Return the status and the environment of the server, of a kernel and of what is above them."""
     assert project.api("/api/kernels", method="POST", body={"name": "python3"}).status == 201
-    owner = project.folder.stat().st_uid
-    asked = ("exec", "--no-TTY", "--user", str(owner), "jupyter", "/usr/bin/python3", "-c", PROCESSES)
+    owner = project.folder.stat()
+    asked = (
+        "exec",
+        "--no-TTY",
+        "--user",
+        f"{owner.st_uid}:{owner.st_gid}",
+        "jupyter",
+        "/usr/bin/python3",
+        "-c",
+        PROCESSES,
+    )
     found: list[dict[str, str]] = json.loads(project.compose(*asked).stdout)
     assert len(found) >= 3
     return found
