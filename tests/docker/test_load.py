@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -83,10 +84,12 @@ def test_two_hundred_open_tabs_leave_room_for_another(running: Project) -> None:
 
 async def _beside_open_tabs(project: Project, kernel: Kernel, number: int) -> None:
     few_at_once = asyncio.Semaphore(20)
+    # Like a browser's, a tab takes whatever comes and does not ask whether the server is there.
+    patient = partial(connect, open_timeout=60, ping_interval=None, max_queue=None)
 
     async def open_tab() -> ClientConnection:
         async with few_at_once:
-            return await connect(channels(project, kernel.id), additional_headers=login(project), open_timeout=60)
+            return await patient(channels(project, kernel.id), additional_headers=login(project))
 
     tabs = await asyncio.gather(*(open_tab() for _ in range(number)))
     assert await asyncio.to_thread(_said_in_another_tab, project, kernel) == "another"
