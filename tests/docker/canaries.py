@@ -42,8 +42,8 @@ Thing = tuple[str, bytes]
 Places = dict[str, Callable[[], Iterable[Thing]]]
 
 PROCESSES = 'for process in /proc/[0-9]*; do cat "$process/environ" "$process/cmdline"; done 2>/dev/null'
-# Where passwords are mounted, and where Jupyter notes for its own commands which servers run.
-IN_MEMORY = ("--exclude=/run/secrets", "--exclude=/dev/shm/jupyter")
+# Where passwords are mounted.
+MOUNTED = "--exclude=/run/secrets"
 WRITTEN = "/dev/shm /etc /home /opt/analysis/etc /root /run /tmp /var"
 CACHED = """\
 FROM {image}
@@ -141,7 +141,7 @@ class Traces:
             yield container, _out(*_root(container), "sh", "-c", PROCESSES)
 
     def _written(self) -> Iterator[Thing]:
-        wanted = ("tar", "--create", "--file=-", *IN_MEMORY, "--ignore-failed-read", *WRITTEN.split())
+        wanted = ("tar", "--create", "--file=-", MOUNTED, "--ignore-failed-read", *WRITTEN.split())
         for container in self._containers():
             yield from _members(io.BytesIO(_out(*_root(container), *wanted, check=False)))
 
