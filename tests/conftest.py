@@ -17,10 +17,16 @@ from ds_docker_env.analysis import Analysis
 from ds_docker_env.errors import GenerationError
 from ds_docker_env.production import Production, read_production
 from ds_docker_env.target import Target
+from hypothesis import HealthCheck, settings
 from package_index import PACKAGES, PackageIndex
 
 # Or every process of a test compiles the same libraries again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# The same few examples each time; `--hypothesis-profile=thorough` looks for new ones.
+settings.register_profile("few", max_examples=15, derandomize=True, database=None, deadline=10_000)
+settings.register_profile("thorough", max_examples=2_000, deadline=10_000, suppress_health_check=list(HealthCheck))
+settings.load_profile("few")
 
 TEMPLATE = Path(__file__).parents[1]
 QUESTIONS = {name for name in json.loads((TEMPLATE / "cookiecutter.json").read_text()) if not name.startswith("_")}

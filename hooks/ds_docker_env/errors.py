@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
 
 # More would push the first ones off the screen.
 _SHOWN = 20
+# Characters of one message, of which the last say what to do.
+_LENGTH, _END = 2_000, 500
 
 
 class GenerationError(Exception):
@@ -14,7 +17,7 @@ class GenerationError(Exception):
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
-        self.problems = tuple(without_credentials(problem) for problem in problems)
+        self.problems = tuple(printable(without_credentials(problem)) for problem in problems)
 
     def report(self, outcome: str = "ds-docker-env: nothing was generated") -> str:
         """Return what a person reads, beginning with what did not happen."""
@@ -75,11 +78,12 @@ class ProjectError(GenerationError):
         return cls(f"{where}: {error.strerror or error}{advice}")
 
 
-# As RFC 3986 has it, and as people paste it: a password that holds a slash (a port would be digits).
+# A login is what RFC 3986 says, and what people paste: a password that holds a slash (a port would be digits).
+_ADDRESS = re.compile(r"""(?<=://)[^\s'"<>]+""")
+_AT = re.compile(r"@(?=[\w.\[-])")
+_NAME = re.compile(r"[^/@:]+:(?!\d+/)")
 # The user of ssh is no secret, and needed.
-_USER = re.compile(
-    r"""(?<=://)(?!(?<=ssh://)[\w.-]+@)(?:[^\s/'"<>]*@|[^\s/@:'"<>]+:(?!\d+/)[^\s'"<>]*?@)(?=[\w.\[-])"""
-)
+_SSH = re.compile(r"[\w.-]+@")
 _TOKEN = re.compile(
     r"""([?&][\w-]*(?:token|key|password|passwd|pass|pwd|secret|signature|sig|auth|credentials?|jwt|session)=)"""
     r"""(?!\.\.\.)[^\s'"<>&#]+""",
@@ -94,10 +98,11 @@ _HARMLESS = {
 
 
 def without_credentials(text: str) -> str:
-    """Remove ``user:password@`` and tokens in the query from every URL in a text."""
-    while (cleaned := _TOKEN.sub(r"\1...", _USER.sub("", text))) != text:
-        text = cleaned
-    return text
+    """Remove ``user:password@`` and tokens in the query from every URL in a text.
+
+    Needs time in proportion to the text, whatever is in it.
+    """
+    return _TOKEN.sub(r"\1...", _ADDRESS.sub(_without_logins, text))
 
 
 def place(address: str) -> str:
@@ -110,3 +115,41 @@ def place(address: str) -> str:
         return f"{name}=..." if equals else "..."
 
     return _QUERY.sub(kept, without_credentials(address))
+
+
+def printable(text: str) -> str:
+    """Return a text on one line that a terminal shows to the letter, and cut where it is longer than anyone reads."""
+    if len(text) > _LENGTH:
+        text = f"{text[: _LENGTH - _END]} ... {text[-_END:]}"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _without_logins(found: re.Match[str]) -> str:
+    """Return what follows the first :// of an address; it may hold further ones, such as a mirror's."""
+    address = found[0]
+    ends = [at.end() for at in _AT.finditer(address)]
+    if not ends:
+        return address
+    ssh = found.string.startswith("ssh", max(found.start() - 6, 0))
+    kept, start = [], 0
+    while start < len(address):
+        while (end := _end_of_login(address, start, ends, ssh=ssh)) > start:
+            start = end
+        separator = address.find("://", start)
+        rest = len(address) if separator < 0 else separator + 3
+        kept.append(address[start:rest])
+        ssh, start = address.startswith("ssh", rest - 6), rest
+    return "".join(kept)
+
+
+def _end_of_login(address: str, start: int, ends: list[int], *, ssh: bool) -> int:
+    """Return where a login that begins here ends, or here; ``ends`` are the places behind each @."""
+    if ssh and _SSH.match(address, start):
+        return start
+    slash = address.find("/", start)
+    last = ends[bisect_right(ends, slash if slash >= 0 else len(address)) - 1]
+    if last > start and (slash < 0 or last <= slash):
+        return last
+    name = _NAME.match(address, start)
+    later = bisect_right(ends, name.end()) if name else len(ends)
+    return ends[later] if later < len(ends) else start

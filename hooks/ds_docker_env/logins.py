@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import netrc
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 # Where a project keeps them.
 LOGINS = Path(".secrets", "netrc")
@@ -22,7 +23,7 @@ def logins(lock: str) -> dict[str, tuple[str, str]]:
     """Return name and password for each host that a lock installs from, as far as there are any."""
     known = dict(_from_environment())
     found = {}
-    for host in dict.fromkeys(urlsplit(address).hostname or "" for address in _ASKED.findall(lock)):
+    for host in dict.fromkeys(parts.hostname or "" for parts in _split(_ASKED.findall(lock))):
         if login := known.get(host) or _from_netrc(host):
             found[host] = login
     return found
@@ -37,10 +38,16 @@ def as_netrc(logins: dict[str, tuple[str, str]]) -> str:
 
 def _from_environment() -> Iterator[tuple[str, tuple[str, str]]]:
     for variable in _VARIABLES:
-        for address in _ADDRESS.findall(os.environ.get(variable, "")):
-            parts = urlsplit(address)
+        for parts in _split(_ADDRESS.findall(os.environ.get(variable, ""))):
             if parts.hostname and parts.username:
                 yield parts.hostname, (unquote(parts.username), unquote(parts.password or ""))
+
+
+def _split(addresses: Iterable[str]) -> Iterator[SplitResult]:
+    """Split addresses but for those that are none, which uv will have refused."""
+    for address in addresses:
+        with contextlib.suppress(ValueError):
+            yield urlsplit(address)
 
 
 def _from_netrc(host: str) -> tuple[str, str] | None:

@@ -13,8 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from packaging.markers import Marker
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 from pip_requirements_parser import OptionLine, RequirementsFile
@@ -22,8 +22,9 @@ from pip_requirements_parser import OptionLine, RequirementsFile
 from ds_docker_env.encoding import decode
 from ds_docker_env.errors import GenerationError, RefusedError, RequirementsError, UnreachableError, without_credentials
 from ds_docker_env.formats import as_requirements
+from ds_docker_env.formats.reading import ENTRIES
 from ds_docker_env.sources import Source, source_of
-from ds_docker_env.target import Target
+from ds_docker_env.target import PYTHON_VERSIONS, Target
 
 # Folders in which conda builds: such an entry names a file that is gone and hides the version.
 _CONDA_BUILD = re.compile(r"/(croots?|feedstock_root|conda-bld|bld|tmp/build|abs_\w+|concourse|ci(_\w+)?)/")
@@ -40,7 +41,15 @@ _SECRET = re.compile(
     r"((?:token|key|passw|pwd|secret|credential|auth)\w*[\"']?[ \t]*[:= \t](?!=)[ \t]*)\S.*|[\w+/=]{40,}$",
     re.IGNORECASE,
 )
-_DEPTH = 20
+_LINE = re.compile(r"^[^\S\n]*(?!#|--hash)\S", re.MULTILINE)
+_FILES = 50
+# The parser needs time by their square. What is left is what pip would see.
+_SPACES = re.compile(r"[^\S\r\n]{2,}")
+# Python converts numbers up to 4,300 digits, and versions are compared in many places.
+_DIGITS = re.compile(r"\d{1000}")
+_LENGTH = 20_000
+# Any Python will do to find out whether a marker can be decided.
+_ANYWHERE = Target(PYTHON_VERSIONS[-1]).marker_environment()
 
 
 @dataclass(frozen=True)
@@ -157,7 +166,7 @@ def read_production(location: str, target: Target) -> Production:
     source = source_of(location)
     content = source.read()
     production = Production(source.name, hashlib.sha256(content).hexdigest(), source.provenance)
-    problems = _read_into(production, source, content, constraint=False, seen=[source.name])
+    problems = _read_into(production, source, content, constraint=False, seen={source.name: False})
     problems += _of_other_pythons(production, target)
     problems += _contradictions(production, target)
     if not (production.pins or production.unpinned or problems):
@@ -213,8 +222,9 @@ def same_version(one: str, other: str) -> bool:
 
 
 def _read_into(
-    production: Production, source: Source, content: bytes, *, constraint: bool, seen: list[str]
+    production: Production, source: Source, content: bytes, *, constraint: bool, seen: dict[str, bool]
 ) -> list[str]:
+    """Return what is wrong; ``seen`` are the files that were read, each with whether it only bounds."""
     converted = as_requirements(decode(content, source.name), source.name)
     for line in converted.left_out:
         production.left_out[line] = canonicalize_name(re.split(r"[\s=]", line)[0])
@@ -222,7 +232,9 @@ def _read_into(
         production.pythons[source.name] = converted.python
     text, settings = _CONFIG_SETTINGS.subn("", converted.text)
     production.ignored += ["--config-settings"] * bool(settings)
-    parsed = parse(text)
+    if len(_LINE.findall(text)) > ENTRIES:
+        raise RequirementsError(f"{source.name}: has more than {ENTRIES:,} entries; is it the right file?")
+    parsed = parse(_SPACES.sub(" ", text))
     problems = []
     for invalid in parsed.invalid_lines:
         line = invalid.line.strip()
@@ -246,8 +258,8 @@ def _take_entry(production: Production, entry: Any, where: str, *, constraint: b
     if entry.is_editable or entry.is_local_path or entry.is_url:
         return _take_location(production, entry, line, where)
     try:
-        requirement = Requirement(str(entry.req) + (f" ; {entry.marker}" if entry.marker else ""))
-    except InvalidRequirement as error:
+        requirement = _requirement(str(entry.req) + (f" ; {entry.marker}" if entry.marker else ""))
+    except (ValueError, RecursionError) as error:
         return [f"{where}: {_shown(line)!r} is not a requirement ({str(error).splitlines()[0]}); correct it"]
     specifiers = list(requirement.specifier)
     if len(specifiers) == 1 and specifiers[0].operator in ("==", "===") and not specifiers[0].version.endswith(".*"):
@@ -263,6 +275,17 @@ def _take_entry(production: Production, entry: Any, where: str, *, constraint: b
     else:
         (production.bounds if constraint else production.unpinned).append(str(requirement))
     return []
+
+
+def _requirement(text: str) -> Requirement:
+    """Return a requirement of which everything can be told; raise `ValueError`, `RecursionError`."""
+    if len(text) > _LENGTH or _DIGITS.search(text):
+        raise ValueError("it is too long")
+    requirement = Requirement(text)
+    canonicalize_name(requirement.name, validate=True)
+    if requirement.marker:
+        requirement.marker.evaluate(_ANYWHERE)
+    return requirement
 
 
 def _take_location(production: Production, entry: Any, line: str, where: str) -> list[str]:
@@ -288,7 +311,7 @@ def _take_location(production: Production, entry: Any, line: str, where: str) ->
 
 
 def _take_option(
-    production: Production, option: OptionLine, source: Source, *, constraint: bool, seen: list[str]
+    production: Production, option: OptionLine, source: Source, *, constraint: bool, seen: dict[str, bool]
 ) -> list[str]:
     problems = []
     for name, value in option.options.items():
@@ -300,24 +323,38 @@ def _take_option(
                 if "://" not in address:
                     production.ignored.append(f"{_INDEX_OPTIONS[name]} {address}")
                     continue
-                line = f"{_INDEX_OPTIONS[name]} {without_credentials(address)}"
-                production.indexes.setdefault(line, f"{source.name}:{option.requirement_line.line_number}")
+                where, plain = f"{source.name}:{option.requirement_line.line_number}", without_credentials(address)
+                if problem := _no_address(plain):
+                    problems.append(f"{where}: {plain!r} is no address ({problem}); correct it")
+                    continue
+                line = f"{_INDEX_OPTIONS[name]} {plain}"
+                production.indexes.setdefault(line, where)
         else:
             production.ignored.append(f"--{name.replace('_', '-')}")
     return problems
 
 
+def _no_address(address: str) -> str:
+    """Return why an address is none, or nothing."""
+    try:
+        urlsplit(address)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def _include(
-    production: Production, source: Source, reference: str, option: OptionLine, constraint: bool, seen: list[str]
+    production: Production, source: Source, reference: str, option: OptionLine, constraint: bool, seen: dict[str, bool]
 ) -> list[str]:
     where = f"{source.name}:{option.requirement_line.line_number}"
-    if len(seen) > _DEPTH:
-        return [f"{where}: {reference} is included more than {_DEPTH} files deep; name the file with the pins itself"]
     try:
         included = source_of(source.beside(reference))
-        if included.name in seen:
+        if included.name in seen and (constraint or not seen[included.name]):
             return []
-        return _read_into(production, included, included.read(), constraint=constraint, seen=[*seen, included.name])
+        if len(seen) >= _FILES:
+            raise RequirementsError(f"{reference}: is one of more than {_FILES} files; name the one with the pins")
+        seen[included.name] = constraint
+        return _read_into(production, included, included.read(), constraint=constraint, seen=seen)
     except GenerationError as error:
         return [f"{problem} (included at {where})" for problem in error.problems]
 
@@ -342,7 +379,7 @@ def _of_other_pythons(production: Production, target: Target) -> list[str]:
     for name, wanted in production.pythons.items():
         try:
             fits = SpecifierSet(wanted).contains(target.full_python)
-        except InvalidSpecifier:
+        except ValueError:
             continue
         if not fits:
             problems.append(f"{name}: is for Python {wanted}, not {target.python}; choose production's python_version")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from ds_docker_env.errors import without_credentials
+from ds_docker_env.errors import printable, without_credentials
 from ds_docker_env.lock import Lock
 from ds_docker_env.parity import Locked, Parity, sha256
 from ds_docker_env.production import Production
@@ -55,7 +55,7 @@ def summarise(
             why = "cannot be reached" if re.search(r" @ https?://", line) else "is not from an index"
             lines.append(f"Not here:   {line} {why}, so not in the notebook")
     lines += [f"Ignored:    {line} means nothing to a lock" for line in production.ignored]
-    return [without_credentials(line) for line in lines]
+    return [printable(without_credentials(line)) for line in lines]
 
 
 def _hashes(parity: Parity, packages: Mapping[str, Locked]) -> list[str]:

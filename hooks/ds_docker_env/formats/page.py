@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from packaging.markers import InvalidMarker, Marker
-from packaging.version import InvalidVersion, Version
+from packaging.markers import InvalidMarker
+from packaging.version import Version
 
 from ds_docker_env.errors import RequirementsError
+from ds_docker_env.formats.conditions import marker_of
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9.!+_-]+")
@@ -18,7 +19,7 @@ _HASH = re.compile(r"sha(256|384|512):[0-9a-f]+")
 # In a requirement, these would begin a comment, an option or another line.
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\\]|\s[#-]")
 # https://python-poetry.org/docs/dependency-specification/
-_ABOUT = re.compile(r"(?P<sign>[\^~]|=?=?)(?P<major>\d+)\.(?P<minor>\d+)(\.\d+)*")
+_ABOUT = re.compile(r"(?P<sign>[\^~]|=?=?)(?P<major>\d{1,4})\.(?P<minor>\d{1,4})(\.\d+)*")
 PUBLIC_INDEX_PATTERN = r"https?://pypi\.(python\.)?org(/simple|/pypi)?/?"
 PUBLIC_INDEX = re.compile(PUBLIC_INDEX_PATTERN)
 
@@ -132,7 +133,7 @@ class Page:
 
     def _normal(self, line: int, marker: str) -> str:
         try:
-            normal = str(Marker(marker))
+            normal = str(marker_of(marker))
         except InvalidMarker as error:
             self.problem(line, f"{marker[:200]!r} is no marker ({str(error).splitlines()[0]})")
             return marker
@@ -143,6 +144,6 @@ class Page:
 def _equals(version: str) -> str:
     try:
         Version(version)
-    except InvalidVersion:
+    except ValueError:
         return "==="
     return "=="

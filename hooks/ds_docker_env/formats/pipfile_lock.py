@@ -9,7 +9,7 @@ from typing import Any
 
 from ds_docker_env.errors import RequirementsError
 from ds_docker_env.formats.page import Converted, Page
-from ds_docker_env.formats.reading import table, tables, text_of, texts
+from ds_docker_env.formats.reading import ENTRIES, table, tables, text_of, texts
 from ds_docker_env.formats.vcs import vcs_url
 
 _REMEDY = "make the file with: pipenv requirements > requirements.txt"
@@ -39,6 +39,8 @@ def from_pipfile_lock(text: str, name: str) -> Converted:
         raise RequirementsError(
             f"{name}: is JSON, but no Pipfile.lock; make the file with: pip list --format=freeze > requirements.txt"
         )
+    if len(lock["default"]) > ENTRIES:
+        raise RequirementsError(f"{name}: has more than {ENTRIES:,} entries; is it the right file?")
     page = Page(name, _REMEDY)
     page.for_python(text_of(table(lock["_meta"].get("requires")), "python_version"))
     for source in tables(lock["_meta"].get("sources")):

@@ -25,9 +25,9 @@ def from_poetry_lock(text: str, name: str) -> Converted:
     entries = tables(lock.get("package"))
     lines = entry_lines(text, "package", len(entries))
     taken = [(entry, line) for entry, line in zip(entries, lines, strict=True) if _is_main(entry)]
-    versions: dict[str, list[str]] = {}
+    named: dict[str, list[dict[str, Any]]] = {}
     for entry, _ in taken:
-        versions.setdefault(text_of(entry, "name"), []).append(text_of(entry, "version"))
+        named.setdefault(text_of(entry, "name"), []).append(entry)
     page = Page(name, _REMEDY)
     page.for_python(text_of(metadata, "python-versions"))
     for entry, line in taken:
@@ -35,9 +35,9 @@ def from_poetry_lock(text: str, name: str) -> Converted:
         marker = _marker(entry, line, page)
         if entry.get("optional") is True or marker is None:
             page.leave_out(f"{package}=={text_of(entry, 'version')}", "optional")
-        elif len(versions[package]) > 1 and not marker and "groups" not in entry:
-            if text_of(entry, "version") == versions[package][0]:
-                which = " and ".join(versions[package])
+        elif len(named[package]) > 1 and not marker and "groups" not in entry:
+            if entry is named[package][0]:
+                which = " and ".join(text_of(other, "version") for other in named[package])
                 page.problem(
                     line, f"{package} is there as {which}, and Poetry 1 does not say which is for which Python"
                 )

@@ -8,8 +8,10 @@ from typing import Any
 
 from ds_docker_env.errors import RequirementsError
 
+# No real file has a tenth of it, and each may need a millisecond.
+ENTRIES = 10_000
 # For a key of many parts the parser needs time by their square.
-_LONG_KEY = re.compile(r"""^[ \t]*[^=\n"'#]{1000}""", re.MULTILINE)
+_LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){30}""")
 
 
 def read_toml(text: str, name: str, remedy: str) -> dict[str, Any]:
@@ -24,12 +26,15 @@ def read_toml(text: str, name: str, remedy: str) -> dict[str, Any]:
     if _LONG_KEY.search(text):
         raise RequirementsError(f"{name}: holds a key that no tool writes; {remedy}")
     try:
-        return tomllib.loads(text)
+        document = tomllib.loads(text)
     except ValueError as error:
         reason, _, place = str(error).partition(" (at ")
         line = re.match(r"line (\d+)", place)
         where = f"{name}:{line[1]}" if line else name
         raise RequirementsError(f"{where}: is not TOML ({reason}); {remedy}") from None
+    if any(len(value) > ENTRIES for value in document.values() if isinstance(value, list)):
+        raise RequirementsError(f"{name}: has more than {ENTRIES:,} entries; is it the right file?")
+    return document
 
 
 def entry_lines(text: str, key: str, count: int) -> list[int]:

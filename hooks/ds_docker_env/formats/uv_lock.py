@@ -20,6 +20,8 @@ _REMEDY = "make the file with: uv export --no-dev --no-emit-project -o requireme
 _OWN = ("editable", "virtual", "directory")
 # So often a package's marker may change while all paths to it are followed; then it is kept whatever the marker says.
 _CHANGES = 40
+# Looks at a package that another may mean; the largest real locks need a tenth of it.
+_LOOKS = 100_000
 
 # A package by its position, with nothing or one of its extras.
 Node = tuple[int, str]
@@ -35,7 +37,7 @@ def from_uv_lock(text: str, name: str) -> Converted:
         raise RequirementsError(f"{name}: is no uv.lock of version 1, which is the only one known here; {_REMEDY}")
     packages = tables(lock.get("package"))
     lines = entry_lines(text, "package", len(packages))
-    graph = _Graph(packages)
+    graph = _Graph(packages, name)
     page = Page(name, _REMEDY)
     page.for_python(text_of(lock, "requires-python"))
     roots = _roots(lock, packages)
@@ -60,8 +62,10 @@ def from_uv_lock(text: str, name: str) -> Converted:
 class _Graph:
     """Who needs whom, and when."""
 
-    def __init__(self, packages: list[dict[str, Any]]) -> None:
+    def __init__(self, packages: list[dict[str, Any]], name: str) -> None:
         self._packages = packages
+        self._name = name
+        self._looks = 0
         self._named: dict[str, list[int]] = {}
         for number, package in enumerate(packages):
             self._named.setdefault(canonicalize_name(text_of(package, "name")), []).append(number)
@@ -109,6 +113,9 @@ class _Graph:
     def _meant(self, need: dict[str, Any]) -> list[int]:
         """Return the package that is meant, or all of that name if the lock does not say which."""
         named = self._named.get(canonicalize_name(text_of(need, "name")), [])
+        self._looks += len(named)
+        if self._looks > _LOOKS:
+            raise RequirementsError(f"{self._name}: its packages need each other in too many ways; {_REMEDY}")
         meant = [
             number
             for number in named

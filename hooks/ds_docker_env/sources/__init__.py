@@ -32,6 +32,10 @@ def source_of(location: str) -> Source:
 
     Raise `SourceError` for a kind of URL that is not known.
     """
+    try:
+        urlsplit(location)
+    except ValueError as error:
+        raise SourceError(f"{location}: is no address ({error}); correct it") from None
     if location == "-":
         from ds_docker_env.sources.standard_input import StandardInput
 

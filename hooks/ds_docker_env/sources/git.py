@@ -116,8 +116,8 @@ class GitFile(Remote):
             )
 
     def _check_host(self, url: str) -> None:
-        parts = urlsplit(url)
         try:
+            parts = urlsplit(url)
             valid = bool(parts.hostname) and not str(parts.hostname).startswith("-") and (parts.port or 1) > 0
         except ValueError:
             valid = False

@@ -55,7 +55,10 @@ class WebFile(Remote):
         return bytes(content)
 
     def beside(self, reference: str) -> str:
-        return urljoin(self.location, reference)
+        try:
+            return urljoin(self.location, reference)
+        except ValueError as error:
+            raise SourceError(f"{reference}: is no address ({error}); correct it") from None
 
 
 def reachable(url: str) -> bool:
