@@ -371,8 +371,10 @@ def test_an_address_is_read_or_refused_with_a_message(address: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         location = absolute_location(address)
         refused(lambda: pinning.pin(location, LINUX, PACKAGES, "bookworm"), secret=secret)
-        for base in ("http://127.0.0.1:9/a.txt", "git+https://public.example/r.git#a.txt", str(Path(folder, "a.txt"))):
-            refused(lambda base=base: source_of(source_of(base).beside(address)).read(), secret=secret)  # type: ignore[misc]
+        for base in ("http://127.0.0.1:9/a.txt", "git+https://public.example/r.git#a.txt", f"{folder}/a.txt"):
+            included = refused(lambda base=base: source_of(base).beside(address), secret=secret)  # type: ignore[misc]
+            if included is not None:
+                refused(lambda location=included: source_of(location).read(), secret=secret_of(included))  # type: ignore[misc]
 
 
 TEXTS = st.one_of(st.text(max_size=50), st.sampled_from(HOSTILE), st.lists(st.sampled_from(HOSTILE)).map("".join))
@@ -426,6 +428,6 @@ def test_answers_are_rendered_to_the_letter_or_refused_with_a_message(answers: d
         assert told in readme
         assert told in "".join(cell.source for cell in cells.cells)
     compose = yaml.safe_load(RENDER("docker-compose.yml", **answers))
-    assert compose["name"] == slug
+    assert (compose["name"], compose["services"]["jupyter"]["image"]) == (slug, slug)
     assert "PWNED" not in RENDER("Dockerfile", **answers) + RENDER("docker-compose.yml", **answers)
     assert "PWNED" not in RENDER(".gitignore", **answers) + RENDER(".dockerignore", **answers)

@@ -33,7 +33,7 @@ def source_of(location: str) -> Source:
     Raise `SourceError` for a kind of URL that is not known.
     """
     try:
-        urlsplit(location)
+        parts = urlsplit(location)
     except ValueError as error:
         raise SourceError(f"{location}: is no address ({error}); correct it") from None
     if location == "-":
@@ -55,10 +55,10 @@ def source_of(location: str) -> Source:
         from ds_docker_env.sources.web import WebFile
 
         return WebFile(location)
-    if scheme == "file":
+    if scheme == "file" and parts.netloc in ("", "localhost"):
         from urllib.request import url2pathname
 
-        return LocalFile(url2pathname(urlsplit(location).path))
+        return LocalFile(url2pathname(parts.path))
     shown, known = place(location), "a path, an http(s) URL, git+URL@REF#PATH or image:NAME"
     raise SourceError(f"{shown}: {scheme}:// cannot be read; name {known}")
 
