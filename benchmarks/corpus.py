@@ -125,7 +125,9 @@ def _production(pinned: Pinned, target: Target) -> Production:
 def _oldest(versions: Mapping[str, str], target: Target) -> str:
     """Return the package that was released first, with the month, as the index dates it."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "all.in").write_text("".join(f"{name}=={version}\n" for name, version in versions.items()))
+        Path(folder, "all.in").write_text(
+            "".join(f"{name}=={version}\n" for name, version in versions.items()), encoding="utf-8"
+        )
         options = ("--quiet", "--no-deps", "--python-version", target.full_python, "--output-file", "pylock.toml")
         uv.run("pip", "compile", *options, "all.in", folder=Path(folder))
         dated = Path(folder, "pylock.toml")

@@ -147,7 +147,7 @@ def main() -> int:
         for name, version in (("prod", "1.0"), ("redis", "9999.1")):
             index.add(name, version)
         pins = Path(folder, "requirements.txt")
-        pins.write_text("prod==1.0\n")
+        pins.write_text("prod==1.0\n", encoding="utf-8")
         for again in (False, True):
             for production in ("", str(pins)):
                 name = f"{'again' if again else 'new'}{', production' if production else ''}"

@@ -22,11 +22,11 @@ def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compare:
     monkeypatch.chdir(tmp_path)
 
     def _document(name: str, text: str) -> Document:
-        Path(name).write_text(text)
+        Path(name).write_text(text, encoding="utf-8")
         return Document(text, read_production(name, LINUX))
 
     def _compare(production: str, lock: str, image: str, source: str = "", constraints: str = "") -> Comparison:
-        Path("constraints.txt").write_text(constraints)
+        Path("constraints.txt").write_text(constraints, encoding="utf-8")
         packages = {name: Locked(version, None) for name, version in (line.split("==") for line in image.split())}
         now = _document("source.txt", source).says if source else None
         return compare_places(

@@ -147,9 +147,9 @@ def test_a_persons_credentials_are_named_and_never_copied(
 
     monkeypatch.chdir(generated.project)
     assert find_credentials(Path()) == "AWS:        credentials unchanged, named in .env"
-    Path(".env").write_text("PORT=8889\n")
+    Path(".env").write_text("PORT=8889\n", encoding="utf-8")
     assert "; add to .env: AWS_SHARED_CREDENTIALS_FILE=" in find_credentials(Path())
-    assert Path(".env").read_text() == "PORT=8889\n"
+    assert Path(".env").read_text(encoding="utf-8") == "PORT=8889\n"
 
 
 def test_missing_credentials_are_said_with_what_to_do_and_leave_an_empty_file(

@@ -259,7 +259,8 @@ def test_kill_9_leaves_a_whole_project_or_nothing_new_and_the_next_run_works(
     before = everything(output)
     process = begun(output, *options)
     wait_for(lambda: list(output.glob(moment)))
-    (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
+    if sys.platform != "win32":
+        (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
     process.wait()
     wait_for(lambda: not [*output.glob(".p.*"), *output.glob("p/.p*")])
     if (output / "p" / "Dockerfile").exists():
@@ -284,7 +285,7 @@ def test_a_file_that_cannot_be_written_whole_is_said_and_leaves_nothing(tmp_path
     assert everything(output) == before
 
 
-@pytest.mark.skipif(os.name != "posix" or not os.getuid(), reason="nothing is read-only for root")
+@pytest.mark.skipif(sys.platform == "win32" or not os.getuid(), reason="nothing is read-only for root")
 def test_a_read_only_folder_is_said_and_left_alone(tmp_path: Path, cookiecutter: Run) -> None:
     (tmp_path / "output").mkdir(mode=0o500)
     refused = cookiecutter()

@@ -184,3 +184,15 @@ def test_no_hook_runs_before_the_prompts() -> None:
 def test_the_next_command_is_right_for_another_output_folder(cookiecutter: Run, tmp_path: Path) -> None:
     generated = cookiecutter(environment={"PWD": str(tmp_path)})
     assert f"Next:       cd {Path('output', 'data_science_analysis')}\n" in generated.stdout
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="names of files are stored in another form")
+def test_a_console_of_windows_that_lacks_a_letter_gets_it_escaped(
+    cookiecutter: Run, offline: PackageIndex, tmp_path: Path
+) -> None:
+    offline.add("a", "1.0")
+    (tmp_path / "ό.txt").write_text("a==1.0\n", encoding="utf-8")
+    answers = {"production_requirements": str(tmp_path / "ό.txt")}
+    generated = cookiecutter(environment={"PYTHONIOENCODING": "cp1252"}, **answers)
+    assert generated.exit_code == 0, generated.stderr
+    assert "\\u03cc.txt" in generated.stdout

@@ -380,7 +380,7 @@ def test_everything_that_git_started_is_stopped(tmp_path: Path, monkeypatch: pyt
 def _alive(pid: int) -> bool:
     """Tell whether a process still does anything; nobody may have collected its exit code yet."""
     try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except OSError:
         return False
 

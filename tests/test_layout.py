@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from conftest import ANSWERS, TEMPLATE, Generated, only_index
 
 DEFAULT = {
     ".dockerignore",
+    ".gitattributes",
     ".gitignore",
     ".secrets/",
     ".secrets/jupyter_password",
@@ -197,3 +199,17 @@ def test_requirements_in_names_the_packages_of_the_template_with_floors_only(def
     assert text == (TEMPLATE / "locks" / "requirements.in").read_text()
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r"[a-z0-9-]+>=[\d.]+", line) for line in lines)
+
+
+def test_a_clone_on_windows_has_the_line_ends_that_were_committed(default: Generated, tmp_path: Path) -> None:
+    project = shutil.copytree(default.project, tmp_path / "project")
+    as_somebody = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "core.autocrlf=true")
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "Begin"]):
+        subprocess.run(["git", *as_somebody, *command], cwd=project, check=True, capture_output=True)
+    clone = tmp_path / "clone"
+    subprocess.run(["git", *as_somebody, "clone", "--quiet", str(project), str(clone)], check=True)
+    files = [path.relative_to(clone) for path in clone.rglob("*") if path.is_file() and ".git" not in path.parts]
+    assert Path("Dockerfile") in files
+    for file in files:
+        assert (clone / file).read_bytes() == (project / file).read_bytes()
+        assert b"\r" not in (clone / file).read_bytes()

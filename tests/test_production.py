@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -136,3 +137,31 @@ def test_a_lock_for_another_python_than_the_chosen_one_is_refused(name: str, tmp
     path.write_text(LOCKS[name] % "3.12")
     with pytest.raises(GenerationError, match=r"is for Python .*3\.12.*, not 3\.11; choose"):
         read_production(str(path), Target("3.11"))
+
+
+HOSTILE = {
+    "a number of 5,000 digits": "a==" + "9" * 5_000,
+    "a number of 5,000 digits in a marker": "a==1 ; python_version > '" + "9" * 5_000 + "'",
+    "a comparison that has no meaning": "a==1 ; os_name ~= 'x'",
+    "a marker for locks": "a==1 ; 'x' in extras",
+    "a name that ends with an underscore": "a_",
+    "an equality with nothing": "a===",
+    "an index without an address": "--index-url http://[x\na==1",
+    "an include without an address": "-r http://[x\na==1",
+    "10,001 entries": "a==1\n" * 10_001,
+}
+
+
+@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
+def test_it_refuses_in_one_printable_line(read: Read, content: str) -> None:
+    with pytest.raises(GenerationError) as caught:
+        read(content.encode())
+    (problem,) = caught.value.problems
+    assert "requirements.txt" in problem
+    assert problem.isprintable()
+
+
+def test_spaces_and_addresses_without_end_take_no_time(read: Read) -> None:
+    began = time.monotonic()
+    assert len(read(b"a==1" + b" " * 100_000 + b"\n--index-url http://" + b"://a:b" * 20_000 + b"\n").pins) == 1
+    assert time.monotonic() - began < 5

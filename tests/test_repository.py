@@ -92,3 +92,13 @@ def test_the_hooks_start_without_what_only_pinning_and_urls_need() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=TEMPLATE, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_every_file_has_a_name_that_windows_and_macos_take() -> None:
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=TEMPLATE, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("not in a git repository")
+    names = done.stdout.strip("\0").split("\0")
+    assert len({name.lower() for name in names}) == len(names)
+    refused = re.compile(r'[<>:"|?*\\]|[. ](/|$)|(^|/)(con|prn|aux|nul|(com|lpt)\d)(\.|/|$)', re.IGNORECASE)
+    assert [name for name in names if refused.search(name) or len(name) > 120] == []

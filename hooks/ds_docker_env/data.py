@@ -65,7 +65,7 @@ def find_credentials(project: Path) -> str:
     line = f"{_VARIABLE}={_value(str(path))}"
     if named:
         return f"AWS:        credentials in {path}; add to .env: {line}"
-    _SETTINGS.write_text(f"# Settings of this machine for Docker Compose.\n{line}\n", encoding="utf-8")
+    _SETTINGS.write_text(f"# Settings of this machine for Docker Compose.\n{line}\n", encoding="utf-8", newline="\n")
     return f"AWS:        credentials in {path}, named in .env"
 
 

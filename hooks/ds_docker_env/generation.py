@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -59,6 +60,7 @@ def finish(raw: Mapping[str, Any]) -> int:
 
 
 def _reported(step: Callable[[Staging, Mapping[str, Any]], None], raw: Mapping[str, Any]) -> int:
+    _say_anything()
     try:
         staging = Staging.of(Path.cwd())
     except FileNotFoundError:
@@ -80,6 +82,13 @@ def _reported(step: Callable[[Staging, Mapping[str, Any]], None], raw: Mapping[s
             print("\nds-docker-env: stopped; nothing was generated", file=sys.stderr)
         return _STOPPED
     return 0
+
+
+def _say_anything() -> None:
+    """Escape what a console or a pipe cannot show, such as the Greek letters of a path on Windows."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _prepare(staging: Staging, raw: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from packaging.markers import Marker
+from packaging.markers import Marker, UndefinedEnvironmentName
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -259,7 +259,7 @@ def _take_entry(production: Production, entry: Any, where: str, *, constraint: b
         return _take_location(production, entry, line, where)
     try:
         requirement = _requirement(str(entry.req) + (f" ; {entry.marker}" if entry.marker else ""))
-    except (ValueError, RecursionError) as error:
+    except (ValueError, UndefinedEnvironmentName, RecursionError) as error:
         return [f"{where}: {_shown(line)!r} is not a requirement ({str(error).splitlines()[0]}); correct it"]
     specifiers = list(requirement.specifier)
     if len(specifiers) == 1 and specifiers[0].operator in ("==", "===") and not specifiers[0].version.endswith(".*"):
@@ -283,6 +283,8 @@ def _requirement(text: str) -> Requirement:
         raise ValueError("it is too long")
     requirement = Requirement(text)
     canonicalize_name(requirement.name, validate=True)
+    if not all(specifier.version for specifier in requirement.specifier):
+        raise ValueError("a version is missing")
     if requirement.marker:
         requirement.marker.evaluate(_ANYWHERE)
     return requirement

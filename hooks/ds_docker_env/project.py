@@ -8,6 +8,7 @@ import posixpath
 import re
 import shlex
 import signal
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -91,7 +92,7 @@ def visible(location: str, command: str, *, mounted: bool = False) -> str:
 
 def writable() -> None:
     """Raise `ProjectError` if files cannot be replaced in the project folder."""
-    if not os.access(".", os.W_OK | os.X_OK):
+    if sys.platform != "win32" and not os.access(".", os.W_OK | os.X_OK):
         raise ProjectError(
             f"{Path.cwd()}: cannot be written by user {os.getuid()}; start the container with docker compose run "
             "from a folder of yours that is not read-only"

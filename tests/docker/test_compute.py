@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -51,7 +52,7 @@ def built_compute(engine: None, generate: Callable[..., Path]) -> Iterator[Proje
     with image_of(generate, services="dask, h2o, sqlite") as project:
         ports = f"SQLITE_PORT={free_port()}\nDASK_PORT={free_port()}\n"
         (project.folder / ".env").write_text(ports, encoding="utf-8")
-        if os.geteuid() == 0:
+        if sys.platform != "win32" and os.geteuid() == 0:
             for path in (project.folder, *project.folder.rglob("*")):
                 os.chown(path, 4242, 4242)
         yield project

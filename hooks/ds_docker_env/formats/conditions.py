@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from packaging.markers import InvalidMarker, Marker
+from ds_docker_env.formats.page import marker_of
 
 # A marker as any of several conjunctions of comparisons: nothing in it never holds, an empty conjunction always does.
 Comparison = tuple[str, str, str]
@@ -19,7 +19,6 @@ _OPPOSITE = {"==": "!=", "<": ">=", ">": "<=", "in": "not in"}
 _OPPOSITE |= {opposite: operator for operator, opposite in _OPPOSITE.items()}
 # Beyond this a marker would be longer than anyone reads; then the package is kept whatever the marker says.
 _CONJUNCTIONS = 16
-_LENGTH = 20_000
 
 
 def installed_if(marker: str, groups: frozenset[str] = frozenset()) -> str | None:
@@ -31,13 +30,6 @@ def installed_if(marker: str, groups: frozenset[str] = frozenset()) -> str | Non
         return marker
     condition = parse(marker, groups)
     return None if condition == NEVER else render(condition)
-
-
-def marker_of(text: str) -> Marker:
-    """Return a marker; raise `InvalidMarker`, also for one that would take seconds."""
-    if len(text) > _LENGTH:
-        raise InvalidMarker(f"it has {len(text):,} characters")
-    return Marker(text)
 
 
 @lru_cache(maxsize=10_000)

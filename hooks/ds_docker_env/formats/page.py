@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from packaging.markers import InvalidMarker
+from packaging.markers import InvalidMarker, Marker
 from packaging.version import Version
 
 from ds_docker_env.errors import RequirementsError
-from ds_docker_env.formats.conditions import marker_of
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9.!+_-]+")
@@ -18,6 +17,8 @@ _URL = re.compile(r"[A-Za-z][\w+.-]*://[^\s\\]+")
 _HASH = re.compile(r"sha(256|384|512):[0-9a-f]+")
 # In a requirement, these would begin a comment, an option or another line.
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\\]|\s[#-]")
+# Of a marker; longer ones take seconds.
+_LENGTH = 20_000
 # https://python-poetry.org/docs/dependency-specification/
 _ABOUT = re.compile(r"(?P<sign>[\^~]|=?=?)(?P<major>\d{1,4})\.(?P<minor>\d{1,4})(\.\d+)*")
 PUBLIC_INDEX_PATTERN = r"https?://pypi\.(python\.)?org(/simple|/pypi)?/?"
@@ -139,6 +140,13 @@ class Page:
             return marker
         self._check(line, "marker", normal, not _BREAKS.search(normal))
         return normal
+
+
+def marker_of(text: str) -> Marker:
+    """Return a marker; raise `InvalidMarker`, also for one that would take seconds."""
+    if len(text) > _LENGTH:
+        raise InvalidMarker(f"it has {len(text):,} characters")
+    return Marker(text)
 
 
 def _equals(version: str) -> str:
