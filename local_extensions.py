@@ -69,6 +69,8 @@ def checked(answers: Mapping[str, Any]) -> str:
 
     A failing hook would come after the folder (``../x`` would be outside).
     """
+    if _asked():
+        sys.excepthook = _without_traceback
     try:
         Answers.check(answers)
     except GenerationError as error:
@@ -82,20 +84,18 @@ def place(answers: Mapping[str, Any]) -> str:
     Checks the answers again, because a replay skips the questions. cruft and pytest-cookies look for the project where
     it was rendered: for them this is its place.
     """
-    from cookiecutter import cli
-
     checked(answers)
     slug = str(answers["project_slug"])
-    context = click.get_current_context(silent=True)
-    if context is None or context.command is not cli.main:
+    asked = _asked()
+    if not asked:
         return slug
-    asked = context.params
     output = Path(asked["output_dir"]).absolute()
     target = output / slug
     try:
         if asked["accept_hooks"] == "no":
             raise ProjectError("--accept-hooks: the hooks of this template make the locks and the secrets; accept them")
-        staging.recover(target)
+        if target.is_symlink() and not target.exists():
+            raise ProjectError(f"{target}: is a link to nothing; take it away")
         if target.exists() and not asked["overwrite_if_exists"]:
             raise OutputDirExistsException(f'Error: "{Path(asked["output_dir"], slug)}" directory already exists')
         stage = staging.Staging.beginning(target, only_missing=asked["skip_if_file_exists"])
@@ -104,8 +104,9 @@ def place(answers: Mapping[str, Any]) -> str:
         raise _stopped(error) from None
     except OSError as error:
         raise _stopped(ProjectError.of(error, target)) from None
-    if not asked["keep_project_on_failure"]:
-        _watch(stage)
+    if asked["keep_project_on_failure"] and stage.mode == staging.NEW:
+        return slug
+    _watch(stage)
     return stage.folder.relative_to(output).as_posix()
 
 
@@ -115,6 +116,22 @@ def without_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
+def _asked() -> dict[str, Any]:
+    """Return the options of cookiecutter's own command; under anything else there are none."""
+    from cookiecutter import cli
+
+    context = click.get_current_context(silent=True)
+    return context.params if context and context.command is cli.main else {}
+
+
+def _without_traceback(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    """Say what cookiecutter, which writes without looking, cannot write."""
+    if isinstance(error, OSError):
+        print(ProjectError.of(error, Path.cwd()).report(), file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
+
+
 def _require_writable(folder: Path) -> None:
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
@@ -122,7 +139,7 @@ def _require_writable(folder: Path) -> None:
 
 
 def _watch(stage: staging.Staging) -> None:
-    """Start the guard, and say what cookiecutter, which renders without looking, cannot write."""
+    """Start the guard."""
     # In a session of its own, it is not killed along with cookiecutter.
     guard = subprocess.Popen(
         [sys.executable, "-I", "-S", staging.__file__, str(stage.folder)],
@@ -135,14 +152,12 @@ def _watch(stage: staging.Staging) -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             guard.communicate(timeout=_SECONDS)
 
-    def without_traceback(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-        if not isinstance(error, OSError):
-            return sys.__excepthook__(kind, error, traceback)
+    def tidied(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         shutil.rmtree(stage.folder, ignore_errors=True)
-        print(ProjectError.of(error, stage.target).report(), file=sys.stderr)
+        _without_traceback(kind, error, traceback)
 
     atexit.register(released)
-    sys.excepthook = without_traceback
+    sys.excepthook = tidied
 
 
 def _stopped(error: GenerationError) -> FailedHookException:

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from conftest import TEMPLATE, Generated
 from ds_docker_env import staging
-from ds_docker_env.staging import Staging, recover
+from ds_docker_env.staging import Staging
 
 Run = Callable[..., Generated]
 
@@ -29,6 +29,8 @@ AFTER = {
     **{"README.md": "new", "src/analysis.ipynb": "mine", "requirements.txt": "new", ".dvc/config": "new"},
     **{".former/.gitignore": "*\n", ".former/1/README.md": "mine", ".former/1/production.txt": "old"},
 }
+
+NOW = {name: text for name, text in AFTER.items() if not name.startswith(".former/")}
 
 
 class Killed(BaseException):
@@ -59,7 +61,7 @@ def staged(target: Path) -> Staging:
 def failing(patch: pytest.MonkeyPatch, at: int, error: BaseException) -> list[str]:
     """Let a step of `staging` that changes files fail; return the steps that are done."""
     steps: list[str] = []
-    for owner, name in ((Path, "replace"), (Path, "rename"), (Path, "unlink"), (Path, "mkdir"), (os, "link")):
+    for owner, name in ((Path, "replace"), (Path, "rename"), (Path, "unlink"), (Path, "mkdir")):
         real = getattr(owner, name)
 
         def step(*arguments: Any, _real: Callable[..., Any] = real, _name: str = name, **options: Any) -> Any:
@@ -92,22 +94,31 @@ def at_every_step(tmp_path: Path, error: BaseException, look: Callable[[Path], N
     raise AssertionError("no end of steps")
 
 
+def failing_with(error: BaseException) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
+
+
 def guarded(folder: Path) -> str:
     """Run the guard of a project in the making, whose cookiecutter is gone; return what it says."""
     command = [sys.executable, "-I", "-S", staging.__file__, str(folder)]
     return subprocess.run(command, input="", capture_output=True, text=True, check=True).stderr
 
 
-def test_a_kill_while_files_are_put_into_place_leaves_the_old_project_or_the_next_run_finishes_the_new(
+def test_a_kill_while_files_are_put_into_place_leaves_the_old_project_or_the_guard_finishes_the_new(
     tmp_path: Path,
 ) -> None:
     outcomes = []
 
     def look(target: Path) -> None:
-        recover(target)
+        if (target / ".generating").exists():
+            guarded(target / (target / ".generating").read_text())
         now = {name: text for name, text in tree(target).items() if not name.startswith(".p.again-")}
-        assert now in (BEFORE, AFTER)
-        outcomes.append(now == AFTER)
+        assert {name: text for name, text in now.items() if not name.startswith(".former/")} in (BEFORE, NOW)
+        outcomes.append(now["README.md"] == "new")
+        assert not outcomes[-1] or now == AFTER
 
     assert at_every_step(tmp_path, Killed(), look) > 10
     # First the old ones, then the new ones.
@@ -119,14 +130,18 @@ def test_a_file_that_cannot_be_put_into_place_leaves_all_as_it_was(tmp_path: Pat
     outcomes = []
 
     def look(target: Path) -> None:
-        now = {name for name in everything(target) if not name.startswith(".p.again-")}
-        outcomes.append({name: text for name, text in tree(target).items() if name in now - {".placing.json"}})
-        assert outcomes[-1] in (BEFORE, AFTER)
-        assert outcomes[-1] == AFTER or now == {*BEFORE, "src"}
+        now = everything(target)
+        outcomes.append(tree(target)["README.md"])
+        if outcomes[-1] == "new":
+            # It names a folder that is gone, which nobody heeds.
+            assert {name: text for name, text in tree(target).items() if name != ".generating"} == AFTER
+        else:
+            left = {name for name in now if name.startswith((".p.again-", ".former", ".generating"))}
+            assert now - left == {*BEFORE, "src"}
+            assert {name: text for name, text in tree(target).items() if name not in left} == BEFORE
 
     at_every_step(tmp_path, OSError(errno.EACCES, "Permission denied"), look)
-    assert outcomes[0] == BEFORE
-    assert outcomes[-1] == AFTER
+    assert set(outcomes) == {"mine", "new"}
 
 
 @pytest.mark.parametrize("existing", [True, False], ids=["over a project", "new"])
@@ -136,9 +151,7 @@ def test_of_two_generations_at_once_each_is_whole_or_says_so(tmp_path: Path, exi
         write(target, BEFORE)
     one, other = staged(target), staged(target)
     if existing:
-        (target / ".placing.json").write_text(
-            json.dumps({"folder": one.folder.name, "removed": [], "former": "", "replaced": []})
-        )
+        (target / ".generating").write_text(one.folder.name)
     else:
         one.put(kept="src/", removed=[])
     before = (target / "README.md").read_text()
@@ -146,6 +159,9 @@ def test_of_two_generations_at_once_each_is_whole_or_says_so(tmp_path: Path, exi
         other.put(kept="src/", removed=[])
     assert (target / "README.md").read_text() == before
     assert (target / "requirements.txt").exists() != existing
+    if existing:
+        shutil.rmtree(one.folder)
+        assert other.put(kept="src/", removed=[]) == (["README.md"], ".former/1")
 
 
 def test_the_guard_throws_away_what_is_not_finished_and_finishes_what_is(tmp_path: Path) -> None:
@@ -159,8 +175,9 @@ def test_the_guard_throws_away_what_is_not_finished_and_finishes_what_is(tmp_pat
     assert everything(tmp_path) == before
     made = staged(target)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(staging, "_place", lambda target: None)
-        made.put(kept="src/", removed=["production.txt"])
+        patch.setattr(Staging, "_place", failing_with(Killed()))
+        with pytest.raises(Killed):
+            made.put(kept="src/", removed=["production.txt"])
     assert tree(target)["README.md"] == "mine"
     assert guarded(made.folder) == f"ds-docker-env: stopped, but {target} was complete\n"
     assert tree(target) == AFTER
@@ -185,35 +202,28 @@ def test_where_a_folder_in_use_cannot_be_renamed_a_new_project_is_put_into_its_p
     assert tree(tmp_path / "p") == RENDERED
 
 
-def test_what_a_power_cut_left_is_removed_after_a_day_and_nothing_else_is(tmp_path: Path) -> None:
+def test_no_link_leads_what_is_generated_out_of_the_project(tmp_path: Path) -> None:
     target = tmp_path / "p"
-    old, young = staged(target), staged(target)
-    os.utime(old.folder, (0, 0))
-    for name in (".p", ".p.new", ".p.new-mine", ".other.new-01234567"):
-        (tmp_path / name).mkdir()
-        os.utime(tmp_path / name, (0, 0))
-    recover(target)
-    assert {path.name for path in tmp_path.iterdir()} == {
-        *(".p", ".p.new", ".p.new-mine", ".other.new-01234567", young.folder.name)
-    }
-
-
-@pytest.mark.parametrize(
-    "plan",
-    [
-        "",
-        "{",
-        "[1]",
-        "{}",
-        '{"folder": "../../elsewhere", "removed": [], "former": ""}',
-        '{"folder": ".p.again-01234567", "removed": ["../mine"], "former": ""}',
-        '{"folder": ".p.again-01234567", "removed": [], "former": "../.."}',
-    ],
-)
-def test_a_plan_that_is_none_or_reaches_out_of_the_project_is_thrown_away(tmp_path: Path, plan: str) -> None:
-    write(tmp_path, {"mine": "mine", "p/.placing.json": plan, "p/.p.again-01234567/x": "x"})
-    recover(tmp_path / "p")
-    assert tree(tmp_path) == {"mine": "mine", "p/.p.again-01234567/x": "x"}
+    write(tmp_path, {"elsewhere/config": "theirs"})
+    write(target, BEFORE)
+    (target / ".dvc").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(NotADirectoryError, match="is a link, where a folder is to be"):
+        staged(target).put(kept="src/", removed=[])
+    (target / ".dvc").unlink()
+    (target / ".former").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(NotADirectoryError):
+        staged(target).put(kept="src/", removed=[])
+    assert tree(tmp_path / "elsewhere") == {"config": "theirs"}
+    assert (target / "README.md").read_text() == "mine"
+    (target / ".former").unlink()
+    (target / "README.md").unlink()
+    (target / "README.md").symlink_to("nowhere")
+    made = staged(target)
+    (made.folder / "src" / "data").mkdir()
+    (target / "src" / "data").symlink_to("/unmounted")
+    assert made.put(kept="src/", removed=[]) == (["README.md"], ".former/1")
+    assert (target / "README.md").read_text() == "new"
+    assert (target / ".former" / "1" / "README.md").readlink() == Path("nowhere")
 
 
 def begun(output: Path, *options: str, limit: str = "") -> subprocess.Popen[str]:
@@ -285,9 +295,39 @@ def test_a_file_that_cannot_be_written_whole_is_said_and_leaves_nothing(tmp_path
     assert everything(output) == before
 
 
-@pytest.mark.skipif(sys.platform == "win32" or not os.getuid(), reason="nothing is read-only for root")
-def test_a_read_only_folder_is_said_and_left_alone(tmp_path: Path, cookiecutter: Run) -> None:
-    (tmp_path / "output").mkdir(mode=0o500)
-    refused = cookiecutter()
-    assert "is no folder that you may write into" in refused.stderr
-    assert "Traceback" not in refused.stderr
+def test_a_read_only_folder_is_said_and_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {"p/README.md": "mine"})
+    made = staged(tmp_path / "p")
+    # Nothing is read-only for root.
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(PermissionError, match="is read-only"):
+        made.put(kept="src/", removed=[])
+    assert (tmp_path / "p" / "README.md").read_text() == "mine"
+    assert not (tmp_path / "p" / ".generating").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_summary_that_cannot_be_written_fails_no_project(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input", "project_slug=p"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert "nothing was generated" not in done.stderr
+    assert {"Dockerfile", ".secrets", "src"} <= {path.name for path in (tmp_path / "p").iterdir()}
+    assert not list(tmp_path.glob(".p*"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no HOME")
+def test_a_home_that_cannot_be_written_is_said_without_a_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input"]
+    (tmp_path / "home").write_text("a file")
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"home"}

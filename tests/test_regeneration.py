@@ -58,6 +58,11 @@ def test_what_is_a_persons_stays_and_what_is_replaced_is_kept_and_named(cookiecu
     [replaced] = [line for line in again.stdout.splitlines() if line.startswith("Replaced:")]
     assert replaced.endswith("; as before they are in .former/1, which git ignores")
     assert all(name in replaced for name in TEMPLATES)
+    for name in (".gitignore", ".dockerignore"):
+        (project / name).write_text((project / name).read_text() + "clients.xlsx\n")
+    assert "Replaced:   .dockerignore; " in cookiecutter(FORCE, dvc_s3_url="s3://bucket/x").stdout
+    assert tree(project)[".gitignore"].endswith(b"\n# From before this was generated again.\nmine\nclients.xlsx\n")
+    assert "Replaced:" not in cookiecutter(FORCE, dvc_s3_url="s3://bucket/x").stdout
     ignored = subprocess.run(["git", "status", "--porcelain"], cwd=project, capture_output=True, text=True, check=True)
     assert ".former" not in ignored.stdout
 
@@ -66,16 +71,21 @@ def test_with_skip_nothing_that_is_there_is_touched_and_what_is_missing_is_added
     cookiecutter: Run, tmp_path: Path
 ) -> None:
     project = cookiecutter(python_version="3.12").project
-    write(project, OWN | TEMPLATES | {"requirements.in": "mine\n"})
+    write(project, OWN | TEMPLATES | {"requirements.in": "mine\n", ".secrets/jupyter_password": ""})
     (project / "docker-compose.yml").unlink()
     before = tree(project)
     pins = tmp_path / "pins.txt"
     pins.write_text("nowhere==1.0\n")
-    again = cookiecutter(FORCE, SKIP, services="redis", production_requirements=str(pins))
+    refused = cookiecutter(FORCE, SKIP, production_requirements=str(pins))
+    assert "locked for Python 3.12; answer 3.12, or leave --skip-if-file-exists out" in refused.stderr
+    assert "locked without production; leave production's file out, or leave --skip" in refused.stderr
+    assert tree(project) == before
+    again = cookiecutter(FORCE, SKIP, services="redis", python_version="3.12")
     assert again.exit_code == 0, again.stderr
     after = tree(project)
     assert {name: after[name] for name in before} == before
-    assert after.keys() - before.keys() == {"docker-compose.yml", "parity.pyz", ".secrets/netrc"}
+    assert after.keys() - before.keys() == {"docker-compose.yml"}
+    assert "Password:   unchanged" in again.stdout
     assert "Versions:   as they are in requirements.txt" in again.stdout
 
 
@@ -91,7 +101,7 @@ def test_packages_of_ones_own_stay_with_their_lock_and_are_locked_with_productio
     before = tree(project)
     again = cookiecutter(FORCE, services="redis")
     assert again.exit_code == 0, again.stderr
-    assert "requirements.in has packages of yours and stays" in again.stdout
+    assert "requirements.in is not the template's and stays" in again.stdout
     assert "Missing:    add to requirements.in and lock again: redis (for redis)" in again.stdout
     now = tree(project)
     assert all(now[name] == before[name] for name in ("requirements.in", "requirements.txt"))

@@ -63,7 +63,7 @@ def find_credentials(project: Path) -> str:
             todo = f"correct {_VARIABLE}, which names it and goes before .env, or unset it"
         return f"AWS:        no credentials in {path}; {todo}"
     line = f"{_VARIABLE}={_value(str(path))}"
-    if named:
+    if settings.exists():
         return f"AWS:        credentials in {path}; add to .env: {line}"
     _SETTINGS.write_text(f"# Settings of this machine for Docker Compose.\n{line}\n", encoding="utf-8", newline="\n")
     return f"AWS:        credentials in {path}, named in .env"

@@ -41,9 +41,11 @@ _SECONDS = 600
 # The exit code after Ctrl-C.
 _STOPPED = 130
 
+_OF_PRODUCTION = ("production.txt", "constraints.txt", "overrides.txt", "parity.pyz")
 # All of a lock or nothing of it.
-_LOCK = ("requirements.in", "requirements.txt", "production.txt", "constraints.txt", "overrides.txt", "uv.toml")
+_LOCK = ("requirements.in", "requirements.txt", "uv.toml", *_OF_PRODUCTION)
 _NOTEBOOKS = "src/"
+_FROM_BEFORE = "# From before this was generated again."
 
 
 def prepare(raw: Mapping[str, Any]) -> int:
@@ -91,6 +93,15 @@ def _say_anything() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _say(*lines: str) -> None:
+    """Print, and let no closed pipe and no full disk behind it fail a project that is complete."""
+    try:
+        print(*lines, sep="\n", flush=True)
+    except OSError:
+        # Else the interpreter fails when it ends, as https://docs.python.org/3/library/signal.html says of SIGPIPE.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _prepare(staging: Staging, raw: Mapping[str, Any]) -> None:
     answers = Answers.of(raw)
     if staging.folder == staging.target and any(staging.folder.iterdir()):
@@ -107,6 +118,7 @@ def _prepare(staging: Staging, raw: Mapping[str, Any]) -> None:
     summary = [f"Versions:   those tested with this template for Python {answers.python_version}"]
     own = _own_requirements(staging)
     if staging.mode == MISSING and staging.former("requirements.txt").exists():
+        _require_fitting_lock(staging, answers, "or leave --skip-if-file-exists out")
         texts = {name: text for name, text in texts.items() if name not in _LOCK}
         summary = ["Versions:   as they are in requirements.txt"]
     elif answers.production_requirements:
@@ -114,10 +126,10 @@ def _prepare(staging: Staging, raw: Mapping[str, Any]) -> None:
         texts |= pinned["files"]
         summary = pinned["summary"]
     elif own:
-        _require_fitting_lock(staging, answers.python_version)
+        _require_fitting_lock(staging, answers, "or take requirements.in away for the packages of the template")
         texts = {name: text for name, text in texts.items() if name not in ("requirements.in", "requirements.txt")}
         summary = [
-            "Versions:   requirements.in has packages of yours and stays, with its lock; to lock again, run:",
+            "Versions:   requirements.in is not the template's and stays, with its lock; to lock again, run:",
             "            docker compose run --rm jupyter lock",
         ]
     contents = {name: text.encode() for name, text in texts.items() if text}
@@ -128,7 +140,7 @@ def _prepare(staging: Staging, raw: Mapping[str, Any]) -> None:
         Path(name).write_bytes(content)
     if own:
         summary += _missing_clients(own, answers)
-    print("", *summary, sep="\n")
+    _say("", *summary)
 
 
 def _finish(staging: Staging, raw: Mapping[str, Any]) -> None:
@@ -145,9 +157,9 @@ def _finish(staging: Staging, raw: Mapping[str, Any]) -> None:
         lines.append(find_credentials(staging.target))
     elif staging.former(".dvc").exists():
         lines.append("Data:       .dvc and .dvcignore are from before and stay, though nothing uses them any more")
-    removed = [name for name in (*_LOCK, "parity.pyz") if not Path(name).exists()]
-    if _own_requirements(staging) and not answers.production_requirements:
-        removed = [name for name in removed if not name.startswith("requirements.")]
+    _keep_ignored(staging)
+    removed = ["uv.toml", *_OF_PRODUCTION] if staging.former("production.txt").exists() else ["uv.toml"]
+    removed = [name for name in removed if not Path(name).exists()]
     # From here it is a matter of milliseconds.
     for interruption in (signal.SIGINT, signal.SIGTERM):
         signal.signal(interruption, signal.SIG_IGN)
@@ -157,12 +169,11 @@ def _finish(staging: Staging, raw: Mapping[str, Any]) -> None:
     # cruft compares two projects that it generates, and a repository in them would hide every change.
     if answers.dvc_s3_url and (said := begin_repository(staging.target, allowed="_commit" not in raw)):
         lines.append(said)
-    print(
+    _say(
         *lines,
         f"Next:       cd {_seen_from_the_shell(staging.target)}",
         "            docker compose up --build",
         "            open http://127.0.0.1:8888",
-        sep="\n",
     )
 
 
@@ -200,22 +211,37 @@ def _own_requirements(staging: Staging) -> str:
     return "" if not text.strip() or is_shipped(text) else text
 
 
-def _require_fitting_lock(staging: Staging, python: str) -> None:
-    """Raise `ProjectError` if a person's lock was made for another Python, or beside production."""
+def _require_fitting_lock(staging: Staging, answers: Answers, otherwise: str) -> None:
+    """Raise `ProjectError` if a lock that stays was made for another Python, or with another answer for production."""
     _, _, rest = _former_text(staging, "requirements.txt").partition("\n")
     command = rest.partition("\n")[0]
     found = re.search(r"--python-version (\d+\.\d+)", command)
-    advice = "or take requirements.in away for the packages of the template"
     if not found:
-        raise ProjectError(f"requirements.txt: has no command in its header; get it back from git, {advice}")
-    if found[1] != python:
-        raise ProjectError(
-            f"requirements.in: has packages of yours, locked for Python {found[1]}; answer {found[1]}, {advice}"
+        raise ProjectError(f"requirements.txt: has no command in its header; get it back from git, {otherwise}")
+    problems = []
+    if found[1] != answers.python_version:
+        problems.append(f"requirements.txt: stays, and is locked for Python {found[1]}; answer {found[1]}, {otherwise}")
+    beside = "production.txt" in command
+    if beside and not answers.production_requirements:
+        problems.append(
+            f"requirements.txt: stays, and is locked beside production; name production's file, {otherwise}"
         )
-    if "production.txt" in command:
-        raise ProjectError(
-            f"requirements.in: has packages of yours, locked beside production; name production's file, {advice}"
+    elif answers.production_requirements and not beside:
+        problems.append(
+            f"requirements.txt: stays, and is locked without production; leave production's file out, {otherwise}"
         )
+    if problems:
+        raise ProjectError(*problems)
+
+
+def _keep_ignored(staging: Staging) -> None:
+    """Go on keeping out of git and of the image what a person has added."""
+    for name in (".gitignore", ".dockerignore"):
+        text = Path(name).read_text(encoding="utf-8")
+        known = {"", _FROM_BEFORE, *text.splitlines()}
+        own = [line for line in _former_text(staging, name).splitlines() if line.strip() not in known]
+        if own:
+            Path(name).write_bytes("\n".join([text, _FROM_BEFORE, *own, ""]).encode())
 
 
 def _missing_clients(own: str, answers: Answers) -> list[str]:
@@ -265,7 +291,7 @@ def _write_secret(staging: Staging, path: Path, text: str) -> bool:
     former = staging.former(path)
     if former.is_dir():
         raise ProjectError(f"{path.as_posix()}: is a folder, where a file is to be; take it away")
-    if former.exists() and (former.stat().st_size or not text):
+    if former.exists() and (former.stat().st_size or not text or staging.mode == MISSING):
         return False
     path.parent.mkdir(mode=0o700, exist_ok=True)
     # In bytes: a database would take the \r of Windows for a part of the password.

@@ -15,20 +15,16 @@ import shutil
 import sys
 import time
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 NEW, AGAIN, MISSING = "new", "again", "missing"
 # Where a project keeps what was replaced in it.
 FORMER = ".former"
-_FORMER = re.compile(r"(\.former/\d+)?")
-# What is to be done with a finished folder; while it lies in the project, that is being done.
-_PLAN = ".placing.json"
+# In a project: the name of the folder that is being put into it. In that folder: that all is ready, and what is to go.
+_LOCK, _PLAN = ".generating", ".plan.json"
 _NAME = re.compile(rf"\.(?P<slug>.+)\.(?P<mode>{NEW}|{AGAIN}|{MISSING})-[0-9a-f]{{8}}")
 _GONE = ".gone"
-# Nobody generates for longer than a day.
-_STALE = 86_400
 # Tenths of a second that the guard waits for what is still running.
 _PATIENCE = 100
 
@@ -85,176 +81,176 @@ class Staging:
                         0, "has been made meanwhile; look at what is in it", str(self.target)
                     ) from None
                 raise
-        gone = [name for name in removed if self.mode == AGAIN and os.path.lexists(self.target / name)]
-        replaced = [*self._replaced(kept), *gone]
-        former = f"{FORMER}/{_free(self.target / FORMER)}" if replaced else ""
-        for name in replaced:
-            copy = self.folder / former / name
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(self.target / name, copy, follow_symlinks=False)
-        if former:
-            (self.folder / FORMER / ".gitignore").write_text("*\n", encoding="utf-8")
-        plan = {"folder": os.path.relpath(self.folder, self.target), "removed": gone, "former": former}
-        self._commit(json.dumps(plan | {"replaced": replaced}))
-        _place(self.target)
-        return replaced, former
+        self._lock()
+        former, done = None, list[str]()
+        try:
+            replaced = self._replaced(kept)
+            gone = [name for name in removed if self.mode == AGAIN and os.path.lexists(self.target / name)]
+            if replaced or gone:
+                former = self._keep([*replaced, *gone])
+            draft = self.folder / f"{_PLAN}.draft"
+            draft.write_text(json.dumps(gone), encoding="utf-8")
+            draft.replace(self.folder / _PLAN)
+            self._place(gone, done)
+        except OSError:
+            # Else the guard has taken a folder that was ready, and goes on.
+            if self.folder.exists() or not done:
+                (self.folder / _PLAN).unlink(missing_ok=True)
+                if self._undo(done, former) and former:
+                    shutil.rmtree(former, ignore_errors=True)
+                self._unlock()
+                raise
+        self._tidy()
+        return [*replaced, *gone], former.relative_to(self.target).as_posix() if former else ""
 
     def _replaced(self, kept: str) -> list[str]:
         """Take out what stays as it is in the project; return the names of what is replaced."""
         replaced = []
         for name in _names(self.folder):
             staged, there = self.folder / name, self.target / name
-            if not os.path.lexists(there):
+            if os.path.lexists(there) and (self.mode == MISSING or name.startswith(kept) or _alike(staged, there)):
+                staged.unlink()
                 continue
             if there.is_dir():
                 raise IsADirectoryError(0, "is a folder, where a file is to be; take it away", str(there))
-            if self.mode == MISSING or name.startswith(kept) or filecmp.cmp(staged, there, shallow=False):
-                staged.unlink()
-                continue
-            if there.lstat().st_size:
+            self._require_folder(there.parent)
+            if os.path.lexists(there):
                 if not there.is_symlink():
                     shutil.copymode(there, staged)
                 replaced.append(name)
-        for folder in {(self.target / name).parent for name in _names(self.folder)}:
-            existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-            if not os.access(existing, os.W_OK | os.X_OK):
-                raise PermissionError(0, "is no folder that you may write into; look at its owner", str(existing))
         return replaced
 
-    def _commit(self, plan: str) -> None:
-        """Say what is to be done, from when on it is done even if this process is killed."""
-        draft, final = self.folder / _PLAN, self.target / _PLAN
-        draft.write_text(plan, encoding="utf-8")
+    def _require_folder(self, folder: Path) -> None:
+        """Raise `OSError` if a file could not be put into a folder of the project, or would be elsewhere."""
+        while folder != self.target:
+            if folder.is_symlink():
+                raise NotADirectoryError(0, "is a link, where a folder is to be; take it away", str(folder))
+            if folder.exists():
+                break
+            folder = folder.parent
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(0, "is read-only", str(folder))
+
+    def _keep(self, names: Collection[str]) -> Path:
+        """Copy files of the project to a folder of their own; no other generation has the same."""
+        self._require_folder(self.target / FORMER / "1")
+        (self.target / FORMER).mkdir(exist_ok=True)
+        (self.target / FORMER / ".gitignore").write_text("*\n", encoding="utf-8")
+        numbers = [int(path.name) for path in (self.target / FORMER).iterdir() if path.name.isdecimal()]
+        former = self.target / FORMER / str(max(numbers, default=0) + 1)
+        former.mkdir()
+        for name in names:
+            (former / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(self.target / name, former / name, follow_symlinks=False)
+        return former
+
+    def _place(self, gone: Collection[str], done: list[str]) -> None:
+        """Move all into the project, and note first what."""
+        for name in sorted(_names(self.folder, folders=True)):
+            if not os.path.lexists(self.target / name):
+                done.append(name)
+                (self.target / name).mkdir()
+                shutil.copymode(self.folder / name, self.target / name)
+        for name in _names(self.folder):
+            done.append(name)
+            (self.folder / name).replace(self.target / name)
+        for name in gone:
+            done.append(name)
+            (self.target / name).unlink(missing_ok=True)
+
+    def _undo(self, done: list[str], former: Path | None) -> bool:
+        """Make the project as it was; say whether it is."""
+        whole = True
+        for name in reversed(done):
+            there = self.target / name
+            try:
+                if former and os.path.lexists(former / name):
+                    (former / name).replace(there)
+                elif there.is_dir():
+                    there.rmdir()
+                else:
+                    there.unlink(missing_ok=True)
+            except OSError:
+                whole = False
+        return whole
+
+    def _lock(self) -> None:
+        """Raise `FileExistsError` if something else is being put into the project; after a crash, it no longer is."""
+        lock = self.target / _LOCK
+        with contextlib.suppress(OSError, ValueError):
+            name = lock.read_text(encoding="utf-8")
+            if _NAME.fullmatch(name) and not any(
+                (parent / f"{name}{end}").exists()
+                for parent in (self.target, self.target.parent)
+                for end in ("", _GONE)
+            ):
+                lock.unlink()
         try:
-            os.link(draft, final)
+            with lock.open("x", encoding="utf-8") as file:
+                file.write(self.folder.name)
         except FileExistsError:
             raise FileExistsError(
-                0, "is being generated by another process; try again when that has ended", str(self.target)
+                0, "says that another process is generating here; wait, or take it away if none is", str(lock)
             ) from None
-        except OSError:  # a file system without hard links
-            draft.rename(final)
+
+    def _unlock(self) -> None:
+        lock = self.target / _LOCK
+        with contextlib.suppress(OSError, ValueError):
+            if lock.read_text(encoding="utf-8") == self.folder.name:
+                lock.unlink()
+                if self.mode == NEW:  # begun on Windows
+                    self.target.rmdir()
+
+    def _tidy(self) -> None:
+        for _ in range(_PATIENCE):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if not self.folder.exists():
+                break
+            time.sleep(0.1)
+        self._unlock()
+
+    def guard(self) -> None:
+        """Wait until standard input ends, as it does when cookiecutter is gone; leave a whole project or nothing new.
+
+        Trusts nothing but its own folder. Without its name a hook that is still running can begin nothing.
+        """
+        sys.stdin.read()
+        taken = replace(self, folder=self.folder.with_name(f"{self.folder.name}{_GONE}"))
+        for _ in range(_PATIENCE):
+            try:
+                self.folder.rename(taken.folder)
+                break
+            except FileNotFoundError:
+                return self._unlock()
+            except PermissionError:  # on Windows, as long as it is running
+                time.sleep(0.1)
+        said = "ds-docker-env: stopped; nothing was generated"
+        if (taken.folder / _PLAN).exists():
+            gone = json.loads((taken.folder / _PLAN).read_text(encoding="utf-8"))
+            said = f"ds-docker-env: stopped, but {self.target} was complete"
+            try:
+                taken._place(gone, [])
+            except OSError as error:
+                said = f"ds-docker-env: stopped; {self.target} is half renewed ({error}); {FORMER} has it as it was"
+        # On Windows, the empty folder in which the shell of a hook sat.
+        unfinished = any(taken.folder.iterdir())
+        taken._tidy()
+        self._unlock()
+        if unfinished:
+            print(said, file=sys.stderr)
 
 
-def recover(target: Path) -> None:
-    """Finish what an earlier generation had begun to put into its place, and remove what one left a day ago."""
-    if (target / _PLAN).exists():
-        _place(target)
-    for parent in (target.parent, target):
-        for folder in parent.glob(f".{target.name}.*"):
-            if _NAME.fullmatch(folder.name.removesuffix(_GONE)) and time.time() - folder.stat().st_mtime > _STALE:
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _place(target: Path) -> None:
-    """Do what the plan says, or raise `OSError` and undo it; another process may be doing the same."""
-    plan = _plan(target)
-    folder, former = target / plan.get("folder", _PLAN), plan.get("former", "")
-    made, done = [], []
-    try:
-        folders, files = sorted(_names(folder, folders=True)), _names(folder)
-    except FileNotFoundError:  # the other process is at its end
-        folders, files = [], []
-    try:
-        for name in folders:
-            if not (target / name).is_dir():
-                (target / name).mkdir(exist_ok=True)
-                made.append(name)
-                with contextlib.suppress(FileNotFoundError):
-                    shutil.copymode(folder / name, target / name)
-        # What was replaced comes last, to be at hand until then.
-        for name in sorted(files, key=lambda name: name.startswith(f"{FORMER}/")):
-            with contextlib.suppress(FileNotFoundError):
-                (folder / name).replace(target / name)
-            done.append(name)
-        for name in plan.get("removed", ()):
-            (target / name).unlink(missing_ok=True)
-            done.append(name)
-    except OSError:
-        for name in done:
-            copies = [copy for place in (folder, target) if os.path.lexists(copy := place / former / name)]
-            if copies and name in plan["replaced"]:
-                copies[0].replace(target / name)
-            else:
-                (target / name).unlink(missing_ok=True)
-        for name in reversed(made):
-            with contextlib.suppress(OSError):
-                (target / name).rmdir()
-        (target / _PLAN).unlink(missing_ok=True)
-        raise
-    shutil.rmtree(folder, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        (target / _PLAN).unlink()
-
-
-def _plan(target: Path) -> dict[str, Any]:
-    """Return what is being done in a project, if anything is; a guard that takes all away has a plan without words."""
-    try:
-        plan = dict(json.loads((target / _PLAN).read_text(encoding="utf-8")))
-        where, folder = os.path.split(plan["folder"])
-        # A project may come from anywhere, and bring a plan that reaches out of it.
-        inside = all(name == Path(name).name for name in plan["removed"]) and isinstance(plan["replaced"], list)
-        safe = inside and where in ("", os.pardir) and _NAME.fullmatch(folder) and _FORMER.fullmatch(plan["former"])
-        return plan if safe else {}
-    except (FileNotFoundError, ValueError, TypeError, KeyError):
-        return {}
-
-
-def _free(folder: Path) -> int:
-    numbers = [int(path.name) for path in folder.glob("*") if path.name.isdecimal()]
-    return max(numbers, default=0) + 1
+def _alike(one: Path, other: Path) -> bool:
+    return other.is_file() and filecmp.cmp(one, other, shallow=False)
 
 
 def _names(folder: Path, *, folders: bool = False) -> list[str]:
     return [
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
-        if path.name != _PLAN and (path.is_dir() and not path.is_symlink()) == folders
+        if not path.name.startswith(_PLAN) and (path.is_dir() and not path.is_symlink()) == folders
     ]
 
 
-def _guard(staging: Staging) -> None:
-    """Wait until standard input ends, as it does when cookiecutter is gone; leave a whole project or nothing new."""
-    sys.stdin.read()
-    plan = staging.target / _PLAN
-    claimed = False
-    for _ in range(_PATIENCE):
-        if Path(_plan(staging.target).get("folder", "")).name == staging.folder.name:
-            _place(staging.target)
-            print(f"ds-docker-env: stopped, but {staging.target} was complete", file=sys.stderr)
-            return
-        if not staging.folder.exists():
-            return
-        if staging.mode == NEW:
-            break
-        try:
-            # A hook that is still running cannot have a plan of its own from here on.
-            plan.open("x").close()
-            claimed = True
-            break
-        except FileExistsError:  # another generation, whose plan this is
-            time.sleep(0.1)
-    # On Windows, the empty folder in which the shell of a hook sat.
-    unfinished = any(staging.folder.iterdir())
-    away = staging.folder.with_name(staging.folder.name + _GONE)
-    for _ in range(_PATIENCE):
-        try:
-            # Nor can it put a new project into its place.
-            staging.folder.rename(away)
-            break
-        except FileNotFoundError:
-            return
-        except PermissionError:  # on Windows, as long as it is running
-            time.sleep(0.1)
-    for _ in range(_PATIENCE):
-        shutil.rmtree(away, ignore_errors=True)
-        if not away.exists():
-            break
-        time.sleep(0.1)
-    if claimed:
-        plan.unlink(missing_ok=True)
-    if unfinished:
-        print("ds-docker-env: stopped; nothing was generated", file=sys.stderr)
-
-
 if __name__ == "__main__":
-    _guard(Staging.of(Path(sys.argv[1])))
+    Staging.of(Path(sys.argv[1])).guard()
