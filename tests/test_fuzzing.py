@@ -247,7 +247,7 @@ def closed() -> Iterator[None]:
 
 def locked(production: Production, analysis: list[str], *_: object) -> Lock:
     """Stand in for uv, which finds a version for all that production names."""
-    pins = {pin.name: str(pin).partition(" ;")[0].replace("===", "==") for pin in production.fixed}
+    pins = {pin.name: str(pin).partition(" ;")[0] for pin in production.fixed}
     asked = {name: pins.get(name, f"{name}==9999.1") for name in (*sorted(production.names()), "ipykernel")}
     return Lock("# made\n# by\n" + "".join(f"{pin} \\\n    --hash=sha256:00\n" for pin in asked.values()))
 

@@ -161,6 +161,12 @@ def test_it_refuses_in_one_printable_line(read: Read, content: str) -> None:
     assert problem.isprintable()
 
 
+def test_a_password_is_not_cut_in_two(read: Read) -> None:
+    with pytest.raises(GenerationError) as caught:
+        read(b"a " + b"b" * 170 + b" https://me:canary" + b"x" * 100 + b"@public.example/simple\n")
+    assert "canary" not in str(caught.value.problems)
+
+
 def test_spaces_and_addresses_without_end_take_no_time(read: Read) -> None:
     began = time.monotonic()
     assert len(read(b"a==1" + b" " * 100_000 + b"\n--index-url http://" + b"://a:b" * 20_000 + b"\n").pins) == 1

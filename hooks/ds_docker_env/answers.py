@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ds_docker_env.encoding import decode
-from ds_docker_env.errors import AnswerError, SourceError, place, without_credentials
+from ds_docker_env.errors import AnswerError, SourceError, excerpt, place, without_credentials
 from ds_docker_env.services import services_of
 from ds_docker_env.sources import LocalFile, source_of
 from ds_docker_env.target import DEBIAN_RELEASES
@@ -115,7 +115,7 @@ def _ticket_problems(typed: str) -> list[str]:
         return []
     why = "holds a password" if valid else "is not a URL"
     return [
-        f"ticket_url: {ticket[:80]!r} {why}; paste the ticket's address, beginning with https://, or leave it blank"
+        f"ticket_url: {excerpt(ticket, 80)!r} {why}; paste the ticket's address, beginning with https://, or leave it blank"
     ]
 
 
@@ -136,11 +136,11 @@ def _dvc_problems(url: str) -> list[str]:
         return []
     if without_credentials(url) != url:
         return [
-            f"dvc_s3_url: {without_credentials(url)[:80]!r} holds a password, which would be kept in files; "
+            f"dvc_s3_url: {excerpt(url, 80)!r} holds a password, which would be kept in files; "
             "put it into ~/.aws/credentials"
         ]
     return [
-        f"dvc_s3_url: {url[:80]!r} is no place in S3; write s3://bucket/path: 3 to 63 lower-case letters, digits, "
+        f"dvc_s3_url: {excerpt(url, 80)!r} is no place in S3; write s3://bucket/path: 3 to 63 lower-case letters, digits, "
         "dots and dashes for the bucket, letters, digits and . _ - = + @ in the path"
     ]
 

@@ -117,6 +117,11 @@ def place(address: str) -> str:
     return _QUERY.sub(kept, without_credentials(address))
 
 
+def excerpt(text: str, length: int = 200) -> str:
+    """Return the beginning of a text; cut before its credentials are removed, half of one would stay."""
+    return without_credentials(text)[:length]
+
+
 def printable(text: str) -> str:
     """Return a text on one line that a terminal shows to the letter, and cut where it is longer than anyone reads."""
     if len(text) > _LENGTH:

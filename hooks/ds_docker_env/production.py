@@ -20,7 +20,14 @@ from packaging.version import InvalidVersion, Version
 from pip_requirements_parser import OptionLine, RequirementsFile
 
 from ds_docker_env.encoding import decode
-from ds_docker_env.errors import GenerationError, RefusedError, RequirementsError, UnreachableError, without_credentials
+from ds_docker_env.errors import (
+    GenerationError,
+    RefusedError,
+    RequirementsError,
+    UnreachableError,
+    excerpt,
+    without_credentials,
+)
 from ds_docker_env.formats import as_requirements
 from ds_docker_env.formats.reading import ENTRIES
 from ds_docker_env.sources import Source, source_of
@@ -48,6 +55,8 @@ _SPACES = re.compile(r"[^\S\r\n]{2,}")
 # Python converts numbers up to 4,300 digits, and versions are compared in many places.
 _DIGITS = re.compile(r"\d{1000}")
 _LENGTH = 20_000
+# What may follow === is anything but a space.
+_VERSION = re.compile(r"[\w.!+*-]+")
 # Any Python will do to find out whether a marker can be decided.
 _ANYWHERE = Target(PYTHON_VERSIONS[-1]).marker_environment()
 
@@ -283,8 +292,8 @@ def _requirement(text: str) -> Requirement:
         raise ValueError("it is too long")
     requirement = Requirement(text)
     canonicalize_name(requirement.name, validate=True)
-    if not all(specifier.version for specifier in requirement.specifier):
-        raise ValueError("a version is missing")
+    if not all(_VERSION.fullmatch(specifier.version) for specifier in requirement.specifier):
+        raise ValueError("it has something else than a version")
     if requirement.marker:
         requirement.marker.evaluate(_ANYWHERE)
     return requirement
@@ -390,7 +399,7 @@ def _of_other_pythons(production: Production, target: Target) -> list[str]:
 
 def _shown(line: str) -> str:
     """Return a line for a message, without what a settings file or a key, named by mistake, would give away."""
-    return _SECRET.sub(r"\1...", line[:1000])[:200]
+    return _SECRET.sub(r"\1...", excerpt(line, 1000))[:200]
 
 
 def _advice(line: str) -> str:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from ds_docker_env.errors import UvError
+from ds_docker_env.errors import UvError, excerpt
 
 # uv's explanation of a conflict once had 6 MB.
 _KEPT = 20_000
@@ -67,7 +67,9 @@ def run_module(module: str, libraries: Mapping[str, str], path: Path, stdin: str
     done = _call([*python, "-m", module], environment, seconds=seconds, cwd=Path.cwd(), stdin=stdin)
     if done.returncode:
         said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        raise UvError(f"production could not be locked ({said[0][:300]}); check the network and the package index")
+        raise UvError(
+            f"production could not be locked ({excerpt(said[0], 300)}); check the network and the package index"
+        )
     return done.stdout
 
 

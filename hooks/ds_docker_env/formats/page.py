@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from packaging.markers import InvalidMarker, Marker
 from packaging.version import Version
 
-from ds_docker_env.errors import RequirementsError
+from ds_docker_env.errors import RequirementsError, excerpt
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9.!+_-]+")
@@ -130,13 +130,13 @@ class Page:
 
     def _check(self, line: int, what: str, value: str, fine: bool) -> None:
         if not fine:
-            self.problem(line, f"{value[:200]!r} is no {what}" if value else f"the entry has no {what}")
+            self.problem(line, f"{excerpt(value)!r} is no {what}" if value else f"the entry has no {what}")
 
     def _normal(self, line: int, marker: str) -> str:
         try:
             normal = str(marker_of(marker))
         except InvalidMarker as error:
-            self.problem(line, f"{marker[:200]!r} is no marker ({str(error).splitlines()[0]})")
+            self.problem(line, f"{excerpt(marker)!r} is no marker ({str(error).splitlines()[0]})")
             return marker
         self._check(line, "marker", normal, not _BREAKS.search(normal))
         return normal

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from ds_docker_env.errors import RequirementsError
+from ds_docker_env.errors import RequirementsError, excerpt
 from ds_docker_env.formats.page import Converted, Page
 from ds_docker_env.formats.reading import ENTRIES, table, tables, text_of, texts
 from ds_docker_env.formats.vcs import vcs_url
@@ -80,7 +80,7 @@ def _take(package: str, entry: dict[str, Any], line: int, page: Page) -> None:
         elif version in ("", "*"):
             version = ""
         else:
-            page.problem(line, f"{package} has no version but {version[:200]!r}")
+            page.problem(line, f"{package} has no version but {excerpt(version)!r}")
             return
     pieces = [text_of(entry, "markers"), *(f"{key} {entry[key]}" for key in _VARIABLES if key in entry)]
     markers = [piece for piece in pieces if piece]

@@ -6,7 +6,7 @@ from typing import Any
 
 from packaging.markers import InvalidMarker
 
-from ds_docker_env.errors import RequirementsError
+from ds_docker_env.errors import RequirementsError, excerpt
 from ds_docker_env.formats.conditions import installed_if
 from ds_docker_env.formats.page import Converted, Page
 from ds_docker_env.formats.reading import entry_lines, read_toml, table, tables, text_of, texts
@@ -59,7 +59,7 @@ def _marker(entry: dict[str, Any], line: int, page: Page) -> str | None:
     try:
         return installed_if(str(marker))
     except InvalidMarker as error:
-        page.problem(line, f"{str(marker)[:200]!r} is no marker ({str(error).splitlines()[0]})")
+        page.problem(line, f"{excerpt(str(marker))!r} is no marker ({str(error).splitlines()[0]})")
         return ""
 
 
