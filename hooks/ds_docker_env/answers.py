@@ -115,7 +115,8 @@ def _ticket_problems(typed: str) -> list[str]:
         return []
     why = "holds a password" if valid else "is not a URL"
     return [
-        f"ticket_url: {excerpt(ticket, 80)!r} {why}; paste the ticket's address, beginning with https://, or leave it blank"
+        f"ticket_url: {excerpt(ticket, 80)!r} {why}; paste the ticket's address, beginning with https://, "
+        "or leave it blank"
     ]
 
 
@@ -140,8 +141,8 @@ def _dvc_problems(url: str) -> list[str]:
             "put it into ~/.aws/credentials"
         ]
     return [
-        f"dvc_s3_url: {excerpt(url, 80)!r} is no place in S3; write s3://bucket/path: 3 to 63 lower-case letters, digits, "
-        "dots and dashes for the bucket, letters, digits and . _ - = + @ in the path"
+        f"dvc_s3_url: {excerpt(url, 80)!r} is no place in S3; write s3://bucket/path: 3 to 63 lower-case letters, "
+        "digits, dots and dashes for the bucket, letters, digits and . _ - = + @ in the path"
     ]
 
 
