@@ -86,6 +86,8 @@ def test_with_skip_nothing_that_is_there_is_touched_and_what_is_missing_is_added
     assert {name: after[name] for name in before} == before
     assert after.keys() - before.keys() == {"docker-compose.yml"}
     assert "Password:   unchanged" in again.stdout
+    [kept] = [line for line in again.stdout.splitlines() if line.startswith("Kept: ")]
+    assert all(name in kept for name in TEMPLATES)
     assert "Versions:   as they are in requirements.txt" in again.stdout
 
 

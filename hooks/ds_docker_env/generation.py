@@ -8,6 +8,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -164,7 +165,9 @@ def _finish(staging: Staging, raw: Mapping[str, Any]) -> None:
     for interruption in (signal.SIGINT, signal.SIGTERM):
         signal.signal(interruption, signal.SIG_IGN)
     replaced, former = staging.put(kept=_NOTEBOOKS, removed=removed)
-    if replaced:
+    if replaced and not former:
+        lines.append(f"Kept:       {', '.join(replaced)}, in which the answers would have changed something")
+    elif replaced:
         lines.append(f"Replaced:   {', '.join(replaced)}; as before they are in {former}, which git ignores")
     # cruft compares two projects that it generates, and a repository in them would hide every change.
     if answers.dvc_s3_url and (said := begin_repository(staging.target, allowed="_commit" not in raw)):
@@ -256,9 +259,10 @@ def _seen_from_the_shell(project: Path) -> str:
     """Return the project's path from the folder of the person's shell, which PWD still names in a hook."""
     shell = os.environ.get("PWD", "")
     try:
-        return os.path.relpath(project, shell if Path(shell).is_absolute() else project.parent)
+        path = os.path.relpath(project, shell if Path(shell).is_absolute() else project.parent)
     except ValueError:  # another drive, on Windows
-        return str(project)
+        path = str(project)
+    return shlex.quote(path) if os.name == "posix" else f'"{path}"' if " " in path else path
 
 
 def _logins(staging: Staging) -> list[str]:

@@ -64,8 +64,9 @@ class Staging:
     def put(self, kept: str, removed: Collection[str]) -> tuple[list[str], str]:
         """Put the project into its place, or raise `OSError` and leave all as it was.
 
-        What is there stays if it begins with ``kept``, else it is replaced; of those ``removed`` none is left. Return
-        the names of what was replaced or removed, and the folder that has them as they were.
+        What is there stays if it begins with ``kept``, else it is replaced; of those ``removed`` none is left.
+        Return the names of what was replaced or removed, and the folder that has them as they were; if nothing but what
+        is `MISSING` may be added, the names of what would have been replaced, and no folder.
         """
         if self.folder == self.target:
             return [], ""
@@ -86,7 +87,7 @@ class Staging:
         try:
             replaced = self._replaced(kept)
             gone = [name for name in removed if self.mode == AGAIN and os.path.lexists(self.target / name)]
-            if replaced or gone:
+            if self.mode == AGAIN and (replaced or gone):
                 former = self._keep([*replaced, *gone])
             draft = self.folder / f"{_PLAN}.draft"
             draft.write_text(json.dumps(gone), encoding="utf-8")
@@ -104,12 +105,14 @@ class Staging:
         return [*replaced, *gone], former.relative_to(self.target).as_posix() if former else ""
 
     def _replaced(self, kept: str) -> list[str]:
-        """Take out what stays as it is in the project; return the names of what is replaced."""
+        """Take out what stays as it is in the project; return the names of what is, or would be, replaced."""
         replaced = []
         for name in _names(self.folder):
             staged, there = self.folder / name, self.target / name
-            if os.path.lexists(there) and (self.mode == MISSING or name.startswith(kept) or _alike(staged, there)):
+            same = os.path.lexists(there) and (name.startswith(kept) or _alike(staged, there))
+            if same or (self.mode == MISSING and os.path.lexists(there)):
                 staged.unlink()
+                replaced += [] if same else [name]
                 continue
             if there.is_dir():
                 raise IsADirectoryError(0, "is a folder, where a file is to be; take it away", str(there))

@@ -38,7 +38,7 @@ def small(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     project = copied(built, tmp_path_factory.mktemp("small"))
     (project.folder / ".env").write_text("MEMORY=700m\n", encoding="utf-8")
     compose = project.folder / "docker-compose.yml"
-    compose.write_text(project.read("docker-compose.yml").replace("size=2g", "size=50m"), encoding="utf-8")
+    compose.write_text(project.read("docker-compose.yml").replace("size=1g", "size=50m"), encoding="utf-8")
     with project.up():
         yield project
 
