@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from datetime import date
@@ -37,16 +38,32 @@ UNREADABLE = {
     "conda's own format": (b"numpy=1.26.4=py311h64a7726_0\n", "comes from conda; make the file with: pip list"),
     "a version that conda hides": (b"numpy @ file:///croot/numpy_1700/work\n", "hides the version"),
     "a variable": (b"numpy==${NUMPY}\n", "instead of a variable"),
-    "prose": (b"this is not a requirement\n", "is not a requirement"),
+    "prose": (b"this is not a requirement\n", "'this ...' is not a requirement"),
     "a missing include": (b"-r missing.txt\n", "no such file; check the path (included at"),
     "two versions of one package": (b"a==1\na==2\n", "contradicts a==1 at"),
-    "a settings file by mistake": (
-        b'export DB_PASSWORD="canary one"\n',
-        "'export DB_PASSWORD=...' is not a requirement",
-    ),
+    "a script by mistake": (b'export DB_PASSWORD="canary one"\n', "'export ...' is not"),
+    "a settings file": (b"DB_PASS=canary\n", "'DB_PASS=...' is not"),
+    "a settings file with digits": (b"PASS=31415926535\n", "'PASS=...' is not"),
+    "a settings file in YAML": (b"pass: canary\n", "'pass: ...' is not"),
     "a key of AWS's": (b"aws_secret_access_key = canary\n", "'aws_secret_access_key = ...' is not"),
-    "a netrc": (b"machine example.com login me password canary\n", "login me password ...' is not"),
+    "a netrc": (b"machine example.com login me password canary\n", "'machine ...' is not"),
+    "a pgpass": (b"db.example.com:5432:*:me:canary\n", "'db.example.com:...' is not"),
+    "a pgpass for every server": (b"*:*:*:me:canary\n", "'...' is not"),
+    "gpg-agent's passphrase": (b"passphrase canary\n", "'passphrase ...' is not"),
+    "a header": (b"bearer canary\n", "'bearer ...' is not"),
+    "a token of Slack's": (b"export xoxb-1-canary\n", "'export ...' is not"),
+    "a token before something else": (b"eyJ0eXAiOiJKV1QifQ.eyJzdWIiOiIxMjM0NTYifQ.canary me\n", "'...' is not"),
+    "a token that no name can be": (b"eyJ0eXAi.eyJzdWIi.canary-$\n", "'...' is not"),
+    "a token that is nearly a name": (b"xoxb-1-canary_\n", "'...' is not a requirement (name is invalid)"),
+    "a marker that compares in no way": (
+        b"numpy==1.0 ; os_name ~= 'canary'\n",
+        "'numpy==1.0...' is not a requirement (its marker cannot be decided)",
+    ),
+    "the head of a key": (b"-----BEGIN RSA canary-----\n", "'-----BEGIN ...' is not"),
     "a line of a key": (b"canary+" + b"k" * 63 + b"=\n", "'...' is not"),
+    "the last line of a key": (b"canary==\n", "'...' is not"),
+    "a password behind a version": (b"db 10.0.0.1 canary\n", "'db 10.0.0.1...' is not"),
+    "a password like a version": (b"db 1.2canary\n", "'db ...' is not"),
     "a password in a URL": (b"x @ https://me:canary@example.com/x-1.0-py3-none-any.whl\n", "holds a password"),
 }
 
@@ -59,6 +76,25 @@ def test_it_refuses(read: Read, content: bytes, message: str) -> None:
     assert message in problem
     assert "requirements.txt" in problem
     assert "canary" not in problem
+
+
+TYPOS = {
+    "numpy=1.2.3": "numpy=1.2.3",
+    "numpy=1.2.3=py311_0": "numpy=1.2.3...",
+    "numpy 1.2": "numpy 1.2",
+    "numpy: 1.2.post1": "numpy: 1.2.post1",
+    "numpy=>1.2": "numpy=>1.2",
+    "numpy==1.2.3, pandas==2.0": "numpy==1.2.3...",
+    "numpy==${NUMPY}": "numpy==...",
+    "numpy=1.2.3+local": "numpy=1.2.3...",
+    "--prefer-binry yes": "--prefer-binry ...",
+}
+
+
+@pytest.mark.parametrize(("line", "shown"), TYPOS.items())
+def test_a_typo_can_be_told_from_the_message(read: Read, line: str, shown: str) -> None:
+    with pytest.raises(GenerationError, match=rf"requirements\.txt:2: '{re.escape(shown)}' is not a requirement; "):
+        read(f"a==1\n{line}\n".encode())
 
 
 def test_files_that_include_each_other_are_read_once(read: Read, tmp_path: Path) -> None:

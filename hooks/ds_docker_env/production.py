@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from packaging.markers import Marker, UndefinedEnvironmentName
+from packaging.markers import Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -20,14 +20,7 @@ from packaging.version import InvalidVersion, Version
 from pip_requirements_parser import OptionLine, RequirementsFile
 
 from ds_docker_env.encoding import decode
-from ds_docker_env.errors import (
-    GenerationError,
-    RefusedError,
-    RequirementsError,
-    UnreachableError,
-    excerpt,
-    without_credentials,
-)
+from ds_docker_env.errors import GenerationError, RefusedError, RequirementsError, UnreachableError, without_credentials
 from ds_docker_env.formats import as_requirements
 from ds_docker_env.formats.reading import ENTRIES
 from ds_docker_env.sources import Source, source_of
@@ -43,10 +36,12 @@ _URL_HASH = re.compile(r"[#&](sha\d+)=([0-9a-f]+)")
 _NO_ADDRESS = re.compile(r"(?<=[#&])(?:sha\d+|md5|egg)=[^&]*&?")
 # Its name may be one that pip took, once.
 _VCS = re.compile(r"(-e\s*|--editable[= ]\s*)?(git|hg|svn|bzr)\+")
-# NAME=value or a line of netrc; and a line of base64.
-_SECRET = re.compile(
-    r"((?:token|key|passw|pwd|secret|credential|auth)\w*[\"']?[ \t]*[:= \t](?!=)[ \t]*)\S.*|[\w+/=]{40,}$",
-    re.IGNORECASE,
+# A name and what parts it from something else, then a version. A word by itself may be a token, and so may a long one;
+# digits without a dot may be a password.
+_BEGINNING = re.compile(
+    r"-{0,5}[a-z][\w.-]{0,38}(?:\s*(?:=[=<>~]{0,2}|[<>~!]=?|[:@;,(\[])\s*|\s+)(?=[^\s=])"
+    r"(?:v?\d{1,8}(?:\.\d{1,8}){1,4}(?:(?:a|b|rc|\.post|\.dev)\d{1,4}|\.\*)?(?=[\s=<>~!,;+]|$))?",
+    re.ASCII | re.IGNORECASE,
 )
 _LINE = re.compile(r"^[^\S\n]*(?!#|--hash)\S", re.MULTILINE)
 _FILES = 50
@@ -269,7 +264,10 @@ def _take_entry(production: Production, entry: Any, where: str, *, constraint: b
     try:
         requirement = _requirement(str(entry.req) + (f" ; {entry.marker}" if entry.marker else ""))
     except (ValueError, UndefinedEnvironmentName, RecursionError) as error:
-        return [f"{where}: {_shown(line)!r} is not a requirement ({str(error).splitlines()[0]}); correct it"]
+        undecided = isinstance(error, (UndefinedComparison, UndefinedEnvironmentName))
+        # What an error quotes, behind a colon, may be a secret.
+        reason = "its marker cannot be decided" if undecided else re.split(r"[:'\"\n]", str(error))[0]
+        return [f"{where}: {_shown(line)!r} is not a requirement ({reason}); correct it"]
     specifiers = list(requirement.specifier)
     if len(specifiers) == 1 and specifiers[0].operator in ("==", "===") and not specifiers[0].version.endswith(".*"):
         pin = Pin(
@@ -398,8 +396,10 @@ def _of_other_pythons(production: Production, target: Target) -> list[str]:
 
 
 def _shown(line: str) -> str:
-    """Return a line for a message, without what a settings file or a key, named by mistake, would give away."""
-    return _SECRET.sub(r"\1...", excerpt(line, 1000))[:200]
+    """Return how a line begins, for a message: the file may be one of passwords or a key, named by mistake."""
+    found = _BEGINNING.match(line)
+    shown = found[0] if found else ""
+    return shown if shown == line else f"{shown}..."
 
 
 def _advice(line: str) -> str:
