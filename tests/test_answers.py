@@ -29,6 +29,14 @@ REFUSED = {
     "a ticket that is not a URL": ({"ticket_url": "DS-1"}, "ticket_url"),
     "a ticket that runs code": ({"ticket_url": "javascript:alert(1)"}, "ticket_url"),
     "a ticket with a password": ({"ticket_url": "https://me:canary@example.com/1"}, "ticket_url"),
+    "a token behind a semicolon": (
+        {"production_requirements": "https://example.com/r.txt?ref=main;token=canary"},
+        "production_requirements",
+    ),
+    "a token that a server never gets": (
+        {"production_requirements": "https://example.com/r.txt#access_token=canary"},
+        "production_requirements",
+    ),
     "a password in production's URL": (
         {"production_requirements": "https://me:canary@a.test/r"},
         "production_requirements",

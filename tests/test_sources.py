@@ -136,6 +136,13 @@ def test_another_kind_of_url_is_refused_by_name(scheme: str) -> None:
         source_of(f"{scheme}://me:canary@example.com/requirements.txt")
 
 
+@pytest.mark.parametrize("host", ["[nowhere]", "me:canary@exa\u2100mple.com", "[::1?share=canary"])
+def test_a_url_that_cannot_be_taken_apart_is_refused_without_a_secret(host: str) -> None:
+    with pytest.raises(GenerationError, match="is no address; correct it") as caught:
+        source_of(f"https://{host}/r.txt?share=canary#canary")
+    assert "canary" not in str(caught.value)
+
+
 def test_a_file_url_is_a_path(tmp_path: Path) -> None:
     path = tmp_path / "with space.txt"
     path.write_text("a==1\n")
@@ -156,6 +163,9 @@ SECRETS = {
     "https://me:canary/pw@example.com/x": "https://example.com/x",
     "https://me@corp.com:canary/pw@example.com/x": "https://example.com/x",
     "https://example.com/simple?token=canary&x=1": "https://example.com/simple?token=...&x=1",
+    "https://example.com/r.txt?ref=main;token=canary&x=1": "https://example.com/r.txt?ref=main;token=...&x=1",
+    "https://example.com/r.txt#access_token=canary&x=1": "https://example.com/r.txt#access_token=...&x=1",
+    "https://example.com/x.zip#sha256=00&egg=x": "https://example.com/x.zip#sha256=00&egg=x",
     "git+https://example.com:8443/team/x@v1": "git+https://example.com:8443/team/x@v1",
     "git+ssh://git@example.com/team/x.git@v1#r.txt": "git+ssh://git@example.com/team/x.git@v1#r.txt",
     "git+ssh://git:canary@example.com/x": "git+ssh://example.com/x",
@@ -174,6 +184,9 @@ PLACES = {
     "https://example.com/raw?ref=v1.4.2&share=canary": "https://example.com/raw?ref=v1.4.2&share=...",
     "https://example.com/items?path=/r.txt&versionDescriptor.version=main": None,
     "https://example.com/r.txt?raw": None,
+    "https://example.com/r.txt?ref=main;share=canary;canary": "https://example.com/r.txt?ref=main;share=...;...",
+    "https://example.com/r.txt?raw=1#access_token=canary2": "https://example.com/r.txt?raw=1",
+    "https://me:ca#nary@example.com/r.txt#canary": "https://example.com/r.txt",
     "git+https://example.com/team/x.git@v1#deep/r.txt": None,
 }
 

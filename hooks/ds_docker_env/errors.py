@@ -85,11 +85,11 @@ _NAME = re.compile(r"[^/@:]+:(?!\d+/)")
 # The user of ssh is no secret, and needed.
 _SSH = re.compile(r"[\w.-]+@")
 _TOKEN = re.compile(
-    r"""([?&][\w-]*(?:token|key|password|passwd|pass|pwd|secret|signature|sig|auth|credentials?|jwt|session)=)"""
+    r"""([?&;#][\w-]*(?:token|key|password|passwd|pass|pwd|secret|signature|sig|auth|credentials?|jwt|session)=)"""
     r"""(?!\.\.\.)[^\s'"<>&#]+""",
     re.IGNORECASE,
 )
-_QUERY = re.compile(r"(?<=[?&])([^=&#\s]+)(=?)([^&#\s]*)")
+_QUERY = re.compile(r"(?<=[?&;])([^=&;#\s]+)(=?)([^&;#\s]*)")
 # What servers of git ask for: which file, and which version of it.
 _HARMLESS = {
     *("api-version", "at", "h", "inline", "path", "plain", "raw", "ref", "ref_type", "rev", "version"),
@@ -98,7 +98,7 @@ _HARMLESS = {
 
 
 def without_credentials(text: str) -> str:
-    """Remove ``user:password@`` and tokens in the query from every URL in a text.
+    """Remove ``user:password@`` and tokens in the query or behind the # from every URL in a text.
 
     Needs time in proportion to the text, whatever is in it.
     """
@@ -114,7 +114,11 @@ def place(address: str) -> str:
             return found[0]
         return f"{name}=..." if equals else "..."
 
-    return _QUERY.sub(kept, without_credentials(address))
+    address = without_credentials(address)
+    if "://" in address and not address.startswith("git+"):
+        # No server gets what follows a #, but somebody may have copied a login there.
+        address = address.partition("#")[0]
+    return _QUERY.sub(kept, address)
 
 
 def excerpt(text: str, length: int = 200) -> str:

@@ -41,7 +41,7 @@ def named_source(production: str, command: str) -> str:
     found = re.search(r"^# source: (\S.*?)\s*$", production, re.MULTILINE)
     if not found:
         raise ProjectError("production.txt: has no line that begins with # source:; name production's file")
-    if re.search(r"[?&=]\.\.\.", found[1]):
+    if re.search(r"[?&;=]\.\.\.", found[1]):
         raise SourceError(
             f"{found[1]}: the value in place of ... may be a secret, so it is not kept; name the whole URL"
         )

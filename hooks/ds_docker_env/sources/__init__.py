@@ -34,8 +34,8 @@ def source_of(location: str) -> Source:
     """
     try:
         parts = urlsplit(location)
-    except ValueError as error:
-        raise SourceError(f"{location}: is no address ({error}); correct it") from None
+    except ValueError:
+        raise SourceError(f"{place(location)}: is no address; correct it") from None
     if location == "-":
         from ds_docker_env.sources.standard_input import StandardInput
 
