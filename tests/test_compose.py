@@ -88,6 +88,14 @@ def test_without_services_the_compose_file_is_short(render: Renderer) -> None:
     assert not {"x-analysis", "depends_on", "environment"} & set(re.findall(r"[\w-]+", text))
 
 
+def test_what_a_small_machine_needs_and_what_editors_do_is_said_plainly(render: Renderer) -> None:
+    chosen = {"services": "mysql,postgres"}
+    readme, compose = render("README.md", **chosen), render("docker-compose.yml", **chosen)
+    assert "a machine with one processor needs `CPUS=1`" in readme
+    assert "for each database as well, of letters and digits:\n" in readme
+    assert compose.count("# Without the carriage return that Windows editors end a line with.") == 2
+
+
 def test_whatever_is_published_is_published_on_this_machine_only(render: Renderer) -> None:
     compose = yaml.safe_load(render("docker-compose.yml", services=CHOICES[-1]))
     ports = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
