@@ -173,6 +173,10 @@ SECRETS = {
 }
 
 
+def test_a_comment_is_no_part_of_an_address() -> None:
+    assert without_credentials("https://example.com/x  #key=2\n#key=1\n") == "https://example.com/x  #key=2\n#key=1\n"
+
+
 @pytest.mark.parametrize(("url", "clean"), SECRETS.items())
 def test_no_credential_survives_in_a_url(url: str, clean: str) -> None:
     assert without_credentials(f"at {url}, see") == f"at {clean}, see"

@@ -84,8 +84,10 @@ _AT = re.compile(r"@(?=[\w.\[-])")
 _NAME = re.compile(r"[^/@:]+:(?!\d+/)")
 # The user of ssh is no secret, and needed.
 _SSH = re.compile(r"[\w.-]+@")
+# Behind a space a ; begins a marker, and a # a comment.
 _TOKEN = re.compile(
-    r"""([?&;#][\w-]*(?:token|key|password|passwd|pass|pwd|secret|signature|sig|auth|credentials?|jwt|session)=)"""
+    r"""((?:[?&]|(?<=\S)[;#])[\w-]*"""
+    r"""(?:token|key|password|passwd|pass|pwd|secret|signature|sig|auth|credentials?|jwt|session)=)"""
     r"""(?!\.\.\.)[^\s'"<>&#]+""",
     re.IGNORECASE,
 )
