@@ -11,8 +11,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +285,17 @@ def test_kill_9_leaves_a_whole_project_or_nothing_new_and_the_next_run_works(
         assert tree(output)["p/src/analysis.ipynb"] == "mine"
 
 
+def test_two_generations_at_once_into_one_folder_leave_one_whole_project(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    output.mkdir()
+    both = [begun(output), begun(output)]
+    for process in both:
+        process.communicate()
+    assert sorted(process.returncode for process in both) == [0, 1]
+    assert {"p/README.md", "p/Dockerfile", "p/.secrets/jupyter_password"} <= everything(output)
+    assert [path.name for path in output.iterdir()] == ["p"]
+
+
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no ulimit")
 def test_a_file_that_cannot_be_written_whole_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     output = tmp_path / "output"
@@ -331,3 +345,44 @@ def test_a_home_that_cannot_be_written_is_said_without_a_traceback(tmp_path: Pat
     assert done.returncode == 1
     assert "Traceback" not in done.stderr, done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"home"}
+
+
+@pytest.mark.parametrize("answer", ["500", "garbage", "silence"])
+def test_an_index_that_fails_leaves_nothing(
+    tmp_path: Path, cookiecutter: Run, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    (tmp_path / "pins.txt").write_text("prod==1.0\n")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("UV_HTTP_TIMEOUT", "1")
+    with broken_index(answer) as url:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", url)
+        refused = cookiecutter(production_requirements="pins.txt")
+    assert refused.exit_code == 1
+    assert "ds-docker-env: nothing was generated, one thing needs another look:" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not everything(refused.project.parent)
+
+
+@contextmanager
+def broken_index(answer: str) -> Iterator[str]:
+    """Serve an index on 127.0.0.1 whose every answer is this."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if answer == "silence":
+                released.wait(30)
+            self.send_response(500 if answer == "500" else 200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"" if answer == "silence" else os.urandom(1000))
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    released = threading.Event()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/simple/"
+        yield url
+        released.set()
+        server.shutdown()

@@ -98,10 +98,12 @@ class Staging:
             if self.folder.exists() or not done:
                 (self.folder / _PLAN).unlink(missing_ok=True)
                 if self._undo(done, former) and former:
-                    shutil.rmtree(former, ignore_errors=True)
+                    _forget(former)
                 self._unlock()
                 raise
-        self._tidy()
+        # On Windows this leaves an empty folder to the guard.
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._unlock()
         return [*replaced, *gone], former.relative_to(self.target).as_posix() if former else ""
 
     def _replaced(self, kept: str) -> list[str]:
@@ -142,9 +144,13 @@ class Staging:
         numbers = [int(path.name) for path in (self.target / FORMER).iterdir() if path.name.isdecimal()]
         former = self.target / FORMER / str(max(numbers, default=0) + 1)
         former.mkdir()
-        for name in names:
-            (former / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(self.target / name, former / name, follow_symlinks=False)
+        try:
+            for name in names:
+                (former / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(self.target / name, former / name, follow_symlinks=False)
+        except OSError:
+            _forget(former)
+            raise
         return former
 
     def _place(self, gone: Collection[str], done: list[str]) -> None:
@@ -204,14 +210,6 @@ class Staging:
                 if self.mode == NEW:  # begun on Windows
                     self.target.rmdir()
 
-    def _tidy(self) -> None:
-        for _ in range(_PATIENCE):
-            shutil.rmtree(self.folder, ignore_errors=True)
-            if not self.folder.exists():
-                break
-            time.sleep(0.1)
-        self._unlock()
-
     def guard(self) -> None:
         """Wait until standard input ends, as it does when cookiecutter is gone; leave a whole project or nothing new.
 
@@ -227,6 +225,8 @@ class Staging:
                 return self._unlock()
             except PermissionError:  # on Windows, as long as it is running
                 time.sleep(0.1)
+        else:
+            return self._unlock()
         said = "ds-docker-env: stopped; nothing was generated"
         if (taken.folder / _PLAN).exists():
             gone = json.loads((taken.folder / _PLAN).read_text(encoding="utf-8"))
@@ -235,12 +235,22 @@ class Staging:
                 taken._place(gone, [])
             except OSError as error:
                 said = f"ds-docker-env: stopped; {self.target} is half renewed ({error}); {FORMER} has it as it was"
-        # On Windows, the empty folder in which the shell of a hook sat.
         unfinished = any(taken.folder.iterdir())
-        taken._tidy()
+        # What a hook still writes comes too late, but may need a second look.
+        for _ in range(_PATIENCE):
+            shutil.rmtree(taken.folder, ignore_errors=True)
+            if not taken.folder.exists():
+                break
+            time.sleep(0.1)
         self._unlock()
         if unfinished:
             print(said, file=sys.stderr)
+
+
+def _forget(former: Path) -> None:
+    shutil.rmtree(former, ignore_errors=True)
+    if [path.name for path in former.parent.iterdir()] == [".gitignore"]:
+        shutil.rmtree(former.parent, ignore_errors=True)
 
 
 def _alike(one: Path, other: Path) -> bool:
