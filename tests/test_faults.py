@@ -371,10 +371,11 @@ def broken_index(answer: str) -> Iterator[str]:
         def do_GET(self) -> None:
             if answer == "silence":
                 released.wait(30)
+                return
             self.send_response(500 if answer == "500" else 200)
             self.send_header("Content-Type", "text/html")
             self.end_headers()
-            self.wfile.write(b"" if answer == "silence" else os.urandom(1000))
+            self.wfile.write(os.urandom(1000))
 
         def log_message(self, format: str, *arguments: object) -> None:
             pass
