@@ -160,7 +160,7 @@ def test_what_cannot_be_generated_over_is_said_and_nothing_changes(cookiecutter:
     by_a_program = subprocess.run(
         [sys.executable, "-c", code, str(TEMPLATE), str(project.parent)], capture_output=True, text=True, check=False
     )
-    assert "is not empty; generate over it with cookiecutter itself" in by_a_program.stderr
+    assert "is not empty; generate over it with the command cookiecutter" in by_a_program.stderr
     assert tree(project) == before
     assert not list(project.glob(".data*"))
 

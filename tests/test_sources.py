@@ -18,6 +18,9 @@ from ds_docker_env.target import Target
 LINUX = Target("3.11")
 
 
+SECRET = Path(__file__)
+
+
 class Answer(BaseHTTPRequestHandler):
     """What a path names: a file, a status, endless silence, endless drops, a flood or a circle."""
 
@@ -40,6 +43,7 @@ class Answer(BaseHTTPRequestHandler):
         files = {
             "requirements.txt": "-r base/common.txt\na==1\n",
             "base/common.txt": "b==2\n",
+            "curious.txt": f"a==1\n-r file://{SECRET}\n-c image:theirs\n",
             "private.txt": "c==3\n" if self.headers["Authorization"] else "",
         }
         body = files.get(name, "").encode()
@@ -83,6 +87,15 @@ def test_a_url_is_read_with_what_it_includes(server: str) -> None:
     production = read_production(f"{server}/requirements.txt", LINUX)
     assert sorted(pin.name for pin in production.pins) == ["a", "b"]
     assert production.source == f"{server}/requirements.txt"
+
+
+def test_a_file_from_the_web_gets_nothing_of_this_machine_read(server: str) -> None:
+    with pytest.raises(GenerationError) as refused:
+        read_production(f"{server}/curious.txt", LINUX)
+    assert [problem.partition(": is not read for a file from elsewhere")[0] for problem in refused.value.problems] == [
+        f"file://{SECRET}",
+        "image:theirs",
+    ]
 
 
 def test_the_password_for_a_url_comes_from_netrc(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

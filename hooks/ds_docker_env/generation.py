@@ -107,7 +107,7 @@ def _prepare(staging: Staging, raw: Mapping[str, Any]) -> None:
     answers = Answers.of(raw)
     if staging.folder == staging.target and any(staging.folder.iterdir()):
         raise ProjectError(
-            f"{staging.folder}: is not empty; generate over it with cookiecutter itself, which keeps what is yours"
+            f"{staging.folder}: is not empty; generate over it with the command cookiecutter, which keeps what is yours"
         )
     texts = shipped_files(answers.python_version, answers.debian_release, answers.options)
     settings = _former_text(staging, "uv.toml")

@@ -23,7 +23,7 @@ from ds_docker_env.encoding import decode
 from ds_docker_env.errors import GenerationError, RefusedError, RequirementsError, UnreachableError, without_credentials
 from ds_docker_env.formats import as_requirements
 from ds_docker_env.formats.reading import ENTRIES
-from ds_docker_env.sources import Source, source_of
+from ds_docker_env.sources import LocalFile, Source, source_of
 from ds_docker_env.target import PYTHON_VERSIONS, Target
 
 # Folders in which conda builds: such an entry names a file that is gone and hides the version.
@@ -45,6 +45,8 @@ _BEGINNING = re.compile(
 )
 _LINE = re.compile(r"^[^\S\n]*(?!#|--hash)\S", re.MULTILINE)
 _FILES = 50
+# Any scheme that could reach what is on this machine.
+_OF_THIS_MACHINE = re.compile(r"(?!https?://)[\w+.-]+:", re.IGNORECASE)
 # The parser needs time by their square. What is left is what pip would see.
 _SPACES = re.compile(r"[^\S\r\n]{2,}")
 # Python converts numbers up to 4,300 digits, and versions are compared in many places.
@@ -357,6 +359,10 @@ def _include(
 ) -> list[str]:
     where = f"{source.name}:{option.requirement_line.line_number}"
     try:
+        if not isinstance(source, LocalFile) and _OF_THIS_MACHINE.match(reference):
+            raise RequirementsError(
+                f"{reference}: is not read for a file from elsewhere; download both and look at them"
+            )
         included = source_of(source.beside(reference))
         if included.name in seen and (constraint or not seen[included.name]):
             return []
