@@ -196,3 +196,12 @@ def test_a_console_of_windows_that_lacks_a_letter_gets_it_escaped(
     generated = cookiecutter(environment={"PYTHONIOENCODING": "cp1252"}, **answers)
     assert generated.exit_code == 0, generated.stderr
     assert "\\u03cc.txt" in generated.stdout
+
+
+def test_nothing_is_left_among_the_temporary_files(cookiecutter: Run, tmp_path: Path) -> None:
+    """cookiecutter leaves its hooks there, with all answers."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    names = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
+    assert cookiecutter(environment=names).exit_code == 0
+    assert [path.name for path in temporary.iterdir()] == []
