@@ -161,15 +161,19 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Package
         yield index
 
 
+def write_files(folder: Path, files: dict[str, str]) -> None:
+    """Write texts under their names in a folder."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
     """Write a production file, with others beside it, and return its path."""
 
     def _write(content: str, beside: dict[str, str] | None = None) -> str:
-        for name, text in {**(beside or {}), "requirements.txt": content}.items():
-            file = tmp_path / "production" / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text)
+        write_files(tmp_path / "production", {**(beside or {}), "requirements.txt": content})
         return str(tmp_path / "production" / "requirements.txt")
 
     return _write

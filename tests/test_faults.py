@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TEMPLATE, Generated
+from conftest import TEMPLATE, Generated, write_files
 from ds_docker_env import staging
 from ds_docker_env.staging import Staging
 
@@ -40,12 +40,6 @@ class Killed(BaseException):
     """Stands for a kill, after which nothing is undone."""
 
 
-def write(folder: Path, files: dict[str, str]) -> None:
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-
-
 def tree(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
 
@@ -57,7 +51,7 @@ def everything(folder: Path) -> set[str]:
 def staged(target: Path) -> Staging:
     """Return a project in the making, which is to be there."""
     made = Staging.beginning(target, only_missing=False)
-    write(made.folder, RENDERED)
+    write_files(made.folder, RENDERED)
     return made
 
 
@@ -81,7 +75,7 @@ def at_every_step(tmp_path: Path, error: BaseException, look: Callable[[Path], N
     """Put a project over another with a failure at each step; return the number of steps."""
     for at in range(1, 100):
         target = tmp_path / str(at) / "p"
-        write(target, BEFORE)
+        write_files(target, BEFORE)
         made = staged(target)
         with pytest.MonkeyPatch.context() as patch:
             steps = failing(patch, at, error)
@@ -151,7 +145,7 @@ def test_a_file_that_cannot_be_put_into_place_leaves_all_as_it_was(tmp_path: Pat
 def test_of_two_generations_at_once_each_is_whole_or_says_so(tmp_path: Path, existing: bool) -> None:
     target = tmp_path / "p"
     if existing:
-        write(target, BEFORE)
+        write_files(target, BEFORE)
     one, other = staged(target), staged(target)
     if existing:
         (target / ".generating").write_text(one.folder.name)
@@ -171,7 +165,7 @@ def test_the_guard_throws_away_what_is_not_finished_and_finishes_what_is(tmp_pat
     target = tmp_path / "p"
     assert guarded(staged(target).folder) == "ds-docker-env: stopped; nothing was generated\n"
     assert everything(tmp_path) == set()
-    write(target, BEFORE)
+    write_files(target, BEFORE)
     before = everything(tmp_path)
     made = staged(target)
     assert "nothing was generated" in guarded(made.folder)
@@ -207,8 +201,8 @@ def test_where_a_folder_in_use_cannot_be_renamed_a_new_project_is_put_into_its_p
 
 def test_no_link_leads_what_is_generated_out_of_the_project(tmp_path: Path) -> None:
     target = tmp_path / "p"
-    write(tmp_path, {"elsewhere/config": "theirs"})
-    write(target, BEFORE)
+    write_files(tmp_path, {"elsewhere/config": "theirs"})
+    write_files(target, BEFORE)
     (target / ".dvc").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(NotADirectoryError, match="is a link, where a folder is to be"):
         staged(target).put(kept="src/", removed=[])
@@ -268,7 +262,7 @@ def test_kill_9_leaves_a_whole_project_or_nothing_new_and_the_next_run_works(
     output.mkdir()
     options = ["--overwrite-if-exists"] if existing else []
     if existing:
-        write(output / "p", BEFORE)
+        write_files(output / "p", BEFORE)
     before = everything(output)
     process = begun(output, *options)
     wait_for(lambda: list(output.glob(moment)))
@@ -299,7 +293,7 @@ def test_two_generations_at_once_into_one_folder_leave_one_whole_project(tmp_pat
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no ulimit")
 def test_a_file_that_cannot_be_written_whole_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     output = tmp_path / "output"
-    write(output / "p", BEFORE)
+    write_files(output / "p", BEFORE)
     before = everything(output)
     process = begun(output, "--overwrite-if-exists", limit="ulimit -f 40")
     _, said = process.communicate()
@@ -310,7 +304,7 @@ def test_a_file_that_cannot_be_written_whole_is_said_and_leaves_nothing(tmp_path
 
 
 def test_a_read_only_folder_is_said_and_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path, {"p/README.md": "mine"})
+    write_files(tmp_path, {"p/README.md": "mine"})
     made = staged(tmp_path / "p")
     # Nothing is read-only for root.
     monkeypatch.setattr(os, "access", lambda path, mode: False)

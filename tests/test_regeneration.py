@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ANSWERS, TEMPLATE, Generated
+from conftest import ANSWERS, TEMPLATE, Generated, write_files
 from ds_docker_env import generation
 from ds_docker_env.analysis import Analysis
 from ds_docker_env.shipped import is_shipped, shipped_analysis
@@ -35,19 +35,13 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def write(folder: Path, files: dict[str, str]) -> None:
-    for name, text in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
-
-
 def test_what_is_a_persons_stays_and_what_is_replaced_is_kept_and_named(cookiecutter: Run) -> None:
     project = cookiecutter().project
     first = tree(project)
     again = cookiecutter(FORCE)
     assert tree(project) == first
     assert "Replaced:" not in again.stdout
-    write(project, OWN | TEMPLATES)
+    write_files(project, OWN | TEMPLATES)
     again = cookiecutter(FORCE, dvc_s3_url="s3://bucket/x")
     assert again.exit_code == 0, again.stderr
     now = tree(project)
@@ -71,7 +65,7 @@ def test_with_skip_nothing_that_is_there_is_touched_and_what_is_missing_is_added
     cookiecutter: Run, tmp_path: Path
 ) -> None:
     project = cookiecutter(python_version="3.12").project
-    write(project, OWN | TEMPLATES | {"requirements.in": "mine\n", ".secrets/jupyter_password": ""})
+    write_files(project, OWN | TEMPLATES | {"requirements.in": "mine\n", ".secrets/jupyter_password": ""})
     (project / "docker-compose.yml").unlink()
     before = tree(project)
     pins = tmp_path / "pins.txt"
@@ -99,7 +93,7 @@ def test_packages_of_ones_own_stay_with_their_lock_and_are_locked_with_productio
     offline.add("prod", "1.0")
     project = cookiecutter().project
     edited = (project / "requirements.in").read_text() + "mine>=1\n"
-    write(project, {"requirements.in": edited, ".dvc/config": "mine"})
+    write_files(project, {"requirements.in": edited, ".dvc/config": "mine"})
     before = tree(project)
     again = cookiecutter(FORCE, services="redis")
     assert again.exit_code == 0, again.stderr
@@ -109,7 +103,7 @@ def test_packages_of_ones_own_stay_with_their_lock_and_are_locked_with_productio
     assert all(now[name] == before[name] for name in ("requirements.in", "requirements.txt"))
     assert "Data:       .dvc and .dvcignore are from before and stay" in again.stdout
 
-    write(project, {"requirements.txt": "mine==1.0\n"})
+    write_files(project, {"requirements.txt": "mine==1.0\n"})
     (tmp_path / "pins.txt").write_text("prod==1.0\n")
     beside = cookiecutter(FORCE, production_requirements="pins.txt")
     assert beside.exit_code == 0, beside.stderr
@@ -133,12 +127,12 @@ def test_a_lock_of_ones_own_for_another_python_is_not_taken_for_this_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lock = "# made by:\n#    uv pip compile --python-version 3.12.12 requirements.in\n"
-    write(tmp_path, {"p/requirements.in": "mine\n", "p/requirements.txt": lock, "p/.p.again-01234567/x": ""})
+    write_files(tmp_path, {"p/requirements.in": "mine\n", "p/requirements.txt": lock, "p/.p.again-01234567/x": ""})
     monkeypatch.chdir(tmp_path / "p" / ".p.again-01234567")
     answers = ANSWERS | {"project_slug": "p", "__production_requirements": ""}
     assert generation.prepare(answers) == 1
     assert "locked for Python 3.12; answer 3.12, or take requirements.in away" in capsys.readouterr().err
-    write(tmp_path, {"p/requirements.txt": ""})
+    write_files(tmp_path, {"p/requirements.txt": ""})
     assert generation.prepare(answers) == 1
     assert "requirements.txt: has no command in its header; get it back from git" in capsys.readouterr().err
     assert list(Path().iterdir()) == [Path("x")]
