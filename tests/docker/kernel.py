@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -61,7 +62,9 @@ def started_kernel(project: Project) -> Iterator[Kernel]:
 
 @contextmanager
 def connected(project: Project, kernel: str) -> Iterator[Kernel]:
-    with connect(channels(project, kernel), additional_headers=login(project), max_size=None) as connection:
+    # Without a ping: a server that computes for two hundred others may answer one late.
+    patient = partial(connect, max_size=None, ping_interval=None)
+    with patient(channels(project, kernel), additional_headers=login(project)) as connection:
         yield Kernel(kernel, connection)
 
 
