@@ -10,13 +10,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import click
 from cookiecutter.exceptions import FailedHookException, OutputDirExistsException
-from jinja2 import Environment
+from jinja2 import Environment, TemplateError, pass_environment
 from jinja2.ext import Extension
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
@@ -24,13 +25,17 @@ sys.path.insert(0, os.path.join(ROOT, "hooks"))
 
 from ds_docker_env import staging  # noqa: E402
 from ds_docker_env.answers import Answers  # noqa: E402
-from ds_docker_env.errors import GenerationError, ProjectError  # noqa: E402
+from ds_docker_env.base_image import Base, by_digest, require_name  # noqa: E402
+from ds_docker_env.errors import AnswerError, GenerationError, ProjectError  # noqa: E402
 from ds_docker_env.services import services_of  # noqa: E402
 
 # The guard needs some thousandths.
 _SECONDS = 20
 # The name of the folder that the template is in.
 _FOLDER = "{{cookiecutter.project_slug}}"
+# What is asked beside the hooks, by the image's name.
+_ASKING = ThreadPoolExecutor(1)
+_BASES: dict[str, Future[Base]] = {}
 
 
 class TemplateExtension(Extension):
@@ -43,6 +48,7 @@ class TemplateExtension(Extension):
         super().__init__(environment)
         environment.globals["template_root"] = ROOT
         environment.filters["absolute_location"] = absolute_location
+        environment.filters["base_image"] = base_image
         environment.filters["checked"] = checked
         environment.filters["place"] = place
         environment.filters["services"] = services_of
@@ -64,7 +70,15 @@ def absolute_location(answer: Any) -> str:
     return os.path.abspath(os.path.expanduser(location))
 
 
-def checked(answers: Mapping[str, Any]) -> str:
+@pass_environment
+def base_image(environment: Environment, answers: Mapping[str, Any]) -> Base:
+    """Return what FROM says, which `place` has begun to ask for."""
+    name = _base_name(environment, answers)
+    return (_BASES.get(name) or _ASKING.submit(by_digest, name)).result()
+
+
+@pass_environment
+def checked(environment: Environment, answers: Mapping[str, Any]) -> str:
     """Stop cookiecutter with one message if an answer is wrong, before it makes a folder of that name.
 
     A failing hook would come after the folder (``../x`` would be outside).
@@ -73,21 +87,25 @@ def checked(answers: Mapping[str, Any]) -> str:
         sys.excepthook = _without_traceback
     try:
         Answers.check(answers)
+        require_name(_base_name(environment, answers))
     except GenerationError as error:
         raise _stopped(error) from None
     return "yes"
 
 
-def place(answers: Mapping[str, Any]) -> str:
+@pass_environment
+def place(environment: Environment, answers: Mapping[str, Any]) -> str:
     """Return the folder to render into, which a guard watches over, or stop if there can be none.
 
     Checks the answers again, because a replay skips the questions. cruft and pytest-cookies look for the project where
     it was rendered: for them this is its place.
     """
-    checked(answers)
+    checked(environment, answers)
+    base = _base_name(environment, answers)
     slug = str(answers["project_slug"])
     asked = _asked()
     if not asked:
+        _find(base)
         return slug
     output = Path(asked["output_dir"]).absolute()
     target = output / slug
@@ -104,6 +122,7 @@ def place(answers: Mapping[str, Any]) -> str:
         raise _stopped(error) from None
     except OSError as error:
         raise _stopped(ProjectError.of(error, target)) from None
+    _find(base, target)
     if asked["keep_project_on_failure"] and stage.mode == staging.NEW:
         return slug
     _watch(stage)
@@ -114,6 +133,23 @@ def without_traceback(record: logging.LogRecord) -> bool:
     """Leave cookiecutter's traceback of itself out, as the hook has said what is wrong."""
     record.exc_info = None
     return True
+
+
+def _base_name(environment: Environment, answers: Mapping[str, Any]) -> str:
+    """Return the image's name, made of the answers only here: a replay or cruft would keep that of other answers."""
+    try:
+        return environment.from_string(str(answers["_base_image"])).render(cookiecutter=answers)
+    except TemplateError as error:
+        raise AnswerError(f"_base_image: {answers['_base_image']!r} cannot be rendered ({error})") from None
+
+
+def _find(name: str, project: Path | None = None) -> None:
+    """Begin to look for the digest of the base image: in a project that is generated again, then in the registry."""
+    dockerfile = ""
+    if project:
+        with contextlib.suppress(OSError):
+            dockerfile = (project / "Dockerfile").read_text(encoding="utf-8", errors="replace")
+    _BASES[name] = _ASKING.submit(by_digest, name, dockerfile)
 
 
 def _asked() -> dict[str, Any]:

@@ -5,6 +5,7 @@ import os
 import sys
 
 answers = json.loads(r"""{{ cookiecutter | tojson }}""")
+base = json.loads(r"""{{ cookiecutter | base_image | tojson }}""")
 sys.path.insert(0, os.path.join(r"""{{ template_root }}""", "hooks"))
 
 # cookiecutter leaves it, with all answers, in the folder for temporary files.
@@ -12,4 +13,4 @@ os.remove(__file__)
 
 from ds_docker_env import generation  # noqa: E402
 
-sys.exit(generation.finish(answers))
+sys.exit(generation.finish(answers, base))

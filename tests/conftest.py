@@ -29,7 +29,10 @@ settings.register_profile("thorough", max_examples=2_000, deadline=10_000, suppr
 settings.load_profile("few")
 
 TEMPLATE = Path(__file__).parents[1]
-QUESTIONS = {name for name in json.loads((TEMPLATE / "cookiecutter.json").read_text()) if not name.startswith("_")}
+CONTEXT = json.loads((TEMPLATE / "cookiecutter.json").read_text())
+QUESTIONS = {name for name in CONTEXT if not name.startswith("_")}
+# With a digest nobody asks a registry.
+BASE_IMAGE = f"{CONTEXT['_base_image']}@sha256:{'0' * 64}"
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ ANSWERS = {
     "debian_release": "trixie",
     "dvc_s3_url": "",
     "services": "",
+    "_base_image": BASE_IMAGE,
 }
 Pin = Callable[..., Generated]
 Write = Callable[..., str]
@@ -76,7 +80,7 @@ def bake(cookies: Any, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Cal
     """Generate with these answers through pytest-cookies; a misspelt question fails the test."""
 
     def _bake(**answers: str) -> Generated:
-        assert set(answers) <= QUESTIONS, f"no such question: {set(answers) - QUESTIONS}"
+        assert set(answers) <= QUESTIONS | set(ANSWERS), f"no such question: {set(answers) - QUESTIONS}"
         before = set(tmp_path.glob("cookies/*/*"))
         result = cookies.bake(extra_context=ANSWERS | answers)
         said = capfd.readouterr()
@@ -98,7 +102,7 @@ def cookiecutter(tmp_path: Path) -> Callable[..., Generated]:
         environment: dict[str, str] | None = None,
         **answers: str,
     ) -> Generated:
-        assert set(answers) <= QUESTIONS, f"no such question: {set(answers) - QUESTIONS}"
+        assert set(answers) <= QUESTIONS | set(ANSWERS), f"no such question: {set(answers) - QUESTIONS}"
         home, output = tmp_path / "home", tmp_path / "output"
         home.mkdir(exist_ok=True)
         output.mkdir(exist_ok=True)

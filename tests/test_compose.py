@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from itertools import chain, combinations
@@ -10,13 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import TEMPLATE
+from conftest import BASE_IMAGE, CONTEXT, TEMPLATE
 from cookiecutter.environment import StrictEnvironment
 from ds_docker_env.services import SERVICES
 from jinja2 import FileSystemLoader
 
 PROJECT = TEMPLATE / "{{cookiecutter.project_slug}}"
-CONTEXT = json.loads((TEMPLATE / "cookiecutter.json").read_text())
 CHOICES = [",".join(chosen) for chosen in chain(*(combinations(SERVICES, n) for n in range(len(SERVICES) + 1)))]
 SERVERS = {"dask": ["dask-scheduler", "dask-worker"]}
 
@@ -32,7 +30,7 @@ class Renderer:
 
     def __call__(self, name: str, **answers: str) -> str:
         asked = {name: value[0] if isinstance(value, list) else value for name, value in CONTEXT.items()}
-        answers = {**asked, "project_slug": "churn", **answers}
+        answers = {**asked, "project_slug": "churn", "_base_image": BASE_IMAGE, **answers}
         return str(self._environment.get_template(name).render(cookiecutter=answers))
 
 

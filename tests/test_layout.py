@@ -129,7 +129,7 @@ def test_every_file_named_in_the_readme_exists_after_the_commands_that_make_it(r
 
 
 def test_python_and_debian_agree_in_dockerfile_readme_lock_and_tools(rich: Generated) -> None:
-    assert "FROM python:3.11-bookworm AS base\n" in rich.read("Dockerfile")
+    assert "\nFROM python:3.11-bookworm@sha256:" in rich.read("Dockerfile")
     command = "uv pip compile --generate-hashes --python-version 3.11.14 --python-platform x86_64-manylinux_2_36 "
     command += "--output-file requirements.txt production.txt requirements.in"
     assert f"#    {command}\n" in rich.read("requirements.txt")

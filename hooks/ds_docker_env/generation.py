@@ -11,7 +11,8 @@ import secrets
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ds_docker_env import uv
 from ds_docker_env.analysis import package_name
 from ds_docker_env.answers import Answers
 from ds_docker_env.archive import pack
+from ds_docker_env.base_image import Base
 from ds_docker_env.data import CREDENTIALS, begin_repository, dvc_files, find_credentials, remote
 from ds_docker_env.errors import GenerationError, ProjectError
 from ds_docker_env.logins import LOGINS, as_netrc, logins
@@ -57,9 +59,12 @@ def prepare(raw: Mapping[str, Any]) -> int:
     return _reported(_prepare, raw)
 
 
-def finish(raw: Mapping[str, Any]) -> int:
-    """Add the data folder and the secrets, put the project into its place, and say what comes next."""
-    return _reported(_finish, raw)
+def finish(raw: Mapping[str, Any], base: Sequence[str]) -> int:
+    """Add the data folder and the secrets, put the project into its place, and say what comes next.
+
+    ``base`` is a `Base`.
+    """
+    return _reported(partial(_finish, Base(*base)), raw)
 
 
 def _reported(step: Callable[[Staging, Mapping[str, Any]], None], raw: Mapping[str, Any]) -> int:
@@ -144,10 +149,10 @@ def _prepare(staging: Staging, raw: Mapping[str, Any]) -> None:
     _say("", *summary)
 
 
-def _finish(staging: Staging, raw: Mapping[str, Any]) -> None:
+def _finish(base: Base, staging: Staging, raw: Mapping[str, Any]) -> None:
     answers = Answers.of(raw)
     Path("src", "data").mkdir(parents=True, exist_ok=True)
-    lines = []
+    lines = base.summary
     if answers.production_requirements:
         lines += _logins(staging)
     lines.append(_password(staging))

@@ -1,0 +1,88 @@
+"""The image that a project's image is built on, by the digest that its registry has for it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from typing import NamedTuple
+
+from ds_docker_env.errors import AnswerError, excerpt, printable
+from ds_docker_env.sources.command import run
+
+# A registry far away needs about one.
+_SECONDS = 3
+_DIGEST = r"sha256:[0-9a-f]{64}"
+# https://pkg.go.dev/github.com/distribution/reference, with a tag.
+_NAME = re.compile(rf"[a-z0-9][\w.:/-]*:\w[\w.-]{{0,127}}(?:@{_DIGEST})?", re.ASCII | re.IGNORECASE)
+# What is said, and the cause in plain words; the first one counts.
+_CAUSES = {
+    r"no such host|dial tcp|proxyconnect|timeout|refused|unreachable|tls: |x509|\beof\b": "cannot be reached",
+    r"too ?many ?requests|rate limit|\b429\b": "was asked too often today",
+    r"unauthori[sz]ed|denied|forbidden|authentication|credentials|\b40[137]\b": "asks for a login (docker login)",
+    r"not found|unknown to registry|manifest unknown|\b404\b": "does not have it",
+}
+_NO_BUILDX = re.compile(r"(?i)not a docker command|un(known|recognized) (command|flag)")
+
+
+class Base(NamedTuple):
+    """What FROM says, and why there is no digest in it."""
+
+    reference: str
+    why: str = ""
+
+    @property
+    def summary(self) -> list[str]:
+        """A line for the person who generates, if there is something to know."""
+        asked = " ".join(command(self.reference))
+        return [f"Base image: the tag alone, as {self.why}; to see its digest: {asked}"] if self.why else []
+
+
+def require_name(name: str) -> None:
+    """Raise `AnswerError` if this does not name an image by a tag."""
+    if not _NAME.fullmatch(name):
+        raise AnswerError(
+            f"_base_image: {excerpt(name, 80)!r} names no image; write it with its tag, as in "
+            "registry.example.com:5000/team/python:3.13-trixie"
+        )
+
+
+def by_digest(name: str, dockerfile: str = "") -> Base:
+    """Take the digest that a name has already, by itself or in the project's Dockerfile, else ask its registry.
+
+    Through Docker, which has the logins; without an answer it is the tag alone. What this machine has under the name
+    does not count: nobody else may have it, and Docker shows no difference.
+    """
+    if "@" in name:
+        return Base(name)
+    if known := re.search(rf"^FROM ({re.escape(name)}@{_DIGEST}) AS base$", dockerfile, re.MULTILINE):
+        return Base(known[1])
+    try:
+        done = run(command(name), seconds=_SECONDS, environment=os.environ)
+    except subprocess.TimeoutExpired:
+        return Base(name, f"its registry did not answer within {_SECONDS} s")
+    except FileNotFoundError:
+        return Base(name, "Docker is not here")
+    except OSError as error:
+        return Base(name, f"docker cannot be run ({error.strerror})")
+    digest = re.search(rf"^Digest: +({_DIGEST})$", done.stdout.decode(errors="replace"), re.MULTILINE)
+    if done.returncode or not digest:
+        return Base(name, _cause(done.stderr.decode(errors="replace").strip()))
+    return Base(f"{name}@{digest[1]}")
+
+
+def command(name: str) -> list[str]:
+    """Return what asks for the digest: of all of Docker's commands this needs the fewest requests, and no engine.
+
+    Without --format, which older ones ignore and which makes newer ones fetch much more.
+    """
+    return ["docker", "buildx", "imagetools", "inspect", name]
+
+
+def _cause(said: str) -> str:
+    if _NO_BUILDX.search(said):
+        return "docker has no buildx"
+    for pattern, cause in _CAUSES.items():
+        if re.search(pattern, said, re.IGNORECASE):
+            return f"its registry {cause}"
+    return f"docker says: {printable(excerpt(said.splitlines()[-1]))}" if said else "docker says nothing"
