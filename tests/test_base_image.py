@@ -101,12 +101,15 @@ def test_the_base_image_has_the_digest_of_all_platforms_and_keeps_it_when_genera
             "its registry asks for a login (docker login)"
         ),
         "ERROR: 127.0.0.1:5000/python:3.13-trixie: not found": "its registry does not have it",
+        "ERROR: unexpected status from HEAD request to https://r/v2/: 503 Service Unavailable": (
+            "its registry is out of order"
+        ),
         "docker: 'buildx' is not a docker command.\nSee 'docker --help'": "docker has no buildx",
         "Error: unrecognized command `podman buildx imagetools`": "docker has no buildx",
         'first\nERROR: no builder "https://me:pw@builder" found\x1b[0m': (
             'docker says: ERROR: no builder "https://builder" found\\x1b[0m'
         ),
-        "": "docker says nothing",
+        "": "docker does not say it",
     }.items(),
 )
 def test_without_a_digest_the_tag_is_alone_and_the_cause_is_in_plain_words(
@@ -121,8 +124,9 @@ def test_a_docker_that_is_missing_broken_or_silent_is_named(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert by_digest("python:3.13-trixie").why == "Docker is not here"
-    monkeypatch.setenv("PATH", docker(says="Name: python\n")["PATH"])
-    assert by_digest("python:3.13-trixie").why == "docker says nothing"
+    portal = f"Name:      docker.io/library/python:3.13-trixie\nMediaType: \nDigest:    {DIGEST}\n"
+    monkeypatch.setenv("PATH", docker(says=portal)["PATH"])
+    assert by_digest("python:3.13-trixie") == Base("python:3.13-trixie", "docker does not say it")
     (tmp_path / "bin" / "docker").write_bytes(b"\x7fELF")
     assert by_digest("python:3.13-trixie").why == "docker cannot be run (Exec format error)"
 

@@ -17,10 +17,11 @@ _DIGEST = r"sha256:[0-9a-f]{64}"
 _NAME = re.compile(rf"[a-z0-9][\w.:/-]*:\w[\w.-]{{0,127}}(?:@{_DIGEST})?", re.ASCII | re.IGNORECASE)
 # What is said, and the cause in plain words; the first one counts.
 _CAUSES = {
-    r"no such host|dial tcp|proxyconnect|timeout|refused|unreachable|tls: |x509|\beof\b": "cannot be reached",
-    r"too ?many ?requests|rate limit|\b429\b": "was asked too often today",
-    r"unauthori[sz]ed|denied|forbidden|authentication|credentials|\b40[137]\b": "asks for a login (docker login)",
-    r"not found|unknown to registry|manifest unknown|\b404\b": "does not have it",
+    r"no such host|dial tcp|proxyconnect|proxy auth|timeout|tls: |x509|\beof\b": "cannot be reached",
+    r"too ?many ?requests|rate limit": "was asked too often today",
+    r"unauthori[sz]ed|denied|forbidden|authentication|credentials": "asks for a login (docker login)",
+    r"not found|manifest unknown": "does not have it",
+    r"\b50\d\b": "is out of order",
 }
 _NO_BUILDX = re.compile(r"(?i)not a docker command|un(known|recognized) (command|flag)")
 
@@ -65,10 +66,12 @@ def by_digest(name: str, dockerfile: str = "") -> Base:
         return Base(name, "Docker is not here")
     except OSError as error:
         return Base(name, f"docker cannot be run ({error.strerror})")
-    digest = re.search(rf"^Digest: +({_DIGEST})$", done.stdout.decode(errors="replace"), re.MULTILINE)
-    if done.returncode or not digest:
+    # The first one, of all platforms together. A portal that answers with a page of its own gets no such type.
+    said = done.stdout.decode(errors="replace")
+    found = re.search(rf"^MediaType: +application/vnd\.\S+\nDigest: +({_DIGEST})$", said, re.MULTILINE)
+    if done.returncode or not found:
         return Base(name, _cause(done.stderr.decode(errors="replace").strip()))
-    return Base(f"{name}@{digest[1]}")
+    return Base(f"{name}@{found[1]}")
 
 
 def command(name: str) -> list[str]:
@@ -85,4 +88,4 @@ def _cause(said: str) -> str:
     for pattern, cause in _CAUSES.items():
         if re.search(pattern, said, re.IGNORECASE):
             return f"its registry {cause}"
-    return f"docker says: {printable(excerpt(said.splitlines()[-1]))}" if said else "docker says nothing"
+    return f"docker says: {printable(excerpt(said.splitlines()[-1]))}" if said else "docker does not say it"

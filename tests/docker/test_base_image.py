@@ -1,0 +1,80 @@
+"""The base image by digest, asked of a real registry: Debian's, on this machine."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from docker.conftest import have_image, missing
+from docker.project import ask, blocks, eventually, free_port, sh
+
+pytestmark = pytest.mark.docker
+
+SETTINGS = """\
+version: 0.1
+storage: {{filesystem: {{rootdirectory: {folder}}}}}
+http: {{addr: "{address}"}}
+"""
+
+
+@pytest.fixture
+def registry(engine: None, tmp_path: Path) -> Iterator[str]:
+    """Start an empty registry, which Docker reaches without TLS as it is on 127.0.0.1."""
+    program = shutil.which("docker-registry")
+    if program is None:
+        missing("no registry: docker-registry is not a command")
+    address = f"127.0.0.1:{free_port()}"
+    settings = tmp_path / "registry.yml"
+    settings.write_text(SETTINGS.format(folder=tmp_path / "registry", address=address), encoding="utf-8")
+    with subprocess.Popen([program, "serve", str(settings)], stderr=subprocess.DEVNULL) as process:
+        try:
+            eventually(lambda: ask(f"http://{address}/v2/").status == 200, "the registry answers")
+            yield address
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def push(registry: str, tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Push a base image that is told from others by a word; nothing of it stays on this machine."""
+    name = f"{registry}/team/python:3.13-trixie"
+    have_image("python:3.13-trixie")
+
+    def _push(word: str) -> str:
+        (tmp_path / "Dockerfile").write_text(f"FROM python:3.13-trixie\nRUN echo {word} >/word\n", encoding="utf-8")
+        sh("docker", "build", "--quiet", "--tag", name, "--file", str(tmp_path / "Dockerfile"), str(tmp_path / "empty"))
+        sh("docker", "push", "--quiet", name)
+        sh("docker", "image", "rm", name)
+        return name
+
+    (tmp_path / "empty").mkdir()
+    yield _push
+    sh("docker", "image", "rm", "--force", f"{name}-built", check=False)
+
+
+def word_in(project: Path, image: str) -> str:
+    """Build the first stage without anything from before, and return the word in it."""
+    sh("docker", "build", "--quiet", "--no-cache", "--target", "base", "--tag", image, ".", folder=project)
+    return sh("docker", "run", "--rm", image, "cat", "/word").stdout.strip()
+
+
+def test_a_project_stays_on_its_base_image_until_the_command_of_the_readme_renews_it(
+    generate: Callable[..., Path], push: Callable[[str], str]
+) -> None:
+    name = push("old")
+    project = generate(_base_image=name)
+    assert f"\nFROM {name}@sha256:" in (project / "Dockerfile").read_text(encoding="utf-8")
+    assert word_in(project, f"{name}-built") == "old"
+
+    push("new")
+    assert word_in(project, f"{name}-built") == "old"
+
+    [renew] = [block for block in blocks((project / "README.md").read_text(encoding="utf-8"), "sh") if name in block]
+    before = {path.name for path in project.iterdir()}
+    sh("bash", "-euo", "pipefail", "-c", renew, folder=project)
+    assert word_in(project, f"{name}-built") == "new"
+    assert {path.name for path in project.iterdir()} == before
