@@ -5,7 +5,6 @@ import os
 import sys
 
 answers = json.loads(r"""{{ cookiecutter | tojson }}""")
-base = json.loads(r"""{{ cookiecutter | base_image | tojson }}""")
 sys.path.insert(0, os.path.join(r"""{{ template_root }}""", "hooks"))
 
 # cookiecutter leaves it, with all answers, in the folder for temporary files.
@@ -13,4 +12,4 @@ os.remove(__file__)
 
 from ds_docker_env import generation  # noqa: E402
 
-sys.exit(generation.finish(answers, base))
+sys.exit(generation.finish(answers, json.loads(r"""{{ cookiecutter | base_image | tojson }}""")))

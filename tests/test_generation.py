@@ -169,7 +169,8 @@ def test_the_hooks_stay_thin_and_hold_one_jinja_expression_a_line() -> None:
     for hook in ("pre_gen_project.py", "post_gen_project.py"):
         text = (TEMPLATE / "hooks" / hook).read_text()
         assert len(text.splitlines()) <= 15
-        assert set(re.findall(r"{{.*?}}", text)) <= {"{{ cookiecutter | tojson }}", "{{ template_root }}"}
+        expressions = {"{{ cookiecutter | tojson }}", "{{ cookiecutter | base_image | tojson }}", "{{ template_root }}"}
+        assert set(re.findall(r"{{.*?}}", text)) <= expressions
 
 
 def test_a_misspelt_question_in_a_test_fails_the_test(bake: Run) -> None:

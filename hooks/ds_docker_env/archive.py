@@ -21,7 +21,7 @@ from ds_docker_env.commands import main
 
 main()
 """
-_HOOKS_ONLY = {"answers.py", "archive.py", "data.py", "generation.py", "services.py", "staging.py"}
+_HOOKS_ONLY = {"answers.py", "archive.py", "base_image.py", "data.py", "generation.py", "services.py", "staging.py"}
 
 
 def pack(python: str, options: Collection[str] = ()) -> bytes:
