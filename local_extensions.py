@@ -136,7 +136,7 @@ def without_traceback(record: logging.LogRecord) -> bool:
 
 
 def _base_name(environment: Environment, answers: Mapping[str, Any]) -> str:
-    """Return the image's name, made of the answers only here: a replay or cruft would keep that of other answers."""
+    """Return the image's name, made of the answers only here, or a replay would keep that of other answers."""
     try:
         return environment.from_string(str(answers["_base_image"])).render(cookiecutter=answers)
     except TemplateError as error:
