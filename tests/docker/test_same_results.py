@@ -12,7 +12,7 @@ pytestmark = pytest.mark.docker
 
 SETTINGS = ("LC_ALL", "OMP_NUM_THREADS", "PYTHONHASHSEED", "TZ")
 NAME = "src/asked.ipynb"
-# Cells that show what differs between machines: the order of a set, local time, the sums of threads, the ids in a figure.
+# What differs between machines: the order of a set, local time, the sums of threads, the ids in a figure.
 CELLS = (
     "print(set('abcdefgh'), hash('a'))",
     "import time; print(time.tzname, time.localtime(0).tm_hour)",
