@@ -13,15 +13,19 @@ from docker.project import NOTEBOOK, Project, sh
 
 pytestmark = pytest.mark.docker
 
-# A compiled file holds the time of its source, so it must come out of a wheel as numpy's does, or not at all.
-COMPILED_HERE = """\
-from importlib.metadata import distributions
+# With the time of its source in it, a compiled file makes two builds differ, and is stale once times are rewritten.
+COMPILED = """\
+import importlib.util
+import sysconfig
 from pathlib import Path
 
-for site in Path("/opt").glob("*/lib/python3*/site-packages"):
-    shipped = {Path(file.locate()) for found in distributions(path=[str(site)]) for file in found.files or ()}
-    for compiled in set(site.rglob("*.pyc")) - shipped:
-        print(compiled)
+for source in Path(sysconfig.get_path("purelib")).rglob("*.py"):
+    if not {"test", "tests"} & set(source.parts):
+        compiled = Path(importlib.util.cache_from_source(str(source)))
+        content = compiled.read_bytes() if compiled.exists() else b""
+        unchecked = importlib.util.MAGIC_NUMBER + bytes([1, 0, 0, 0])
+        if not content.startswith(unchecked + importlib.util.source_hash(source.read_bytes())):
+            print(source)
 """
 STEP = re.compile(r"^#(\d+) \[[^\]]*\d+/\d+\] (.*)$", re.MULTILINE)
 TRANSFER = re.compile(r"transferring context: ([\d.]+)(B|kB|MB|GB)")
@@ -135,9 +139,22 @@ def test_the_lock_and_the_image_agree(built: Project) -> None:
     assert frozen == {re.sub(r"\[.*\]", "", pin) for pin in locked} - {"colorama==0.4.6"}
 
 
-def test_no_compiled_python_makes_two_builds_differ(built: Project) -> None:
-    asked = ("/usr/bin/python3", "-c", COMPILED_HERE)
+@pytest.mark.parametrize("environment", ["/opt/analysis", "/opt/tools"])
+def test_every_module_has_a_compiled_file_of_its_source_and_of_no_time(built: Project, environment: str) -> None:
+    asked = (f"{environment}/bin/python", "-c", COMPILED)
     assert sh("docker", "run", "--rm", built.image, *asked).stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("environment", "modules"),
+    [("/opt/analysis", "pandas, ipykernel.kernelapp"), ("/opt/tools", "jupyterlab.labapp, nbconvert, pip_audit")],
+)
+def test_nothing_has_to_be_compiled_at_a_start(built: Project, environment: str, modules: str) -> None:
+    asked = (f"{environment}/bin/python", "-v", "-c", f"import {modules}")
+    said = sh("docker", "run", "--rm", built.image, *asked).stderr
+    loaded = re.findall(r"^# code object from '?(.*?)'?$", said, re.MULTILINE)
+    assert len(loaded) > 300
+    assert [file for file in loaded if not file.endswith(".pyc")] == []
 
 
 def test_compose_takes_the_file_without_a_word(built: Project) -> None:
