@@ -1,0 +1,104 @@
+"""The command of the README that builds the same image again, in the hands of two people."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import write_files
+
+from docker.archives import differences
+from docker.conftest import PRODUCTION
+from docker.project import NOTEBOOK, blocks, sh
+
+pytestmark = pytest.mark.docker
+
+SERVICES = "redis,sqlite,mysql,postgres,h2o,dask"
+PROJECTS: dict[str, dict[str, str]] = {
+    "default": {},
+    "production": {"production_requirements": "production.txt", "python_version": "3.11", "debian_release": "bookworm"},
+    "everything": {"dvc_s3_url": "s3://bucket/churn", "services": SERVICES},
+}
+LONG_AGO = 1_000_000_000
+
+
+@pytest.fixture
+def slug(engine: None) -> Iterator[str]:
+    slug = f"ds-docker-env-test-{secrets.token_hex(3)}"
+    yield slug
+    sh("docker", "image", "rm", "--force", slug, f"{slug}-of-the-author", check=False)
+
+
+# Minutes each, and what the others can show, this one does.
+USUAL = "production"
+
+
+@pytest.mark.parametrize("name", PROJECTS if os.environ.get("DS_DOCKER_ENV_EVERY_DIGEST") else [USUAL])
+def test_two_people_get_the_same_digest_from_one_commit(
+    name: str, slug: str, generate: Callable[..., Path], tmp_path: Path
+) -> None:
+    answers = PROJECTS[name]
+    if "production_requirements" in answers:
+        answers = {**answers, "production_requirements": str(tmp_path / "production.txt")}
+        (tmp_path / "production.txt").write_text(PRODUCTION, encoding="utf-8")
+    author, reader = generate(project_slug=slug, **answers), tmp_path / "some where else"
+    commit(author)
+    sh("sh", "-c", 'umask 077 && git clone --quiet "$1" "$2"', "sh", str(author), str(reader))
+    leave_traces(author)
+    other_secrets(author, reader)
+    (tmp_path / "home").mkdir()
+
+    digest = built(author)
+    sh("docker", "tag", slug, f"{slug}-of-the-author")
+    again = built(reader, HOME=str(tmp_path / "home"), TZ="Pacific/Kiritimati", LC_ALL="C")
+    if digest != again:
+        pytest.fail(differences(f"{slug}-of-the-author", slug, tmp_path), pytrace=False)
+
+
+def test_a_failure_names_the_file_that_differs(slug: str, tmp_path: Path) -> None:
+    for name in (slug, f"{slug}-of-the-author"):
+        files = {"same.txt": "the same", "model.txt": name, "Dockerfile": "FROM scratch\nCOPY *.txt /opt/\n"}
+        write_files(tmp_path / name, files)
+        sh("docker", "build", "--tag", name, str(tmp_path / name))
+    said = differences(slug, f"{slug}-of-the-author", tmp_path)
+    assert "├── opt/model.txt" in said
+    assert "├── opt/same.txt" not in said
+
+
+def built(project: Path, **environment: str) -> str:
+    """Run the README's command and return the digest that it prints."""
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    [command] = [block for block in blocks(readme, "sh") if "rewrite-timestamp" in block]
+    said = sh("bash", "-euo", "pipefail", "-c", command, folder=project, environment=environment).stdout
+    return said.splitlines()[-1]
+
+
+def commit(project: Path) -> None:
+    identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+    sh("git", "init", "--quiet", folder=project)
+    sh("git", "add", ".", folder=project)
+    sh("git", *identity, "commit", "--quiet", "--message", "Begin", folder=project)
+
+
+def leave_traces(project: Path) -> None:
+    """Add what a person who works here leaves behind and git ignores; its files are older than the commit."""
+    src = project / "src"
+    for name in ("__pycache__/model.cpython-313.pyc", ".ipynb_checkpoints/analysis.ipynb", "data/raw/a.csv", "a.html"):
+        (src / name).parent.mkdir(parents=True, exist_ok=True)
+        (src / name).write_text("mine", encoding="utf-8")
+    (src / "drafts").mkdir()
+    src.chmod(0o2775)
+    (project / NOTEBOOK).chmod(0o764)
+    for path in (src, *src.rglob("*"), project / "requirements.txt"):
+        os.utime(path, (LONG_AGO, LONG_AGO))
+        if os.getuid() == 0:
+            os.chown(path, 1234, 1234)
+
+
+def other_secrets(author: Path, reader: Path) -> None:
+    shutil.copytree(author / ".secrets", reader / ".secrets")
+    (reader / ".secrets" / "jupyter_password").write_text("another one\n", encoding="utf-8")
