@@ -1,0 +1,124 @@
+"""Debian packages of production's, from the day of the archive that the base image names."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from conftest import write_files
+from test_compose import Renderer
+
+from docker.conftest import have_image
+from docker.project import sh
+
+pytestmark = pytest.mark.docker
+
+DAY = "20261103T000000Z"
+SOURCES = """\
+Types: deb
+# http://snapshot.debian.org/archive/debian/{day}
+URIs: {uri}
+Suites: trixie
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+"""
+BASE = """\
+FROM python:3.13-trixie
+RUN rm -f /etc/apt/sources.list
+COPY debian.sources /etc/apt/sources.list.d/debian.sources
+"""
+# With a user, a machine id and a link for ldconfig.
+PACKAGES = "dbus hello"
+REAL = re.compile(r"http://(?:snapshot\.debian\.org/archive/debian/\d+T\d+Z|mirror\.example\.com/debian)/")
+
+
+class Archive:
+    """A proxy that knows one archive of Debian under every name, and what it was asked for."""
+
+    def __init__(self, host: str) -> None:
+        self.asked: list[str] = []
+        archive = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                archive.asked.append(self.path)
+                try:
+                    with urllib.request.urlopen(REAL.sub("http://deb.debian.org/debian/", self.path)) as answer:
+                        content = answer.read()
+                except urllib.error.HTTPError as error:
+                    return self.send_error(error.code)
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *arguments: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer((host, 0), Handler)
+        self.url = f"http://{host}:{self.server.server_address[1]}"
+
+
+@pytest.fixture
+def archive(host: str) -> Iterator[Archive]:
+    archive = Archive(host)
+    threading.Thread(target=archive.server.serve_forever, daemon=True).start()
+    yield archive
+    archive.server.shutdown()
+
+
+@pytest.fixture
+def base(engine: None) -> Iterator[str]:
+    have_image("python:3.13-trixie")
+    base = f"ds-docker-env-test-{secrets.token_hex(3)}"
+    yield base
+    sh("docker", "image", "rm", "--force", base, check=False)
+
+
+@pytest.mark.parametrize(
+    ("sources", "asked"),
+    [
+        ("http://deb.debian.org/debian", f"http://snapshot.debian.org/archive/debian/{DAY}/"),
+        ("http://mirror.example.com/debian", "http://mirror.example.com/debian/"),
+    ],
+    ids=["official", "mirror"],
+)
+def test_they_are_those_of_the_day_that_the_base_image_names_unless_it_has_a_mirror(
+    sources: str, asked: str, base: str, archive: Archive, tmp_path: Path
+) -> None:
+    dockerfile = re.sub(r"(?m)^FROM \S+ AS base$", f"FROM {base} AS base", Renderer()("Dockerfile"), count=1)
+    files = {"Dockerfile": BASE, "debian.sources": SOURCES.format(day=DAY, uri=sources)}
+    write_files(tmp_path, {f"base/{name}": text for name, text in files.items()} | {"project/Dockerfile": dockerfile})
+    sh("docker", "build", "--tag", base, str(tmp_path / "base"))
+    first, second = (built(tmp_path / "project", archive) for _ in range(2))
+    assert archive.asked
+    assert {url for url in archive.asked if not url.startswith(asked)} == set()
+    assert first == second
+
+
+def built(project: Path, archive: Archive) -> str:
+    """Build what the notebook's image begins with, and return its digest."""
+    sh(
+        *(
+            "docker",
+            "buildx",
+            "build",
+            "--no-cache",
+            "--target=base",
+            "--provenance=false",
+            "--metadata-file=said.json",
+        ),
+        *(f"--build-arg=http_proxy={archive.url}", f"--build-arg=DEBIAN_PACKAGES={PACKAGES}"),
+        *("--output=type=oci,dest=image.tar,rewrite-timestamp=true,compression=uncompressed", "."),
+        folder=project,
+        environment={"SOURCE_DATE_EPOCH": "1700000000"},
+    )
+    return str(json.loads((project / "said.json").read_text(encoding="utf-8"))["containerimage.digest"])
