@@ -23,8 +23,7 @@ from jinja2.ext import Extension
 ROOT = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(ROOT, "hooks"))
 
-from ds_docker_env import staging  # noqa: E402
-from ds_docker_env.answers import Answers  # noqa: E402
+from ds_docker_env import refusals, staging  # noqa: E402
 from ds_docker_env.base_image import Base, by_digest, require_name  # noqa: E402
 from ds_docker_env.errors import AnswerError, GenerationError, ProjectError  # noqa: E402
 from ds_docker_env.services import services_of  # noqa: E402
@@ -86,7 +85,7 @@ def checked(environment: Environment, answers: Mapping[str, Any]) -> str:
     if _asked():
         sys.excepthook = _without_traceback
     try:
-        Answers.check(answers)
+        refusals.check(answers)
         require_name(_base_name(environment, answers))
     except GenerationError as error:
         raise _stopped(error) from None

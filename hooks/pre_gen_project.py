@@ -1,15 +1,16 @@
-"""Check the answers and lock the versions, before a single file is rendered."""
+"""Lock production's versions before a single file is rendered, and refuse a folder that has something in it."""
 
 import json
 import os
 import sys
 
 answers = json.loads(r"""{{ cookiecutter | tojson }}""")
-sys.path.insert(0, os.path.join(r"""{{ template_root }}""", "hooks"))
 
 # cookiecutter leaves it, with all answers, in the folder for temporary files.
 os.remove(__file__)
 
-from ds_docker_env import generation  # noqa: E402
+if answers["__production_requirements"] or os.listdir():
+    sys.path.insert(0, os.path.join(r"""{{ template_root }}""", "hooks"))
+    from ds_docker_env import generation
 
-sys.exit(generation.prepare(answers))
+    sys.exit(generation.prepare(answers))

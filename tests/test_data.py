@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import TEMPLATE, Generated
-from ds_docker_env.answers import Answers
+from ds_docker_env import refusals
 from ds_docker_env.data import begin_repository, find_credentials
 from ds_docker_env.errors import AnswerError
 
@@ -39,7 +39,7 @@ def git(*arguments: str, folder: Path) -> str:
     "url", ["s3://a-bucket.of.3", "s3://bucket/", "s3://0bucket/a_b/c.d/date=2026-11/team@x/1+1/", " s3://bucket/x "]
 )
 def test_a_place_in_s3_is_taken(url: str) -> None:
-    assert Answers.check(OTHERS | {"dvc_s3_url": url}).dvc_s3_url == url.strip()
+    assert refusals.check(OTHERS | {"dvc_s3_url": url}).dvc_s3_url == url.strip()
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_place_in_s3_is_taken(url: str) -> None:
 )
 def test_what_is_no_place_in_s3_is_refused_with_one_message(url: str) -> None:
     with pytest.raises(AnswerError) as refused:
-        Answers.check(OTHERS | {"dvc_s3_url": url})
+        refusals.check(OTHERS | {"dvc_s3_url": url})
     [problem] = refused.value.problems
     assert problem.startswith("dvc_s3_url: ")
     assert "canary" not in problem

@@ -16,9 +16,8 @@ from typing import Any
 import nbformat
 import pytest
 import yaml
-from ds_docker_env import lock, pinning
+from ds_docker_env import lock, pinning, refusals
 from ds_docker_env.analysis import Analysis
-from ds_docker_env.answers import Answers
 from ds_docker_env.encoding import decode
 from ds_docker_env.errors import GenerationError, without_credentials
 from ds_docker_env.lock import Lock
@@ -414,7 +413,7 @@ def test_answers_are_rendered_to_the_letter_or_refused_with_a_message(answers: d
     secret = secret_of("\n".join(answers.values()))
     location = absolute_location(answers["production_requirements"])
     raw = answers | {"__production_requirements": location}
-    checked = refused(lambda: Answers.check(raw), secret=secret)
+    checked = refused(lambda: refusals.check(raw), secret=secret)
     if checked is None:
         return
     slug, name = answers["project_slug"], answers["project_name"]

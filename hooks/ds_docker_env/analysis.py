@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import NamedTuple
 
 _HEADING = "# Everything that production pins has production's version."
 # 79.0.1 is the newest in any official image; from 80.9 on pkg_resources warns all who use it, and 82 has none.
@@ -16,8 +17,7 @@ _PACKAGE = re.compile(r"(?P<name>\w[\w.-]*)(?:\[[^\]]*\])?")
 _LEFT_OUT = re.compile(r"# (?P<requirement>\S.*?): left out, ")
 
 
-@dataclass(frozen=True)
-class Analysis:
+class Analysis(NamedTuple):
     """The text of a requirements.in, a lock with its packages, and one ``before``, whose versions stay if they can.
 
     ``clients`` are the normalised names of packages that a service cannot do without, each with the service.
@@ -26,7 +26,7 @@ class Analysis:
     text: str
     lock: str
     before: str = ""
-    clients: Mapping[str, str] = field(default_factory=dict)
+    clients: Mapping[str, str] = MappingProxyType({})
 
     @property
     def requirements(self) -> list[str]:
@@ -37,7 +37,7 @@ class Analysis:
         """Return the packages with setuptools among them."""
         if any(re.match(r"setuptools\b", line) for line in self.requirements):
             return self
-        return replace(self, text=self.text + _SETUPTOOLS)
+        return self._replace(text=self.text + _SETUPTOOLS)
 
     def as_shipped(self) -> set[str]:
         """Return the lines that were there before production changed any."""
@@ -47,7 +47,7 @@ class Analysis:
         """Return the packages with no floor for clients that production pins: it connects with that very version."""
         without = self.clients.keys() & pinned
         lines = [without_floor(line) if package_name(line) in without else line for line in self.text.splitlines()]
-        return replace(self, text="".join(f"{line}\n" for line in lines))
+        return self._replace(text="".join(f"{line}\n" for line in lines))
 
     def render(self, left_out: Mapping[str, str]) -> str:
         """Return requirements.in for production, with what is left out as comments that give the reason."""

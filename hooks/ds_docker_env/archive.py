@@ -21,7 +21,10 @@ from ds_docker_env.commands import main
 
 main()
 """
-_HOOKS_ONLY = {"answers.py", "archive.py", "base_image.py", "data.py", "generation.py", "services.py", "staging.py"}
+_HOOKS_ONLY = {
+    f"{name}.py"
+    for name in ("answers", "archive", "base_image", "data", "generation", "refusals", "services", "staging")
+}
 
 
 def pack(python: str, options: Collection[str] = ()) -> bytes:

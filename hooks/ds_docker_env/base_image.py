@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from typing import NamedTuple
 
 from ds_docker_env.errors import AnswerError, excerpt, printable
-from ds_docker_env.sources.command import run
 
 # A registry far away needs about one.
 _SECONDS = 3
@@ -54,6 +52,10 @@ def by_digest(name: str, dockerfile: str = "") -> Base:
     Through Docker, which has the logins; without an answer it is the tag alone. What this machine has under the name
     does not count: nobody else may have it, and Docker shows no difference.
     """
+    import subprocess
+
+    from ds_docker_env.sources.command import run
+
     if "@" in name:
         return Base(name)
     if known := re.search(rf"^FROM ({re.escape(name)}@{_DIGEST}) AS base$", dockerfile, re.MULTILINE):

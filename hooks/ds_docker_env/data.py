@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from pathlib import Path
-
-from ds_docker_env.sources.command import run
 
 # Where a project looks for credentials if its .env names no other file.
 CREDENTIALS = Path(".secrets", "aws_credentials")
@@ -70,6 +67,10 @@ def find_credentials(project: Path) -> str:
 
 
 def _git_init(project: Path) -> bool:
+    import subprocess
+
+    from ds_docker_env.sources.command import run
+
     # Without what would point it at the repository of a hook that generates.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:

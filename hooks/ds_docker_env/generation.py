@@ -16,15 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ds_docker_env import uv
 from ds_docker_env.analysis import package_name
 from ds_docker_env.answers import Answers
-from ds_docker_env.archive import pack
 from ds_docker_env.base_image import Base
 from ds_docker_env.data import CREDENTIALS, begin_repository, dvc_files, find_credentials, remote
 from ds_docker_env.errors import GenerationError, ProjectError
-from ds_docker_env.logins import LOGINS, as_netrc, logins
-from ds_docker_env.progress import alive
 from ds_docker_env.services import DATABASES
 from ds_docker_env.settings import own_settings
 from ds_docker_env.shipped import is_shipped, shipped_analysis, shipped_files
@@ -52,18 +48,15 @@ _FROM_BEFORE = "# From before this was generated again."
 
 
 def prepare(raw: Mapping[str, Any]) -> int:
-    """Write the locks into the working directory, a project in the making; return the exit code of the hook.
+    """Lock production's versions in the working directory, a project in the making; return the exit code of the hook.
 
-    Without a production file this needs no network and no uv.
+    Without a production file there is nothing to wait for: `finish` takes the versions that come with the template.
     """
     return _reported(_prepare, raw)
 
 
 def finish(raw: Mapping[str, Any], base: Sequence[str]) -> int:
-    """Add the data folder and the secrets, put the project into its place, and say what comes next.
-
-    ``base`` is a `Base`.
-    """
+    """Add what is not there yet, put the project into its place, and say what comes next; ``base`` is a `Base`."""
     return _reported(partial(_finish, Base(*base)), raw)
 
 
@@ -114,6 +107,11 @@ def _prepare(staging: Staging, raw: Mapping[str, Any]) -> None:
         raise ProjectError(
             f"{staging.folder}: is not empty; generate over it with the command cookiecutter, which keeps what is yours"
         )
+    _add_versions(staging, answers)
+
+
+def _add_versions(staging: Staging, answers: Answers) -> None:
+    """Write the locks and what goes with them, and say where the versions are from."""
     texts = shipped_files(answers.python_version, answers.debian_release, answers.options)
     settings = _former_text(staging, "uv.toml")
     texts["uv.toml"] = own_settings(settings)
@@ -140,6 +138,8 @@ def _prepare(staging: Staging, raw: Mapping[str, Any]) -> None:
         ]
     contents = {name: text.encode() for name, text in texts.items() if text}
     if answers.production_requirements:
+        from ds_docker_env.archive import pack
+
         contents["parity.pyz"] = pack(answers.python_version, answers.options)
     for name, content in contents.items():
         Path(name).parent.mkdir(exist_ok=True)
@@ -151,6 +151,8 @@ def _prepare(staging: Staging, raw: Mapping[str, Any]) -> None:
 
 def _finish(base: Base, staging: Staging, raw: Mapping[str, Any]) -> None:
     answers = Answers.of(raw)
+    if not answers.production_requirements:
+        _add_versions(staging, answers)
     Path("src", "data").mkdir(parents=True, exist_ok=True)
     lines = base.summary
     if answers.production_requirements:
@@ -187,6 +189,9 @@ def _finish(base: Base, staging: Staging, raw: Mapping[str, Any]) -> None:
 
 def _pin(answers: Answers, settings: str, requirements: str, before: str) -> dict[str, Any]:
     """Run `pinning` in a process with its libraries."""
+    from ds_docker_env import uv
+    from ds_docker_env.progress import alive
+
     asked = {
         "location": answers.production_requirements,
         "python": answers.python_version,
@@ -272,6 +277,8 @@ def _seen_from_the_shell(project: Path) -> str:
 
 def _logins(staging: Staging) -> list[str]:
     """Write the logins of production's indexes for the image build and `lock`; say so where there are any."""
+    from ds_docker_env.logins import LOGINS, as_netrc, logins
+
     path = LOGINS.as_posix()
     lock = Path("requirements.txt")
     found = logins((lock if lock.exists() else staging.former(lock)).read_text(encoding="utf-8"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -123,7 +123,7 @@ def main() -> None:
         analysis = shipped_analysis(python, asked["options"])
         if asked["requirements"]:
             before = asked["before"] if versions_in(asked["before"]) else ""
-            analysis = replace(analysis, text=asked["requirements"], before=before)
+            analysis = analysis._replace(text=asked["requirements"], before=before)
             require_notebook(analysis)
         pinned = pin(asked["location"], Target(python), analysis, asked["debian"], asked["settings"])
         answer = {"files": pinned.files, "summary": pinned.summary}

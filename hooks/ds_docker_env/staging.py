@@ -10,13 +10,12 @@ import filecmp
 import json
 import os
 import re
-import secrets
 import shutil
 import sys
 import time
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 NEW, AGAIN, MISSING = "new", "again", "missing"
 # Where a project keeps what was replaced in it.
@@ -29,8 +28,7 @@ _GONE = ".gone"
 _PATIENCE = 100
 
 
-@dataclass(frozen=True)
-class Staging:
+class Staging(NamedTuple):
     """The folder that cookiecutter renders into, and where the project will be: see `NEW`, `AGAIN`, `MISSING`.
 
     A new project is beside its place, another in the existing one, where nothing but what is `MISSING` may be added.
@@ -53,6 +51,8 @@ class Staging:
     @classmethod
     def beginning(cls, target: Path, *, only_missing: bool) -> Staging:
         """Choose the folder to render into for a project that is to be there."""
+        import secrets
+
         mode = NEW if not target.exists() else MISSING if only_missing else AGAIN
         parent = target.parent if mode == NEW else target
         return cls(parent / f".{target.name}.{mode}-{secrets.token_hex(4)}", target, mode)
@@ -216,7 +216,7 @@ class Staging:
         Trusts nothing but its own folder. Without its name a hook that is still running can begin nothing.
         """
         sys.stdin.read()
-        taken = replace(self, folder=self.folder.with_name(f"{self.folder.name}{_GONE}"))
+        taken = self._replace(folder=self.folder.with_name(f"{self.folder.name}{_GONE}"))
         for _ in range(_PATIENCE):
             try:
                 self.folder.rename(taken.folder)
