@@ -17,7 +17,6 @@ from ds_docker_env.errors import UnreachableError
 from ds_docker_env.parity import read_lock
 from ds_docker_env.production import Production
 from ds_docker_env.resolver import Attempt, Resolver
-from ds_docker_env.sources.web import reachable
 from ds_docker_env.target import Target
 
 # Without it there is no notebook on production's versions at all.
@@ -90,9 +89,12 @@ def make_lock(
 
 def _resolve(resolver: Resolver, analysis: list[str]) -> Attempt:
     """Resolve without the packages of production's that come from a URL which cannot be reached."""
-    for url in [url for url in resolver.production.urls() if not reachable(url)]:
-        # uv would try each for 8 s.
-        resolver.production.leave_out_url(url)
+    if urls := resolver.production.urls():
+        from ds_docker_env.sources.web import reachable
+
+        for url in [url for url in urls if not reachable(url)]:
+            # uv would try each for 8 s.
+            resolver.production.leave_out_url(url)
     while True:
         try:
             return resolver.resolve(analysis)

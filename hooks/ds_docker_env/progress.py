@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import sys
+from contextlib import AbstractContextManager, nullcontext
 
 
 def alive(message: str) -> AbstractContextManager[object]:
     """Say what is going on, in a terminal with something that moves."""
+    if not sys.stderr.isatty():
+        print(message, file=sys.stderr, flush=True)
+        return nullcontext()
     from rich.console import Console
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        console.print(message, markup=False, highlight=False, soft_wrap=True)
-    return console.status(message)
+    return Console(stderr=True).status(message)

@@ -166,8 +166,9 @@ class Resolver:
         done = uv.run(
             *command,
             *("--no-progress", "--color", "never"),
-            # Saves uv the search for the target's Python, 0.3 s where pyenv is installed.
-            *("--python", sys.executable),
+            # Saves uv the search for the target's Python, 0.3 s where pyenv is installed, and a look at an environment
+            # that is new each time.
+            *("--python", os.path.realpath(sys.executable)),
             *("--custom-compile-command", header(" ".join(["uv", *command]))),
             *(part for name in sorted(self.wheels_only - asked) for part in ("--only-binary", name)),
             *self._cache(),

@@ -59,12 +59,17 @@ def run_module(module: str, libraries: Mapping[str, str], path: Path, stdin: str
     Uses this Python if it happens to have them, else one that uv makes; raise `UvError`.
     """
     uv = find()
-    python = [sys.executable]
+    pythons = [[sys.executable]]
     if not all(importlib.util.find_spec(library) for library in libraries):
         wanted = [part for requirement in libraries.values() for part in ("--with", requirement)]
-        python = [*uv, "run", "--quiet", "--isolated", "--no-project", "--python", sys.executable, *wanted, "python"]
+        made = ["--quiet", "--isolated", "--no-project", "--python", sys.executable, *wanted, "python"]
+        # Without asking an index what is new, if all is here already.
+        pythons = [[*uv, "run", "--offline", *made], [*uv, "run", *made]]
     environment = {"PYTHONPATH": str(path), "PYTHONIOENCODING": "utf-8"}
-    done = _call([*python, "-m", module], environment, seconds=seconds, cwd=Path.cwd(), stdin=stdin)
+    for python in pythons:
+        done = _call([*python, "-m", module], environment, seconds=seconds, cwd=Path.cwd(), stdin=stdin)
+        if not done.returncode:
+            break
     if done.returncode:
         said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
         raise UvError(
