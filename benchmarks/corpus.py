@@ -57,9 +57,10 @@ def run(location: str, target: Target, services: Sequence[str]) -> Outcome:
     """Pin one file as generation would and check the promises on the result."""
     started = time.monotonic()
     analysis = shipped_analysis(target.python, services)
+    messages: tuple[str, ...] = ()
     try:
         pinned = pin(location, target, analysis)
-        ended, messages = "locked", ()
+        ended = "locked"
     except LockError as error:
         ended, messages = ", ".join(error.causes), error.problems
     except GenerationError as error:
@@ -73,9 +74,11 @@ def run(location: str, target: Target, services: Sequence[str]) -> Outcome:
     if ended != "locked":
         return Outcome(ended, seconds, messages, broken=tuple(broken))
     lock, production = read_lock(pinned.files["requirements.txt"]), _production(pinned, target)
-    wanted = {canonicalize_name((found := Requirement(line)).name): found for line in analysis.requirements}
+    wanted: dict[str, Requirement] = {
+        canonicalize_name((found := Requirement(line)).name): found for line in analysis.requirements
+    }
     ours = {pin.name for pin in production.pins}
-    free = {name: lock[name].version for name in wanted if name in lock and name not in ours}
+    free: dict[str, str] = {name: lock[name].version for name in wanted if name in lock and name not in ours}
     try:
         prove(production, lock, target)
     except GenerationError as error:
