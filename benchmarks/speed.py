@@ -298,10 +298,11 @@ def second(bench: Bench) -> Result:
     bench.run("sh", "-c", bench.generating(TEMPLATE, other.name, production_requirements=str(pins)).command)
     (other / ".secrets" / "netrc").touch()
     first = bench.race(bench.build(bench.project, "--no-cache"), runs=1)[0]
-    before = bench.layers(bench.project)
-    needed = bench.race(bench.build(other), runs=1)[0]
-    tools = next(number for number, step in enumerate(_steps(bench, bench.project)) if "/opt/tools" in step)
-    shared = bench.layers(other)[: tools + 1] == before[: tools + 1]
+    told = bench.build(other).command.replace("--quiet", "--progress=plain")
+    needed = bench.race(Contender(f"{told} 2>second.log"), runs=1)[0]
+    log = (bench.folder / "second.log").read_text(encoding="utf-8")
+    step = re.search(r"^#(\d+) \[.*?\] RUN .*uv venv \S+ \S+ /opt/tools", log, re.MULTILINE)
+    shared = step is not None and f"#{step[1]} CACHED" in log
     return Result(shown(needed), shown(first), "tools shared" if shared else "tools NOT shared", shared)
 
 
@@ -384,13 +385,6 @@ def shown(needed: tuple[float, float]) -> str:
     """Return a mean with its deviation."""
     mean, deviation = needed
     return f"{mean * 1000:.0f} ± {deviation * 1000:.0f} ms" if mean < 1 else f"{mean:.1f} ± {deviation:.1f} s"
-
-
-def _steps(bench: Bench, folder: Path) -> list[str]:
-    """Return the steps of a Dockerfile that have made a layer, of which the base image has those without a command."""
-    history = bench.run("docker", "history", "--no-trunc", "--format={{json .}}", bench.image(folder)).splitlines()
-    steps = [json.loads(step) for step in reversed(history)]
-    return [step["CreatedBy"] for step in steps if step["Size"] != "0B"]
 
 
 @contextmanager
