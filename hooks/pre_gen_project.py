@@ -5,10 +5,8 @@ import os
 import sys
 
 answers = json.loads(r"""{{ cookiecutter | tojson }}""")
-
 # cookiecutter leaves it, with all answers, in the folder for temporary files.
 os.remove(__file__)
-
 if answers["__production_requirements"] or os.listdir():
     sys.path.insert(0, os.path.join(r"""{{ template_root }}""", "hooks"))
     from ds_docker_env import generation
