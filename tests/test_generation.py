@@ -173,6 +173,17 @@ def test_the_hooks_stay_thin_and_hold_one_jinja_expression_a_line() -> None:
         assert set(re.findall(r"{{.*?}}", text)) <= expressions
 
 
+def test_no_module_comes_from_the_folder_for_temporary_files(cookiecutter: Run, tmp_path: Path) -> None:
+    """In which cookiecutter puts the hooks, and anybody else what they like."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    for name in ("json", "pathlib", "re"):
+        (shared / f"{name}.py").write_text("raise SystemExit('from somebody else')\n")
+    generated = cookiecutter(environment={"TMPDIR": str(shared), "TEMP": str(shared), "TMP": str(shared)})
+    assert generated.exit_code == 0, generated.stderr
+    assert {path.name for path in shared.iterdir()} == {"json.py", "pathlib.py", "re.py"}
+
+
 def test_a_misspelt_question_in_a_test_fails_the_test(bake: Run) -> None:
     with pytest.raises(AssertionError, match="no such question"):
         bake(project_nam="x")
