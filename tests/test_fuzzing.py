@@ -16,7 +16,7 @@ from typing import Any
 import nbformat
 import pytest
 import yaml
-from ds_docker_env import lock, pinning, refusals
+from ds_docker_env import pinning, refusals
 from ds_docker_env.analysis import Analysis
 from ds_docker_env.encoding import decode
 from ds_docker_env.errors import GenerationError, without_credentials
@@ -239,7 +239,7 @@ def closed() -> Iterator[None]:
         for module in (git, image):
             patch.setattr(module, "run", run)
         patch.setattr("socket.getaddrinfo", resolve)
-        patch.setattr(lock, "reachable", lambda url: True)
+        patch.setattr("ds_docker_env.sources.web.reachable", lambda url: True)
         patch.setattr(pinning, "make_lock", locked)
         yield
 
