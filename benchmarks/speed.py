@@ -118,9 +118,10 @@ class Bench:
         report = self.folder / "hyperfine.json"
         options = [f"--runs={runs}", f"--warmup={warmup}", f"--export-json={report}", "--style=basic"]
         options += [part for each in contenders for part in ("--prepare", each.prepare)]
-        command = ["hyperfine", *options, *(each.command for each in contenders)]
+        said = self.folder / "said.log"
+        command = ["hyperfine", *options, *(f"{{ {each.command}; }} 2>{said}" for each in contenders)]
         if subprocess.run(command, cwd=self.folder, env=self.environment, stdout=sys.stderr).returncode:
-            sys.exit("hyperfine stopped; it says above which command failed")
+            sys.exit(f"hyperfine stopped; the command said:\n{said.read_text(encoding='utf-8')}")
         results = json.loads(report.read_text(encoding="utf-8"))["results"]
         return [(each["mean"], each["stddev"] or 0) for each in results]
 
