@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -95,7 +96,7 @@ def leave_traces(project: Path) -> None:
     (project / NOTEBOOK).chmod(0o764)
     for path in (src, *src.rglob("*"), project / "requirements.txt"):
         os.utime(path, (LONG_AGO, LONG_AGO))
-        if os.getuid() == 0:
+        if sys.platform != "win32" and os.getuid() == 0:
             os.chown(path, 1234, 1234)
 
 
