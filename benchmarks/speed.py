@@ -45,7 +45,7 @@ KNOWN = {"_base_image": f"python:{PYTHON}@sha256:{'0' * 64}"}
 ARTICLE = """\
 FROM python:{python}-{debian}
 COPY requirements.txt .
-RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf pip install -r requirements.txt
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf pip install --no-cache-dir -r requirements.txt
 WORKDIR /project
 COPY src src
 CMD ["jupyter", "lab", "--ip=0.0.0.0", "--allow-root"]

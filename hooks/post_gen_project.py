@@ -3,13 +3,12 @@
 import os
 import sys
 
-# Else modules come from where cookiecutter put this: the folder for temporary files, which anybody may write into.
+# cookiecutter leaves it, with all answers, in the folder for temporary files, where modules of anybody may be, too.
+os.remove(__file__)
 sys.path[0] = os.path.join(r"""{{ template_root }}""", "hooks")
 import json
 
 from ds_docker_env import generation
 
 answers = json.loads(r"""{{ cookiecutter | tojson }}""")
-# cookiecutter leaves it there, with all answers.
-os.remove(__file__)
 sys.exit(generation.finish(answers, json.loads(r"""{{ cookiecutter | base_image | tojson }}""")))

@@ -3,12 +3,12 @@
 import os
 import sys
 
-# Else modules come from where cookiecutter put this: the folder for temporary files, which anybody may write into.
+# cookiecutter leaves it, with all answers, in the folder for temporary files, where modules of anybody may be, too.
+os.remove(__file__)
 sys.path[0] = os.path.join(r"""{{ template_root }}""", "hooks")
 import json
 
 answers = json.loads(r"""{{ cookiecutter | tojson }}""")
-os.remove(__file__)
 if answers["__production_requirements"] or os.listdir():
     from ds_docker_env import generation
 

@@ -154,7 +154,7 @@ def _finish(base: Base, staging: Staging, raw: Mapping[str, Any]) -> None:
     if not answers.production_requirements:
         _add_versions(staging, answers)
     Path("src", "data").mkdir(parents=True, exist_ok=True)
-    lines = base.summary
+    lines = [] if staging.mode == MISSING and staging.former("Dockerfile").exists() else base.summary
     if answers.production_requirements:
         lines += _logins(staging)
     lines.append(_password(staging))

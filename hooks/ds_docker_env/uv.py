@@ -68,7 +68,7 @@ def run_module(module: str, libraries: Mapping[str, str], path: Path, stdin: str
     environment = {"PYTHONPATH": str(path), "PYTHONIOENCODING": "utf-8"}
     for python in pythons:
         done = _call([*python, "-m", module], environment, seconds=seconds, cwd=Path.cwd(), stdin=stdin)
-        if not done.returncode:
+        if not done.returncode or "Traceback" in done.stderr:
             break
     if done.returncode:
         said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]

@@ -12,7 +12,7 @@ from docker.project import sh
 
 
 def differences(first: str, second: str, folder: Path) -> str:
-    """Say which files of two images of the engine differ, and how; nothing where none does."""
+    """Say which files of two images of the engine differ, and how."""
     archive = folder / "images.tar"
     sh("docker", "save", "--output", str(archive), first, second)
     with tarfile.open(archive) as images:
@@ -21,7 +21,8 @@ def differences(first: str, second: str, folder: Path) -> str:
     manifests = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     parts = {tag: [image["Config"], *image["Layers"]] for image in manifests for tag in image["RepoTags"]}
     pairs = zip_longest(parts[f"{first}:latest"], parts[f"{second}:latest"], fillvalue="/dev/null")
-    return "\n".join(_compared(folder / one, folder / other) for one, other in pairs if one != other)
+    said = "\n".join(_compared(folder / one, folder / other) for one, other in pairs if one != other)
+    return said or f"{first} and {second} hold the same, and only their manifests can differ"
 
 
 def _compared(one: Path, other: Path) -> str:

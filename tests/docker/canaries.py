@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import os
+import re
 import secrets
 import subprocess
 import tarfile
@@ -48,11 +49,18 @@ WRITTEN = "/dev/shm /etc /home /opt/analysis/etc /root /run /tmp /var"
 CACHED = """\
 FROM {image}
 USER root
-RUN --mount=type=cache,target=/root/.cache/uv mkdir /found && cd /root/.cache/uv && echo {start} && \\
+RUN {cache} mkdir /found && cd /root/.cache/uv && echo {start} && \\
     find . -type f -size -1024k -newermt @{start} -print0 | tar --create --null --files-from - --file /found/cache.tar
 FROM scratch
 COPY --from=0 /found /
 """
+
+
+def cache_mount(project: Project) -> str:
+    """Return what mounts uv's cache in the builds of a project."""
+    mounts: set[str] = set(re.findall(r"--mount=type=cache\S+", project.read("Dockerfile")))
+    [mount] = mounts
+    return mount
 
 
 def canary(kind: str) -> str:
@@ -174,7 +182,7 @@ class Traces:
     def _cache(self) -> Iterator[Thing]:
         """Read what steps are noted as, and what came into uv's cache mount since the beginning."""
         yield "docker buildx du", _out("docker", "buildx", "du", "--verbose")
-        script = CACHED.format(image=self.base, start=self.start).encode()
+        script = CACHED.format(image=self.base, cache=cache_mount(self.project), start=self.start).encode()
         with tempfile.TemporaryDirectory() as empty:
             exported = io.BytesIO(_out("docker", "build", "--file=-", "--output=-", empty, given=script))
         with tarfile.open(fileobj=exported) as archive:

@@ -20,7 +20,7 @@ import nbformat
 import pytest
 from package_index import PackageIndex
 
-from docker.canaries import MARK, Finds, Traces, canary, found_in, report
+from docker.canaries import MARK, Finds, Traces, cache_mount, canary, found_in, report
 from docker.conftest import TEMPLATE
 from docker.project import NOTEBOOK, Done, Project, ask, blocks, logs_in, sh
 
@@ -61,14 +61,14 @@ ARG PASSWORD
 ENV TOKEN=$PASSWORD
 USER root
 COPY . /everything
-RUN --mount=type=cache,target=/root/.cache/uv echo "$PASSWORD" | tee /root/.cache/uv/{mark} >/forgotten
+RUN {cache} echo "$PASSWORD" | tee /root/.cache/uv/{mark} >/forgotten
 RUN rm /forgotten && rm -r /everything
 USER 1000
 """
 FORGET = """\
 FROM {image}
 USER root
-RUN --mount=type=cache,target=/root/.cache/uv rm -f /root/.cache/uv/{mark}
+RUN {cache} rm -f /root/.cache/uv/{mark}
 """
 # Where in some places the leaks are, each in a way of its own.
 FOUND = {
@@ -326,7 +326,7 @@ def leaky(good: Finds, traces: Traces, tmp_path_factory: pytest.TempPathFactory)
         path.write_text(f"https://me:{leak}@example.com\n")
     (folder / "token").write_text(canary("process"))
     (folder / ".dockerignore").write_text("leaky.Dockerfile\n")
-    script.write_text(LEAKY.format(image=original.image, mark=leak))
+    script.write_text(LEAKY.format(image=original.image, cache=cache_mount(original), mark=leak))
     build = ("docker", "build", "--file", str(script), f"--build-arg=PASSWORD={leak}", f"--tag={project.image}", ".")
     said = sh(*build, folder=folder)
     service = {
@@ -360,7 +360,7 @@ def leaky(good: Finds, traces: Traces, tmp_path_factory: pytest.TempPathFactory)
         yield found
     finally:
         project.remove()
-        script.write_text(FORGET.format(image=original.image, mark=leak))
+        script.write_text(FORGET.format(image=original.image, cache=cache_mount(original), mark=leak))
         sh("docker", "build", "--file", str(script), ".", folder=folder)
         sh("docker", "image", "rm", "--force", project.image, check=False)
 

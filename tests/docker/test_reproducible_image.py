@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,7 @@ def test_two_people_get_the_same_digest_from_one_commit(
     (tmp_path / "home").mkdir()
 
     digest = built(author)
+    assert created(slug) == int(sh("git", "log", "-1", "--format=%ct", folder=author).stdout)
     sh("docker", "tag", slug, f"{slug}-of-the-author")
     again = built(reader, HOME=str(tmp_path / "home"), TZ="Pacific/Kiritimati", LC_ALL="C")
     if digest != again:
@@ -70,12 +73,33 @@ def test_a_failure_names_the_file_that_differs(slug: str, tmp_path: Path) -> Non
     assert "├── opt/same.txt" not in said
 
 
+def test_a_mirror_that_compose_builds_from_is_in_the_plan_too(generate: Callable[..., Path], engine: None) -> None:
+    project = generate()
+    override = "services: {jupyter: {build: {secrets: [pip.conf]}}}\nsecrets: {pip.conf: {file: pip.conf}}\n"
+    write_files(project, {"docker-compose.override.yml": override, "pip.conf": ""})
+    plan = command(project).partition("| docker load")[0].replace("bake ", "bake --print ")
+    said = sh("bash", "-euo", "pipefail", "-c", plan, folder=project).stdout
+    [target] = json.loads(said)["target"].values()
+    assert "id=pip.conf" in str(target["secret"])
+
+
 def built(project: Path, **environment: str) -> str:
     """Run the README's command and return the digest that it prints."""
+    said = sh("bash", "-euo", "pipefail", "-c", command(project), folder=project, environment=environment).stdout
+    return said.splitlines()[-1]
+
+
+def command(project: Path) -> str:
+    """Return the README's command."""
     readme = (project / "README.md").read_text(encoding="utf-8")
     [command] = [block for block in blocks(readme, "sh") if "rewrite-timestamp" in block]
-    said = sh("bash", "-euo", "pipefail", "-c", command, folder=project, environment=environment).stdout
-    return said.splitlines()[-1]
+    return command
+
+
+def created(image: str) -> float:
+    """Return the time of an image in seconds since 1970."""
+    said = sh("docker", "image", "inspect", "--format", "{{.Created}}", image).stdout.strip()
+    return datetime.fromisoformat(said.replace("Z", "+00:00")).timestamp()
 
 
 def commit(project: Path) -> None:
