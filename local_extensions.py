@@ -10,8 +10,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 from types import TracebackType
 from typing import Any
 
@@ -32,9 +32,22 @@ from ds_docker_env.services import services_of  # noqa: E402
 _SECONDS = 20
 # The name of the folder that the template is in.
 _FOLDER = "{{cookiecutter.project_slug}}"
+
+
+class Finding(Thread):
+    """Looking for the digest of a base image. Not a future, whose import takes longer than all else here."""
+
+    def __init__(self, name: str, dockerfile: str) -> None:
+        super().__init__()
+        self._asked = name, dockerfile
+        self.base = Base(name, "it was not asked for")
+
+    def run(self) -> None:
+        self.base = by_digest(*self._asked)
+
+
 # What is asked beside the hooks, by the image's name.
-_ASKING = ThreadPoolExecutor(1)
-_BASES: dict[str, Future[Base]] = {}
+_BASES: dict[str, Finding] = {}
 
 
 class TemplateExtension(Extension):
@@ -73,7 +86,10 @@ def absolute_location(answer: Any) -> str:
 def base_image(environment: Environment, answers: Mapping[str, Any]) -> Base:
     """Return what FROM says, which `place` has begun to ask for."""
     name = _base_name(environment, answers)
-    return (_BASES.get(name) or _ASKING.submit(by_digest, name)).result()
+    if name not in _BASES:
+        return by_digest(name)
+    _BASES[name].join()
+    return _BASES[name].base
 
 
 @pass_environment
@@ -148,7 +164,8 @@ def _find(name: str, project: Path | None = None) -> None:
     if project:
         with contextlib.suppress(OSError):
             dockerfile = (project / "Dockerfile").read_text(encoding="utf-8", errors="replace")
-    _BASES[name] = _ASKING.submit(by_digest, name, dockerfile)
+    _BASES[name] = Finding(name, dockerfile)
+    _BASES[name].start()
 
 
 def _asked() -> dict[str, Any]:

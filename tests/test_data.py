@@ -72,7 +72,8 @@ def test_without_dvc_there_is_no_word_of_it(bake: Run) -> None:
     project = bake().project
     assert not (project / ".git").exists()
     for path in project.rglob("*"):
-        if path.is_file() and path.name != "requirements.txt":
+        # A random password may hold the three letters.
+        if path.is_file() and path.name != "requirements.txt" and path.parent.name != ".secrets":
             text = path.read_text(encoding="utf-8")
             assert "dvc" not in text.lower(), path
             assert "AWS" not in text, path
