@@ -252,7 +252,7 @@ def wait_for(condition: Callable[[], object]) -> None:
     [
         (".p.new-*", False, True),
         (".p.new-*/README.md", False, False),
-        ("p/.p.again-*/requirements.txt", True, True),
+        ("p/.p.again-*/README.md", True, True),
     ],
 )
 def test_kill_9_leaves_a_whole_project_or_nothing_new_and_the_next_run_works(
