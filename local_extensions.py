@@ -98,13 +98,7 @@ def checked(environment: Environment, answers: Mapping[str, Any]) -> str:
 
     A failing hook would come after the folder (``../x`` would be outside).
     """
-    if _asked():
-        sys.excepthook = _without_traceback
-    try:
-        refusals.check(answers)
-        require_name(_base_name(environment, answers))
-    except GenerationError as error:
-        raise _stopped(error) from None
+    _checked_base_name(environment, answers)
     return "yes"
 
 
@@ -115,8 +109,7 @@ def place(environment: Environment, answers: Mapping[str, Any]) -> str:
     Checks the answers again, because a replay skips the questions. cruft and pytest-cookies look for the project where
     it was rendered: for them this is its place.
     """
-    checked(environment, answers)
-    base = _base_name(environment, answers)
+    base = _checked_base_name(environment, answers)
     slug = str(answers["project_slug"])
     asked = _asked()
     if not asked:
@@ -148,6 +141,19 @@ def without_traceback(record: logging.LogRecord) -> bool:
     """Leave cookiecutter's traceback of itself out, as the hook has said what is wrong."""
     record.exc_info = None
     return True
+
+
+def _checked_base_name(environment: Environment, answers: Mapping[str, Any]) -> str:
+    """Return the image's name if all answers are as they should be."""
+    if _asked():
+        sys.excepthook = _without_traceback
+    try:
+        refusals.check(answers)
+        name = _base_name(environment, answers)
+        require_name(name)
+    except GenerationError as error:
+        raise _stopped(error) from None
+    return name
 
 
 def _base_name(environment: Environment, answers: Mapping[str, Any]) -> str:
