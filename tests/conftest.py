@@ -68,6 +68,7 @@ ANSWERS = {
     "debian_release": "trixie",
     "dvc_s3_url": "",
     "services": "",
+    "ci": "none",
     "_base_image": BASE_IMAGE,
 }
 Pin = Callable[..., Generated]

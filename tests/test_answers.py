@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from conftest import Generated
+from conftest import QUESTIONS, Generated
 
 Bake = Callable[..., Generated]
 Run = Callable[..., Generated]
@@ -91,7 +91,7 @@ HOSTILE = {
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_a_typed_answer_is_rendered_to_the_letter(cookiecutter: Run, text: str) -> None:
     one_line = text.replace("\n", " ")
-    typed = [one_line, "analysis", one_line, one_line, "", "", "", "", "", ""]
+    typed = [one_line, "analysis", one_line, one_line, *[""] * (len(QUESTIONS) - 4)]
     generated = cookiecutter(typed="\n".join([*typed, ""]))
     assert generated.exit_code == 0, generated.stderr
     readme = generated.read("README.md")

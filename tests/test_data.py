@@ -24,7 +24,7 @@ IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
 OTHERS = {
     **dict.fromkeys(("question", "data", "ticket_url", "__production_requirements", "services"), ""),
     **{"project_name": "A", "project_slug": "a", "production_requirements": ""},
-    **{"python_version": "3.13", "debian_release": "trixie"},
+    **{"python_version": "3.13", "debian_release": "trixie", "ci": "none"},
 }
 
 

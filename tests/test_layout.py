@@ -80,6 +80,17 @@ def test_a_production_file_adds_only_itself_the_commands_for_it_and_room_for_log
     assert "!parity.pyz" in rich.read(".dockerignore").splitlines()
 
 
+@pytest.mark.parametrize(
+    "ci, files",
+    {
+        "github": {".github/", ".github/dependabot.yml", ".github/workflows/", ".github/workflows/analysis.yml"},
+        "gitlab": {".gitlab-ci.yml", "renovate.json"},
+    }.items(),
+)
+def test_a_pipeline_adds_its_own_files_only(bake: Bake, ci: str, files: set[str]) -> None:
+    assert tree(bake(ci=ci).project) == DEFAULT | files
+
+
 @pytest.mark.parametrize("answers", [{}, RICH], ids=["default", "rich"])
 def test_rendered_files_look_hand_written(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(**answers).project

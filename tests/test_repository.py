@@ -9,6 +9,7 @@ import pytest
 import yaml
 from conftest import QUESTIONS, TEMPLATE
 from ds_docker_env.parity import read_lock
+from ds_docker_env.pipelines import PIPELINES
 from ds_docker_env.services import SERVICES
 from ds_docker_env.shipped import shipped_analysis, shipped_files
 from ds_docker_env.target import DEBIAN_RELEASES, PYTHON_VERSIONS, Target
@@ -37,7 +38,9 @@ def test_the_readme_says_of_every_service_what_runs() -> None:
 def test_the_readmes_tree_is_that_of_the_project() -> None:
     tree = README.partition("data_science_analysis/\n")[2].partition("```")[0]
     names = re.findall(r"[├└]── (\S+)", tree)
-    rendered = {path.name for path in (TEMPLATE / "{{cookiecutter.project_slug}}").rglob("*") if path.is_file()}
+    rendered = {path.name for path in (TEMPLATE / "{{cookiecutter.project_slug}}").iterdir() if path.is_file()}
+    rendered |= {"analysis.ipynb"}
+    rendered -= {name for names in PIPELINES.values() for name in names}
     made = {"src/", "data/", "parity.pyz", "production.txt", "requirements.in", "requirements.txt", "tools.txt"}
     assert set(names) == rendered | made
 

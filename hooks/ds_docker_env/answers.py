@@ -16,6 +16,7 @@ class Answers(NamedTuple):
     debian_release: str
     dvc_s3_url: str
     services: Sequence[str]
+    ci: str
 
     @property
     def options(self) -> list[str]:
@@ -31,4 +32,5 @@ class Answers(NamedTuple):
             debian_release=raw["debian_release"],
             dvc_s3_url=str(raw["dvc_s3_url"]).strip(),
             services=services_of(str(raw["services"])),
+            ci=raw["ci"],
         )

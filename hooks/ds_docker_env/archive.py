@@ -22,8 +22,8 @@ from ds_docker_env.commands import main
 main()
 """
 _HOOKS_ONLY = {
-    f"{name}.py"
-    for name in ("answers", "archive", "base_image", "data", "generation", "refusals", "services", "staging")
+    *("answers.py", "archive.py", "base_image.py", "data.py", "generation.py"),
+    *("pipelines.py", "refusals.py", "services.py", "staging.py"),
 }
 
 

@@ -21,6 +21,7 @@ from ds_docker_env.answers import Answers
 from ds_docker_env.base_image import Base
 from ds_docker_env.data import CREDENTIALS, begin_repository, dvc_files, find_credentials, remote
 from ds_docker_env.errors import GenerationError, ProjectError
+from ds_docker_env.pipelines import keep
 from ds_docker_env.services import DATABASES
 from ds_docker_env.settings import own_settings
 from ds_docker_env.shipped import is_shipped, shipped_analysis, shipped_files
@@ -153,6 +154,7 @@ def _finish(base: Base, staging: Staging, raw: Mapping[str, Any]) -> None:
     answers = Answers.of(raw)
     if not answers.production_requirements:
         _add_versions(staging, answers)
+    keep(answers.ci)
     Path("src", "data").mkdir(parents=True, exist_ok=True)
     lines = [] if staging.mode == MISSING and staging.former("Dockerfile").exists() else base.summary
     if answers.production_requirements:
