@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
-import tomllib
 from conftest import Generated, Pin, Read
 from ds_docker_env.building import Building, Failure
 from ds_docker_env.errors import GenerationError
 from ds_docker_env.settings import own_settings
 from ds_docker_env.target import Target
 from package_index import PackageIndex, add_source
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 def uv_toml(generated: Generated) -> dict[str, Any]:
