@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import logging
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,9 +17,18 @@ from types import TracebackType
 from typing import Any
 
 import click
+import cookiecutter
 from cookiecutter.exceptions import FailedHookException, OutputDirExistsException
 from jinja2 import Environment, TemplateError, pass_environment
 from jinja2.ext import Extension
+
+# Before it there are no --keep-project-on-failure and no questions in words. It calls itself 2.1.2.dev0.
+OLDEST = "2.2.0"
+if [int(number) for number in re.findall(r"\d+", cookiecutter.__version__)] < [2, 1, 2]:
+    raise ImportError(
+        f"this template needs cookiecutter {OLDEST} or newer, and this is {cookiecutter.__version__}: "
+        "upgrade it, or run it as `uvx cookiecutter`"
+    )
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(ROOT, "hooks"))
