@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -17,12 +18,16 @@ DEBIAN_PYTHON = {"bookworm": "3.11.2", "trixie": "3.13.5"}
 
 
 def refresh(inputs: list[str], output: str, python: str, documented: str) -> None:
-    """Lock files together; stop with what uv says if that fails."""
+    """Lock files together; stop with what uv says if that fails. A lock that would only be newer stays."""
     print(f"{output} ...", flush=True)
+    path = LOCKS / output
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
     command = compile_command(python, *inputs, output=output)
     done = uv.run(*command, "--upgrade", "--quiet", "--custom-compile-command", header(documented), folder=LOCKS)
     if done.returncode:
         sys.exit(done.stderr)
+    if _but_for_its_date(path.read_text(encoding="utf-8")) == _but_for_its_date(before):
+        path.write_text(before, encoding="utf-8")
 
 
 def refresh_all(kind: str, made_for: str, python: str, documented: str) -> None:
@@ -30,6 +35,10 @@ def refresh_all(kind: str, made_for: str, python: str, documented: str) -> None:
     refresh([f"{kind}.in"], lock_name(kind, made_for), python, documented)
     options = sorted(path.name for path in LOCKS.glob(f"{kind}-*.in"))
     refresh([f"{kind}.in", *options], lock_name(kind, made_for, options=True), python, documented)
+
+
+def _but_for_its_date(lock: str) -> str:
+    return re.sub(r"^# uv .*\n", "", lock, count=1, flags=re.MULTILINE)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import write_files
+from ds_docker_env import uv
+from test_workflows import BASH, workflow
+
+from locks import change, refresh
+
+LOCK = "# made by\n#    uv pip compile requirements.in\n# uv 0.13.9, index as of 2026-01-01T00:00:00Z\n"
+OLD = f"{LOCK}numpy==1.0 \\\n    --hash=sha256:00\npandas==2.0 \\\n    --hash=sha256:00\n"
+IDENTITY = {f"GIT_{who}_{what}": "ada@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+
+def git(*arguments: str, folder: Path) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, env={**os.environ, **IDENTITY}, capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """Clone a repository with one lock."""
+    write_files(tmp_path / "origin", {"locks/requirements-3.13.txt": OLD})
+    git("init", "--quiet", "--initial-branch", "main", folder=tmp_path / "origin")
+    git("add", ".", folder=tmp_path / "origin")
+    git("commit", "--quiet", "--message", "Begin", folder=tmp_path / "origin")
+    git("clone", "--quiet", "origin", "clone", folder=tmp_path)
+    return tmp_path / "clone"
+
+
+@pytest.mark.parametrize("version, moves", [("1.0", False), ("1.1", True)])
+def test_a_lock_that_only_would_be_newer_stays(
+    version: str, moves: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "requirements-3.13.txt"
+    path.write_text(OLD)
+    new = OLD.replace("2026-01-01", "2026-02-02").replace("numpy==1.0", f"numpy=={version}")
+
+    def lock(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        path.write_text(new)
+        return subprocess.CompletedProcess(arguments, 0)
+
+    monkeypatch.setattr(refresh, "LOCKS", tmp_path)
+    monkeypatch.setattr(uv, "run", lock)
+    monkeypatch.setattr(uv, "version", lambda: "uv 0.13.9")
+    refresh.refresh(["requirements.in"], path.name, "3.13.9", "uv pip compile requirements.in")
+    assert path.read_text() == (new if moves else OLD)
+
+
+def test_the_text_says_what_moved_and_in_which_lock(clone: Path) -> None:
+    path = clone / "locks" / "requirements-3.13.txt"
+    path.write_text(OLD.replace("numpy==1.0", "numpy==1.1").replace("pandas==2.0", "six==1.0"))
+    lines = change.table("package from to", change.moved([path]))
+    assert lines == [
+        "",
+        "| package | from | to | in |",
+        "|---|---|---|---|",
+        "| numpy | 1.0 | 1.1 | 3.13 |",
+        "| pandas | 2.0 | none | 3.13 |",
+        "| six | none | 1.0 | 3.13 |",
+    ]
+
+
+def test_a_lock_with_options_is_named_only_where_the_one_without_is_not() -> None:
+    locks = ["requirements-3.12-options", "requirements-3.13", "requirements-3.13-options", "tools-trixie"]
+    assert change.table("package", {("numpy",): locks})[-1] == "| numpy | 3.12-options, 3.13, tools-trixie |"
+
+
+def test_the_text_says_what_is_known_and_what_could_not_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = {
+        "a.txt": json.dumps(
+            {
+                "dependencies": [
+                    {"name": "numpy", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1", "1.2"]}]},
+                    {"name": "six", "version": "1.0", "vulns": []},
+                    {"name": "ours", "skip_reason": "not on the index"},
+                ]
+            }
+        ),
+        "b.txt": "",
+    }
+
+    def audit(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(arguments, 1, stdout=said[arguments[-1]], stderr="one\nthe index is gone\n")
+
+    monkeypatch.setattr(uv, "run", audit)
+    rows, silent = change.known([tmp_path / name for name in said])
+    assert rows == {("numpy", "1.0", "PYSEC-1", "1.1, 1.2"): ["a"]}
+    assert silent == ["a: the database of advisories does not know ours", "b: the index is gone"]
+
+
+@pytest.mark.skipif(not BASH or os.name == "nt", reason="GitHub runs it with bash on Linux")
+@pytest.mark.parametrize("is_open", [False, True], ids=["opened", "renewed"])
+def test_the_change_holds_the_new_locks_and_nothing_else_and_is_opened_once(
+    is_open: bool, clone: Path, tmp_path: Path
+) -> None:
+    temporary, programs = tmp_path / "temporary", tmp_path / "programs"
+    new = OLD.replace("numpy==1.0", "numpy==1.1")
+    write_files(temporary / "refreshed", {"locks/requirements-3.13.txt": new, "change.md": "What moved.\n"})
+    gh = f'#!/bin/sh\necho "$*" >> {tmp_path}/asked\n[ "$2" != create ] || {"false" if is_open else "true"}\n'
+    write_files(programs, {"gh": gh})
+    (programs / "gh").chmod(0o755)
+    step = workflow("weekly")["jobs"]["propose"]["steps"][-1]
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(programs), os.environ["PATH"]]),
+        "RUNNER_TEMP": str(temporary),
+        "text": step["env"]["text"].replace("${{ runner.temp }}", str(temporary)),
+    }
+    if is_open:
+        # From last week.
+        git("push", "--quiet", "origin", "main:refresh-locks", folder=clone)
+    subprocess.run([str(BASH), "-eo", "pipefail", "-c", step["run"]], cwd=clone, env=environment, check=True)
+    changed = git("diff", "--name-only", "main..refresh-locks", folder=tmp_path / "origin").split()
+    assert changed == ["locks/requirements-3.13.txt"]
+    assert git("show", "refresh-locks:locks/requirements-3.13.txt", folder=tmp_path / "origin") == new
+    asked = [line.split()[:2] for line in (tmp_path / "asked").read_text().splitlines()]
+    assert asked == [["auth", "setup-git"], ["pr", "create"], *([["pr", "edit"]] if is_open else [])]
+
+
+@pytest.mark.skipif(not BASH or os.name == "nt", reason="GitHub runs it with bash on Linux")
+@pytest.mark.parametrize("moved", [True, False])
+def test_a_change_is_proposed_only_if_a_lock_has_moved(moved: bool, clone: Path, tmp_path: Path) -> None:
+    jobs = workflow("weekly")["jobs"]
+    (step,) = (step for step in jobs["refresh"]["steps"] if step.get("id") == "moved")
+    if moved:
+        (clone / "locks" / "requirements-3.13.txt").write_text(OLD.replace("numpy==1.0", "numpy==1.1"))
+    environment = {**os.environ, "GITHUB_OUTPUT": str(tmp_path / "output")}
+    subprocess.run([str(BASH), "-eo", "pipefail", "-c", step["run"]], cwd=clone, env=environment, check=True)
+    assert (tmp_path / "output").read_text() == f"moved={str(moved).lower()}\n"
+    assert jobs["propose"]["if"] == "needs.refresh.outputs.moved == 'true'"
