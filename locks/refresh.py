@@ -27,7 +27,7 @@ def refresh(inputs: list[str], output: str, python: str, documented: str) -> Non
     if done.returncode:
         sys.exit(done.stderr)
     if _but_for_its_date(path.read_text(encoding="utf-8")) == _but_for_its_date(before):
-        path.write_text(before, encoding="utf-8")
+        path.write_text(before, encoding="utf-8", newline="\n")
 
 
 def refresh_all(kind: str, made_for: str, python: str, documented: str) -> None:

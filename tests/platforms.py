@@ -1,0 +1,65 @@
+"""What GitHub, GitLab and Renovate read of a repository, and what the tools that know them say about it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sysconfig
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+_WORKFLOWS, _DEPENDABOT = ".github/workflows/*.yml", ".github/dependabot.yml"
+_GITLAB, _RENOVATE = ".gitlab-ci.yml", "renovate.json"
+READ = (_WORKFLOWS, _DEPENDABOT, _GITLAB, _RENOVATE)
+_PROGRAMS = {
+    ("jactionlint", "--strict-exit", "--no-color", "--format", "oneline"): (_WORKFLOWS,),
+    ("zizmor", "--offline", "--quiet", "--persona", "pedantic", "--format", "plain"): (_WORKFLOWS, _DEPENDABOT),
+}
+_SCHEMAS = {
+    ("vendor.github-workflows",): _WORKFLOWS,
+    ("vendor.dependabot",): _DEPENDABOT,
+    ("vendor.gitlab-ci", "--data-transform", "gitlab-ci"): _GITLAB,
+    ("vendor.renovate",): _RENOVATE,
+}
+# Where `uv run` has put them, besides what the system has.
+_PATH = os.pathsep.join((sysconfig.get_path("scripts"), os.environ.get("PATH", "")))
+
+
+def findings(repositories: Path) -> str:
+    """Return all that is found in the repositories in this folder, as one text; it is blank if all is well."""
+    said = []
+    for command, patterns in _PROGRAMS.items():
+        if files := _files(repositories, patterns):
+            done = subprocess.run(
+                [_program(command[0]), *command[1:], *files],
+                env={**os.environ, "PATH": _PATH},
+                capture_output=True,
+                encoding="utf-8",
+                check=False,
+            )
+            said.append(done.stdout + done.stderr if done.returncode else "")
+    schemas = pytest.importorskip("check_jsonschema", reason="check-jsonschema needs Python 3.11")
+    for schema, pattern in _SCHEMAS.items():
+        if files := _files(repositories, [pattern]):
+            result = CliRunner().invoke(schemas.main, ["--color=never", "--builtin-schema", *schema, *files])
+            said.append(result.output if result.exit_code else "")
+    return "".join(said)
+
+
+def _files(repositories: Path, patterns: Iterable[str]) -> list[str]:
+    return sorted(map(str, chain(*(repositories.glob(f"*/{pattern}") for pattern in patterns))))
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name, path=_PATH)
+    if not (found and shutil.which("shellcheck", path=_PATH)):
+        missing = "shellcheck, which the system has to bring here" if found else f"{name}, which needs Python 3.11"
+        if os.environ.get("DS_DOCKER_ENV_SKIP_NOTHING") == "1":
+            pytest.fail(f"no {missing}, and DS_DOCKER_ENV_SKIP_NOTHING=1", pytrace=False)
+        pytest.skip(f"no {missing}")
+    return found
