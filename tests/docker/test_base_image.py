@@ -2,46 +2,28 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from docker.conftest import have_image, missing
-from docker.project import ask, blocks, eventually, free_port, sh
+from docker.conftest import have_image
+from docker.project import blocks, sh
+from docker.registry import registry
 
 pytestmark = pytest.mark.docker
 
-SETTINGS = """\
-version: 0.1
-storage: {{filesystem: {{rootdirectory: {folder}}}}}
-http: {{addr: "{address}"}}
-"""
+
+@pytest.fixture
+def address(engine: None, tmp_path: Path) -> Iterator[str]:
+    with registry(tmp_path) as address:
+        yield address
 
 
 @pytest.fixture
-def registry(engine: None, tmp_path: Path) -> Iterator[str]:
-    """Start an empty registry, which Docker reaches without TLS as it is on 127.0.0.1."""
-    program = shutil.which("docker-registry")
-    if program is None:
-        missing("no registry: docker-registry is not a command")
-    address = f"127.0.0.1:{free_port()}"
-    settings = tmp_path / "registry.yml"
-    settings.write_text(SETTINGS.format(folder=tmp_path / "registry", address=address), encoding="utf-8")
-    with subprocess.Popen([program, "serve", str(settings)], stderr=subprocess.DEVNULL) as process:
-        try:
-            eventually(lambda: ask(f"http://{address}/v2/").status == 200, "the registry answers")
-            yield address
-        finally:
-            process.kill()
-
-
-@pytest.fixture
-def push(registry: str, tmp_path: Path) -> Iterator[Callable[[str], str]]:
+def push(address: str, tmp_path: Path) -> Iterator[Callable[[str], str]]:
     """Push a base image that is told from others by a word; nothing of it stays on this machine."""
-    name = f"{registry}/team/python:3.13-trixie"
+    name = f"{address}/team/python:3.13-trixie"
     have_image("python:3.13-trixie")
 
     def _push(word: str) -> str:
