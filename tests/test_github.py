@@ -86,7 +86,7 @@ def test_dependabot_never_moves_a_pin_apart_from_production(render: Renderer, pr
     assert set(settings) == {"docker", "github-actions", "pip"}
     assert settings["pip"]["open-pull-requests-limit"] == 0
     # Without a list of versions this stops security updates as well, and leaves the alerts.
-    assert settings["pip"].get("ignore") == ([{"dependency-name": "*"}] if production else None)
+    assert settings["pip"]["ignore"] == [{"dependency-name": "*"}]
     [ignored] = settings["docker"]["ignore"]
     assert {kind.partition("-")[2] for kind in ignored["update-types"]} == {
         *("update:semver-major", "update:semver-minor", "update:semver-patch")
