@@ -101,6 +101,15 @@ def test_editing_the_notebook_builds_only_the_last_layer_again(
     assert [new for new, old in zip(after, before, strict=True) if new != old] == after[-1:]
 
 
+def test_a_lock_of_another_day_with_the_same_versions_builds_nothing_again(
+    built: Project, rebuild: Callable[[dict[str, bytes]], Build]
+) -> None:
+    lock = built.read("requirements.txt")
+    later = re.sub(r"index as of \S+", "index as of 2099-01-01T00:00:00Z", lock)
+    assert later != lock
+    assert rebuild({"requirements.txt": later.encode()}).layers == rebuild({}).layers
+
+
 def test_uvs_settings_beside_the_lock_hold_for_the_analysis_and_not_for_the_tools(
     rebuild: Callable[[dict[str, bytes]], Build],
 ) -> None:
