@@ -119,10 +119,17 @@ def built(engine: None, generate: Callable[..., Path], tmp_path_factory: pytest.
 @contextmanager
 def image_of(generate: Callable[..., Path], **answers: str) -> Iterator[Project]:
     """Generate with these answers and build the image, until the tests are done with it."""
+    with generated(generate, **answers) as project:
+        project.build()
+        yield project
+
+
+@contextmanager
+def generated(generate: Callable[..., Path], **answers: str) -> Iterator[Project]:
+    """Generate with these answers, for an image that is to be removed at the end."""
     slug = f"ds-docker-env-test-{secrets.token_hex(3)}"
     project = Project(generate(project_slug=slug, **answers), image=slug, name=slug)
     try:
-        project.compose("build")
         yield project
     finally:
         project.remove()

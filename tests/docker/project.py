@@ -119,6 +119,10 @@ class Project:
     def compose(self, *arguments: str, check: bool = True) -> Done:
         return sh("docker", "compose", *arguments, folder=self.folder, check=check, environment=self.environment)
 
+    def build(self) -> None:
+        """Build as Compose does, but do not compress, which would take half of the time, what nobody will download."""
+        sh("docker", "buildx", "bake", "--set=*.output=type=image,compression=uncompressed", folder=self.folder)
+
     def run(self, *command: str, check: bool = True) -> Done:
         """Run a command in a new container, as the README does."""
         return self.compose("run", "--rm", "--no-TTY", "jupyter", *command, check=check)
