@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from docker.conftest import TEMPLATE, image_of
+from docker.conftest import TEMPLATE, generated
 from docker.fargate import Fargate
 from docker.project import Done, Project, blocks, eventually, sh
 
@@ -68,14 +68,16 @@ def python(code: str, *options: str, check: bool = True) -> Done:
 
 
 @pytest.fixture(scope="module")
-def project(engine: None, generate: Callable[..., Path]) -> Iterator[Project]:
-    """Add the packages that the page names, lock, build and tag, as the page does."""
+def project(built: Project, generate: Callable[..., Path]) -> Iterator[Project]:
+    """Add the packages that the page names, lock with an image that is there, build and tag as the page does."""
     packages = re.findall(r"^\| \w+ \| `(.+)` \|$", PAGE, re.MULTILINE)
     assert len(packages) == 2
-    with image_of(generate, services="dask") as project:
+    with generated(generate, services="dask") as project:
+        sh("docker", "tag", built.image, project.image)
         with (project.folder / "requirements.in").open("a") as file:
             file.writelines(f"{package}\n" for package in packages)
         project.compose("run", "--rm", "--no-deps", "jupyter", "lock")
+        project.build()
         for line in fragments("sh")[0].replace("tag churn", f"tag {project.image}").splitlines()[:2]:
             sh(*shlex.split(line), folder=project.folder, environment=project.environment)
         yield project
