@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from docker.conftest import have_image, image_of
+from docker.conftest import image_of
 from docker.lab import SCREENSHOTS
 from docker.project import Project, ask, eventually, free_port, sh
 
@@ -219,28 +219,3 @@ def test_health_checks_leave_no_lines_in_the_log(compute: Project) -> None:
     for service in SAME_IMAGE[1:]:
         since = compute.compose("logs", "--no-color", "--no-log-prefix", "--since", "10s", service)
         assert since.stdout == "", service
-
-
-@pytest.fixture(scope="module")
-def older(engine: None, generate: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Start H2O and Dask at versions of production's, of 2023 and 2022, when Dask's commands had other names."""
-    have_image("python:3.9-bookworm")
-    production = tmp_path_factory.mktemp("production") / "requirements.txt"
-    production.write_text("h2o==3.40.0.4\ndask==2022.9.2\ndistributed==2022.9.2\npandas==1.5.3\n")
-    answers = {"production_requirements": str(production), "python_version": "3.9", "debian_release": "bookworm"}
-    with image_of(generate, services="h2o, dask", **answers) as project:
-        (project.folder / ".env").write_text(f"DASK_PORT={free_port()}\nH2O_MEMORY=1g\n", encoding="utf-8")
-        with project.up():
-            yield project
-
-
-def test_the_server_of_h2o_is_the_one_that_production_pins(older: Project) -> None:
-    memory = "print(h2o.cluster().version, round(int(h2o.cluster().nodes[0]['max_mem']) / 2**30))"
-    *_, said = older.outputs_beside_services(cells(older.read("README.md"))["H2O"], TRAIN, memory)
-    assert said == "3.40.0.4 1"
-
-
-def test_workers_are_of_the_dask_that_production_pins(older: Project) -> None:
-    versions = "print({one['packages']['distributed'] for one in client.get_versions(check=True)['workers'].values()})"
-    said = older.outputs_beside_services(cells(older.read("README.md"))["Dask"], versions)
-    assert said == ["4950", "{'2022.9.2'}"]

@@ -1,4 +1,4 @@
-"""Productions of 2021, on Pythons on which no current JupyterLab runs."""
+"""Productions of 2021 and a little later, on Pythons on which no current JupyterLab runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from playwright.sync_api import Browser, expect
 
 from docker.conftest import have_image, image_of
 from docker.lab import logged_in
-from docker.project import Project
+from docker.project import Project, free_port
+from docker.test_compute import TRAIN, cells
 
 pytestmark = pytest.mark.docker
 
@@ -40,8 +41,13 @@ PRODUCTION = {
         "pyzmq": "22.1.0",
         "tornado": "6.1",
         "traitlets": "5.0.5",
+        # From when Dask's commands had other names.
+        "h2o": "3.40.0.4",
+        "dask": "2022.9.2",
+        "distributed": "2022.9.2",
     },
 }
+SERVICES = {"3.8": "", "3.9": "h2o, dask"}
 SOURCES = {"3.8": "import markupsafe, absl.flags", "3.9": "import pystache"}
 WORK = """\
 import sys
@@ -75,8 +81,10 @@ def old(
     production = tmp_path_factory.mktemp("production") / "requirements.txt"
     production.write_text("".join(f"{name}=={version}\n" for name, version in PRODUCTION[python].items()))
     answers = {"python_version": python, "debian_release": "bookworm", "production_requirements": str(production)}
-    with image_of(generate, **answers) as project, project.up():
-        yield Old(project, python, PRODUCTION[python])
+    with image_of(generate, **answers, services=SERVICES[python]) as project:
+        (project.folder / ".env").write_text(f"DASK_PORT={free_port()}\nH2O_MEMORY=1g\n", encoding="utf-8")
+        with project.up():
+            yield Old(project, python, PRODUCTION[python])
 
 
 def test_the_notebook_runs_on_productions_old_python_and_versions(old: Old) -> None:
@@ -104,6 +112,20 @@ def test_a_widget_in_the_browser_and_the_old_kernel_talk_to_each_other(old: Old,
         lab.screenshot(f"python-{old.python}.png")
         assert lab.errors == []
     assert "Traceback" not in old.project.log()
+
+
+@pytest.mark.parametrize("old", ["3.9"], indirect=True)
+def test_the_server_of_h2o_is_the_one_that_production_pins(old: Old) -> None:
+    memory = "print(h2o.cluster().version, round(int(h2o.cluster().nodes[0]['max_mem']) / 2**30))"
+    *_, said = old.project.outputs_beside_services(cells(old.project.read("README.md"))["H2O"], TRAIN, memory)
+    assert said == f"{old.pinned['h2o']} 1"
+
+
+@pytest.mark.parametrize("old", ["3.9"], indirect=True)
+def test_workers_are_of_the_dask_that_production_pins(old: Old) -> None:
+    versions = "print({one['packages']['distributed'] for one in client.get_versions(check=True)['workers'].values()})"
+    said = old.project.outputs_beside_services(cells(old.project.read("README.md"))["Dask"], versions)
+    assert said == ["4950", repr({old.pinned["distributed"]})]
 
 
 def test_the_lock_is_made_again_without_the_old_python_being_in_the_way(old: Old) -> None:
