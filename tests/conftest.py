@@ -33,6 +33,17 @@ CONTEXT = json.loads((TEMPLATE / "cookiecutter.json").read_text())
 QUESTIONS = {name for name in CONTEXT if not name.startswith("_")}
 # With a digest nobody asks a registry.
 BASE_IMAGE = f"{CONTEXT['_base_image']}@sha256:{'0' * 64}"
+# The markers of tests that take minutes, the longest first.
+LONG = ("forks", "docker")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes minutes, so that short files fill what is left when no long one is."""
+
+    def place(item: pytest.Item) -> int:
+        return min((LONG.index(mark.name) for mark in item.iter_markers() if mark.name in LONG), default=len(LONG))
+
+    items.sort(key=place)
 
 
 @dataclass(frozen=True)
