@@ -137,6 +137,12 @@ def test_the_image_needs_no_root(built: Project) -> None:
     assert sh("docker", "run", "--rm", built.image, "id", "--user").stdout.strip() == "1000"
 
 
+def test_root_becomes_the_user_where_even_the_project_is_read_only(built: Project) -> None:
+    """As on ECS."""
+    run = ("docker", "run", "--rm", "--user", "root", "--read-only", "--tmpfs", "/home", built.image)
+    assert sh(*run, "sh", "-c", "id -u; touch ~/mine").stdout.split() == ["1000"]
+
+
 def test_the_lock_and_the_image_agree(built: Project) -> None:
     locked = set(re.findall(r"^([a-z0-9][^\s;]*==[^\s;]+)", built.read("requirements.txt"), re.MULTILINE))
     asked = ("uv", "pip", "freeze", "--python", "/opt/analysis")
