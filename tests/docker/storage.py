@@ -1,4 +1,4 @@
-"""An S3 of moto's on an address that containers reach, with one bucket, one person and one role; it can vanish."""
+"""An S3 of moto's on an address that containers reach, with one bucket and one person; it can vanish."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 from moto.server import ThreadedMotoServer
 
-_ALL = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]})
+_ALL = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 
 
 class Storage:
@@ -25,20 +25,11 @@ class Storage:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self.start()
         anybody = {"aws_access_key_id": "nobody", "aws_secret_access_key": "nothing"}
-        iam, sts = self._client("iam", anybody), self._client("sts", anybody)
+        iam = self._client("iam", anybody)
         iam.create_user(UserName="ada")
         iam.put_user_policy(UserName="ada", PolicyName="all", PolicyDocument=_ALL)
         key = iam.create_access_key(UserName="ada")["AccessKey"]
         self.key = {name: key[name] for name in ("AccessKeyId", "SecretAccessKey")}
-        role = iam.create_role(RoleName="task", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-        iam.put_role_policy(RoleName="task", PolicyName="all", PolicyDocument=_ALL)
-        lent = sts.assume_role(RoleArn=role, RoleSessionName="task")["Credentials"]
-        # As a container's credentials endpoint answers.
-        self.role = {
-            **{name: lent[name] for name in ("AccessKeyId", "SecretAccessKey")},
-            "Token": lent["SessionToken"],
-            "Expiration": lent["Expiration"].isoformat(),
-        }
         self._client("s3", anybody).create_bucket(Bucket=bucket)
         # From now on every key and every signature is checked.
         self._post("reset-auth", b"0")

@@ -40,21 +40,6 @@ dvc config core.analytics false && dvc config core.check_update false; }} >/dev/
 for name in .dvc/.gitignore .dvc/config .dvcignore; do cat "$name"; printf '\\0'; done
 git status --porcelain --untracked-files=all | cut -c 4-
 """
-# ECS gives a container its role by such an address.
-AS_TASK = """\
-import http.server, os, subprocess, sys, threading
-
-class Role(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(os.environ["ROLE"].encode())
-
-server = http.server.HTTPServer(("127.0.0.1", 8123), Role)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-environment = os.environ | {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:8123/role"}
-sys.exit(subprocess.run(sys.argv[1:], env=environment).returncode)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -300,25 +285,6 @@ def test_a_cell_reads_from_s3_with_pandas_and_boto3(mine: Project, storage: Stor
         "print(boto3.Session().region_name)",
     )
     assert printed == ["['Bonn', 'Ulm']", "1", "in sync", "eu-central-1"]
-
-
-def test_the_image_alone_pulls_with_a_role(mine: Project, storage: Storage) -> None:
-    """As a task on ECS does, which has no mounted folder and no secret."""
-    tag = f"{mine.image}-task"
-    sh("docker", "build", "--tag", tag, str(mine.folder))
-    variables = {"AWS_ENDPOINT_URL": storage.url, "ROLE": json.dumps(storage.role)}
-    options = [option for name, value in variables.items() for option in ("--env", f"{name}={value}")]
-    try:
-        run = ("docker", "run", "--rm", *options, tag)
-        held = {".dvc/config", ".dvcignore", "src/analysis.ipynb", POINTER.as_posix()}
-        assert set(sh(*run, "find", ".", "-type", "f", "-printf", "%P\n").stdout.split()) == held
-        without = sh(*run, "dvc", "pull", check=False)
-        assert without.returncode != 0
-        assert "AWS credentials are missing" in without.stderr
-        pull = "dvc pull --quiet && cat src/data/customers.csv"
-        assert sh(*run, "python", "-c", AS_TASK, "sh", "-c", pull).stdout.encode() == CUSTOMERS
-    finally:
-        sh("docker", "image", "rm", "--force", tag, check=False)
 
 
 def inside_a_bigger_repository(project: Project, tmp_path: Path) -> Project:

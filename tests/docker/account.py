@@ -1,0 +1,175 @@
+"""An imitation of an AWS account with Fargate: moto answers and checks roles, Docker runs a task as it is defined."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from unittest import mock
+
+import boto3
+import moto.ecs.models
+import moto.logs.responses
+import moto.ssm.responses
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.moto_api import state_manager
+from moto.sts.models import sts_backends
+
+from docker.project import sh
+from docker.storage import Storage
+
+REGION = "eu-west-1"
+# ECS gives a container the credentials of its role at this address; a network of Docker's can have it.
+SUBNET, HOST, AGENT = "169.254.170.0/24", "169.254.170.1", "169.254.170.2"
+# What `run` does as Fargate would; a definition with more is refused, so that nothing is passed over.
+HONOURED = {
+    *("name", "image", "essential", "user", "readonlyRootFilesystem", "linuxParameters", "mountPoints"),
+    *("environment", "secrets", "entryPoint", "command", "logConfiguration"),
+}
+
+
+class Account(Storage):
+    """Besides the bucket it has one subnet and one security group; its person may do everything.
+
+    Raise `OSError` where this machine cannot have the address.
+    """
+
+    def __init__(self, folder: Path, image: str, bucket: str) -> None:
+        self._folder = folder
+        with ExitStack() as undo:
+            network = f"ds-docker-env-test-{secrets.token_hex(3)}"
+            sh("docker", "network", "create", "--subnet", SUBNET, "--gateway", HOST, network)
+            undo.callback(sh, "docker", "network", "rm", network, check=False)
+            self._network = ("--network", network)
+            at = (*self._network, "--ip", AGENT, "--volume", f"{folder}:/credentials:ro", "--entrypoint", "python3")
+            serve = ("-m", "http.server", "80", "--directory", "/credentials")
+            agent = sh("docker", "run", "--detach", *at, image, *serve).stdout.strip()
+            undo.callback(sh, "docker", "rm", "--force", agent, check=False)
+            # moto knows the resource of what is asked of S3 only.
+            logs, ssm = moto.logs.responses.LogsResponse, moto.ssm.responses.SimpleSystemManagerResponse
+            undo.enter_context(mock.patch.object(logs, "_determine_resource", _log_stream, create=True))
+            undo.enter_context(mock.patch.object(ssm, "_determine_resource", _parameter, create=True))
+            # It counts the memory of containers, where on Fargate the task may have all.
+            backend, count = moto.ecs.models.EC2ContainerServiceBackend, "_calculate_task_resource_requirements"
+            undo.enter_context(mock.patch.object(backend, count, lambda *_: {}))
+            super().__init__(HOST, bucket)
+            self._undo = undo.pop_all()
+        # It lets a task end as soon as it is looked at twice.
+        state_manager.set_transition("ecs::task", {"progression": "manual", "times": 10**9})
+        ec2 = self.client("ec2")
+        vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+        self.subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+        self.group = ec2.create_security_group(GroupName="task", Description="task", VpcId=vpc)["GroupId"]
+        self.client("ecs").put_account_setting(name="taskLongArnFormat", value="enabled")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        self._undo.close()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the person's AWS CLI needs."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.key["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": self.key["SecretAccessKey"],
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": self.url,
+        }
+
+    def client(self, service: str, role: str | None = None) -> Any:
+        """Boto3's client for the person, or for a role."""
+        key = self._key_of(role) if role else self.key
+        return boto3.client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.url,
+            aws_access_key_id=key["AccessKeyId"],
+            aws_secret_access_key=key["SecretAccessKey"],
+            aws_session_token=key.get("Token"),
+        )
+
+    def run(self, arn: str) -> None:
+        """Run the container of a task until it ends, and note its exit code."""
+        ecs = self.client("ecs")
+        [cluster] = ecs.list_clusters()["clusterArns"]
+        [task] = ecs.describe_tasks(cluster=cluster, tasks=[arn])["tasks"]
+        definition = ecs.describe_task_definition(taskDefinition=task["taskDefinitionArn"])["taskDefinition"]
+        [container] = definition["containerDefinitions"]
+        assert {name for name, value in container.items() if value} <= HONOURED
+        executor = definition["executionRoleArn"]
+        log = container["logConfiguration"]["options"]
+        options = [
+            *(*self._network, "--pull", "never", "--user", container["user"]),
+            *("--memory", f"{definition['memory']}m", "--memory-swap", f"{definition['memory']}m"),
+            f"--read-only={str(container['readonlyRootFilesystem']).lower()}",
+            *(f"--cap-drop={one}" for one in container["linuxParameters"]["capabilities"]["drop"]),
+            *(f"--tmpfs={_tmpfs(one)}" for one in container["linuxParameters"]["tmpfs"]),
+            # Fargate's are empty and root's, and have nothing of the image.
+            *(f"--mount=type=volume,dst={one['containerPath']},volume-nocopy" for one in container["mountPoints"]),
+            *(f"--env={one['name']}={one['value']}" for one in container["environment"]),
+            *(f"--env={one['name']}={self._secret(one['valueFrom'], executor)}" for one in container["secrets"]),
+            f"--env=AWS_CONTAINER_CREDENTIALS_RELATIVE_URI={self._lend(definition['taskRoleArn'])}",
+            # The only thing that a task of AWS has not.
+            f"--env=AWS_ENDPOINT_URL={self.url}",
+            *("--log-driver", container["logConfiguration"]["logDriver"]),
+            *(f"--log-opt=awslogs-{name}={log[f'awslogs-{name}']}" for name in ("group", "region")),
+            f"--log-opt=awslogs-stream={log['awslogs-stream-prefix']}/{container['name']}/{arn.rpartition('/')[2]}",
+            f"--log-opt=awslogs-endpoint={self.url}",
+            f"--log-opt=awslogs-credentials-endpoint={self._lend(executor)}",
+            f"--entrypoint={container['entryPoint'][0]}",
+        ]
+        command = [*container["entryPoint"][1:], *container["command"]]
+        started = sh("docker", "run", "--detach", *options, container["image"], *command).stdout.strip()
+        try:
+            code = int(sh("docker", "wait", started).stdout)
+        finally:
+            sh("docker", "rm", "--force", "--volumes", started)
+        found = moto.ecs.models.ecs_backends[DEFAULT_ACCOUNT_ID][REGION].tasks[cluster.rpartition("/")[2]][arn]
+        found.status, found.containers[0].exitCode = "STOPPED", code
+        found.stopped_reason = "Essential container in task exited"
+
+    def _secret(self, arn: str, role: str) -> str:
+        name = arn.partition(":parameter")[2]
+        [found] = self.client("ssm", role).get_parameters(Names=[name], WithDecryption=True)["Parameters"]
+        return str(found["Value"])
+
+    def _lend(self, role: str) -> str:
+        """Put a key of the role's where a container finds it, and return the path."""
+        name = secrets.token_hex(16)
+        (self._folder / name).write_text(json.dumps(self._key_of(role)), encoding="utf-8")
+        return f"/{name}"
+
+    def _key_of(self, role: str) -> dict[str, str]:
+        """Lend a role to ECS, if it trusts ECS; moto knows no services that ask for one."""
+        found = self.client("iam").get_role(RoleName=role.rpartition("/")[2])["Role"]
+        [trust] = found["AssumeRolePolicyDocument"]["Statement"]
+        assert trust["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}
+        assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": DEFAULT_ACCOUNT_ID}}
+        lent = sts_backends[DEFAULT_ACCOUNT_ID]["aws"].assume_role(REGION, "ecs", role, "", 3600, "")
+        return {
+            "AccessKeyId": lent.access_key_id,
+            "SecretAccessKey": lent.secret_access_key,
+            "Token": lent.session_token,
+            "Expiration": lent.expiration.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+
+
+def _log_stream(asked: Any) -> str:
+    group, stream = (asked._get_param(f"log{part}Name") for part in ("Group", "Stream"))
+    return f"arn:aws:logs:{REGION}:{DEFAULT_ACCOUNT_ID}:log-group:{group}:log-stream:{stream}"
+
+
+def _parameter(asked: Any) -> str:
+    [name] = asked._get_param("Names") or [asked._get_param("Name")]
+    return f"arn:aws:ssm:{REGION}:{DEFAULT_ACCOUNT_ID}:parameter{name}"
+
+
+def _tmpfs(asked: dict[str, Any]) -> str:
+    options = [f"size={asked['size']}m", *asked.get("mountOptions", [])]
+    return f"{asked['containerPath']}:{','.join(options)}"

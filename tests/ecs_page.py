@@ -1,0 +1,20 @@
+"""docs/ecs.md: the files that it names, and its commands under their headings."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+PAGE = (Path(__file__).parents[1] / "docs" / "ecs.md").read_text(encoding="utf-8")
+# A file's name begins the paragraph before its block.
+FILES = dict(re.findall(r"^`([\w./-]+)`(?:[^\n]|\n(?!\n))*:\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+TASK: Any = json.loads(FILES["ecs/task.json"])
+[CONTAINER] = TASK["containerDefinitions"]
+ROLES: dict[str, Any] = {name: json.loads(FILES[f"ecs/{name}-role.json"]) for name in ("execution", "task")}
+
+
+def commands(heading: str) -> list[str]:
+    section = PAGE.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)

@@ -1,0 +1,128 @@
+"""What docs/ecs.md gives to AWS, against AWS's own model of its API and what that does not say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from botocore.session import get_session
+from botocore.validate import ParamValidator
+from ecs_page import CONTAINER, FILES, PAGE, ROLES, TASK, commands
+from test_compose import Renderer
+
+ACCOUNT, REGION = "123456789012", "eu-west-1"
+# GiB of memory that Fargate has for a size of processor: least, most, step.
+MEMORY = {
+    "1024": (2, 8, 1),
+    "2048": (4, 16, 1),
+    "4096": (8, 30, 1),
+    "8192": (16, 60, 4),
+    "16384": (32, 120, 8),
+}
+# What Docker and Fargate leave to root.
+CAPABILITIES = {
+    *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW"),
+    *("SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"),
+}
+
+
+@pytest.fixture(scope="module")
+def ecs() -> Any:
+    return get_session().get_service_model("ecs")
+
+
+def parameters(shape: Any, value: Any) -> Iterator[tuple[Any, Any]]:
+    """Return everything in a request with what AWS's model says of it."""
+    yield shape, value
+    if shape.type_name == "structure":
+        for name, one in value.items():
+            yield from parameters(shape.members[name], one)
+    elif shape.type_name == "list":
+        for one in value:
+            yield from parameters(shape.member, one)
+
+
+def test_aws_knows_every_parameter_of_the_task_and_its_type(ecs: Any) -> None:
+    shape = ecs.operation_model("RegisterTaskDefinition").input_shape
+    assert ParamValidator().validate(TASK, shape).generate_report() == ""
+    assert "Unknown parameter" in ParamValidator().validate({**TASK, "secrets": []}, shape).generate_report()
+
+
+def test_each_word_is_one_of_those_that_aws_names(ecs: Any) -> None:
+    shape = ecs.operation_model("RegisterTaskDefinition").input_shape
+    asked = [(shape.enum, value) for shape, value in parameters(shape, TASK) if getattr(shape, "enum", None)]
+    assert {value for _, value in asked} >= {"FARGATE", "awsvpc", "X86_64", "awslogs"}
+    assert [value for values, value in asked if value not in values] == []
+    # Some lists are in the documentation alone.
+    listed = {
+        ecs.shape_for("KernelCapabilities").members["drop"]: CONTAINER["linuxParameters"]["capabilities"]["drop"],
+        ecs.shape_for("Tmpfs").members["mountOptions"]: ["exec"],
+    }
+    for shape, words in listed.items():
+        assert [word for word in words if f'"{word}"' not in shape.documentation] == []
+
+
+def test_fargate_supports_every_parameter(ecs: Any) -> None:
+    def excluded(shape: Any) -> bool:
+        return bool(re.search(r"Fargate[^.]*(isn't|is not) supported", re.sub("<[^>]+>", "", shape.documentation)))
+
+    shape = ecs.operation_model("RegisterTaskDefinition").input_shape
+    assert [value for shape, value in parameters(shape, TASK) if excluded(shape)] == []
+    assert excluded(ecs.shape_for("LinuxParameters").members["swappiness"])
+
+
+def test_fargate_has_this_size() -> None:
+    least, most, step = MEMORY[TASK["cpu"]]
+    assert int(TASK["memory"]) in range(least * 1024, most * 1024 + 1, step * 1024)
+    assert 21 <= TASK["ephemeralStorage"]["sizeInGiB"] <= 200
+
+
+def test_it_is_confined_as_in_compose() -> None:
+    compose = yaml.safe_load(Renderer()("docker-compose.yml", services=""))["services"]["jupyter"]
+    assert (CONTAINER["user"], CONTAINER["readonlyRootFilesystem"]) == (compose["user"], compose["read_only"])
+    asked = CONTAINER["linuxParameters"]
+    assert CAPABILITIES - set(asked["capabilities"]["drop"]) == set(compose["cap_add"])
+    writable = {one["containerPath"] for one in [*asked["tmpfs"], *CONTAINER["mountPoints"]]}
+    assert writable == {"/tmp", "/home", "/run/secrets"}
+    assert compose["tmpfs"] == "/tmp:exec,size=1g"
+    assert {"containerPath": "/tmp", "size": 1024, "mountOptions": ["exec"]} in asked["tmpfs"]
+
+
+def test_a_password_is_named_but_not_written() -> None:
+    assert CONTAINER["environment"] == [{"name": "AWS_DEFAULT_REGION", "value": REGION}]
+    [password] = CONTAINER["secrets"]
+    assert password["valueFrom"].startswith(f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/")
+    assert [one["Resource"] for one in ROLES["execution"]["Statement"] if one["Action"] == "ssm:GetParameters"] == [
+        password["valueFrom"]
+    ]
+
+
+def test_a_role_may_do_named_things_to_named_resources() -> None:
+    for policy in ROLES.values():
+        for statement in policy["Statement"]:
+            actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+            assert not any("*" in action for action in actions)
+            # The one that AWS has for all repositories at once.
+            assert statement["Resource"].count("*") <= 1
+            assert statement["Resource"] != "*" or actions == ["ecr:GetAuthorizationToken"]
+
+
+def test_the_names_on_the_page_fit_together() -> None:
+    assert set(re.findall(r"\b\d{12}\b", PAGE)) == {ACCOUNT}
+    assert set(re.findall(r"\b[a-z]{2}-[a-z]+-\d\b", PAGE)) == {REGION}
+    assert re.fullmatch(rf"{ACCOUNT}\.dkr\.ecr\.{REGION}\.amazonaws\.com/churn@sha256:0{{64}}", CONTAINER["image"])
+    log = CONTAINER["logConfiguration"]["options"]
+    logs = [one["Resource"] for one in ROLES["execution"]["Statement"] if "logs:PutLogEvents" in one["Action"]]
+    assert logs == [f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{log['awslogs-group']}:*"]
+    once = commands("Once")[0]
+    assert f"create-log-group --log-group-name {log['awslogs-group']}\n" in once
+    for role, policy in ("executionRoleArn", "execution-role"), ("taskRoleArn", "task-role"):
+        name = TASK[role].rpartition("/")[2]
+        assert f"create-role --role-name {name} " in once
+        assert (
+            f"put-role-policy --role-name {name} --policy-name churn --policy-document file://ecs/{policy}.json" in once
+        )
+    assert {name for name in FILES if name.startswith("ecs/")} == set(re.findall(r"ecs/[\w-]+\.json\b", PAGE))
