@@ -1,0 +1,186 @@
+"""The pipeline on GitLab, executed by gitlab-ci-local in a clean clone on this machine's engine and registry."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from test_compose import Renderer
+
+from docker.advisories import Advisories
+from docker.conftest import PINNED, copied, missing
+from docker.project import Project, sh
+from docker.registry import registry
+
+pytestmark = pytest.mark.docker
+
+RUNNER = "gitlab-ci-local@4.75.1"
+TOKEN = "a-token-of-this-job"
+# The bcrypt hash of the token.
+LOGIN = "gitlab-ci-token:$2b$05$abcdefghijklmnopqrstuu1wx7x3W6Ev6.2Z.M3WBNmVe06ssyBAm\n"
+LOCKED = re.compile(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)", re.MULTILINE)
+# Where a company's base image has the certificate of its proxy.
+ON_THIS_MACHINE = """\
+services:
+  jupyter:
+    network_mode: host
+    environment: ["HTTPS_PROXY={proxy}"]
+    volumes: ["./proxy.pem:/etc/ssl/certs/ca-certificates.crt:ro"]
+"""
+# No registry has the image of an engine here, so the job runs in a shell with this machine's.
+ENGINE = re.compile(r"^  image: docker:.*\n  services:\n(?:    .*\n)+", re.MULTILINE)
+STEPS = {
+    "docker compose config": "Build",
+    "docker compose run --rm --no-deps jupyter check": "Check",
+    "docker compose run --rm --no-deps jupyter audit": "Audit",
+    "docker compose run --rm --no-deps jupyter ruff check": "Lint",
+    "docker compose run --rm jupyter jupyter nbconvert": "Run",
+    'if [ -n "$CI_COMMIT_TAG" ]': "Push",
+}
+
+
+@pytest.fixture(scope="module")
+def runner(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install what runs GitLab's pipelines without GitLab."""
+    for command in ("npm", "rsync"):
+        if shutil.which(command) is None:
+            missing(f"no {RUNNER}: {command} is not a command")
+    folder = tmp_path_factory.mktemp("runner")
+    done = sh("npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", RUNNER, check=False)
+    if done.returncode:
+        missing(f"no {RUNNER}: npm cannot install it: {done.stderr.strip()}")
+    return folder / "node_modules" / ".bin" / "gitlab-ci-local"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the one job of a pipeline did and said, and where it stopped, if it did."""
+
+    steps: list[str]
+    said: str
+    red: str
+    reports: list[str]
+
+
+@dataclass(frozen=True)
+class GitLab:
+    """A project that is pushed to GitLab, and the runner of its pipelines."""
+
+    project: Project
+    advisories: Advisories
+    runner: Path
+    address: str
+
+    @property
+    def image(self) -> str:
+        return f"{self.address}/shop/churn"
+
+    def run(self, **variables: str) -> Job:
+        """Commit what was changed and run the job in a clean clone, for the event that these variables are those of."""
+        folder, clone = self.project.folder, self.project.folder.parent / "clone"
+        sh("git", "add", "--all", folder=folder)
+        sh("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "-m", "Change", folder=folder)
+        sh("git", "clone", "--quiet", str(folder), str(clone))
+        sh("git", "remote", "set-url", "origin", "https://gitlab.example.com/shop/churn.git", folder=clone)
+        # In a checkout of GitLab's, everybody may write.
+        for path in (clone, *filter(Path.is_dir, clone.rglob("*"))):
+            path.chmod(0o777)
+        given = {
+            "CI_COMMIT_BRANCH": "",
+            "CI_REGISTRY": self.address,
+            "CI_REGISTRY_IMAGE": self.image,
+            "CI_REGISTRY_USER": "gitlab-ci-token",
+            "CI_REGISTRY_PASSWORD": TOKEN,
+            **variables,
+        }
+        done = sh(
+            *(
+                str(self.runner),
+                "--force-shell-executor",
+                "--no-color",
+                "--timestamps",
+                "--file",
+                "on-this-machine.yml",
+            ),
+            *("--ignore-predefined-vars", ",".join(given)),
+            *(word for name, value in given.items() for word in ("--variable", f"{name}={value}")),
+            folder=clone,
+            environment={"HOME": str(folder.parent), "DOCKER_CONFIG": str(folder.parent / "docker")},
+            check=False,
+        )
+        log = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+        begun = re.findall(r"^analysis \$ (.*)$", log, re.MULTILINE)
+        steps = [name for line in begun for command, name in STEPS.items() if line.startswith(command)]
+        said = "\n".join(re.findall(r"^analysis > (.*)$", log, re.MULTILINE))
+        assert begun, done.stdout + done.stderr
+        (folder.parent / "log").write_text(log, encoding="utf-8")
+        red = steps[-1] if done.returncode else ""
+        return Job(steps, said, red, sorted(path.name for path in clone.glob("reports/*")))
+
+
+@pytest.fixture
+def gitlab(built: Project, runner: Path, tmp_path: Path) -> Iterator[GitLab]:
+    project = copied(built, tmp_path)
+    pipeline = Renderer()(".gitlab-ci.yml", project_slug=project.image, production_requirements="requirements.txt")
+    with Advisories() as advisories, registry(tmp_path, LOGIN) as address:
+        for name, version in LOCKED.findall(project.read("requirements.txt")):
+            advisories.know(name, version)
+        advisories.write_certificate(project.folder / "proxy.pem")
+        for name, text in {
+            ".gitignore": project.read(".gitignore") + "!proxy.pem\n",
+            ".gitlab-ci.yml": pipeline,
+            "on-this-machine.yml": ENGINE.sub("", pipeline),
+            "docker-compose.override.yml": ON_THIS_MACHINE.format(proxy=advisories.url),
+        }.items():
+            (project.folder / name).write_text(text, encoding="utf-8")
+        sh("git", "init", "--quiet", "--initial-branch", "main", folder=project.folder)
+        yield GitLab(project, advisories, runner, address)
+    built.remove()
+
+
+def test_a_tag_is_checked_run_and_pushed_and_the_job_names_its_digest(gitlab: GitLab) -> None:
+    job = gitlab.run(CI_COMMIT_TAG="v1.0")
+    assert not job.red, job.said
+    assert job.steps == list(STEPS.values())
+    held = f"{len(PINNED)} of {len(PINNED)} versions of production.txt are in this image"
+    assert held in job.said
+    assert "No known vulnerability in" in job.said
+    assert "All checks passed!" in job.said
+    assert job.reports == ["analysis.html"]
+    [digest] = re.findall(r"^v1\.0: digest: (sha256:[0-9a-f]{64}) ", job.said, re.MULTILINE)
+    name = f"{gitlab.image}:v1.0"
+    assert sh("docker", "image", "inspect", "--format", "{{.RepoDigests}}", name).stdout.count(f"/churn@{digest}") == 1
+    sh("docker", "image", "rm", name)
+    assert TOKEN not in job.said
+
+
+def test_a_cell_that_fails_ends_a_merge_request_at_run_and_leaves_the_other_report(gitlab: GitLab) -> None:
+    gitlab.project.write_notebook("1 / 0", name="src/broken.ipynb")
+    job = gitlab.run(CI_PIPELINE_SOURCE="merge_request_event")
+    assert job.red == "Run"
+    assert "ZeroDivisionError: division by zero" in job.said
+    assert "Converting notebook src/broken.ipynb to html" in job.said
+    assert job.reports == ["analysis.html"]
+    assert "importing cache manifest from" in job.said
+    assert "exporting cache" not in job.said
+
+
+def test_a_pin_that_drifted_ends_the_job_at_check_and_is_named(gitlab: GitLab) -> None:
+    text = gitlab.project.read("production.txt")
+    assert "pandas==2.2.3" in text
+    (gitlab.project.folder / "production.txt").write_text(text.replace("pandas==2.2.3", "pandas==2.2.2"))
+    job = gitlab.run(CI_PIPELINE_SOURCE="merge_request_event")
+    assert job.red == "Check"
+    assert re.search(r"^pandas +2\.2\.2 +2\.2\.3 +2\.2\.3", job.said, re.MULTILINE)
+
+
+def test_a_vulnerability_ends_the_job_at_audit_and_is_named(gitlab: GitLab) -> None:
+    gitlab.advisories.add("requests", PINNED["requests"], "PYSEC-2099-1", fixed_in="2.33.0")
+    job = gitlab.run(CI_PIPELINE_SOURCE="merge_request_event")
+    assert job.red == "Audit"
+    assert re.search(r"^ requests +2\.32\.4 +PYSEC-2099-1 +2\.33\.0", job.said, re.MULTILINE)
+    assert "To do: mend production, then take it over again" in job.said
