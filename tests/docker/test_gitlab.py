@@ -98,14 +98,7 @@ class GitLab:
             **variables,
         }
         done = sh(
-            *(
-                str(self.runner),
-                "--force-shell-executor",
-                "--no-color",
-                "--timestamps",
-                "--file",
-                "on-this-machine.yml",
-            ),
+            *(str(self.runner), "--force-shell-executor", "--no-color", "--file", "on-this-machine.yml"),
             *("--ignore-predefined-vars", ",".join(given)),
             *(word for name, value in given.items() for word in ("--variable", f"{name}={value}")),
             folder=clone,
