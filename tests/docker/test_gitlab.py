@@ -105,12 +105,11 @@ class GitLab:
             environment={"HOME": str(folder.parent), "DOCKER_CONFIG": str(folder.parent / "docker")},
             check=False,
         )
-        log = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+        log = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
         begun = re.findall(r"^analysis \$ (.*)$", log, re.MULTILINE)
         steps = [name for line in begun for command, name in STEPS.items() if line.startswith(command)]
         said = "\n".join(re.findall(r"^analysis > (.*)$", log, re.MULTILINE))
-        assert begun, done.stdout + done.stderr
-        (folder.parent / "log").write_text(log, encoding="utf-8")
+        assert begun, log
         red = steps[-1] if done.returncode else ""
         return Job(steps, said, red, sorted(path.name for path in clone.glob("reports/*")))
 
