@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import importlib
+import json
 import logging
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
@@ -18,7 +20,8 @@ from typing import Any
 
 import click
 import cookiecutter
-from cookiecutter.exceptions import FailedHookException, OutputDirExistsException
+from cookiecutter.config import USER_CONFIG_PATH, get_user_config
+from cookiecutter.exceptions import CookiecutterException, FailedHookException, OutputDirExistsException
 from jinja2 import Environment, TemplateError, pass_environment
 from jinja2.ext import Extension
 
@@ -33,10 +36,11 @@ if [int(number) for number in re.findall(r"\d+", cookiecutter.__version__)] < [2
 ROOT = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(ROOT, "hooks"))
 
-from ds_docker_env import refusals, staging  # noqa: E402
+from ds_docker_env import configuration, refusals, staging  # noqa: E402
 from ds_docker_env.base_image import Base, by_digest, require_name  # noqa: E402
 from ds_docker_env.errors import AnswerError, GenerationError, ProjectError  # noqa: E402
 from ds_docker_env.services import services_of  # noqa: E402
+from ds_docker_env.updating import looked_at, recall, under_cruft  # noqa: E402
 
 # The guard needs some thousandths.
 _SECONDS = 20
@@ -47,17 +51,20 @@ _FOLDER = "{{cookiecutter.project_slug}}"
 class Finding(Thread):
     """Looking for the digest of a base image. Not a future, whose import takes longer than all else here."""
 
-    def __init__(self, name: str, dockerfile: str) -> None:
+    def __init__(self, name: str, dockerfile: str, *, ask: bool) -> None:
         super().__init__()
-        self._asked = name, dockerfile
+        self._asked = name, dockerfile, ask
         self.base = Base(name, "it was not asked for")
 
     def run(self) -> None:
-        self.base = by_digest(*self._asked)
+        name, dockerfile, ask = self._asked
+        self.base = by_digest(name, dockerfile, ask=ask)
 
 
 # What is asked beside the hooks, by the image's name.
 _BASES: dict[str, Finding] = {}
+# Where the paths lead that were typed under cruft, which keeps what is in the context in a file for git.
+_LOCATIONS: dict[str, str] = {}
 
 
 class TemplateExtension(Extension):
@@ -66,12 +73,22 @@ class TemplateExtension(Extension):
     cookiecutter's own ``_repo_dir`` is relative or absent under pytest-cookies and cruft.
     """
 
+    def __new__(cls, environment: Environment) -> Any:
+        """Begin anew if the code has changed: cruft renders two commits of the template in one process."""
+        if _stamps(_LOADED) == _LOADED:
+            return super().__new__(cls)
+        for name in _our_modules():
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        return importlib.import_module(__name__).TemplateExtension(environment)
+
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         environment.globals["template_root"] = ROOT
         environment.filters["absolute_location"] = absolute_location
         environment.filters["base_image"] = base_image
         environment.filters["checked"] = checked
+        environment.filters["for_hooks"] = for_hooks
         environment.filters["place"] = place
         environment.filters["services"] = services_of
         logging.getLogger("cookiecutter.hooks").addFilter(without_traceback)
@@ -84,12 +101,16 @@ class TemplateExtension(Extension):
 def absolute_location(answer: Any) -> str:
     """Make a path absolute, seen from where the command was typed; leave all other answers as they are.
 
-    Hooks run in the generated project, where a relative path would mean something else.
+    Hooks run in the generated project, where a relative path would mean something else. For cruft `for_hooks` does it.
     """
     location = str(answer).strip()
     if not location or "://" in location or location.startswith(("git+", "image:")):
         return location
-    return os.path.abspath(os.path.expanduser(location))
+    absolute = os.path.abspath(os.path.expanduser(location))
+    if not under_cruft():
+        return absolute
+    _LOCATIONS[location] = absolute
+    return location
 
 
 @pass_environment
@@ -108,22 +129,33 @@ def checked(environment: Environment, answers: Mapping[str, Any]) -> str:
 
     A failing hook would come after the folder (``../x`` would be outside).
     """
-    _checked_base_name(environment, answers)
+    _checked_base_name(environment, answers, _configuration_problems())
     return "yes"
 
 
+def for_hooks(answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answers with what is known in this process only."""
+    location = answers["__production_requirements"]
+    known = {"__production_requirements": _LOCATIONS.get(location, location), "__compared": bool(looked_at())}
+    return {**answers, **known}
+
+
 @pass_environment
-def place(environment: Environment, answers: Mapping[str, Any]) -> str:
+def place(environment: Environment, answers: MutableMapping[str, Any]) -> str:
     """Return the folder to render into, which a guard watches over, or stop if there can be none.
 
     Checks the answers again, because a replay skips the questions. cruft and pytest-cookies look for the project where
     it was rendered: for them this is its place.
     """
+    compared = looked_at()
+    if compared:
+        for note in recall(answers, compared):
+            print(note, file=sys.stderr)
     base = _checked_base_name(environment, answers)
     slug = str(answers["project_slug"])
     asked = _asked()
     if not asked:
-        _find(base)
+        _find(base, Path(compared["project_dir"]) if compared else None, ask=not compared)
         return slug
     output = Path(asked["output_dir"]).absolute()
     target = output / slug
@@ -153,16 +185,36 @@ def without_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
-def _checked_base_name(environment: Environment, answers: Mapping[str, Any]) -> str:
-    """Return the image's name if all answers are as they should be."""
-    if _asked():
+def _configuration_problems() -> list[str]:
+    """Return why answers on the command line, or in the person's configuration, cannot be taken as they are."""
+    asked = _asked()
+    if not asked:
+        return []
+    questions = json.loads(Path(ROOT, "cookiecutter.json").read_text(encoding="utf-8"))
+    configured = get_user_config(asked["config_file"], asked["default_config"])["default_context"]
+    path = asked["config_file"] or os.environ.get("COOKIECUTTER_CONFIG") or USER_CONFIG_PATH
+    given = asked["extra_context"] or {}
+    for note in configuration.misspelt(configured, questions, path):
+        print(note, file=sys.stderr)
+    problems = configuration.unknown(given, questions)
+    if asked["no_input"]:
+        problems += configuration.unusable(configured, questions, path)
+    return problems
+
+
+def _checked_base_name(environment: Environment, answers: Mapping[str, Any], problems: Iterable[str] = ()) -> str:
+    """Return the image's name if all answers are as they should be, and there are no problems before."""
+    if _asked() or under_cruft():
         sys.excepthook = _without_traceback
     try:
-        refusals.check(answers)
+        # Of what cruft compares production is no part, and its file may be on somebody else's machine.
+        refusals.check({**answers, "__production_requirements": ""} if looked_at() else answers)
         name = _base_name(environment, answers)
         require_name(name)
     except GenerationError as error:
-        raise _stopped(error) from None
+        raise _stopped(AnswerError(*problems, *error.problems)) from None
+    if problems:
+        raise _stopped(AnswerError(*problems))
     return name
 
 
@@ -174,13 +226,13 @@ def _base_name(environment: Environment, answers: Mapping[str, Any]) -> str:
         raise AnswerError(f"_base_image: {answers['_base_image']!r} cannot be rendered ({error})") from None
 
 
-def _find(name: str, project: Path | None = None) -> None:
-    """Begin to look for the digest of the base image: in a project that is generated again, then in the registry."""
+def _find(name: str, project: Path | None, *, ask: bool = True) -> None:
+    """Begin to look for the digest of the base image: in a project that there is already, then in the registry."""
     dockerfile = ""
     if project:
         with contextlib.suppress(OSError):
             dockerfile = (project / "Dockerfile").read_text(encoding="utf-8", errors="replace")
-    _BASES[name] = Finding(name, dockerfile)
+    _BASES[name] = Finding(name, dockerfile, ask=ask)
     _BASES[name].start()
 
 
@@ -192,10 +244,27 @@ def _asked() -> dict[str, Any]:
     return context.params if context and context.command is cli.main else {}
 
 
+def _our_modules() -> list[str]:
+    return [name for name in sys.modules if name == __name__ or name.partition(".")[0] == "ds_docker_env"]
+
+
+def _stamps(names: Iterable[str]) -> dict[str, tuple[int, int] | None]:
+    """Return what tells the files of modules from changed ones."""
+    stamps: dict[str, tuple[int, int] | None] = {}
+    for name in names:
+        stamps[name] = None
+        with contextlib.suppress(OSError):
+            stat = Path(str(sys.modules[name].__file__)).stat()
+            stamps[name] = stat.st_mtime_ns, stat.st_size
+    return stamps
+
+
 def _without_traceback(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     """Say what cookiecutter, which writes without looking, cannot write."""
     if isinstance(error, OSError):
         print(ProjectError.of(error, Path.cwd()).report(), file=sys.stderr)
+    elif isinstance(error, CookiecutterException):  # which cruft does not catch
+        print(error, file=sys.stderr)
     else:
         sys.__excepthook__(kind, error, traceback)
 
@@ -231,3 +300,6 @@ def _watch(stage: staging.Staging) -> None:
 def _stopped(error: GenerationError) -> FailedHookException:
     print(error.report(), file=sys.stderr)
     return FailedHookException("Nothing was generated.")
+
+
+_LOADED = _stamps(_our_modules())

@@ -10,5 +10,5 @@ import json
 
 from ds_docker_env import generation
 
-answers = json.loads(r"""{{ cookiecutter | tojson }}""")
+answers = json.loads(r"""{{ cookiecutter | for_hooks | tojson }}""")
 sys.exit(generation.finish(answers, json.loads(r"""{{ cookiecutter | base_image | tojson }}""")))

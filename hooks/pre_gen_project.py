@@ -8,7 +8,7 @@ os.remove(__file__)
 sys.path[0] = os.path.join(r"""{{ template_root }}""", "hooks")
 import json
 
-answers = json.loads(r"""{{ cookiecutter | tojson }}""")
+answers = json.loads(r"""{{ cookiecutter | for_hooks | tojson }}""")
 if answers["__production_requirements"] or os.listdir():
     from ds_docker_env import generation
 

@@ -22,8 +22,8 @@ from ds_docker_env.commands import main
 main()
 """
 _HOOKS_ONLY = {
-    *("answers.py", "archive.py", "base_image.py", "data.py", "generation.py"),
-    *("pipelines.py", "refusals.py", "services.py", "staging.py"),
+    *("answers.py", "archive.py", "base_image.py", "configuration.py", "data.py", "generation.py"),
+    *("pipelines.py", "refusals.py", "services.py", "staging.py", "updating.py"),
 }
 
 

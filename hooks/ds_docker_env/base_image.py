@@ -46,8 +46,8 @@ def require_name(name: str) -> None:
         )
 
 
-def by_digest(name: str, dockerfile: str = "") -> Base:
-    """Take the digest that a name has already, by itself or in the project's Dockerfile, else ask its registry.
+def by_digest(name: str, dockerfile: str = "", *, ask: bool = True) -> Base:
+    """Take the digest that a name has already, by itself or in the project's Dockerfile, else ask its registry if wanted.
 
     Through Docker, which has the logins; without an answer it is the tag alone. What this machine has under the name
     does not count: nobody else may have it, and Docker shows no difference.
@@ -60,6 +60,8 @@ def by_digest(name: str, dockerfile: str = "") -> Base:
         return Base(name)
     if known := re.search(rf"^FROM ({re.escape(name)}@{_DIGEST}) AS base$", dockerfile, re.MULTILINE):
         return Base(known[1])
+    if not ask:
+        return Base(name, "it was not asked for")
     try:
         done = run(command(name), seconds=_SECONDS, environment=os.environ)
     except subprocess.TimeoutExpired:

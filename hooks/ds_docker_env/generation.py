@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 import shlex
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -104,6 +105,8 @@ def _say(*lines: str) -> None:
 
 def _prepare(staging: Staging, raw: Mapping[str, Any]) -> None:
     answers = Answers.of(raw)
+    if raw.get("__compared"):
+        return
     if staging.folder == staging.target and any(staging.folder.iterdir()):
         raise ProjectError(
             f"{staging.folder}: is not empty; generate over it with the command cookiecutter, which keeps what is yours"
@@ -137,6 +140,21 @@ def _add_versions(staging: Staging, answers: Answers) -> None:
             "Versions:   requirements.in is not the template's and stays, with its lock; to lock again, run:",
             "            docker compose run --rm jupyter lock",
         ]
+    _write(texts, answers)
+    if own:
+        summary += _missing_clients(own, answers)
+    _say("", *summary)
+
+
+def _finish_for_comparison(answers: Answers) -> None:
+    """Leave what is the template's in every project, which cruft brings up to date, and nothing that is a person's."""
+    texts = shipped_files(answers.python_version, answers.debian_release, answers.options)
+    _write({name: text for name, text in texts.items() if name not in _LOCK}, answers)
+    keep(answers.ci)
+    shutil.rmtree(_NOTEBOOKS)
+
+
+def _write(texts: Mapping[str, str], answers: Answers) -> None:
     contents = {name: text.encode() for name, text in texts.items() if text}
     if answers.production_requirements:
         from ds_docker_env.archive import pack
@@ -145,13 +163,12 @@ def _add_versions(staging: Staging, answers: Answers) -> None:
     for name, content in contents.items():
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_bytes(content)
-    if own:
-        summary += _missing_clients(own, answers)
-    _say("", *summary)
 
 
 def _finish(base: Base, staging: Staging, raw: Mapping[str, Any]) -> None:
     answers = Answers.of(raw)
+    if raw.get("__compared"):
+        return _finish_for_comparison(answers)
     if not answers.production_requirements:
         _add_versions(staging, answers)
     keep(answers.ci)
