@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -103,6 +104,28 @@ def bake(cookies: Any, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Cal
     return _bake
 
 
+def run_in_home(
+    home: Path, *command: str, folder: Path, typed: str = "", environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a real command, which is a module of this Python, for somebody with this home."""
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        input=typed,
+        cwd=folder,
+        env={
+            **os.environ,
+            "HOME": str(home),
+            "USERPROFILE": str(home),
+            "PYTHONIOENCODING": "utf-8",
+            **(environment or {}),
+        },
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=120,
+    )
+
+
 @pytest.fixture
 def cookiecutter(tmp_path: Path) -> Callable[..., Generated]:
     """Run the real ``cookiecutter`` command in an empty home, from any folder, with any environment."""
@@ -119,26 +142,15 @@ def cookiecutter(tmp_path: Path) -> Callable[..., Generated]:
         home.mkdir(exist_ok=True)
         output.mkdir(exist_ok=True)
         before = set(output.iterdir())
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--output-dir", str(output)),
-                *([] if typed is not None else ["--no-input"]),
-                *arguments,
-                *(f"{name}={value}" for name, value in (ANSWERS | answers).items()),
-            ],
-            input=typed or "",
-            cwd=folder or tmp_path,
-            env={
-                **os.environ,
-                "HOME": str(home),
-                "USERPROFILE": str(home),
-                "PYTHONIOENCODING": "utf-8",
-                **(environment or {}),
-            },
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-            timeout=120,
+        done = run_in_home(
+            home,
+            *("cookiecutter", str(TEMPLATE), "--output-dir", str(output)),
+            *([] if typed is not None else ["--no-input"]),
+            *arguments,
+            *(f"{name}={value}" for name, value in (ANSWERS | answers).items()),
+            typed=typed or "",
+            folder=folder or tmp_path,
+            environment=environment,
         )
         new = [path for path in output.iterdir() if path not in before]
         project = new[0] if new else output / "nothing-generated"
@@ -175,6 +187,26 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Package
     """Let uv see `only_index` in this test."""
     with only_index(tmp_path, monkeypatch) as index:
         yield index
+
+
+def copy_template(folder: Path) -> None:
+    """Copy what a template is for those who use it: without its tests, its history and what tools left in it."""
+    names = shutil.ignore_patterns(".*", "__pycache__", "tests", "docs", "benchmarks", "screenshots", "uv.lock")
+    shutil.copytree(TEMPLATE, folder, ignore=lambda path, found: names(path, found) if path == str(TEMPLATE) else set())
+
+
+def git(*arguments: str, folder: Path) -> str:
+    """Run git whatever is set on this machine, or in a hook that runs the tests."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    done = subprocess.run(["git", *arguments], cwd=folder, env=clean, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def committed(folder: Path) -> None:
+    """Commit all that is in a folder, in a repository of its own."""
+    git("init", "--quiet", folder=folder)
+    git("add", ".", folder=folder)
+    git("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "--quiet", "-m", "Change", folder=folder)
 
 
 def write_files(folder: Path, files: dict[str, str]) -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import TEMPLATE, Generated
+from conftest import Generated, git
 from ds_docker_env import refusals
 from ds_docker_env.data import begin_repository, find_credentials
 from ds_docker_env.errors import AnswerError
@@ -20,19 +17,11 @@ from ds_docker_env.errors import AnswerError
 Run = Callable[..., Generated]
 
 URL = "s3://bucket/churn"
-IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
 OTHERS = {
     **dict.fromkeys(("question", "data", "ticket_url", "__production_requirements", "services"), ""),
     **{"project_name": "A", "project_slug": "a", "production_requirements": ""},
     **{"python_version": "3.13", "debian_release": "trixie", "ci": "none"},
 }
-
-
-def git(*arguments: str, folder: Path) -> str:
-    # Whatever is set on this machine, or in a hook that runs the tests.
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    done = subprocess.run(["git", *arguments], cwd=folder, env=clean, capture_output=True, text=True, check=True)
-    return done.stdout
 
 
 @pytest.mark.parametrize(
@@ -181,37 +170,6 @@ def test_credentials_are_a_docker_secret_of_what_reads_data_and_of_nothing_else(
         "AWS_SHARED_CREDENTIALS_FILE=/run/secrets/aws_credentials"
     ]
     assert "AWS" not in str(services["redis"]) + str(services["mysql"])
-
-
-@pytest.mark.network
-def test_cruft_creates_and_updates_a_project_with_dvc(tmp_path: Path) -> None:
-    """A repository made while cruft compares two projects would hide every change."""
-    template = tmp_path / "template"
-    ignored = shutil.ignore_patterns(".git", ".venv*", ".*_cache", "__pycache__", "uv.lock", "screenshots")
-    shutil.copytree(TEMPLATE, template, ignore=ignored)
-    git("init", "--quiet", folder=template)
-    project = tmp_path / "data_science_analysis"
-
-    def commit(folder: Path) -> None:
-        git("add", ".", folder=folder)
-        git(*IDENTITY, "commit", "--quiet", "--message", "Change", folder=folder)
-
-    def cruft(*arguments: str, folder: Path) -> None:
-        command = [sys.executable, "-m", "uv", "tool", "run", "--with", "cookiecutter==2.7.1", "cruft==2.16.0"]
-        subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True, check=True)
-
-    commit(template)
-    answers = f'{{"dvc_s3_url": "{URL}"}}'
-    cruft("create", str(template), "--no-input", "--extra-context", answers, folder=tmp_path)
-    assert not (project / ".git").exists()
-    git("init", "--quiet", folder=project)
-    commit(project)
-    readme = template / "{{cookiecutter.project_slug}}" / "README.md"
-    readme.write_text(readme.read_text(encoding="utf-8").replace("## Start\n", "## Begin\n"), encoding="utf-8")
-    commit(template)
-    cruft("update", "--skip-apply-ask", folder=project)
-    assert "\n## Begin\n" in (project / "README.md").read_text(encoding="utf-8")
-    assert f"url = {URL}\n" in (project / ".dvc" / "config").read_text(encoding="utf-8")
 
 
 def test_what_dvc_has_changed_stays_when_the_project_is_generated_again(cookiecutter: Run) -> None:

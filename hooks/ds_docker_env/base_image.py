@@ -47,7 +47,7 @@ def require_name(name: str) -> None:
 
 
 def by_digest(name: str, dockerfile: str = "", *, ask: bool = True) -> Base:
-    """Take the digest that a name has already, by itself or in the project's Dockerfile, else ask its registry if wanted.
+    """Take the digest that a name has already, by itself or in the project's Dockerfile, else its registry.
 
     Through Docker, which has the logins; without an answer it is the tag alone. What this machine has under the name
     does not count: nobody else may have it, and Docker shows no difference.
