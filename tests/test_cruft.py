@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ANSWERS, Generated, committed, copy_template, run_in_home, write_files
+from conftest import ANSWERS, Generated, committed, copy_template, git, run_in_home, write_files
 from package_index import PackageIndex
 
 Cruft = Callable[..., Generated]
@@ -85,6 +85,9 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     write_files(project, OWN | {"docker-compose.yml": edited, "README.md": made.read("README.md") + "\n## Found\n"})
     dvc = made.read(".dvc/config")
     committed(project)
+    in_git = git("ls-files", folder=project).split()
+    assert ".cruft.json" in in_git
+    assert not [name for name in in_git if ".secrets" in name]
 
     change(templates, f"{FOLDER}/README.md", "## Start\n", "## {{ 'begin' | loud }}\n")
     change(templates, f"{FOLDER}/docker-compose.yml", "pids_limit: 2048", "pids_limit: 4096")
