@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ANSWERS, Generated, committed, copy_template, git, run_in_home, write_files
+from conftest import ANSWERS, CONTEXT, Generated, committed, copy_template, git, run_in_home, write_files
 from package_index import PackageIndex
 
 Cruft = Callable[..., Generated]
@@ -61,11 +62,17 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     for name in ("prod", "cryptography"):
         offline.add(name, "9999.1")
     write_files(tmp_path, {"api/requirements.txt": "prod==9999.1\n"})
-    base = ANSWERS["_base_image"].replace("python:", "registry.example.com/python:")
+    base = CONTEXT["_base_image"].replace("python:", "registry.example.com/python:")
+    asked, digest = tmp_path / "asked", f"sha256:{'1' * 64}"
+    said = f"MediaType: application/vnd.oci.image.index.v1+json\nDigest: {digest}\n"
+    write_files(tmp_path, {"bin/docker": f"#!/bin/sh\necho >>'{asked}'\nprintf '%s' '{said}'\n"})
+    (tmp_path / "bin" / "docker").chmod(0o755)
+    path = os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]])
     answers = {"production_requirements": "api/requirements.txt", "services": "mysql", "dvc_s3_url": "s3://bucket/x"}
     made = cruft(
         *("create", str(templates), "--directory", "ds-docker-env", "--no-input"),
         *("--extra-context", json.dumps(ANSWERS | answers | {"_base_image": base})),
+        PATH=path,
     )
     project = made.project
     assert made.locked["prod"] == "9999.1"
@@ -104,8 +111,9 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     )
     committed(templates)
 
+    docker_asked = asked.read_bytes() if asked.exists() else b""
     assert cruft("check", folder=project).exit_code == 1
-    compared = cruft("diff", folder=project, **NOWHERE)
+    compared = cruft("diff", folder=project, PATH=path, **NOWHERE)
     assert compared.exit_code == 0, compared.stderr
     assert "-pids_limit: 99" in compared.stdout.replace("-  pids", "-pids")
     assert "-## Found" in compared.stdout
@@ -115,7 +123,8 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     assert not [name for name in OWN if f"/{name}" in shown]
 
     # From another folder, to see that none counts but the project's.
-    updated = cruft("update", "--skip-apply-ask", "--project-dir", str(project), folder=tmp_path / "home", **NOWHERE)
+    elsewhere = ("--skip-apply-ask", "--project-dir", str(project))
+    updated = cruft("update", *elsewhere, folder=tmp_path / "home", PATH=path, **NOWHERE)
     assert updated.exit_code == 0, updated.stderr
     assert updated.stdout.splitlines() == ["Good work! Project's cruft has been updated and is as clean as possible!"]
     assert "Applied patch to 'docker-compose.yml' with conflicts." in updated.stderr
@@ -125,7 +134,10 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     assert "\n## BEGIN\n" in readme
     assert readme.endswith("\n## Found\n")
     assert "<<<<<<< ours\n  pids_limit: 99\n=======\n  pids_limit: 4096\n>>>>>>> theirs\n" in compose
-    assert made.read("Dockerfile").splitlines()[1].startswith("FROM registry.example.com/python:")
+    assert "\nFROM registry.example.com/python:" in made.read("Dockerfile")
+    if os.name == "posix":  # elsewhere a script cannot stand in for docker.exe
+        assert f"@{digest} AS base\n" in made.read("Dockerfile")
+        assert docker_asked == b"\n" == asked.read_bytes()
     assert "\n# newer\n" in made.read("tools.txt")
     assert b"\n# newer\n" in (project / "parity.pyz").read_bytes()
     assert made.read(".gitignore").endswith("clients.xlsx\n")
