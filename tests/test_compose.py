@@ -112,3 +112,11 @@ def test_every_rendered_file_looks_hand_written_whatever_is_chosen(render: Rende
             if name == "README.md":
                 words = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
                 assert max(map(len, words.splitlines())) <= 120, max(words.splitlines(), key=len)
+
+
+def test_only_a_stage_begins_with_from_as_programs_that_read_line_by_line_think(render: Renderer) -> None:
+    """Dev Containers, Dependabot and Renovate take ``from rich.table import Table`` in a script for an image."""
+    text = render("Dockerfile", services="h2o,dask", dvc_s3_url="s3://bucket/churn", production_requirements="/api.txt")
+    base, *others = re.findall(r"^[ \t]*from .*", text, re.IGNORECASE | re.MULTILINE)
+    assert re.fullmatch(r"FROM \S+@sha256:0{64} AS base", base)
+    assert others == ["FROM base AS uv", "FROM base AS files", "FROM base AS locks", "FROM base"]
