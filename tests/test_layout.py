@@ -14,6 +14,7 @@ import yaml
 from conftest import ANSWERS, TEMPLATE, Generated, only_index
 
 DEFAULT = {
+    ".devcontainer.json",
     ".dockerignore",
     ".gitattributes",
     ".gitignore",

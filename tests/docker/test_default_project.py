@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 from ds_docker_env.target import DEBIAN_RELEASES
 
-from docker.conftest import have_image, image_of
+from docker.conftest import copied, have_image, image_of
+from docker.npm import commands_of
 from docker.project import Project, sh
 
 pytestmark = pytest.mark.docker
@@ -83,3 +85,25 @@ def test_the_audit_finds_nothing_in_src_and_fails_without_a_network(default: Pro
     assert said.stdout == ""
     assert said.stderr.startswith("audit: requirements.txt is not audited and may hold vulnerabilities: ")
     assert said.returncode == 2
+
+
+def test_vs_code_opens_the_container_of_the_notebook_with_its_python(default: Project, tmp_path: Path) -> None:
+    """Dev Containers and Codespaces are made around this command."""
+    project = copied(default, tmp_path)
+    # As on the machine of a person, who is not root.
+    sh("chown", "--recursive", "1000:1000", str(project.folder))
+    override = {"services": {"jupyter": {"environment": {"FROM_THE_OVERRIDE": "yes"}}}}
+    (project.folder / "docker-compose.override.yml").write_text(json.dumps(override))
+    command = str(commands_of("@devcontainers/cli@0.89.0", tmp_path / "npm") / "devcontainer")
+    workspace = ("--workspace-folder", str(project.folder))
+    try:
+        sh(command, "up", *workspace, environment=project.environment)
+        inside = "id -un; command -v python; pwd; echo $FROM_THE_OVERRIDE; touch src/mine"
+        said = sh(command, "exec", *workspace, "sh", "-c", inside, environment=project.environment).stdout.split("\n")
+        assert said[:4] == ["analyst", "/opt/analysis/bin/python", "/project", "yes"]
+        assert (project.folder / "src" / "mine").stat().st_uid == 1000
+        project.wait_until_answering()
+    finally:
+        project.remove()
+        made = sh("docker", "image", "ls", "--quiet", f"vsc-{project.folder.name}-*").stdout.split()
+        sh("docker", "image", "rm", "--force", *made, check=False)

@@ -13,6 +13,7 @@ from test_compose import Renderer
 
 from docker.advisories import Advisories
 from docker.conftest import PINNED, copied, missing
+from docker.npm import commands_of
 from docker.project import Project, sh
 from docker.registry import registry
 
@@ -46,14 +47,9 @@ STEPS = {
 @pytest.fixture(scope="module")
 def runner(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install what runs GitLab's pipelines without GitLab."""
-    for command in ("npm", "rsync"):
-        if shutil.which(command) is None:
-            missing(f"no {RUNNER}: {command} is not a command")
-    folder = tmp_path_factory.mktemp("runner")
-    done = sh("npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", RUNNER, check=False)
-    if done.returncode:
-        missing(f"no {RUNNER}: npm cannot install it: {done.stderr.strip()}")
-    return folder / "node_modules" / ".bin" / "gitlab-ci-local"
+    if shutil.which("rsync") is None:
+        missing(f"no {RUNNER}: rsync is not a command")
+    return commands_of(RUNNER, tmp_path_factory.mktemp("runner")) / "gitlab-ci-local"
 
 
 @dataclass(frozen=True)
