@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import TEMPLATE, Generated
+from conftest import TEMPLATE, Generated, Write
 from package_index import PackageIndex
 
 Run = Callable[..., Generated]
@@ -217,3 +218,21 @@ def test_nothing_is_left_among_the_temporary_files(cookiecutter: Run, tmp_path: 
     names = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
     assert cookiecutter(environment=names).exit_code == 0
     assert [path.name for path in temporary.iterdir()] == []
+
+
+def test_the_transcript_in_the_readme_is_what_a_person_sees(
+    cookiecutter: Run, offline: PackageIndex, write: Write
+) -> None:
+    transcript = (TEMPLATE / "README.md").read_text().partition("```console\n")[2].partition("```")[0]
+    command, _, shown = transcript.replace("\\\n", "").partition("\n")
+    answers = dict(word.split("=", 1) for word in shlex.split(command) if "=" in word)
+    pins = {f"seen-{number}": "1.0" for number in range(5)}
+    for name, version in (pins | {"cryptography": "50.0"}).items():
+        offline.add(name, version)
+    answers["production_requirements"] = write("".join(f"{name}=={version}\n" for name, version in pins.items()))
+    generated = cookiecutter(**answers)
+    assert generated.exit_code == 0, generated.stderr
+    # The index of the tests has fewer packages.
+    varying = r"/\S+/requirements.txt|(?<=Added:      )\d+|(?<=Password:   )\S+|(?<=Next:       ).+"
+    said = generated.stderr.lstrip() + generated.stdout
+    assert re.sub(varying, "...", said).strip() == re.sub(varying, "...", shown).strip()
