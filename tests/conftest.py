@@ -82,6 +82,7 @@ ANSWERS = {
     "services": "",
     "ci": "none",
     "_base_image": BASE_IMAGE,
+    "_language": "en",
 }
 Pin = Callable[..., Generated]
 Write = Callable[..., str]

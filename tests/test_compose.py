@@ -11,6 +11,7 @@ import pytest
 import yaml
 from conftest import BASE_IMAGE, CONTEXT, TEMPLATE
 from cookiecutter.environment import StrictEnvironment
+from ds_docker_env.refusals import LANGUAGES
 from ds_docker_env.services import SERVICES
 from jinja2 import FileSystemLoader
 
@@ -26,11 +27,11 @@ class Renderer:
         self._environment = StrictEnvironment(
             context={"cookiecutter": CONTEXT}, keep_trailing_newline=True, **CONTEXT["_jinja2_env_vars"]
         )
-        self._environment.loader = FileSystemLoader(PROJECT)
+        self._environment.loader = FileSystemLoader([PROJECT, TEMPLATE / "templates"])
 
     def __call__(self, name: str, **answers: str) -> str:
         asked = {name: value[0] if isinstance(value, list) else value for name, value in CONTEXT.items()}
-        answers = {**asked, "project_slug": "churn", "_base_image": BASE_IMAGE, **answers}
+        answers = {**asked, "project_slug": "churn", "_base_image": BASE_IMAGE, "_language": "en", **answers}
         return str(self._environment.get_template(name).render(cookiecutter=answers))
 
 
@@ -102,8 +103,10 @@ def test_whatever_is_published_is_published_on_this_machine_only(render: Rendere
 
 
 def test_every_rendered_file_looks_hand_written_whatever_is_chosen(render: Renderer) -> None:
-    for name in ("Dockerfile", "README.md", "docker-compose.yml", ".gitignore", ".dockerignore"):
-        for text in {render(name, **asked) for asked in answers()}:
+    others = [("README.md", language) for language in LANGUAGES[1:]]
+    names = ("Dockerfile", "README.md", "docker-compose.yml", ".gitignore", ".dockerignore")
+    for name, language in [*((name, "en") for name in names), *others]:
+        for text in {render(name, _language=language, **asked) for asked in answers()}:
             assert text[0] != "\n", name
             assert "\n\n\n" not in text, name
             assert text.endswith("\n"), name

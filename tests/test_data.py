@@ -20,7 +20,7 @@ URL = "s3://bucket/churn"
 OTHERS = {
     **dict.fromkeys(("question", "data", "ticket_url", "__production_requirements", "services"), ""),
     **{"project_name": "A", "project_slug": "a", "production_requirements": ""},
-    **{"python_version": "3.13", "debian_release": "trixie", "ci": "none"},
+    **{"python_version": "3.13", "debian_release": "trixie", "ci": "none", "_language": "en"},
 }
 
 

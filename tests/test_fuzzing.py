@@ -412,7 +412,7 @@ def test_answers_are_rendered_to_the_letter_or_refused_with_a_message(answers: d
     answers |= {name: VALID[name] for name in valid}
     secret = secret_of("\n".join(answers.values()))
     location = absolute_location(answers["production_requirements"])
-    raw = answers | {"__production_requirements": location}
+    raw = answers | {"__production_requirements": location, "_language": "en"}
     checked = refused(lambda: refusals.check(raw), secret=secret)
     if checked is None:
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +16,11 @@ from ds_docker_env.services import services_of
 from ds_docker_env.sources import LocalFile, source_of
 from ds_docker_env.target import DEBIAN_RELEASES
 
+# English is the README in the template's folder; a file stands for each other language.
+LANGUAGES = (
+    "en",
+    *sorted(path.name.split(".")[1] for path in (Path(__file__).parents[2] / "templates").glob("README.*.md")),
+)
 # One component of an image name (distribution/reference), which is stricter than a Compose project name.
 _SLUG = re.compile(r"[a-z0-9]+(?:(?:_{1,2}|-+)[a-z0-9]+)*")
 _SLUG_LENGTH = 63
@@ -40,6 +46,7 @@ def check(raw: Mapping[str, Any]) -> Answers:
         *_image_problems(str(raw["python_version"]), str(raw["debian_release"])),
         *_dvc_problems(str(raw["dvc_s3_url"]).strip()),
         *_services_problems(str(raw["services"])),
+        *_language_problems(str(raw["_language"])),
     ]
     problems += _production_problems(str(raw["__production_requirements"]), even_a_url=bool(problems))
     if problems:
@@ -125,6 +132,12 @@ def _services_problems(answer: str) -> Sequence[str]:
     except AnswerError as error:
         return error.problems
     return []
+
+
+def _language_problems(language: str) -> list[str]:
+    if language in LANGUAGES:
+        return []
+    return [f"_language: {excerpt(language, 80)!r} has no README; choose one of {', '.join(LANGUAGES)}"]
 
 
 def _production_problems(location: str, *, even_a_url: bool) -> list[str]:
