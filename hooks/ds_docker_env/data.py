@@ -55,7 +55,7 @@ def find_credentials(project: Path) -> str:
     given = os.environ.get(_VARIABLE)
     path = Path(os.path.abspath(os.path.expanduser(given or "~/.aws/credentials")))
     if not path.is_file():
-        todo = f"to push and pull, put yours into {CREDENTIALS.as_posix()} (README.md, Data)"
+        todo = f"to push and pull, put yours into {CREDENTIALS.as_posix()} (see README.md)"
         if given:
             todo = f"correct {_VARIABLE}, which names it and goes before .env, or unset it"
         return f"AWS:        no credentials in {path}; {todo}"
