@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Generated, git
+from conftest import ANSWERS, Generated, git
 from ds_docker_env import refusals
 from ds_docker_env.data import begin_repository, find_credentials
 from ds_docker_env.errors import AnswerError
@@ -18,9 +18,9 @@ Run = Callable[..., Generated]
 
 URL = "s3://bucket/churn"
 OTHERS = {
-    **dict.fromkeys(("question", "data", "ticket_url", "__production_requirements", "services"), ""),
-    **{"project_name": "A", "project_slug": "a", "production_requirements": ""},
-    **{"python_version": "3.13", "debian_release": "trixie", "ci": "none", "_language": "en"},
+    **dict.fromkeys(("question", "data", "ticket_url", "__production_requirements"), ""),
+    **{"project_name": "A", "project_slug": "a"},
+    **ANSWERS,
 }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import nbformat
 import pytest
 import yaml
+from conftest import ANSWERS
 from ds_docker_env import pinning, refusals
 from ds_docker_env.analysis import Analysis
 from ds_docker_env.encoding import decode
@@ -412,7 +413,7 @@ def test_answers_are_rendered_to_the_letter_or_refused_with_a_message(answers: d
     answers |= {name: VALID[name] for name in valid}
     secret = secret_of("\n".join(answers.values()))
     location = absolute_location(answers["production_requirements"])
-    raw = answers | {"__production_requirements": location, "_language": "en"}
+    raw = ANSWERS | answers | {"__production_requirements": location}
     checked = refused(lambda: refusals.check(raw), secret=secret)
     if checked is None:
         return
