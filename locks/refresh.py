@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -11,7 +13,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "hooks"))
 from ds_docker_env import uv
 from ds_docker_env.resolver import compile_command, header
 from ds_docker_env.shipped import LOCKS, lock_name
-from ds_docker_env.target import PYTHON_VERSIONS, Target
+from ds_docker_env.target import Target
+
+CONTEXT = json.loads((LOCKS.parent / "cookiecutter.json").read_text(encoding="utf-8"))
 
 # Debian's own Python, https://packages.debian.org/python3
 DEBIAN_PYTHON = {"bookworm": "3.11.2", "trixie": "3.13.5"}
@@ -30,11 +34,13 @@ def refresh(inputs: list[str], output: str, python: str, documented: str) -> Non
         path.write_text(before, encoding="utf-8", newline="\n")
 
 
-def refresh_all(kind: str, made_for: str, python: str, documented: str) -> None:
+def refresh_all(kind: str, made_for: str, python: str, documented: str) -> set[str]:
     """Lock what every project has, and apart from it what any may have: an option may need something older."""
-    refresh([f"{kind}.in"], lock_name(kind, made_for), python, documented)
+    plain, optional = lock_name(kind, made_for), lock_name(kind, made_for, options=True)
+    refresh([f"{kind}.in"], plain, python, documented)
     options = sorted(path.name for path in LOCKS.glob(f"{kind}-*.in"))
-    refresh([f"{kind}.in", *options], lock_name(kind, made_for, options=True), python, documented)
+    refresh([f"{kind}.in", *options], optional, python, documented)
+    return {plain, optional}
 
 
 def _but_for_its_date(lock: str) -> str:
@@ -42,9 +48,15 @@ def _but_for_its_date(lock: str) -> str:
 
 
 if __name__ == "__main__":
-    for version in PYTHON_VERSIONS:
+    if CONTEXT["_package_index"]:
+        os.environ["UV_DEFAULT_INDEX"] = CONTEXT["_package_index"]
+    made = set()
+    for version in CONTEXT["python_version"]:
         full_python = Target(version).full_python
         documented = " ".join(["uv", *compile_command(full_python, "requirements.in")])
-        refresh_all("requirements", version, full_python, documented)
-    for debian, full_python in DEBIAN_PYTHON.items():
-        refresh_all("tools", debian, full_python, "locks/refresh.py of ds-docker-env")
+        made |= refresh_all("requirements", version, full_python, documented)
+    for debian in CONTEXT["debian_release"]:
+        made |= refresh_all("tools", debian, DEBIAN_PYTHON[debian], "locks/refresh.py of ds-docker-env")
+    for lock in LOCKS.glob("*.txt"):
+        if lock.name not in made:
+            lock.unlink()

@@ -9,7 +9,10 @@ from ds_docker_env.services import services_of
 
 
 class Answers(NamedTuple):
-    """The checked answers; ``production_requirements`` is blank or what `source_of` takes."""
+    """The checked answers; ``production_requirements`` is blank or what `source_of` takes.
+
+    ``package_index`` is blank for the one that uv asks by itself.
+    """
 
     production_requirements: str
     python_version: str
@@ -17,6 +20,7 @@ class Answers(NamedTuple):
     dvc_s3_url: str
     services: Sequence[str]
     ci: str
+    package_index: str
 
     @property
     def options(self) -> list[str]:
@@ -33,4 +37,5 @@ class Answers(NamedTuple):
             dvc_s3_url=str(raw["dvc_s3_url"]).strip(),
             services=services_of(str(raw["services"])),
             ci=raw["ci"],
+            package_index=raw["_package_index"],
         )

@@ -174,8 +174,8 @@ def _finish(base: Base, staging: Staging, raw: Mapping[str, Any]) -> None:
     keep(answers.ci)
     Path("src", "data").mkdir(parents=True, exist_ok=True)
     lines = [] if staging.mode == MISSING and staging.former("Dockerfile").exists() else base.summary
-    if answers.production_requirements:
-        lines += _logins(staging)
+    if answers.production_requirements or answers.package_index:
+        lines += _logins(staging, answers.package_index)
     lines.append(_password(staging))
     lines += [_database_password(staging, service) for service in answers.services if service in DATABASES]
     if answers.dvc_s3_url:
@@ -220,6 +220,8 @@ def _pin(answers: Answers, settings: str, requirements: str, before: str) -> dic
         "requirements": requirements,
         "before": before,
     }
+    if answers.package_index:
+        os.environ["UV_DEFAULT_INDEX"] = answers.package_index
     with alive(f"Locking production's versions for Python {answers.python_version}"):
         printed = uv.run_module("ds_docker_env.pinning", LIBRARIES, HOOKS, stdin=json.dumps(asked), seconds=_SECONDS)
     answer: dict[str, Any] = json.loads(printed)
@@ -294,13 +296,14 @@ def _seen_from_the_shell(project: Path) -> str:
     return shlex.quote(path) if os.name == "posix" else f'"{path}"' if " " in path else path
 
 
-def _logins(staging: Staging) -> list[str]:
-    """Write the logins of production's indexes for the image build and `lock`; say so where there are any."""
+def _logins(staging: Staging, package_index: str) -> list[str]:
+    """Write the logins of all indexes for the image build and `lock`; say so where there are any."""
     from ds_docker_env.logins import LOGINS, as_netrc, logins
 
     path = LOGINS.as_posix()
     lock = Path("requirements.txt")
-    found = logins((lock if lock.exists() else staging.former(lock)).read_text(encoding="utf-8"))
+    text = (lock if lock.exists() else staging.former(lock)).read_text(encoding="utf-8")
+    found = logins(f"--index-url {package_index}\n{text}")
     written = _write_secret(staging, LOGINS, as_netrc(found))
     what = f"for {', '.join(found)}, copied from this machine" if written else "unchanged"
     return [f"Logins:     {what}, in {path} for the image build"] if found else []

@@ -47,6 +47,7 @@ def check(raw: Mapping[str, Any]) -> Answers:
         *_dvc_problems(str(raw["dvc_s3_url"]).strip()),
         *_services_problems(str(raw["services"])),
         *_language_problems(str(raw["_language"])),
+        *_index_problems(str(raw["_package_index"])),
     ]
     problems += _production_problems(str(raw["__production_requirements"]), even_a_url=bool(problems))
     if problems:
@@ -84,20 +85,33 @@ def _slug_problems(slug: str) -> list[str]:
 
 def _ticket_problems(typed: str) -> list[str]:
     ticket = typed.strip()
-    if not ticket:
+    why = _no_plain_url(ticket)
+    if not (ticket and why):
         return []
-    try:
-        url = urlsplit(ticket)
-        valid = url.scheme in ("http", "https") and bool(url.hostname) and not re.search(r"[\s<>\"`\\]", ticket)
-    except ValueError:
-        valid = False
-    if valid and not (url.username or url.password):
-        return []
-    why = "holds a password" if valid else "is not a URL"
     return [
         f"ticket_url: {excerpt(ticket, 80)!r} {why}; paste the ticket's address, beginning with https://, "
         "or leave it blank"
     ]
+
+
+def _index_problems(index: str) -> list[str]:
+    why = _no_plain_url(index) or ("holds a $ or a quote" if re.search(r"[$']", index) else "")
+    if not (index and why):
+        return []
+    return [
+        f"_package_index: {excerpt(without_credentials(index), 80)!r} {why}; write it as in "
+        "https://packages.example.com/simple/, and put a login into ~/.netrc"
+    ]
+
+
+def _no_plain_url(address: str) -> str:
+    """Return why this is no http(s) address without a login, or nothing."""
+    try:
+        url = urlsplit(address)
+        valid = url.scheme in ("http", "https") and bool(url.hostname) and not re.search(r"[\s<>\"`\\]", address)
+    except ValueError:
+        valid = False
+    return "is not a URL" if not valid else "holds a password" if url.username or url.password else ""
 
 
 def _image_problems(python: str, debian: str) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from package_index import PackageIndex
+from packaging.utils import canonicalize_name
 
 from docker.conftest import copied
 from docker.project import Done, Project, sh
@@ -107,18 +108,39 @@ def test_lock_and_take_over_get_in_with_the_password(private: Project, index: Pa
     assert PASSWORD not in lock + said
 
 
-def test_pip_and_uv_take_a_companys_settings_as_build_secrets(private: Project, index: PackageIndex) -> None:
-    settings = {
-        "pip.conf": (f"[global]\nindex-url = {index.url}\nretries = 0\n", f"Looking in indexes: {index.url}"),
-        "uv.toml": ('required-version = ">=9999"\n', "Required uv version `>=9999`"),
-    }
-    for name, (text, shown) in settings.items():
-        file = private.folder / ".secrets" / name
-        file.write_text(text)
-        secret = ("--secret", f"id={name},src={file}")
-        said = sh("docker", "build", "--no-cache", "--progress", "plain", *secret, str(private.folder), check=False)
-        assert said.returncode != 0
-        assert shown in said.stderr, said.stderr
+def test_the_index_of_a_fork_is_the_only_one_that_the_build_asks(
+    private: Project, index: PackageIndex, generate: Callable[..., Path], tmp_path: Path
+) -> None:
+    """With as few tools and packages as the steps of the build need."""
+    (tmp_path / ".netrc").write_text((private.folder / ".secrets" / "netrc").read_text())
+    answers = {"python_version": "3.11", "debian_release": "bookworm", "_package_index": index.url}
+    folder = generate(home=tmp_path, project_slug="fork", **answers)
+    tools = re.findall(r"^(?:uv|dumb-init)==.*\n(?:    .*\n)+", (folder / "tools.txt").read_text(), re.MULTILINE)
+    packages = re.sub(r"^--.*\n", "", private.read("requirements.txt"), flags=re.MULTILINE)
+    packages = re.sub(r"^acme-.*\n(?:    .*\n)+", "", packages, flags=re.MULTILINE)
+    (folder / "tools.txt").write_text("".join(tools))
+    (folder / "requirements.txt").write_text(packages)
+    mirror(index, tmp_path / "wheels", packages + "".join(tools))
+    nowhere = [f"--add-host={host}:127.0.0.1" for host in ("pypi" + ".org", "files.pythonhosted" + ".org")]
+    build = ("docker", "build", "--no-cache", "--output=type=cacheonly", *nowhere, str(folder))
+    refused = sh(*build, check=False)
+    assert refused.returncode != 0
+    assert f"Looking in indexes: {index.url}" in refused.stderr
+    sh(*build, f"--secret=id=netrc,src={folder}/.secrets/netrc")
+
+
+def mirror(index: PackageIndex, folder: Path, lock: str) -> None:
+    """Put what a lock names onto the index, from the public one."""
+    (folder / "lock.txt").parent.mkdir()
+    (folder / "lock.txt").write_text(lock)
+    of_the_image = ("--python-version=3.11", "--only-binary=:all:", "--platform=manylinux_2_17_x86_64")
+    pip = ("uv", "tool", "run", "pip", "download", "--quiet", "--no-deps", f"--dest={folder}", *of_the_image)
+    sh(*pip, "--platform=manylinux_2_28_x86_64", "--platform=manylinux2014_x86_64", f"--requirement={folder}/lock.txt")
+    for wheel in folder.glob("*.whl"):
+        place = index.folder / "simple" / canonicalize_name(wheel.name.partition("-")[0])
+        place.mkdir(parents=True)
+        wheel.rename(place / wheel.name)
+        (place / "index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>')
 
 
 def search(image: str, base: str, words: list[bytes], folder: Path) -> tuple[set[bytes], set[str]]:
