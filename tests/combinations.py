@@ -8,31 +8,28 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "hooks"))
 
-from ds_docker_env.pipelines import PIPELINES
 from ds_docker_env.services import SERVICES
-from ds_docker_env.target import DEBIAN_RELEASES
+from offers import CONTEXT, OTHER_PAIR, PAIRS, TEMPLATE
 
-TEMPLATE = Path(__file__).parents[1]
 # One that leaves room for the analysis.
 _PRODUCTION = "requests==2.32.3\npandas==2.2.3\n"
 COMBINATIONS: dict[str, dict[str, str]] = {
     "default": {},
-    **{platform: {"ci": platform} for platform in PIPELINES},
-    "production": {"production_requirements": "production.txt", "python_version": "3.12"},
+    **{platform: {"ci": platform} for platform in CONTEXT["ci"][1:]},
+    "production": {"production_requirements": "production.txt"},
     "dvc": {"dvc_s3_url": "s3://bucket/churn"},
     "services": {"services": ",".join(SERVICES)},
     **{
         f"python-{version.replace('.', '-')}-{debian}": {"python_version": version, "debian_release": debian}
-        for version, releases in DEBIAN_RELEASES.items()
-        for debian in releases
+        for version, debian in PAIRS
     },
     "everything": {
         "question": "Why do customers leave?",
         "data": "Orders since 2020, from the warehouse.",
         "ticket_url": "https://public.example/browse/DS-1",
         "production_requirements": "production.txt",
-        "python_version": "3.11",
-        "debian_release": "bookworm",
+        "python_version": OTHER_PAIR[0],
+        "debian_release": OTHER_PAIR[1],
         "dvc_s3_url": "s3://bucket/churn",
         "services": ",".join(SERVICES),
         "ci": "github",

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -19,7 +18,10 @@ from ds_docker_env.errors import GenerationError
 from ds_docker_env.production import Production, read_production
 from ds_docker_env.target import Target
 from hypothesis import HealthCheck, settings
+from offers import CONTEXT, DEBIAN, PYTHON, QUESTIONS, TEMPLATE
 from package_index import PACKAGES, PackageIndex
+
+__all__ = ["CONTEXT", "QUESTIONS", "TEMPLATE"]
 
 # Or every process of a test compiles the same libraries again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -29,11 +31,8 @@ settings.register_profile("few", max_examples=15, derandomize=True, database=Non
 settings.register_profile("thorough", max_examples=2_000, deadline=10_000, suppress_health_check=list(HealthCheck))
 settings.load_profile("few")
 
-TEMPLATE = Path(__file__).parents[1]
-CONTEXT = json.loads((TEMPLATE / "cookiecutter.json").read_text())
-QUESTIONS = {name for name in CONTEXT if not name.startswith("_")}
 # With a digest nobody asks a registry.
-BASE_IMAGE = f"{CONTEXT['_base_image']}@sha256:{'0' * 64}"
+BASE_IMAGE = f"python:{{{{ cookiecutter.python_version }}}}-{{{{ cookiecutter.debian_release }}}}@sha256:{'0' * 64}"
 # The markers of tests that take minutes, the longest first.
 LONG = ("forks", "docker")
 
@@ -75,15 +74,28 @@ class Generated:
 
 # Whatever the defaults of a fork are.
 ANSWERS = {
+    "project_name": "Data Science Analysis",
+    "project_slug": "{{ cookiecutter.project_name | slugify(separator='_') }}",
+    "question": "",
+    "data": "",
+    "ticket_url": "",
     "production_requirements": "",
-    "python_version": "3.13",
-    "debian_release": "trixie",
+    "python_version": PYTHON,
+    "debian_release": DEBIAN,
     "dvc_s3_url": "",
     "services": "",
     "ci": "none",
     "_base_image": BASE_IMAGE,
     "_language": "en",
+    "_package_index": "",
 }
+
+
+def answered(**answers: str) -> list[str]:
+    """Return answers as they are given on the command line."""
+    return [f"{name}={value}" for name, value in (ANSWERS | answers).items()]
+
+
 Pin = Callable[..., Generated]
 Write = Callable[..., str]
 Read = Callable[[bytes], Production]
@@ -94,7 +106,7 @@ def bake(cookies: Any, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Cal
     """Generate with these answers through pytest-cookies; a misspelt question fails the test."""
 
     def _bake(**answers: str) -> Generated:
-        assert set(answers) <= QUESTIONS | set(ANSWERS), f"no such question: {set(answers) - QUESTIONS}"
+        assert set(answers) <= {*QUESTIONS, *ANSWERS}, f"no such question: {set(answers) - {*QUESTIONS}}"
         before = set(tmp_path.glob("cookies/*/*"))
         result = cookies.bake(extra_context=ANSWERS | answers)
         said = capfd.readouterr()
@@ -138,7 +150,7 @@ def cookiecutter(tmp_path: Path) -> Callable[..., Generated]:
         environment: dict[str, str] | None = None,
         **answers: str,
     ) -> Generated:
-        assert set(answers) <= QUESTIONS | set(ANSWERS), f"no such question: {set(answers) - QUESTIONS}"
+        assert set(answers) <= {*QUESTIONS, *ANSWERS}, f"no such question: {set(answers) - {*QUESTIONS}}"
         home, output = tmp_path / "home", tmp_path / "output"
         home.mkdir(exist_ok=True)
         output.mkdir(exist_ok=True)
@@ -148,7 +160,7 @@ def cookiecutter(tmp_path: Path) -> Callable[..., Generated]:
             *("cookiecutter", str(TEMPLATE), "--output-dir", str(output)),
             *([] if typed is not None else ["--no-input"]),
             *arguments,
-            *(f"{name}={value}" for name, value in (ANSWERS | answers).items()),
+            *answered(**answers),
             typed=typed or "",
             folder=folder or tmp_path,
             environment=environment,

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import BinaryIO
 
 from ds_docker_env.shipped import shipped_analysis
+from offers import PYTHON
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -60,7 +61,7 @@ class PackageIndex:
 
     def add_analysis_packages(self) -> None:
         """Add these packages, and the template's, each at its floor and at a newer version."""
-        for line in {*PACKAGES.splitlines()[1:], *shipped_analysis("3.11").requirements}:
+        for line in {*PACKAGES.splitlines()[1:], *shipped_analysis(PYTHON).requirements}:
             requirement = Requirement(line)
             floor = next(iter(requirement.specifier)).version
             self.add(requirement.name, floor)

@@ -6,7 +6,9 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from conftest import QUESTIONS, Generated
+from conftest import Generated
+from ds_docker_env.target import DEBIAN_RELEASES
+from offers import QUESTIONS, UNPAIRED
 
 Bake = Callable[..., Generated]
 Run = Callable[..., Generated]
@@ -42,9 +44,17 @@ REFUSED = {
         "production_requirements",
     ),
     "a kind of URL that is not known": ({"production_requirements": "ftp://a.test/r"}, "production_requirements"),
-    "a pair that has no image": ({"python_version": "3.8", "debian_release": "trixie"}, "debian_release"),
     "a path that does not exist": ({"production_requirements": "no/such/file.txt"}, "production_requirements"),
     "a path that is a directory": ({"production_requirements": "."}, "production_requirements"),
+    "an index with a password": ({"_package_index": "https://me:canary@example.com/simple/"}, "_package_index"),
+    "an index with a token": ({"_package_index": "https://canary@example.com/simple/"}, "_package_index"),
+    "an index that is not a URL": ({"_package_index": "packages.example.com"}, "_package_index"),
+    "an index of two lines": ({"_package_index": "https://example.com/\nRUN true"}, "_package_index"),
+    "an index with a variable": ({"_package_index": "https://example.com/$HOME"}, "_package_index"),
+}
+REFUSED |= {
+    f"Python {python} on {debian}": ({"python_version": python, "debian_release": debian}, "debian_release")
+    for python, debian in UNPAIRED
 }
 
 
@@ -67,8 +77,11 @@ def test_two_wrong_answers_are_reported_together(bake: Bake) -> None:
         assert f"  {question}: " in message
 
 
+@pytest.mark.skipif(not UNPAIRED, reason="every Python on offer has an image for every Debian")
 def test_a_missing_pair_names_the_valid_ones(bake: Bake) -> None:
-    assert "for Python 3.8 choose bookworm" in bake(python_version="3.8", debian_release="trixie").stderr
+    for python, debian in UNPAIRED:
+        valid = " or ".join(DEBIAN_RELEASES[python])
+        assert f"for Python {python} choose {valid}\n" in bake(python_version=python, debian_release=debian).stderr
 
 
 def test_nothing_is_left_behind_after_a_refusal(cookiecutter: Run, tmp_path: Path) -> None:
@@ -91,7 +104,8 @@ HOSTILE = {
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_a_typed_answer_is_rendered_to_the_letter(cookiecutter: Run, text: str) -> None:
     one_line = text.replace("\n", " ")
-    typed = [one_line, "analysis", one_line, one_line, *[""] * (len(QUESTIONS) - 4)]
+    answers = {"project_slug": "analysis", **dict.fromkeys(("project_name", "question", "data"), one_line)}
+    typed = [answers.get(name, "") for name in QUESTIONS]
     generated = cookiecutter(typed="\n".join([*typed, ""]))
     assert generated.exit_code == 0, generated.stderr
     readme = generated.read("README.md")

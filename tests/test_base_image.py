@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import CONTEXT, Generated
+from conftest import BASE_IMAGE, Generated
 from ds_docker_env import base_image
 from ds_docker_env.base_image import Base, by_digest, require_name
 from ds_docker_env.errors import AnswerError
+from offers import DEBIAN, OTHER_PYTHON, PYTHON, needs_two_pythons
 from test_compose import Renderer
 
 Run = Callable[..., Generated]
@@ -28,7 +29,7 @@ Manifests:
   Digest:    {OF_ONE_PLATFORM}
 """
 OFFLINE = 'ERROR: failed to do request: Head "https://registry.example.com/v2/": dial tcp: lookup: no such host'
-PATTERN = CONTEXT["_base_image"]
+PATTERN = BASE_IMAGE.partition("@")[0]
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a docker that is a script")
 
@@ -54,27 +55,28 @@ def base(project: Generated) -> str:
     return line.removeprefix("FROM ").removesuffix(" AS base")
 
 
+@needs_two_pythons
 def test_the_base_image_has_the_digest_of_all_platforms_and_keeps_it_when_generated_again(
     cookiecutter: Run, docker: Docker, tmp_path: Path
 ) -> None:
     first = cookiecutter(_base_image=PATTERN, environment=docker(says=FOUND))
     assert first.exit_code == 0, first.stderr
-    assert base(first) == f"python:3.13-trixie@{DIGEST}"
+    assert base(first) == f"python:{PYTHON}-{DEBIAN}@{DIGEST}"
     assert "Base image:" not in first.stdout
     # Or the same would be the base of other answers.
     [replay] = (tmp_path / "home").rglob("*.json")
     assert DIGEST not in replay.read_text()
-    assert "python:3.13" not in replay.read_text()
+    assert f"python:{PYTHON}" not in replay.read_text()
 
     newer = docker(says=FOUND.replace(DIGEST, NEWER))
-    again = cookiecutter("-f", _base_image=PATTERN, environment=newer, services="redis")
+    again = cookiecutter("-f", _base_image=PATTERN, environment=newer, question="Who?")
     assert again.exit_code == 0, again.stderr
-    assert base(first) == f"python:3.13-trixie@{DIGEST}"
+    assert base(first) == f"python:{PYTHON}-{DEBIAN}@{DIGEST}"
 
     offline = docker(complains=OFFLINE)
-    other = cookiecutter("-f", _base_image=PATTERN, environment=offline, python_version="3.12")
-    assert base(first) == "python:3.12-trixie"
-    asked = "docker buildx imagetools inspect python:3.12-trixie"
+    other = cookiecutter("-f", _base_image=PATTERN, environment=offline, python_version=OTHER_PYTHON)
+    assert base(first) == f"python:{OTHER_PYTHON}-{DEBIAN}"
+    asked = f"docker buildx imagetools inspect python:{OTHER_PYTHON}-{DEBIAN}"
     assert (
         f"\nBase image: the tag alone, as its registry cannot be reached; to see its digest: {asked}\n" in other.stdout
     )
@@ -166,10 +168,10 @@ def test_a_mistake_in_the_pattern_of_a_fork_is_a_message(bake: Run) -> None:
 
 
 def test_a_fork_may_name_its_own_registry(docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = "registry.example.com:5000/team/python:3.13-trixie"
+    own = f"registry.example.com:5000/team/python:{PYTHON}-trixie"
     require_name(own)
     monkeypatch.setenv("PATH", docker(says=FOUND)["PATH"])
-    render, pattern = Renderer(), own.replace("3.13", "{{ cookiecutter.python_version }}")
+    render, pattern = Renderer(), own.replace(PYTHON, "{{ cookiecutter.python_version }}")
     assert f"\nFROM {own}@{DIGEST} AS base\n" in render("Dockerfile", _base_image=pattern)
     readme = render("README.md", _base_image=pattern)
     assert f"built on `{own}`" in readme

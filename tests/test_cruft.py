@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ANSWERS, CONTEXT, Generated, committed, copy_template, git, run_in_home, write_files
+from conftest import ANSWERS, BASE_IMAGE, Generated, committed, copy_template, git, run_in_home, write_files
+from offers import DEBIAN, needs
 from package_index import PackageIndex
 
 Cruft = Callable[..., Generated]
@@ -56,13 +57,14 @@ def change(templates: Path, name: str, old: str, new: str) -> None:
     path.write_bytes(text.replace(old, new, 1).encode())
 
 
+@needs("mysql")
 def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     cruft: Cruft, templates: Path, offline: PackageIndex, tmp_path: Path
 ) -> None:
     for name in ("prod", "cryptography"):
         offline.add(name, "9999.1")
     write_files(tmp_path, {"api/requirements.txt": "prod==9999.1\n"})
-    base = CONTEXT["_base_image"].replace("python:", "registry.example.com/python:")
+    base = BASE_IMAGE.partition("@")[0].replace("python:", "registry.example.com/python:")
     asked, digest = tmp_path / "asked", f"sha256:{'1' * 64}"
     said = f"MediaType: application/vnd.oci.image.index.v1+json\nDigest: {digest}\n"
     write_files(tmp_path, {"bin/docker": f"#!/bin/sh\necho >>'{asked}'\nprintf '%s' '{said}'\n"})
@@ -99,7 +101,7 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     change(templates, f"{FOLDER}/README.md", "## Start\n", "## {{ 'begin' | loud }}\n")
     change(templates, f"{FOLDER}/docker-compose.yml", "pids_limit: 2048", "pids_limit: 4096")
     change(templates, f"{FOLDER}/src/analysis.ipynb", "import platform", "import this")
-    change(templates, "locks/tools-trixie-options.txt", "\n", "\n# newer\n")
+    change(templates, f"locks/tools-{DEBIAN}-options.txt", "\n", "\n# newer\n")
     change(templates, "locks/requirements.in", "\n", "\n# newer\n")
     change(templates, "hooks/ds_docker_env/commands.py", "\n", "\n# newer\n")
     # cruft renders both commits in one process, which must not keep the filters of the first.

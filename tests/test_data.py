@@ -13,14 +13,14 @@ from conftest import ANSWERS, Generated, git
 from ds_docker_env import refusals
 from ds_docker_env.data import begin_repository, find_credentials
 from ds_docker_env.errors import AnswerError
+from offers import needs
 
 Run = Callable[..., Generated]
 
 URL = "s3://bucket/churn"
 OTHERS = {
-    **dict.fromkeys(("question", "data", "ticket_url", "__production_requirements"), ""),
-    **{"project_name": "A", "project_slug": "a"},
     **ANSWERS,
+    **{"project_name": "A", "project_slug": "a", "__production_requirements": ""},
 }
 
 
@@ -157,6 +157,7 @@ def test_missing_credentials_are_said_with_what_to_do_and_leave_an_empty_file(
         assert stat.S_IMODE(secret.stat().st_mode) == 0o600
 
 
+@needs("redis", "mysql", "h2o", "dask")
 def test_credentials_are_a_docker_secret_of_what_reads_data_and_of_nothing_else(bake: Run) -> None:
     compose = yaml.safe_load(bake(dvc_s3_url=URL, services="redis, mysql, h2o, dask").read("docker-compose.yml"))
     services = compose["services"]

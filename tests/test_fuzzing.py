@@ -23,10 +23,12 @@ from ds_docker_env.encoding import decode
 from ds_docker_env.errors import GenerationError, without_credentials
 from ds_docker_env.lock import Lock
 from ds_docker_env.production import Production, read_production
+from ds_docker_env.services import SERVICES
 from ds_docker_env.sources import git, image, source_of
 from ds_docker_env.target import Target
 from hypothesis import given
 from hypothesis import strategies as st
+from offers import DEBIAN, PYTHON
 from test_compose import Renderer
 
 from local_extensions import absolute_location
@@ -385,10 +387,11 @@ VALID = {
     "project_slug": "churn",
     "ticket_url": "",
     "production_requirements": "",
-    "python_version": "3.13",
-    "debian_release": "trixie",
+    "python_version": PYTHON,
+    "debian_release": DEBIAN,
     "dvc_s3_url": "",
     "services": "",
+    "_package_index": "",
 }
 
 
@@ -401,10 +404,11 @@ VALID = {
             "data": TEXTS,
             "ticket_url": st.one_of(st.just(""), ADDRESSES),
             "production_requirements": st.one_of(st.just(""), ADDRESSES, TEXTS),
-            "python_version": st.one_of(st.just("3.13"), TEXTS),
-            "debian_release": st.one_of(st.just("trixie"), TEXTS),
+            "python_version": st.one_of(st.just(PYTHON), TEXTS),
+            "debian_release": st.one_of(st.just(DEBIAN), TEXTS),
             "dvc_s3_url": st.one_of(st.just(""), st.builds("s3://bucket/{}".format, TEXTS), ADDRESSES),
-            "services": st.one_of(st.just(""), st.just("redis, mysql"), TEXTS),
+            "services": st.one_of(st.just(""), st.just(", ".join(SERVICES[:2])), TEXTS),
+            "_package_index": st.one_of(st.just(""), TEXTS),
         }
     ),
     valid=st.sets(st.sampled_from(sorted(VALID))),

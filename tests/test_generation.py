@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TEMPLATE, Generated, Write
+from offers import PYTHON
 from package_index import PackageIndex
 
 Run = Callable[..., Generated]
@@ -26,13 +27,13 @@ def test_the_default_project_needs_no_network_and_no_uv(cookiecutter: Run) -> No
     nowhere = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/", "HTTPS_PROXY": "http://127.0.0.1:9", **without_uv()}
     generated = cookiecutter(environment=nowhere)
     assert generated.exit_code == 0, generated.stderr
-    shipped = TEMPLATE / "locks" / "requirements-3.13.txt"
+    shipped = TEMPLATE / "locks" / f"requirements-{PYTHON}.txt"
     assert generated.read("requirements.txt") == shipped.read_text()
 
 
 def test_the_summary_ends_with_the_next_two_commands(cookiecutter: Run) -> None:
     said = cookiecutter(environment={"PWD": ""}).stdout
-    assert "Versions:   those tested with this template for Python 3.13\n" in said
+    assert f"Versions:   those tested with this template for Python {PYTHON}\n" in said
     assert said.splitlines()[-3:] == [
         "Next:       cd data_science_analysis",
         "            docker compose up --build",

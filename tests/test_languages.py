@@ -26,6 +26,7 @@ COMBINATIONS = {
     "everything": EVERYTHING,
     **{service: {"services": service} for service in SERVICES},
     **{name: {name: EVERYTHING[name]} for name in ("production_requirements", "dvc_s3_url")},
+    "an index": {"_package_index": "https://packages.example.com/simple/"},
     **{platform: {"ci": platform} for platform in CONTEXT["ci"]},
 }
 

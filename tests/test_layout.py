@@ -11,7 +11,9 @@ from typing import Any
 import nbformat
 import pytest
 import yaml
-from conftest import ANSWERS, TEMPLATE, Generated, only_index
+from conftest import ANSWERS, BASE_IMAGE, TEMPLATE, Generated, only_index
+from ds_docker_env.target import Target
+from offers import OTHER_PAIR
 
 DEFAULT = {
     ".devcontainer.json",
@@ -30,13 +32,14 @@ DEFAULT = {
     "src/data/",
     "tools.txt",
 }
+RICH_PYTHON, RICH_DEBIAN = OTHER_PAIR
 RICH = {
     "project_name": "Churn, 2026",
     "question": "Who leaves?",
     "data": "contracts of 2026, from the warehouse",
     "ticket_url": "https://tickets.example.com/browse/DS-1",
-    "python_version": "3.11",
-    "debian_release": "bookworm",
+    "python_version": RICH_PYTHON,
+    "debian_release": RICH_DEBIAN,
 }
 Bake = Callable[..., Generated]
 
@@ -142,11 +145,14 @@ def test_every_file_named_in_the_readme_exists_after_the_commands_that_make_it(r
 
 
 def test_python_and_debian_agree_in_dockerfile_readme_lock_and_tools(rich: Generated) -> None:
-    assert "\nFROM python:3.11-bookworm@sha256:" in rich.read("Dockerfile")
-    command = "uv pip compile --generate-hashes --python-version 3.11.14 --python-platform x86_64-manylinux_2_36 "
+    digest = BASE_IMAGE.partition("@")[2]
+    assert f"\nFROM python:{RICH_PYTHON}-{RICH_DEBIAN}@{digest} AS base\n" in rich.read("Dockerfile")
+    full_python = Target(RICH_PYTHON).full_python
+    command = f"uv pip compile --generate-hashes --python-version {full_python} "
+    command += "--python-platform x86_64-manylinux_2_36 "
     command += "--output-file requirements.txt production.txt requirements.in"
     assert f"#    {command}\n" in rich.read("requirements.txt")
-    assert rich.read("tools.txt") == Path(__file__).parents[1].joinpath("locks", "tools-bookworm.txt").read_text()
+    assert rich.read("tools.txt") == (TEMPLATE / "locks" / f"tools-{RICH_DEBIAN}.txt").read_text()
 
 
 def test_compose_publishes_the_notebook_on_this_machine_only(default: Generated) -> None:

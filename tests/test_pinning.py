@@ -13,8 +13,12 @@ from pathlib import Path
 import pytest
 from conftest import Generated, Pin, Write
 from ds_docker_env import uv
+from ds_docker_env.analysis import package_name
 from ds_docker_env.logins import as_netrc, logins
 from ds_docker_env.resolver import header
+from ds_docker_env.shipped import shipped_analysis
+from ds_docker_env.target import Target
+from offers import PYTHON
 from package_index import PackageIndex, add_file, add_source
 
 
@@ -23,7 +27,7 @@ def generate(bake: Callable[..., Generated], offline: PackageIndex, write: Write
     """Generate a whole project for a production file with this content."""
 
     def _generate(content: str, beside: dict[str, str] | None = None) -> Generated:
-        return bake(project_name="a", python_version="3.11", production_requirements=write(content, beside))
+        return bake(project_name="a", python_version=PYTHON, production_requirements=write(content, beside))
 
     return _generate
 
@@ -36,9 +40,10 @@ def test_productions_version_wins_over_a_newer_one_and_over_the_templates(genera
     versions = generated.locked
     assert versions["prod-package"] == "1.5"
     assert versions["pandas"] == "1.4"
-    assert versions["numpy"] == "9999.1"
+    added = {package_name(line) for line in shipped_analysis(PYTHON).requirements} - {"pandas"}
+    assert {versions[name] for name in added} == {"9999.1"}
     assert "Production: 2 of 2 pins kept exactly" in generated.stdout
-    assert "Added:      9 packages" in generated.stdout
+    assert f"Added:      {len(added) + Target(PYTHON).has_setuptools} packages" in generated.stdout
 
 
 def test_every_line_of_the_lock_has_a_hash(pin: Pin, offline: PackageIndex) -> None:
@@ -158,14 +163,16 @@ def test_a_package_that_cannot_live_beside_production_is_left_out_with_the_pin_t
 ) -> None:
     offline.add("old-core", "1.0")
     offline.add("unrelated", "1.0")
-    offline.add("s3fs", "9999.1", requires=("old-core>=2",))
-    offline.add("s3fs", "2021.4", requires=("old-core>=2",))
+    lines = [line for line in shipped_analysis(PYTHON).requirements if package_name(line) != "ipykernel"]
+    stays, line = lines[0], lines[-1]
+    for version in ("9999.1", line.partition(">=")[2]):
+        offline.add(package_name(line), version, requires=("old-core>=2",))
     generated = generate("unrelated==1.0\nold-core==1.0\n")
-    assert "s3fs" not in generated.locked
-    assert "boto3" in generated.locked
-    reason = "# s3fs>=2021.4: left out, it cannot live beside production's old-core==1.0\n"
+    assert package_name(line) not in generated.locked
+    assert package_name(stays) in generated.locked
+    reason = f"# {line}: left out, it cannot live beside production's old-core==1.0\n"
     assert reason in generated.read("requirements.in")
-    assert "Left out:   s3fs>=2021.4, it cannot live beside production's old-core==1.0" in generated.stdout
+    assert f"Left out:   {line}, it cannot live beside production's old-core==1.0" in generated.stdout
 
 
 def test_no_floor_is_lowered_for_production(pin: Pin, offline: PackageIndex) -> None:
@@ -473,6 +480,28 @@ def test_the_password_in_netrc_goes_to_the_image_build_and_nowhere_else(
     assert holding == ["netrc"]
     if os.name == "posix":
         assert stat.S_IMODE((generated.project / ".secrets" / "netrc").stat().st_mode) == 0o600
+
+
+def test_the_index_of_a_fork_is_asked_instead_of_every_other_and_gets_its_login(
+    bake: Callable[..., Generated], write: Write, guarded: PackageIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guarded.add_analysis_packages()
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/")
+    production = write("--index-url http://127.0.0.1:9/\nours==1.0\n")
+    refused = bake(production_requirements=production, _package_index=guarded.url)
+    assert f"the index {guarded.url} asks for a password" in refused.stderr
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password canary\n")
+    generated = bake(production_requirements=production, _package_index=guarded.url)
+    assert generated.locked["ours"] == "1.0"
+    assert f"\nENV PIP_INDEX_URL={guarded.url} UV_DEFAULT_INDEX={guarded.url} PIP_TRUSTED_HOST=" in generated.read(
+        "Dockerfile"
+    )
+    shipped = bake(_package_index=guarded.url)
+    for project in (generated, shipped):
+        assert project.read(".secrets/netrc") == (tmp_path / "netrc").read_text()
+        assert "      secrets:\n        - netrc\n" in project.read("docker-compose.yml")
+        assert f"\nPackages come from {guarded.url}, " in project.read("README.md")
+    assert "://" not in shipped.read("requirements.txt") + shipped.read("tools.txt")
 
 
 def test_a_password_in_uvs_own_settings_stays_out_of_the_lock(

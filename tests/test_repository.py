@@ -1,32 +1,36 @@
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
 
 import pytest
-from conftest import QUESTIONS, TEMPLATE
+from ds_docker_env import refusals
+from ds_docker_env.base_image import require_name
 from ds_docker_env.parity import read_lock
 from ds_docker_env.pipelines import PIPELINES
 from ds_docker_env.services import SERVICES
-from ds_docker_env.shipped import shipped_analysis, shipped_files
-from ds_docker_env.target import DEBIAN_RELEASES, PYTHON_VERSIONS, Target
+from ds_docker_env.shipped import LOCKS, lock_name, shipped_analysis
+from ds_docker_env.target import PYTHON_VERSIONS, Target
+from jinja2 import Template
+from offers import CONTEXT, PAIRS, PYTHON, QUESTIONS, TEMPLATE
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-CONTEXT = json.loads((TEMPLATE / "cookiecutter.json").read_text())
 README = (TEMPLATE / "README.md").read_text()
 
 
 def test_the_readmes_table_of_questions_is_that_of_cookiecutter() -> None:
     questions = README.partition("## Questions\n")[2].partition("\n## ")[0]
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", questions, re.MULTILINE))
-    assert list(rows) == [name for name in CONTEXT if not name.startswith("_")]
-    for name, shown in rows.items():
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", questions, re.MULTILINE)
+    assert [name for name, *_ in rows] == QUESTIONS
+    for name, shown, meaning in rows:
+        choices = SERVICES if name == "services" else CONTEXT[name] if isinstance(CONTEXT[name], list) else ()
+        named = re.findall(r"`([^`]+)`", meaning.partition("(")[0])
+        assert not choices or set(named) == set(choices), f"README.md, {name}"
         default = CONTEXT[name][0] if isinstance(CONTEXT[name], list) else CONTEXT[name]
         expected = "blank" if not default else "from the title" if "{{" in default else f"`{default}`"
-        assert shown == expected, name
+        assert shown == expected, f"README.md, {name}"
 
 
 def test_the_readme_says_of_every_service_what_runs() -> None:
@@ -45,25 +49,48 @@ def test_the_readmes_tree_is_that_of_the_project() -> None:
 
 
 def test_every_question_has_a_prompt() -> None:
-    assert set(CONTEXT["__prompts__"]) == QUESTIONS
+    assert list(CONTEXT["__prompts__"]) == QUESTIONS
+    # Behind "of" in English, and behind a colon in Portuguese.
+    named = re.search(r"(?:, of|:) ([a-z0-9, ]+) \(", CONTEXT["__prompts__"]["services"])
+    assert named and named[1].split(", ") == list(SERVICES), "cookiecutter.json, __prompts__"
 
 
-def test_every_python_on_offer_has_an_image_a_patch_release_and_a_lock() -> None:
+def test_the_default_answers_are_taken() -> None:
+    """But for production's file, which may be somewhere else."""
+    first = {name: value[0] if isinstance(value, list) else value for name, value in CONTEXT.items()}
+    answers = {**first, "project_slug": "analysis", "__production_requirements": ""}
+    assert refusals.check(answers).python_version == PYTHON
+    require_name(Template(CONTEXT["_base_image"]).render(cookiecutter=answers))
+
+
+def test_the_files_of_a_project_name_no_service_that_there_is_not() -> None:
+    files = [path for path in (TEMPLATE / "{{cookiecutter.project_slug}}").rglob("*") if path.is_file()]
+    named = {
+        f"{name} in {path.name}"
+        for path in files
+        for name in re.findall(r'"(\w+)" (?:not )?in (?:cookiecutter\.)?services', path.read_text(encoding="utf-8"))
+    }
+    stray = sorted(one for one in named if one.partition(" ")[0] not in SERVICES)
+    assert not stray, ", ".join(stray)
+
+
+def test_every_python_on_offer_has_an_image_a_patch_release_and_a_lock_and_no_other_has() -> None:
     offered = CONTEXT["python_version"]
-    assert sorted(offered) == sorted(PYTHON_VERSIONS) == sorted(DEBIAN_RELEASES)
-    for version in offered:
-        assert Target(version).full_python.startswith(f"{version}.")
-        assert set(DEBIAN_RELEASES[version]) <= set(CONTEXT["debian_release"])
-        for debian in DEBIAN_RELEASES[version]:
-            assert shipped_files(version, debian)
+    assert set(offered) == {python for python, _ in PAIRS} <= set(PYTHON_VERSIONS)
+    assert all(Target(version).full_python.startswith(f"{version}.") for version in offered)
+    made_for = [("requirements", version) for version in offered]
+    made_for += [("tools", debian) for debian in CONTEXT["debian_release"]]
+    locks = {lock_name(kind, one, options=options) for kind, one in made_for for options in (False, True)}
+    assert {path.name for path in LOCKS.glob("*.txt")} == locks
 
 
-@pytest.mark.parametrize("version", PYTHON_VERSIONS)
+@pytest.mark.parametrize("version", CONTEXT["python_version"])
 def test_the_shipped_lock_holds_every_package_above_its_floor_with_hashes(version: str) -> None:
     lock = read_lock(shipped_analysis(version).lock)
     for line in shipped_analysis(version).requirements:
         requirement = Requirement(line)
-        locked = lock[canonicalize_name(requirement.name)]
+        locked = lock.get(canonicalize_name(requirement.name))
+        assert locked, f"{line} is not locked for {version}; run locks/refresh.py"
         assert requirement.specifier.contains(locked.version), line
     assert all(package.hashes for package in lock.values())
 
@@ -74,7 +101,7 @@ def test_no_lock_holds_an_address() -> None:
 
 
 def test_ipykernel_is_among_the_packages_because_the_notebook_needs_it() -> None:
-    assert any(Requirement(line).name == "ipykernel" for line in shipped_analysis("3.13").requirements)
+    assert any(Requirement(line).name == "ipykernel" for line in shipped_analysis(PYTHON).requirements)
 
 
 def test_the_hook_starts_without_what_it_seldom_needs() -> None:

@@ -11,10 +11,14 @@ from pathlib import Path
 
 import pytest
 from ds_docker_env import archive, commands, project
+from ds_docker_env.analysis import package_name
 from ds_docker_env.building import Building
 from ds_docker_env.errors import GenerationError, ProjectError, SourceError
+from ds_docker_env.services import SERVICES
+from ds_docker_env.shipped import shipped_analysis
 from ds_docker_env.takeover import take_over
 from ds_docker_env.target import Target
+from offers import PYTHON
 from package_index import PackageIndex
 
 LINUX = Target("3.11")
@@ -167,19 +171,19 @@ def test_the_archive_holds_what_the_commands_import_and_nothing_else() -> None:
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ds_docker_env"):
                 module = (node.module or "").removeprefix("ds_docker_env").lstrip(".")
                 todo += [module] if module else [alias.name for alias in node.names]
-    with zipfile.ZipFile(io.BytesIO(archive.pack("3.11"))) as packed:
+    with zipfile.ZipFile(io.BytesIO(archive.pack(PYTHON))) as packed:
         names = {name.removesuffix("/__init__.py").removesuffix(".py") for name in packed.namelist()}
     modules = {name.removeprefix("ds_docker_env/").replace("/", ".") for name in names}
     assert modules - {"__main__", "ds_docker_env", "shipped.json"} == wanted
 
 
 def test_the_archive_is_the_same_bytes_every_time_and_no_module_needs_the_template() -> None:
-    packed = archive.pack("3.11", ["redis"])
-    assert packed == archive.pack("3.11", ["redis"])
+    packed = archive.pack(PYTHON, SERVICES)
+    assert packed == archive.pack(PYTHON, SERVICES)
     with zipfile.ZipFile(io.BytesIO(packed)) as opened:
         assert {member.date_time for member in opened.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         assert opened.namelist() == sorted(opened.namelist())
         shipped = json.loads(opened.read("ds_docker_env/shipped.json"))
         assert "jupyter" not in shipped["names"]
-        assert {"ipykernel", "numpy"} <= set(shipped["names"])
-        assert shipped["clients"] == {"redis": "redis"}
+        assert {package_name(line) for line in shipped_analysis(PYTHON, SERVICES).requirements} <= set(shipped["names"])
+        assert set(shipped["clients"].values()) == {*SERVICES} - {"sqlite"}

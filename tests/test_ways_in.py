@@ -13,6 +13,9 @@ import pytest
 import yaml
 from conftest import ANSWERS, BASE_IMAGE, CONTEXT, TEMPLATE, Generated, committed, copy_template, git, run_in_home
 from ds_docker_env import configuration
+from ds_docker_env.services import SERVICES
+from ds_docker_env.shipped import shipped_analysis
+from offers import OTHER_PYTHON, PYTHON
 
 Run = Callable[..., Generated]
 
@@ -73,6 +76,8 @@ def test_it_comes_from_a_folder_of_a_repository_on_github_at_a_tag(tmp_path: Pat
 def test_a_zip_is_taken_with_the_answers_of_a_configuration_and_replayed_when_a_question_is_new(
     tmp_path: Path, web: str
 ) -> None:
+    client, service = next(iter(shipped_analysis(PYTHON, SERVICES).clients.items()))
+    python = OTHER_PYTHON or PYTHON
     repository, archive = tmp_path / NAME, tmp_path / "web" / f"{NAME}-1.0.zip"
     copy_template(repository)
     committed(repository)
@@ -80,17 +85,17 @@ def test_a_zip_is_taken_with_the_answers_of_a_configuration_and_replayed_when_a_
     git("archive", "--prefix", f"{NAME}-1.0/", "--output", str(archive), "HEAD", folder=repository)
     (tmp_path / "home").mkdir()
     settings = {
-        "default_context": {**ANSWERS, "project_name": "Churn", "python_version": "3.12", "full_name": "Ada"},
+        "default_context": {**ANSWERS, "project_name": "Churn", "python_version": python, "full_name": "Ada"},
         "abbreviations": {"team": f"{web}/{{0}}-1.0.zip"},
         "replay_dir": str(tmp_path / "answers"),
     }
     (tmp_path / "home" / ".cookiecutterrc").write_text(yaml.dump(settings))
-    project = cookiecutter(tmp_path, f"team:{NAME}", "--no-input", "services=redis")
+    project = cookiecutter(tmp_path, f"team:{NAME}", "--no-input", f"services={service}")
     assert project.name == "churn"
-    base = BASE_IMAGE.replace("{{ cookiecutter.python_version }}", "3.12")
+    base = BASE_IMAGE.replace("{{ cookiecutter.python_version }}", python)
     base = base.replace("{{ cookiecutter.debian_release }}", ANSWERS["debian_release"])
     assert f"FROM {base} AS base\n" in (project / "Dockerfile").read_text()
-    assert "\nredis==" in (project / "requirements.txt").read_text()
+    assert f"\n{client}==" in (project / "requirements.txt").read_text()
 
     changed = {"project_name": CONTEXT["project_name"], "reviewer": "nobody yet"} | CONTEXT
     (repository / "cookiecutter.json").write_text(json.dumps(changed))
@@ -137,7 +142,7 @@ def test_a_default_instead_of_which_another_would_be_taken_is_refused(answer: di
 
 
 def test_what_cookiecutter_takes_as_it_is_given_is_not_refused() -> None:
-    taken = {"question": 42, "project_name": "A", "python_version": CONTEXT["python_version"][1], "full_name": None}
+    taken = {"question": 42, "project_name": "A", "python_version": CONTEXT["python_version"][-1], "full_name": None}
     assert not configuration.unusable({**taken, "__prompts__": {}, "_base_image": "x"}, CONTEXT, "rc")
     assert not configuration.unknown(CONTEXT, CONTEXT)
     assert not configuration.misspelt(["full_name", "email", "project_short_description"], CONTEXT, "rc")

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from ds_docker_env.target import DEBIAN_RELEASES
+from ds_docker_env.services import SERVICES
+from offers import PAIRS
 from test_compose import Renderer, answers
 
 from docker.project import sh
@@ -20,10 +21,9 @@ HEREDOC = re.compile(r'<<"EOT" (.*)\n(?:.*\n)*?EOT\n')
 @pytest.fixture(scope="module")
 def dockerfiles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     render = Renderer()
-    versions = [(python, debian) for python, releases in DEBIAN_RELEASES.items() for debian in releases]
     texts = {render("Dockerfile", **asked) for asked in answers()}
-    texts |= {render("Dockerfile", python_version=python, debian_release=debian) for python, debian in versions}
-    assert len(texts) == 16 + len(versions) - 1
+    texts |= {render("Dockerfile", python_version=python, debian_release=debian) for python, debian in PAIRS}
+    assert len(texts) == 4 * 2 ** len({"h2o", "dask"} & {*SERVICES}) + len(PAIRS) - 1
     folder = tmp_path_factory.mktemp("dockerfiles")
     files = [folder / f"{number}.Dockerfile" for number, _ in enumerate(texts)]
     for file, text in zip(files, texts, strict=True):
