@@ -408,6 +408,7 @@ def test_the_pages_fork_is_made_tested_used_and_kept_up_with_its_own_commands(
 
     later = Fork(upstream, index)
     later.replace(README, "## Audit\n", "## Audits\n")
+    later.replace("templates/README.pt.md", "## Auditoria\n", "## Auditorias\n")
     for lock in (upstream / "locks").glob("*.txt"):
         lock.write_text(lock.read_text(encoding="utf-8").replace("index as of 2", "index as of 3"), encoding="utf-8")
     commit(later)

@@ -105,7 +105,7 @@ def test_only_the_job_that_opens_the_change_may_write_and_it_runs_nothing_of_our
         if "write" in job["permissions"].values():
             assert job["permissions"] == {"contents": "write", "pull-requests": "write"}
             programs = {line.split()[0] for step in job["steps"] for line in step.get("run", "").splitlines()}
-            assert programs == {"cp", "git", "gh"}
+            assert programs == {"rm", "cp", "git", "gh"}
         else:
             assert job["permissions"] in ({}, {"contents": "read"})
 
