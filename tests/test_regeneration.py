@@ -66,6 +66,14 @@ def test_what_is_a_persons_stays_and_what_is_replaced_is_kept_and_named(cookiecu
     assert ".former" not in ignored.stdout
 
 
+def test_a_pipeline_that_is_chosen_no_longer_stays_and_is_said(cookiecutter: Run) -> None:
+    project = cookiecutter(ci="github").project
+    again = cookiecutter(FORCE, ci="gitlab")
+    left = [".github/dependabot.yml", ".github/workflows/analysis.yml"]
+    assert f"Pipeline:   from before, and it stays though ci is gitlab: {', '.join(left)}\n" in again.stdout
+    assert {*left, ".gitlab-ci.yml"} <= set(tree(project))
+
+
 @needs_two_pythons
 def test_with_skip_nothing_that_is_there_is_touched_and_what_is_missing_is_added(
     cookiecutter: Run, tmp_path: Path

@@ -61,7 +61,7 @@ def by_digest(name: str, dockerfile: str = "", *, ask: bool = True) -> Base:
     if known := re.search(rf"^FROM ({re.escape(name)}@{_DIGEST}) AS base$", dockerfile, re.MULTILINE):
         return Base(known[1])
     if not ask:
-        return Base(name, "it was not asked for")
+        return Base(name, "no registry was asked")
     try:
         done = run(command(name), seconds=_SECONDS, environment=os.environ)
     except subprocess.TimeoutExpired:

@@ -22,7 +22,7 @@ from ds_docker_env.answers import Answers
 from ds_docker_env.base_image import Base
 from ds_docker_env.data import CREDENTIALS, begin_repository, dvc_files, find_credentials, remote
 from ds_docker_env.errors import GenerationError, ProjectError
-from ds_docker_env.pipelines import keep
+from ds_docker_env.pipelines import keep, others
 from ds_docker_env.services import DATABASES
 from ds_docker_env.settings import own_settings
 from ds_docker_env.shipped import is_shipped, shipped_analysis, shipped_files
@@ -184,6 +184,8 @@ def _finish(base: Base, staging: Staging, raw: Mapping[str, Any]) -> None:
         lines.append(find_credentials(staging.target))
     elif staging.former(".dvc").exists():
         lines.append("Data:       .dvc and .dvcignore are from before and stay, though nothing uses them any more")
+    if left := [name for name in others(answers.ci) if staging.former(name).exists()]:
+        lines.append(f"Pipeline:   from before, and it stays though ci is {answers.ci}: {', '.join(left)}")
     _keep_ignored(staging)
     removed = ["uv.toml", *_OF_PRODUCTION] if staging.former("production.txt").exists() else ["uv.toml"]
     removed = [name for name in removed if not Path(name).exists()]

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 from pathlib import Path
 
 # What is rendered for each, in every project; `keep` takes the others' away.
-PIPELINES = {"github": (".github",), "gitlab": (".gitlab-ci.yml", "renovate.json")}
+PIPELINES = {
+    "github": (".github/dependabot.yml", ".github/workflows/analysis.yml"),
+    "gitlab": (".gitlab-ci.yml", "renovate.json"),
+}
+
+
+def others(chosen: str) -> list[str]:
+    """Return the files of the pipelines that are not chosen."""
+    return [name for platform, names in PIPELINES.items() if platform != chosen for name in names]
 
 
 def keep(chosen: str) -> None:
     """Leave only the files of this pipeline in the working directory."""
-    for name in (name for platform, names in PIPELINES.items() if platform != chosen for name in names):
-        path = Path(name)
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for name in others(chosen):
+        Path(name).unlink()
+    for folder in (".github/workflows", ".github"):
+        with contextlib.suppress(OSError):
+            Path(folder).rmdir()
