@@ -147,3 +147,10 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     state = json.loads(made.read(".cruft.json"))["context"]["cookiecutter"]
     assert state["_base_image"] == base
     assert cruft("check", folder=project).exit_code == 0
+
+    (project / "docker-compose.yml").write_bytes(compose.replace("<<<<<<< ours", "").encode())
+    committed(project)
+    more = ("--variables-to-update", json.dumps({"services": "mysql, redis"}))
+    updated = cruft("update", "--skip-apply-ask", *more, folder=project, PATH=path, **NOWHERE)
+    assert "ds-docker-env: services: cruft changes no lock and makes no password; after it, " in updated.stderr
+    assert "\n  redis:\n" in made.read("docker-compose.yml")

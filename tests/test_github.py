@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -92,3 +97,40 @@ def test_dependabot_never_moves_a_pin_apart_from_production(render: Renderer, pr
     assert {kind.partition("-")[2] for kind in ignored["update-types"]} == {
         *("update:semver-major", "update:semver-minor", "update:semver-patch")
     }
+
+
+@pytest.mark.skipif(
+    os.name != "posix" or shutil.which("jq") is None, reason="needs a POSIX shell and jq, as a runner has"
+)
+def test_the_keys_of_the_role_go_into_a_file_and_into_no_log(render: Renderer, tmp_path: Path) -> None:
+    """With stand-ins of what GitHub and AWS answer."""
+    workflow = yaml.safe_load(render(WORKFLOW, dvc_s3_url="s3://bucket/churn"))
+    step = steps(workflow["jobs"]["analysis"])["Credentials"]
+    keys = {"AccessKeyId": "AKIA-OF-AN-HOUR", "SecretAccessKey": "canary/secret", "SessionToken": "canary-session"}
+    answers = {
+        "curl": f"echo \"$@\" >asked-github; echo '{json.dumps({'value': 'canary-token'})}'",
+        "aws": f"echo \"$@\" >asked-aws; echo '{json.dumps({'Credentials': keys})}'",
+    }
+    (tmp_path / "bin").mkdir()
+    (tmp_path / ".secrets").mkdir()
+    for name, script in answers.items():
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    given = {
+        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+        **{"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/churn", "GITHUB_RUN_ID": "7"},
+        **{
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "canary-request",
+            "ACTIONS_ID_TOKEN_REQUEST_URL": "https://id.example.com/?x=1",
+        },
+    }
+    shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+    done = subprocess.run(shell, cwd=tmp_path, env=given, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / ".secrets" / "aws_credentials").read_text() == (
+        "[default]\naws_access_key_id = AKIA-OF-AN-HOUR\n"
+        "aws_secret_access_key = canary/secret\naws_session_token = canary-session\n"
+    )
+    assert "https://id.example.com/?x=1&audience=sts.amazonaws.com" in (tmp_path / "asked-github").read_text()
+    assert "--web-identity-token file://.secrets/token" in (tmp_path / "asked-aws").read_text()
+    assert (tmp_path / ".secrets" / "token").read_text() == "canary-token\n"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from docker.advisories import Advisories
+from docker.advisories import LOCKED, Advisories
 from docker.conftest import PINNED, copied
 from docker.project import Done, Project, sh
 
@@ -25,7 +25,6 @@ WITHOUT_NETWORK = "services: {jupyter: {network_mode: none}}\n"
 # A build of one's own, as PyTorch's +cpu.
 LOCAL = "+company.1"
 CLEAN = "No known vulnerability"
-LOCKED = re.compile(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)", re.MULTILINE)
 
 
 @pytest.fixture

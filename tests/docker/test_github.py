@@ -16,8 +16,8 @@ import nbformat
 import pytest
 import yaml
 
-from docker.advisories import Advisories
-from docker.conftest import PINNED, PRODUCTION
+from docker.advisories import LOCKED, Advisories
+from docker.conftest import PINNED, PRODUCTION, missing
 from docker.project import Project, sh
 from docker.registry import registry
 
@@ -25,7 +25,6 @@ pytestmark = pytest.mark.docker
 
 WORKFLOW = Path(".github", "workflows", "analysis.yml")
 IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
-LOCKED = re.compile(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)", re.MULTILINE)
 TOKEN = "a-token-of-this-run"
 # The bcrypt hash of the token.
 LOGIN = "ada:$2b$05$abcdefghijklmnopqrstuuT5iqe/kRCBdD0cNUl29LJJUlYKsTEvG\n"
@@ -186,7 +185,7 @@ def advisories(project: Project, tmp_path_factory: pytest.TempPathFactory) -> It
 @pytest.fixture(scope="module")
 def github(project: Project, advisories: Advisories, tmp_path_factory: pytest.TempPathFactory) -> GitHub:
     if "containerd" not in sh("docker", "info", "--format", "{{ .DriverStatus }}").stdout:
-        pytest.skip("the engine does not use containerd's image store, and the workflow would start it anew")
+        missing("the engine does not use containerd's image store, and the workflow would start it anew")
     folder = tmp_path_factory.mktemp("github")
     advisories.write_certificate(folder / "proxy.pem")
     override = ON_THIS_MACHINE.format(proxy=advisories.url, certificate=folder / "proxy.pem")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_compose import Renderer
 
-from docker.advisories import Advisories
+from docker.advisories import LOCKED, Advisories
 from docker.conftest import PINNED, copied, missing
 from docker.npm import commands_of
 from docker.project import Project, sh
@@ -23,7 +23,6 @@ RUNNER = "gitlab-ci-local@4.75.1"
 TOKEN = "a-token-of-this-job"
 # The bcrypt hash of the token.
 LOGIN = "gitlab-ci-token:$2b$05$abcdefghijklmnopqrstuu1wx7x3W6Ev6.2Z.M3WBNmVe06ssyBAm\n"
-LOCKED = re.compile(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)", re.MULTILINE)
 # Where a company's base image has the certificate of its proxy.
 ON_THIS_MACHINE = """\
 services:
