@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,7 +13,13 @@ import pytest
 
 from docker.project import Done, eventually, sh
 
-pytestmark = pytest.mark.docker
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.skipif(
+        os.environ.get("DS_DOCKER_ENV_EVERY_ENGINE") != "1",
+        reason="takes two minutes: DS_DOCKER_ENV_EVERY_ENGINE=1, as each week",
+    ),
+]
 
 BASE = "python:3.13-trixie"
 
