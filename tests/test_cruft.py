@@ -57,7 +57,7 @@ def change(templates: Path, name: str, old: str, new: str) -> None:
     path.write_bytes(text.replace(old, new, 1).encode())
 
 
-@needs("mysql")
+@needs("mysql", "postgres")
 def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     cruft: Cruft, templates: Path, offline: PackageIndex, tmp_path: Path
 ) -> None:
@@ -150,7 +150,7 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
 
     (project / "docker-compose.yml").write_bytes(compose.replace("<<<<<<< ours", "").encode())
     committed(project)
-    more = ("--variables-to-update", json.dumps({"services": "mysql, redis"}))
+    more = ("--variables-to-update", json.dumps({"services": "mysql, postgres"}))
     updated = cruft("update", "--skip-apply-ask", *more, folder=project, PATH=path, **NOWHERE)
     assert "ds-docker-env: services: cruft changes no lock and makes no password; after it, " in updated.stderr
-    assert "\n  redis:\n" in made.read("docker-compose.yml")
+    assert "\n  postgres:\n" in made.read("docker-compose.yml")
