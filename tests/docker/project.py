@@ -25,6 +25,11 @@ Done = subprocess.CompletedProcess[str]
 
 NOTEBOOK = Path("src", "analysis.ipynb")
 PASSWORD = Path(".secrets", "jupyter_password")
+PROCESSES = """\
+for process in /proc/[0-9]*; do
+    cat $process/status && echo "environ: $(tr '\\0\\n' '  ' <$process/environ)"
+done 2>/dev/null
+true"""
 EXECUTE = ("jupyter", "nbconvert", "--to", "notebook", "--stdout", "--execute", "--allow-errors")
 
 
@@ -132,6 +137,22 @@ class Project:
 
     def inspect(self, service: str = "jupyter") -> Any:
         return json.loads(sh("docker", "inspect", self.container(service)).stdout)[0]
+
+    def processes(self, service: str = "jupyter", *, user: str = "") -> list[dict[str, str]]:
+        """Return the status and environment of what a container has started, not of what Docker starts in it.
+
+        A health check is root's for its first moments. The user, the project's owner unless told, sees only the
+        environments of their own processes.
+        """
+        owner = self.folder.stat()
+        user = user or f"{owner.st_uid}:{owner.st_gid}"
+        told = self.compose("exec", "--no-TTY", "--user", user, service, "sh", "-c", PROCESSES).stdout
+        states = re.split(r"^(?=Name:\t)", told, flags=re.MULTILINE)[1:]
+        found = [dict(re.findall(r"^(\w+):[ \t]*(.*)$", state, re.MULTILINE)) for state in states]
+        started = [state for state in found if state["Pid"] == "1"]
+        for state in started:
+            started += [child for child in found if child["PPid"] == state["Pid"]]
+        return started
 
     def wait_until_answering(self) -> None:
         def answering() -> bool:

@@ -110,24 +110,13 @@ def test_no_password_is_in_an_environment_or_a_log(project: Project, said: dict[
 
 def test_the_servers_have_no_privileges_and_no_published_ports(project: Project, said: dict[str, str]) -> None:
     for service, server in SERVERS.items():
-        states = started_by_the_container(project, service)
+        states = project.processes(service, user=service)
         assert states[0]["Name"] == server
         for state in states:
             assert "0" not in state["Uid"].split()
             assert {int(state[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
             assert state["NoNewPrivs"] == "1"
         assert not any(project.inspect(service)["NetworkSettings"]["Ports"].values())
-
-
-def started_by_the_container(project: Project, service: str) -> list[dict[str, str]]:
-    """Return the status of the server and of what it has started, but not of health checks, which Docker starts."""
-    asked = ("exec", "--no-TTY", "--user", service, service, "sh", "-c", "cat /proc/[0-9]*/status; true")
-    told = re.split(r"^(?=Name:)", project.compose(*asked).stdout, flags=re.MULTILINE)[1:]
-    found = [dict(re.findall(r"^(\w+):\t(.*)$", state, re.MULTILINE)) for state in told]
-    ours = [state for state in found if state["Pid"] == "1"]
-    for state in ours:
-        ours += [child for child in found if child["PPid"] == state["Pid"]]
-    return ours
 
 
 def test_the_administrator_of_mysql_is_not_let_in_from_the_network(said: dict[str, str]) -> None:

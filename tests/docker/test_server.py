@@ -20,39 +20,12 @@ from docker.project import PASSWORD, Project, ask, eventually, free_port, logs_i
 pytestmark = pytest.mark.docker
 
 THEME = "/lab/api/settings/@jupyterlab/apputils-extension:themes"
-# Everything that the notebook server started, and not what `docker exec` or the health check did.
-PROCESSES = """\
-import json
-from pathlib import Path
-
-def status(pid):
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
-
-found, todo = [], ["1"]
-while todo:
-    pid = todo.pop()
-    found.append({**status(pid), "environ": Path(f"/proc/{pid}/environ").read_text()})
-    todo += Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-print(json.dumps(found))
-"""
 
 
 def processes(project: Project) -> list[dict[str, str]]:
     """Return the status and the environment of the server, of a kernel and of what is above them."""
     assert project.api("/api/kernels", method="POST", body={"name": "python3"}).status == 201
-    owner = project.folder.stat()
-    asked = (
-        "exec",
-        "--no-TTY",
-        "--user",
-        f"{owner.st_uid}:{owner.st_gid}",
-        "jupyter",
-        "/usr/bin/python3",
-        "-c",
-        PROCESSES,
-    )
-    found: list[dict[str, str]] = json.loads(project.compose(*asked).stdout)
+    found = project.processes()
     assert len(found) >= 3
     return found
 
