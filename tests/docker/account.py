@@ -70,6 +70,7 @@ class Account(Storage):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         super().__exit__(kind, error, trace)
+        state_manager.unset_transition("ecs::task")
         self._undo.close()
 
     @property

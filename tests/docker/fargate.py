@@ -6,6 +6,7 @@ import itertools
 import threading
 from types import TracebackType
 from typing import Any
+from unittest import mock
 
 import boto3
 import moto.ecs.models
@@ -13,6 +14,7 @@ from moto.moto_api import state_manager
 from moto.server import ThreadedMotoServer
 
 from docker.project import sh
+from docker.storage import tell_moto
 
 REGION = "eu-west-1"
 KEYS = {"AWS_ACCESS_KEY_ID": "not-a-key", "AWS_SECRET_ACCESS_KEY": "not-a-secret"}
@@ -32,7 +34,8 @@ class Fargate:
         # moto gives any private address, and lets a task end as soon as it is looked at twice.
         prefix = gateway.rpartition(".")[0]
         addresses = itertools.count(100)
-        vars(moto.ecs.models)["random_private_ip"] = lambda: f"{prefix}.{next(addresses)}"
+        self._addresses = mock.patch.object(moto.ecs.models, "random_private_ip", lambda: f"{prefix}.{next(addresses)}")
+        self._addresses.start()
         state_manager.set_transition("ecs::task", {"progression": "manual", "times": 10**9})
         self._server = ThreadedMotoServer(ip_address=gateway, port=0, verbose=False)
         self._server.start()
@@ -64,6 +67,10 @@ class Fargate:
     ) -> None:
         self._stop.set()
         self._runner.join()
+        # Of what moto has of AWS there is one for all its servers in a process, also for those of the next test file.
+        tell_moto(self.environment["AWS_ENDPOINT_URL"], "reset")
+        state_manager.unset_transition("ecs::task")
+        self._addresses.stop()
         self._server.stop()
         for container in self.started.values():
             sh("docker", "rm", "--force", container, check=False)

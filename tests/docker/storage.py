@@ -32,7 +32,7 @@ class Storage:
         self.key = {name: key[name] for name in ("AccessKeyId", "SecretAccessKey")}
         self._client("s3", anybody).create_bucket(Bucket=bucket)
         # From now on every key and every signature is checked.
-        self._post("reset-auth", b"0")
+        tell_moto(self.url, "reset-auth", b"0")
 
     def __enter__(self) -> Storage:
         return self
@@ -42,7 +42,7 @@ class Storage:
     ) -> None:
         # moto keeps both for all its servers in a process, also for those of the next test file.
         self.trust_everybody()
-        self._post("reset")
+        tell_moto(self.url, "reset")
         self.stop()
 
     @property
@@ -72,7 +72,7 @@ class Storage:
 
     def trust_everybody(self) -> None:
         """Take any key from now on, also one that nobody was given."""
-        self._post("reset-auth", b"inf")
+        tell_moto(self.url, "reset-auth", b"inf")
 
     def start(self) -> None:
         self._server = ThreadedMotoServer(self._host, self._port, verbose=False)
@@ -81,9 +81,10 @@ class Storage:
     def stop(self) -> None:
         self._server.stop()
 
-    def _post(self, what: str, body: bytes = b"") -> None:
-        asked = urllib.request.Request(f"{self.url}/moto-api/{what}", body, {"Content-Type": "text/plain"})
-        urllib.request.urlopen(asked, timeout=30).close()
-
     def _client(self, service: str, key: dict[str, str]) -> Any:
         return boto3.client(service, endpoint_url=self.url, region_name="us-east-1", **key)
+
+
+def tell_moto(url: str, what: str, body: bytes = b"") -> None:
+    asked = urllib.request.Request(f"{url}/moto-api/{what}", body, {"Content-Type": "text/plain"})
+    urllib.request.urlopen(asked, timeout=30).close()
