@@ -48,6 +48,14 @@ def test_the_readmes_tree_is_that_of_the_project() -> None:
     assert set(names) == rendered | made
 
 
+def test_contributing_says_of_every_module_and_package_what_is_in_it() -> None:
+    rooms = (TEMPLATE / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    code = TEMPLATE / "hooks" / "ds_docker_env"
+    there = {path.name if path.is_file() else f"{path.name}/" for path in code.iterdir() if path.name[:2] != "__"}
+    named = re.findall(r"[`/]([\w.]+/?)`", "".join(line for line in rooms.splitlines() if line.startswith("| ")))
+    assert there - {*named} == set()
+
+
 def test_every_question_has_a_prompt() -> None:
     assert list(CONTEXT["__prompts__"]) == QUESTIONS
     # Behind "of" in English, and behind a colon in Portuguese.

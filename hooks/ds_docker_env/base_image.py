@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+from pathlib import Path
+from threading import Thread
 from typing import NamedTuple
 
 from ds_docker_env.errors import AnswerError, excerpt, printable
@@ -44,6 +47,41 @@ def require_name(name: str) -> None:
             f"_base_image: {excerpt(name, 80)!r} names no image; write it with its tag, as in "
             "registry.example.com:5000/team/python:3.13-trixie"
         )
+
+
+class Finding(Thread):
+    """Looking for the digest of a base image. Not a future, whose import takes longer than all else here."""
+
+    def __init__(self, name: str, dockerfile: str, *, ask: bool) -> None:
+        super().__init__()
+        self._asked = name, dockerfile, ask
+        self.base = Base(name, "looking for its digest failed")
+
+    def run(self) -> None:
+        name, dockerfile, ask = self._asked
+        self.base = by_digest(name, dockerfile, ask=ask)
+
+
+# By the image's name.
+_FINDING: dict[str, Finding] = {}
+
+
+def find(name: str, project: Path | None, *, ask: bool = True) -> None:
+    """Begin to look for a digest, beside all else: in a project that there may be already, then in the registry."""
+    dockerfile = ""
+    if project:
+        with contextlib.suppress(OSError):
+            dockerfile = (project / "Dockerfile").read_text(encoding="utf-8", errors="replace")
+    _FINDING[name] = Finding(name, dockerfile, ask=ask)
+    _FINDING[name].start()
+
+
+def found(name: str) -> Base:
+    """Return what `find` has found, when it has."""
+    if name not in _FINDING:
+        return by_digest(name)
+    _FINDING[name].join()
+    return _FINDING[name].base
 
 
 def by_digest(name: str, dockerfile: str = "", *, ask: bool = True) -> Base:

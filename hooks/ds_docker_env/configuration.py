@@ -2,8 +2,37 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
+
+import click
+from cookiecutter.config import USER_CONFIG_PATH, get_user_config
+
+
+def options() -> dict[str, Any]:
+    """Return the options of cookiecutter's own command; under anything else there are none."""
+    from cookiecutter import cli
+
+    context = click.get_current_context(silent=True)
+    return context.params if context and context.command is cli.main else {}
+
+
+def problems(template: Path) -> list[str]:
+    """Return why answers on the command line, or in the person's configuration, cannot be taken as they are."""
+    asked = options()
+    if not asked:
+        return []
+    questions = json.loads(template.read_text(encoding="utf-8"))
+    configured = get_user_config(asked["config_file"], asked["default_config"])["default_context"]
+    path = asked["config_file"] or os.environ.get("COOKIECUTTER_CONFIG") or USER_CONFIG_PATH
+    for note in misspelt(configured, questions, path):
+        print(note, file=sys.stderr)
+    found = unknown(asked["extra_context"] or {}, questions)
+    return found + unusable(configured, questions, path) if asked["no_input"] else found
 
 
 def unknown(given: Iterable[str], questions: Mapping[str, Any]) -> list[str]:

@@ -26,6 +26,8 @@ _NAME = re.compile(rf"\.(?P<slug>.+)\.(?P<mode>{NEW}|{AGAIN}|{MISSING})-[0-9a-f]
 _GONE = ".gone"
 # Tenths of a second that the guard waits for what is still running.
 _PATIENCE = 100
+# That are waited for the guard, which needs some thousandths.
+_SECONDS = 20
 
 
 class Staging(NamedTuple):
@@ -50,11 +52,17 @@ class Staging(NamedTuple):
 
     @classmethod
     def beginning(cls, target: Path, *, only_missing: bool) -> Staging:
-        """Choose the folder to render into for a project that is to be there."""
+        """Choose the folder to render into for a project that is to be there; raise `OSError` if there can be none."""
         import secrets
 
+        if target.is_symlink() and not target.exists():
+            raise FileNotFoundError(0, "is a link to nothing; take it away", str(target))
         mode = NEW if not target.exists() else MISSING if only_missing else AGAIN
         parent = target.parent if mode == NEW else target
+        existing = next(folder for folder in (parent, *parent.parents) if folder.exists())
+        if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+            advice = "is no folder that you may write into; name another one with --output-dir"
+            raise PermissionError(0, advice, str(existing))
         return cls(parent / f".{target.name}.{mode}-{secrets.token_hex(4)}", target, mode)
 
     def former(self, name: str | Path) -> Path:
@@ -209,6 +217,25 @@ class Staging(NamedTuple):
                 lock.unlink()
                 if self.mode == NEW:  # begun on Windows
                     self.target.rmdir()
+
+    def watch(self) -> None:
+        """Start the guard, and wait for it when this process ends."""
+        import atexit
+        import subprocess
+
+        # In a session of its own, it is not killed along with cookiecutter.
+        guard = subprocess.Popen(
+            [sys.executable, "-I", "-S", __file__, str(self.folder)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+
+        def released() -> None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                guard.communicate(timeout=_SECONDS)
+
+        atexit.register(released)
 
     def guard(self) -> None:
         """Wait until standard input ends, as it does when cookiecutter is gone; leave a whole project or nothing new.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import inspect
 import json
 import sys
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 # Of these a project has more than what cruft brings.
@@ -48,3 +51,27 @@ def recall(answers: MutableMapping[str, Any], asked: Mapping[str, Any]) -> list[
         f"ds-docker-env: {', '.join(changed)}: cruft changes no lock and makes no password; after it, "
         "generate over the project with cookiecutter --overwrite-if-exists and these answers"
     ]
+
+
+def our_modules(extension: str) -> list[str]:
+    """Return what is loaded of the template's own code."""
+    return [name for name in sys.modules if name == extension or name.partition(".")[0] == "ds_docker_env"]
+
+
+def stamps(names: Iterable[str]) -> dict[str, tuple[int, int] | None]:
+    """Return what tells the files of modules from changed ones."""
+    found: dict[str, tuple[int, int] | None] = {}
+    for name in names:
+        found[name] = None
+        with contextlib.suppress(OSError):
+            stat = Path(str(sys.modules[name].__file__)).stat()
+            found[name] = stat.st_mtime_ns, stat.st_size
+    return found
+
+
+def load_anew(extension: str) -> ModuleType:
+    """Import the template's extension, and what it imports, as their files are now."""
+    for name in our_modules(extension):
+        del sys.modules[name]
+    importlib.invalidate_caches()
+    return importlib.import_module(extension)
