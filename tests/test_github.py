@@ -51,7 +51,7 @@ def test_every_project_has_the_steps_that_it_needs_in_this_order(workflows: dict
         production, dvc = asked["production_requirements"], asked["dvc_s3_url"]
         names = [name for name in steps(yaml.safe_load(text)["jobs"]["analysis"]) if "/" not in name]
         assert names == [
-            *("Secrets", "Store", "Layers", "Build", "New layers"),
+            *("Secrets", "Store", "Layers", "Build", "New layers", "Keep layers"),
             *(["Check"] if production else []),
             *("Audit", "Lint"),
             *(["Credentials", "Data"] if dvc else []),
@@ -82,7 +82,7 @@ def test_each_job_may_do_what_it_needs_and_no_more(workflows: dict[str, dict[str
 def test_actions_are_pinned_and_nothing_is_pasted_into_a_command(workflows: dict[str, dict[str, str]]) -> None:
     for text in workflows:
         used = re.findall(r"uses: (.*)", text)
-        assert all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action) for action in used)
+        assert all(re.fullmatch(r"actions/[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action) for action in used)
         commands = [step.get("run", "") for job in yaml.safe_load(text)["jobs"].values() for step in job["steps"]]
         assert "${{" not in "".join(commands)
 

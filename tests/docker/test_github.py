@@ -105,18 +105,17 @@ class GitHub:
             run.red = step["name"] if done.returncode else run.red
         if (workspace / "docker-compose.yml").exists():
             sh("docker", "compose", "down", "--volumes", "--timeout", "3", folder=workspace, check=False)
-        if not run.red and (workspace / ".layers").exists():
-            shutil.rmtree(self.folder / "layers", ignore_errors=True)
-            (workspace / ".layers").rename(self.folder / "layers")
 
     def _act(self, action: str, inputs: dict[str, Any], run: Run, workspace: Path, author: Path) -> None:
         if action == "actions/checkout":
             sh("git", "clone", "--quiet", str(author), str(workspace))
             (workspace / "docker-compose.override.yml").write_text(self.override, encoding="utf-8")
-        elif action == "actions/cache":
+        elif action == "actions/cache/restore":
             if (self.folder / "layers").exists():
                 sh("cp", "--archive", "--link", str(self.folder / "layers"), str(workspace / inputs["path"]))
                 self._contexts["steps.layers.outputs.cache-hit"] = "true"
+        elif action == "actions/cache/save":
+            (workspace / inputs["path"]).rename(self.folder / "layers")
         elif action == "actions/upload-artifact":
             found, kept = workspace / inputs["path"], run.folder / inputs.get("name", "artifacts")
             if found.is_dir():
