@@ -36,6 +36,8 @@ OF_THE_TEMPLATE = [
         for name in ("answers", "compose", "data", "gitlab", "github", "languages", "layout", "repository", "services")
     ),
     "tests/docker/test_dockerfile.py",
+    "tests/test_generation.py::test_the_transcript_in_the_readme_is_what_a_person_sees",
+    "tests/test_workflows.py::test_the_projects_with_names_have_every_choice_of_every_question",
 ]
 FAST = ("-q", "-m", "not docker and not network and not forks", "-p", "no:cacheprovider", "--tb=short")
 PAGE = (TEMPLATE / "docs" / "forking.md").read_text(encoding="utf-8")
@@ -295,6 +297,12 @@ def removed_mysql(fork: Fork) -> Seen:
     (fork.folder / "locks" / "requirements-mysql.in").unlink()
     fork.replace("README.md", "| `mysql`, `postgres` | MySQL, PostgreSQL,", "| `postgres` | PostgreSQL,")
     fork.replace("README.md", "`mysql`, `postgres`, `h2o`, `dask` |", "`postgres`, `h2o`, `dask` |")
+    fork.replace("README.md", "services=mysql", "services=postgres")
+    fork.replace(
+        "README.md",
+        "MySQL:      a random password in .secrets/mysql",
+        "PostgreSQL: a random password in .secrets/postgres",
+    )
     fork.replace("cookiecutter.json", "mysql, postgres, h2o", "postgres, h2o")
     fork.answer(services="postgres")
     return {"docker-compose.yml": "\n    image: postgres:"}

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from conftest import TEMPLATE, Generated, Write
+from ds_docker_env.services import services_of
+from ds_docker_env.shipped import shipped_analysis
 from offers import PYTHON
 from package_index import PackageIndex
 
@@ -228,7 +230,8 @@ def test_the_transcript_in_the_readme_is_what_a_person_sees(
     command, _, shown = transcript.replace("\\\n", "").partition("\n")
     answers = dict(word.split("=", 1) for word in shlex.split(command) if "=" in word)
     pins = {f"seen-{number}": "1.0" for number in range(5)}
-    for name, version in (pins | {"cryptography": "50.0"}).items():
+    clients = shipped_analysis(PYTHON, services_of(answers["services"])).clients
+    for name, version in (pins | dict.fromkeys(clients, "9999.1")).items():
         offline.add(name, version)
     answers["production_requirements"] = write("".join(f"{name}=={version}\n" for name, version in pins.items()))
     generated = cookiecutter(**answers)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from combinations import COMBINATIONS
-from conftest import CONTEXT, TEMPLATE, write_files
+from conftest import CONTEXT, QUESTIONS, TEMPLATE, write_files
 from platforms import READ, findings
 from test_compose import PROJECT, Renderer, answers
 
@@ -148,8 +148,8 @@ def test_that_job_is_green_only_if_all_others_are(results: str, green: bool) -> 
 
 
 def test_the_projects_with_names_have_every_choice_of_every_question() -> None:
-    given = [*COMBINATIONS.values(), {name: value[0] for name, value in CONTEXT.items() if isinstance(value, list)}]
-    for name, choices in CONTEXT.items():
-        if not name.startswith("_") and name not in ("project_name", "project_slug"):
-            tried = {answers[name] for answers in given if name in answers}
-            assert tried >= set(choices) if isinstance(choices, list) else tried, name
+    for name in QUESTIONS:
+        choices = CONTEXT[name] if isinstance(CONTEXT[name], list) else [CONTEXT[name]]
+        tried = {answers.get(name, choices[0]) for answers in COMBINATIONS.values()}
+        assert tried >= set(choices), name
+        assert tried != {""}, f"{name}: has no answer in tests/combinations.py"
