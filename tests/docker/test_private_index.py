@@ -108,6 +108,20 @@ def test_lock_and_take_over_get_in_with_the_password(private: Project, index: Pa
     assert PASSWORD not in lock + said
 
 
+def test_pip_and_uv_take_a_companys_settings_as_build_secrets(private: Project, index: PackageIndex) -> None:
+    settings = {
+        "pip.conf": (f"[global]\nindex-url = {index.url}\nretries = 0\n", f"Looking in indexes: {index.url}"),
+        "uv.toml": ('required-version = ">=9999"\n', "Required uv version `>=9999`"),
+    }
+    for name, (text, shown) in settings.items():
+        file = private.folder / ".secrets" / name
+        file.write_text(text)
+        secret = ("--secret", f"id={name},src={file}")
+        said = sh("docker", "build", "--no-cache", "--progress", "plain", *secret, str(private.folder), check=False)
+        assert said.returncode != 0
+        assert shown in said.stderr, said.stderr
+
+
 def test_the_index_of_a_fork_is_the_only_one_that_the_build_asks(
     private: Project, index: PackageIndex, generate: Callable[..., Path], tmp_path: Path
 ) -> None:
