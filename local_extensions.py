@@ -27,13 +27,13 @@ if [int(number) for number in re.findall(r"\d+", cookiecutter.__version__)] < [2
     )
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(ROOT, "hooks"))
+sys.path.insert(0, ROOT)
 
-from ds_docker_env import configuration, refusals, updating  # noqa: E402
-from ds_docker_env.base_image import Base, find, found, require_name  # noqa: E402
-from ds_docker_env.errors import AnswerError, GenerationError, ProjectError  # noqa: E402
-from ds_docker_env.services import services_of  # noqa: E402
-from ds_docker_env.staging import NEW, Staging  # noqa: E402
+from ds_docker_env.common.errors import AnswerError, GenerationError, ProjectError  # noqa: E402
+from ds_docker_env.generation import checks, configuration, updating  # noqa: E402
+from ds_docker_env.generation.base_image import Base, find, found, require_name  # noqa: E402
+from ds_docker_env.generation.services import services_of  # noqa: E402
+from ds_docker_env.generation.staging import NEW, Staging  # noqa: E402
 
 # The name of the folder that the template is in.
 _FOLDER = "{{cookiecutter.project_slug}}"
@@ -156,7 +156,7 @@ def _checked_base_name(environment: Environment, answers: Mapping[str, Any], pro
         sys.excepthook = _without_traceback
     try:
         # Of what cruft compares production is no part, and its file may be on somebody else's machine.
-        refusals.check({**answers, "__production_requirements": ""} if updating.looked_at() else answers)
+        checks.check({**answers, "__production_requirements": ""} if updating.looked_at() else answers)
         name = _base_name(environment, answers)
         require_name(name)
     except GenerationError as error:

@@ -25,17 +25,20 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "hooks"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ds_docker_env import uv
-from ds_docker_env.errors import GenerationError, LockError, without_credentials
-from ds_docker_env.parity import prove, read_lock
-from ds_docker_env.pinning import Pinned, pin
-from ds_docker_env.production import Production, read_production
-from ds_docker_env.shipped import shipped_analysis
-from ds_docker_env.target import Target
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from ds_docker_env.common import uv
+from ds_docker_env.common.errors import GenerationError, LockError
+from ds_docker_env.common.redaction import without_credentials
+from ds_docker_env.common.shipped import shipped_analysis
+from ds_docker_env.common.target import Target
+from ds_docker_env.pinning.parity import prove, read_lock
+from ds_docker_env.pinning.pinned import Pinned, pin
+from ds_docker_env.pinning.production.model import Production
+from ds_docker_env.pinning.production.reader import read_production
 
 # Seconds that a person waits at most.
 _PATIENCE = 120

@@ -17,7 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 TEMPLATE = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TEMPLATE / "hooks"), str(TEMPLATE / "tests")]
+sys.path[:0] = [str(TEMPLATE / "tests")]
 
 from package_index import PackageIndex  # noqa: E402
 

@@ -25,12 +25,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 TEMPLATE = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TEMPLATE / "hooks"), str(TEMPLATE / "tests")]
+sys.path[:0] = [str(TEMPLATE / "tests")]
 
 from docker.project import free_port  # noqa: E402
-from ds_docker_env.parity import read_lock  # noqa: E402
-from ds_docker_env.resolver import compile_command  # noqa: E402
-from ds_docker_env.target import Target  # noqa: E402
+
+from ds_docker_env.common.target import Target  # noqa: E402
+from ds_docker_env.pinning.parity import read_lock  # noqa: E402
+from ds_docker_env.pinning.resolver import compile_command  # noqa: E402
 
 PAGE = TEMPLATE / "docs" / "speed.md"
 PRODUCTION = TEMPLATE / "benchmarks" / "production.txt"
@@ -253,7 +254,7 @@ def pinning(bench: Bench) -> Result:
     asked |= {"settings": "", "requirements": "", "before": ""}
     (bench.folder / "asked.json").write_text(json.dumps(asked), encoding="utf-8")
     (bench.folder / "requirements.in").write_bytes((bench.project / "requirements.in").read_bytes())
-    ours = f"PYTHONPATH={TEMPLATE / 'hooks'} {sys.executable} -m ds_docker_env.pinning <asked.json"
+    ours = f"PYTHONPATH={TEMPLATE} {sys.executable} -m ds_docker_env.pinning <asked.json"
     theirs = ["uvx", "--python", sys.executable, "--from=pip-tools", "pip-compile", "--quiet", "--generate-hashes"]
     theirs += ["--no-strip-extras", "--output-file=theirs.txt", str(PRODUCTION), "requirements.in"]
     return times(*bench.race(Contender(ours), Contender(shlex.join(theirs), "rm -f theirs.txt"), runs=2), at_least=20)

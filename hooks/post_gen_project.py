@@ -5,10 +5,10 @@ import sys
 
 # cookiecutter leaves it, with all answers, in the folder for temporary files, where modules of anybody may be, too.
 os.remove(__file__)
-sys.path[0] = os.path.join(r"""{{ template_root }}""", "hooks")
+sys.path[0] = r"""{{ template_root }}"""
 import json
 
-from ds_docker_env import generation
+from ds_docker_env.generation import events
 
 answers = json.loads(r"""{{ cookiecutter | for_hooks | tojson }}""")
-sys.exit(generation.finish(answers, json.loads(r"""{{ cookiecutter | base_image | tojson }}""")))
+sys.exit(events.finish(answers, json.loads(r"""{{ cookiecutter | base_image | tojson }}""")))

@@ -13,11 +13,11 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "hooks"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ds_docker_env import uv
-from ds_docker_env.parity import read_lock
-from ds_docker_env.shipped import LOCKS
+from ds_docker_env.common import uv
+from ds_docker_env.common.shipped import LOCKS
+from ds_docker_env.pinning.parity import read_lock
 
 Rows = dict[tuple[str, ...], list[str]]
 

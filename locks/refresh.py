@@ -8,12 +8,12 @@ import re
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "hooks"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ds_docker_env import uv
-from ds_docker_env.resolver import compile_command, header
-from ds_docker_env.shipped import LOCKS, lock_name
-from ds_docker_env.target import Target
+from ds_docker_env.common import uv
+from ds_docker_env.common.shipped import LOCKS, lock_name
+from ds_docker_env.common.target import Target
+from ds_docker_env.pinning.resolver import compile_command, header
 
 CONTEXT = json.loads((LOCKS.parent / "cookiecutter.json").read_text(encoding="utf-8"))
 

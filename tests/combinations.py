@@ -6,10 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "hooks"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ds_docker_env.services import SERVICES
 from offers import CONTEXT, OTHER_PAIR, PAIRS, TEMPLATE
+
+from ds_docker_env.generation.services import SERVICES
 
 # One that leaves room for the analysis.
 _PRODUCTION = "requests==2.32.3\npandas==2.2.3\n"

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ds_docker_env import pinning
-from ds_docker_env.analysis import Analysis
-from ds_docker_env.errors import GenerationError
-from ds_docker_env.production import Production, read_production
-from ds_docker_env.target import Target
 from hypothesis import HealthCheck, settings
 from offers import CONTEXT, DEBIAN, PYTHON, QUESTIONS, TEMPLATE
 from package_index import PACKAGES, PackageIndex
+
+from ds_docker_env.common.analysis import Analysis
+from ds_docker_env.common.errors import GenerationError
+from ds_docker_env.common.target import Target
+from ds_docker_env.pinning import pinned as pinning
+from ds_docker_env.pinning.production.model import Production
+from ds_docker_env.pinning.production.reader import read_production
 
 __all__ = ["CONTEXT", "QUESTIONS", "TEMPLATE"]
 

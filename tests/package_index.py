@@ -14,10 +14,11 @@ from socketserver import ThreadingTCPServer
 from types import TracebackType
 from typing import BinaryIO
 
-from ds_docker_env.shipped import shipped_analysis
 from offers import PYTHON
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from ds_docker_env.common.shipped import shipped_analysis
 
 # Of an analysis, whatever those of a fork are.
 PACKAGES = """\

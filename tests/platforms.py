@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sysconfig
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
+from offers import TEMPLATE
 
 _WORKFLOWS, _DEPENDABOT = ".github/workflows/*.yml", ".github/dependabot.yml"
 _GITLAB, _RENOVATE = ".gitlab-ci.yml", "renovate.json"
@@ -26,8 +30,18 @@ _SCHEMAS = {
     ("vendor.gitlab-ci", "--data-transform", "gitlab-ci"): _GITLAB,
     ("vendor.renovate",): _RENOVATE,
 }
+BASH = shutil.which("bash")
+_OURS = TEMPLATE / ".github" / "workflows"
 # Where `uv run` has put them, besides what the system has.
 _PATH = os.pathsep.join((sysconfig.get_path("scripts"), os.environ.get("PATH", "")))
+
+
+def workflow(name: str) -> dict[str, Any]:
+    """Return a workflow of this repository."""
+    text = (_OURS / f"{name}.yml").read_text(encoding="utf-8")
+    # YAML 1.1 takes the word `on` for a truth.
+    read: dict[str, Any] = yaml.load(re.sub(r"^on:", '"on":', text, flags=re.MULTILINE), Loader=yaml.SafeLoader)
+    return read
 
 
 def findings(repositories: Path) -> str:

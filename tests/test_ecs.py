@@ -11,7 +11,7 @@ import yaml
 from botocore.session import get_session
 from botocore.validate import ParamValidator
 from ecs_page import CONTAINER, FILES, PAGE, ROLES, TASK, commands
-from test_compose import Renderer
+from rendering import Renderer
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 # GiB of memory that Fargate has for a size of processor: least, most, step.

@@ -276,7 +276,7 @@ def added_question(fork: Fork) -> Seen:
 
 def removed_redis(fork: Fork) -> Seen:
     """Offer no Redis, as CONTRIBUTING says where a service is."""
-    fork.replace("hooks/ds_docker_env/services.py", '("redis", ', "(")
+    fork.replace("ds_docker_env/generation/services.py", '("redis", ', "(")
     fork.cut(COMPOSE, '{% if "redis" in services %}\n', "{% endif %}\n")
     fork.cut(README, '{% if "redis" in services %}\n', "{% endif %}\n")
     (fork.folder / "locks" / "requirements-redis.in").unlink()
@@ -290,8 +290,8 @@ def removed_redis(fork: Fork) -> Seen:
 
 def removed_mysql(fork: Fork) -> Seen:
     """Offer no MySQL, which is a database with a password."""
-    fork.replace("hooks/ds_docker_env/services.py", '"mysql", "postgres"', '"postgres"')
-    fork.replace("hooks/ds_docker_env/services.py", '"mysql": "MySQL", ', "")
+    fork.replace("ds_docker_env/generation/services.py", '"mysql", "postgres"', '"postgres"')
+    fork.replace("ds_docker_env/generation/services.py", '"mysql": "MySQL", ', "")
     fork.cut(COMPOSE, '{% if "mysql" in services %}\n', "{% endif %}\n")
     fork.cut(README, '{% if "mysql" in services %}\n', "{% endif %}\n")
     (fork.folder / "locks" / "requirements-mysql.in").unlink()
@@ -436,7 +436,7 @@ def test_the_pages_fork_is_made_tested_used_and_kept_up_with_its_own_commands(
 
 
 def half_a_service(fork: Fork) -> set[str]:
-    fork.replace("hooks/ds_docker_env/services.py", '("redis", ', "(")
+    fork.replace("ds_docker_env/generation/services.py", '("redis", ', "(")
     return {"README", "docker-compose.yml", "cookiecutter.json", "requirements-redis.in"}
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from conftest import write_files
-from ds_docker_env import uv
-from test_workflows import BASH, workflow
+from platforms import BASH, workflow
 
+from ds_docker_env.common import uv
 from locks import change, refresh
 
 LOCK = "# made by\n#    uv pip compile requirements.in\n# uv 0.13.9, index as of 2026-01-01T00:00:00Z\n"

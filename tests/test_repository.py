@@ -5,17 +5,18 @@ import subprocess
 import sys
 
 import pytest
-from ds_docker_env import refusals
-from ds_docker_env.base_image import require_name
-from ds_docker_env.parity import read_lock
-from ds_docker_env.pipelines import PIPELINES
-from ds_docker_env.services import SERVICES
-from ds_docker_env.shipped import LOCKS, lock_name, shipped_analysis
-from ds_docker_env.target import PYTHON_VERSIONS, Target
 from jinja2 import Template
 from offers import CONTEXT, PAIRS, PYTHON, QUESTIONS, TEMPLATE
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from ds_docker_env.common.shipped import LOCKS, lock_name, shipped_analysis
+from ds_docker_env.common.target import PYTHON_VERSIONS, Target
+from ds_docker_env.generation import checks as refusals
+from ds_docker_env.generation.base_image import require_name
+from ds_docker_env.generation.pipelines import PIPELINES
+from ds_docker_env.generation.services import SERVICES
+from ds_docker_env.pinning.parity import read_lock
 
 README = (TEMPLATE / "README.md").read_text()
 
@@ -50,7 +51,7 @@ def test_the_readmes_tree_is_that_of_the_project() -> None:
 
 def test_contributing_says_of_every_module_and_package_what_is_in_it() -> None:
     rooms = (TEMPLATE / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    code = TEMPLATE / "hooks" / "ds_docker_env"
+    code = TEMPLATE / "ds_docker_env"
     there = {path.name if path.is_file() else f"{path.name}/" for path in code.iterdir() if path.name[:2] != "__"}
     named = re.findall(r"[`/]([\w.]+/?)`", "".join(line for line in rooms.splitlines() if line.startswith("| ")))
     assert there - {*named} == set()
@@ -114,7 +115,7 @@ def test_ipykernel_is_among_the_packages_because_the_notebook_needs_it() -> None
 
 def test_the_hook_starts_without_what_it_seldom_needs() -> None:
     code = (
-        "import sys; sys.path.insert(0, 'hooks'); from ds_docker_env import generation\n"
+        "import sys; import ds_docker_env.generation.events\n"
         "seldom = {'inspect', 'packaging', 'pip_requirements_parser', 'requests', 'rich', 'subprocess', 'zipfile'}\n"
         "print(*sorted(seldom & set(sys.modules)))"
     )

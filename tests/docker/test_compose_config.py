@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from test_compose import CHOICES, Renderer, answers
+from rendering import CHOICES, Renderer, answers
 
 from docker.project import Done, sh
 

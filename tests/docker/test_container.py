@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
-from ds_docker_env.services import SERVICES
 
 from docker.conftest import copied, have_image
 from docker.kernel import started_kernel
 from docker.project import Project, sh
+from ds_docker_env.generation.services import SERVICES
 
 pytestmark = pytest.mark.docker
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import write_files
-from test_compose import Renderer
+from rendering import Renderer
 
 from docker.conftest import have_image
 from docker.project import sh

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ds_docker_env.target import DEBIAN_RELEASES
 
 from docker.conftest import copied, have_image, image_of
 from docker.npm import commands_of
 from docker.project import Project, sh
+from ds_docker_env.common.target import DEBIAN_RELEASES
 
 pytestmark = pytest.mark.docker
 

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from ds_docker_env.services import SERVICES
 from offers import PAIRS
-from test_compose import Renderer, answers
+from rendering import Renderer, answers
 
 from docker.project import sh
+from ds_docker_env.generation.services import SERVICES
 
 # Checkov takes the Python in them for instructions.
 HEREDOC = re.compile(r'<<"EOT" (.*)\n(?:.*\n)*?EOT\n')

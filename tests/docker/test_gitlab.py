@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from test_compose import Renderer
+from rendering import Renderer
 
 from docker.advisories import LOCKED, Advisories
 from docker.conftest import PINNED, copied, missing

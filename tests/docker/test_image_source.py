@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ds_docker_env.errors import SourceError
-from ds_docker_env.sources import command, image
-from ds_docker_env.sources.image import Image, disagreements
 from package_index import PackageIndex
 
 from docker.project import sh
+from ds_docker_env.common.errors import SourceError
+from ds_docker_env.common.sources import command, image
+from ds_docker_env.common.sources.image import Image, disagreements
 
 DOCKERFILE = r"""
 FROM python:3.11-bookworm AS base

@@ -1,0 +1,1 @@
+"""What runs in every interpreter; it imports only packages that cookiecutter brings."""

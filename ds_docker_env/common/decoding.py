@@ -1,0 +1,27 @@
+"""The text in the bytes of a requirements file."""
+
+from __future__ import annotations
+
+import codecs
+import re
+
+from ds_docker_env.common.errors import SourceError
+
+
+def decode(content: bytes, name: str) -> str:
+    """Return the text of a file in UTF-8, UTF-16 (PowerShell writes it) or Latin-1; raise `SourceError`."""
+    if not content.strip():
+        raise SourceError(f"{name}: is empty; is it the right file?")
+    encodings = ["utf-8-sig", "latin-1"]
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encodings = ["utf-16"]
+    elif b"\0" in content:
+        encodings = ["utf-16-le" if content[1:2] == b"\0" else "utf-16-be"]
+    for encoding in encodings:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if not re.search(r"[\x00-\x08\x0e-\x1f\x7f]", text):
+            return text
+    raise SourceError(f"{name}: is not a text file; name a requirements file, such as the output of pip freeze")

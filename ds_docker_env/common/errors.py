@@ -1,0 +1,76 @@
+"""Everything that can stop generation, one class for each cause."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ds_docker_env.common.redaction import printable, without_credentials
+
+# More would push the first ones off the screen.
+_SHOWN = 20
+
+
+class GenerationError(Exception):
+    """Stops generation; ``problems`` holds one message each: what, where, the value, what to do."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(printable(without_credentials(problem)) for problem in problems)
+
+    def report(self, outcome: str = "ds-docker-env: nothing was generated") -> str:
+        """Return what a person reads, beginning with what did not happen."""
+        count = "one thing needs" if len(self.problems) == 1 else f"{len(self.problems)} things need"
+        heading = f"{outcome}, {count} another look:"
+        more = [f"  and {len(self.problems) - _SHOWN} more"] if len(self.problems) > _SHOWN else []
+        return "\n".join([heading, *(f"  {problem}" for problem in self.problems[:_SHOWN]), *more])
+
+
+class AnswerError(GenerationError):
+    """An answer that cannot be rendered or would not work."""
+
+
+class SourceError(GenerationError):
+    """Production's file cannot be had, or is not a text file."""
+
+
+class RequirementsError(GenerationError):
+    """Production's file holds lines that no requirements file can have, or that hide a version."""
+
+
+class UvError(GenerationError):
+    """uv is missing, crashes or takes too long."""
+
+
+class UnreachableError(UvError):
+    """An address cannot be reached; ``url`` is the one that uv names, if it does."""
+
+    def __init__(self, *problems: str, url: str = "") -> None:
+        super().__init__(*problems)
+        self.url = url
+
+
+class RefusedError(UnreachableError):
+    """A package index asks for a password."""
+
+
+class LockError(GenerationError):
+    """No lock can hold production's versions on the chosen Python and Linux; ``causes`` say why in a word or two."""
+
+    def __init__(self, *problems: str, causes: Sequence[str]) -> None:
+        super().__init__(*problems)
+        self.causes = tuple(dict.fromkeys(causes))
+
+
+class ParityError(GenerationError):
+    """The lock differs from production; it is thrown away."""
+
+
+class ProjectError(GenerationError):
+    """A file of the project cannot be used or written, or this is no project's container."""
+
+    @classmethod
+    def of(cls, error: OSError, folder: object) -> ProjectError:
+        """Say what could not be written, in the project folder if the system does not say where."""
+        where = error.filename2 or error.filename or folder
+        advice = "; check the folder, its owner and the space on the disk" if error.errno else ""
+        return cls(f"{where}: {error.strerror or error}{advice}")

@@ -1,0 +1,56 @@
+"""Running git and Docker so that they can neither hang nor flood."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+
+from ds_docker_env.common.sources.local import MAX_BYTES
+
+
+def run(
+    command: list[str], *, seconds: float, environment: Mapping[str, str], stdin: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command with all that it starts, stopped when the time is up or 10 MB are said.
+
+    Raise `subprocess.TimeoutExpired` or `OSError`.
+    """
+    deadline = time.monotonic() + seconds
+    # Files, because a process that outlives the command (ssh's ControlPersist) would keep a pipe open.
+    with contextlib.ExitStack() as stack:
+        given, out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+        given.write(stdin)
+        given.seek(0)
+        process = subprocess.Popen(
+            command, stdin=given, stdout=out, stderr=err, env=dict(environment), start_new_session=True
+        )
+        pause = 0.001
+        try:
+            while process.poll() is None:
+                if time.monotonic() > deadline:
+                    raise subprocess.TimeoutExpired(command, seconds)
+                if max(os.fstat(file.fileno()).st_size for file in (out, err)) > MAX_BYTES + 1000:
+                    break
+                time.sleep(pause)
+                pause = min(pause * 1.5, 0.05)
+        finally:
+            if process.poll() is None:
+                _stop(process)
+        out.seek(0)
+        err.seek(0)
+        return subprocess.CompletedProcess(command, process.returncode, out.read(), err.read())
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

@@ -1,0 +1,295 @@
+"""A file in a git repository."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import posixpath
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ds_docker_env.common.errors import SourceError
+from ds_docker_env.common.redaction import without_credentials
+from ds_docker_env.common.sources.command import run
+from ds_docker_env.common.sources.local import MAX_BYTES
+from ds_docker_env.common.sources.remote import Remote
+
+SECONDS = 60
+_LOCAL_SECONDS = 5
+_PROTOCOLS = ("file", "http", "https", "ssh", "git")
+_SHOWN = 5
+
+# https://git-scm.com/docs/git-check-ref-format, and what git fetch would take for a refspec or an option.
+_BAD_REF = re.compile(r"^[-+/.]|[ ~^:?*\[\\]|\.\.|@\{|//|[/.]$|\.lock$")
+_BAD_PATH = re.compile(r"^[-/]|^(?:.*/)?\.\.(?:/|$)")
+_HASH = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
+# A hook of git's that runs this template would point them at its own repository.
+_OF_A_REPOSITORY = (
+    *("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"),
+    *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE", "GIT_PREFIX", "GIT_QUARANTINE_PATH"),
+)
+_REMOTE = "production"
+_EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+# What servers answer that do not have a commit, or give none by its hash.
+_UNKNOWN = rb"find remote ref|unadvertised object|not our ref|not valid"
+
+
+@dataclass(frozen=True)
+class GitFile(Remote):
+    """A file at ``git+URL@REF#PATH``; without REF the default branch, without PATH requirements.txt.
+
+    Git takes passwords and keys from where it always does: netrc, a credential helper, an ssh agent.
+    """
+
+    @property
+    def provenance(self) -> str:
+        """The commit that was read, as ``commit <40 hex>``."""
+        return f"commit {self._fetched(time.monotonic() + SECONDS)[1]}"
+
+    def read(self) -> bytes:
+        deadline = time.monotonic() + SECONDS
+        git, commit = self._fetched(deadline)
+        path = posixpath.normpath(self._parts()[2])
+        kind, size, thing = git.look(f"{commit}:{path}", deadline)
+        where = f"in commit {commit[:10]}"
+        if kind == "tree":
+            raise SourceError(f"{self.name}: {path} is a directory {where}; {_there(git.files(thing, deadline), '')}")
+        if kind == "link":
+            raise SourceError(f"{self.name}: {path} is a link {where} that leads out of it; name the file itself")
+        if kind != "blob":
+            raise SourceError(f"{self.name}: no file {path} {where}; {_there(git.files(commit, deadline), path)}")
+        if size > MAX_BYTES:
+            raise SourceError(f"{self.name}: is larger than {MAX_BYTES // 1_000_000} MB, so not a requirements file")
+        return git.must("cat-file", "blob", thing, deadline=deadline)
+
+    def beside(self, reference: str) -> str:
+        if "://" in reference:
+            return reference
+        url, ref, path = self._parts()
+        joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), reference))
+        return f"git+{url}{f'@{ref}' if ref else ''}#{joined}"
+
+    def _parts(self) -> tuple[str, str, str]:
+        """Return the repository's URL, the ref or a blank, and the path."""
+        address, _, path = self.location.removeprefix("git+").partition("#")
+        scheme, separator, rest = address.partition("://") if "://" in address else ("", "", address)
+        host, slash, folder = rest.partition("/")
+        repository, at, ref = folder.partition(".git@")
+        if at:
+            repository += ".git"
+        elif "@" in folder:
+            repository, at, ref = folder.rpartition("@")
+        return f"{scheme}{separator}{host}{slash}{repository}", ref, path or "requirements.txt"
+
+    def _fetched(self, deadline: float) -> tuple[_Git, str]:
+        self._check()
+        url, ref, _ = self._parts()
+        if (url, ref) not in _FETCHED:
+            _FETCHED[url, ref] = _fetch(self.name, url, ref, deadline)
+        folder, commit = _FETCHED[url, ref]
+        return _Git(self.name, folder), commit
+
+    def _check(self) -> None:
+        if not self.location.isprintable():
+            raise SourceError(f"{self.name!r}: holds a character that no address has; type it again")
+        url, ref, path = self._parts()
+        protocol = url.partition("://")[0].lower() if "://" in url else "file"
+        if protocol not in _PROTOCOLS or not (url.startswith("/") or "://" in url):
+            raise SourceError(
+                f"{self.name}: git cannot read from there; write git+https://, git+ssh://, git+file:/// or git+/path"
+            )
+        if protocol != "file":
+            self._check_host(url)
+        if self.location.partition("#")[0].endswith("@") or (ref and _BAD_REF.search(ref)):
+            raise SourceError(
+                f"{self.name}: {ref!r} is no branch, tag or commit; write one after the @, such as @v1.4.2"
+            )
+        if _BAD_PATH.search(path):
+            raise SourceError(
+                f"{self.name}: {path!r} is no path in a repository; write it from the repository's root, without .."
+            )
+
+    def _check_host(self, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            valid = bool(parts.hostname) and not str(parts.hostname).startswith("-") and (parts.port or 1) > 0
+        except ValueError:
+            valid = False
+        if not valid:
+            raise SourceError(
+                f"{self.name}: names no host that git can reach; write it as https://host/team/repository.git "
+                "or ssh://git@host/team/repository.git, with a / after the host"
+            )
+
+
+# Folder and commit by URL and ref: what a file includes comes from the same commit, even if the branch moves meanwhile.
+_FETCHED: dict[tuple[str, str], tuple[Path, str]] = {}
+
+
+@dataclass(frozen=True)
+class _Git:
+    """Git in a bare repository of its own, on behalf of a source with this name."""
+
+    name: str
+    folder: Path
+
+    def run(self, *arguments: str, deadline: float, stdin: str = "") -> subprocess.CompletedProcess[bytes]:
+        # The user's own hooks would see the references change.
+        quiet = ("-c", f"core.hooksPath={os.devnull}", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
+        command = ["git", f"--git-dir={self.folder}", *quiet, *arguments]
+        try:
+            left = deadline - time.monotonic()
+            return run(command, seconds=left, environment=_environment(), stdin=stdin.encode())
+        except subprocess.TimeoutExpired:
+            raise SourceError(
+                f"{self.name}: did not arrive within {SECONDS:g} s; try again, or clone the repository "
+                "and name the file in it"
+            ) from None
+        except OSError as error:
+            raise SourceError(f"{self.name}: git cannot be run ({error.strerror}); install it again") from None
+
+    def must(self, *arguments: str, deadline: float) -> bytes:
+        done = self.run(*arguments, deadline=deadline)
+        if done.returncode:
+            raise self.failed(done)
+        return done.stdout
+
+    def fetch(self, *arguments: str, deadline: float) -> subprocess.CompletedProcess[bytes]:
+        return self.run("fetch", "--quiet", "--no-tags", *arguments, deadline=deadline)
+
+    def failed(self, done: subprocess.CompletedProcess[bytes]) -> SourceError:
+        cause = _cause(done.stderr)
+        advice = next(
+            (advice for pattern, advice in _ADVICE.items() if re.search(pattern, cause)),
+            "git ls-remote with the same address shows when it works",
+        )
+        return SourceError(f"{self.name}: git cannot fetch it ({cause}); {advice}")
+
+    def look(self, what: str, deadline: float) -> tuple[str, int, str]:
+        """Return kind, size and object of ``commit:path``, following links inside the repository."""
+        done = self.run("cat-file", "--batch-check", "--follow-symlinks", deadline=deadline, stdin=f"{what}\n")
+        if done.returncode:
+            raise self.failed(done)
+        if done.stdout.startswith((b"symlink ", b"dangling ", b"loop ")):
+            return ("link", 0, "")
+        found = re.match(rb"([0-9a-f]{40,64}) (\w+) (\d+)\n", done.stdout)
+        return (found[2].decode(), int(found[3]), found[1].decode()) if found else ("", 0, "")
+
+    def files(self, tree: str, deadline: float) -> list[str]:
+        listed = self.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", tree, deadline=deadline).stdout
+        return [name for name in listed.decode(errors="replace").split("\0") if name and name.isprintable()]
+
+    def commit(self, what: str, deadline: float) -> str:
+        """Return the hash of a commit, or a blank where there is none or several."""
+        done = self.run("rev-parse", "--verify", "--quiet", f"{what}^{{commit}}", deadline=deadline)
+        return "" if done.returncode else done.stdout.decode().strip()
+
+
+def last_commit(path: str) -> str:
+    """Return ``commit <40 hex>`` for the last change of a file, and whether it was changed since; blank outside git."""
+    folder, name = os.path.split(path)
+
+    def said(*arguments: str) -> str:
+        command = ["git", "-c", "core.fsmonitor=", "-C", folder or ".", *arguments, "--", name]
+        try:
+            done = run(command, seconds=_LOCAL_SECONDS, environment=_environment())
+        except (OSError, subprocess.TimeoutExpired):
+            return ""
+        return "" if done.returncode else os.fsdecode(done.stdout).strip()
+
+    commit = said("log", "-1", "--format=%H")
+    since = ", changed since" if commit and said("status", "--porcelain") else ""
+    return f"commit {commit}{since}" if commit else ""
+
+
+def _fetch(name: str, url: str, ref: str, deadline: float) -> tuple[Path, str]:
+    if shutil.which("git") is None:
+        raise SourceError(
+            f"{name}: git is needed to read it and is not here; install it from https://git-scm.com/downloads "
+            "or with: apt-get install git"
+        )
+    folder = Path(tempfile.mkdtemp(prefix="ds-docker-env-git-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    git = _Git(name, folder)
+    git.must("init", "--quiet", "--bare", "--template=", str(folder), deadline=deadline)
+    # In a file that only this user can read, because a command line is public.
+    git.must("config", f"remote.{_REMOTE}.url", url, deadline=deadline)
+    if not (os.environ.get("GIT_SSH") or git.run("config", "core.sshCommand", deadline=deadline).stdout):
+        git.must("config", "core.sshCommand", "ssh -o BatchMode=yes", deadline=deadline)
+    # Names of files are enough; git gets the content of the few that are read when it is asked for them.
+    names_only, found = ["--filter=blob:none"], "FETCH_HEAD"
+    done = git.fetch("--depth=1", *names_only, _REMOTE, ref or "HEAD", deadline=deadline)
+    if done.returncode and b"shallow capabilities" in done.stderr:
+        git.run("config", "--unset-all", f"remote.{_REMOTE}.partialCloneFilter", deadline=deadline)
+        git.run("config", "--unset-all", f"remote.{_REMOTE}.promisor", deadline=deadline)
+        names_only = []
+        done = git.fetch(_REMOTE, ref or "HEAD", deadline=deadline)
+    if done.returncode and _HASH.fullmatch(ref) and re.search(_UNKNOWN, done.stderr):
+        done, found = git.fetch(*names_only, _REMOTE, *_EVERYTHING, deadline=deadline), ref
+    commit = "" if done.returncode else git.commit(found, deadline)
+    if commit:
+        return folder, commit
+    if done.returncode and b"find remote ref" not in done.stderr:
+        raise git.failed(done)
+    raise SourceError(_no_such_ref(git, ref, deadline))
+
+
+def _no_such_ref(git: _Git, ref: str, deadline: float) -> str:
+    listed = git.run("ls-remote", "--heads", "--tags", "--refs", _REMOTE, deadline=deadline).stdout
+    names = [line.split("\t")[-1].split("/", 2)[-1] for line in listed.decode(errors="replace").splitlines()]
+    if not ref:
+        there = f"name one, such as @{names[0]}" if names else "push one first"
+        return f"{git.name}: the repository has no default branch; {there}"
+    there = f"it has {_few(names, ref)}" if names else "the repository has none"
+    return f"{git.name}: no branch, tag or commit {ref}; {there}"
+
+
+def _there(files: list[str], wanted: str) -> str:
+    """Return what could have been meant instead of a path."""
+    candidates = [name for name in files if re.search(r"require|constraint|freeze|\.txt$|lock|\.in$", name)]
+    return f"it has {_few(candidates or files, wanted)}" if files else "it has no file at all"
+
+
+def _few(names: list[str], wanted: str) -> str:
+    close = get_close_matches(wanted, names, n=_SHOWN, cutoff=0.4)
+    shown = close or names[:_SHOWN]
+    return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment in which git asks nothing, speaks English and knows no repository but ours."""
+    kept = {name: value for name, value in os.environ.items() if name not in (*_OF_A_REPOSITORY, "SSH_ASKPASS")}
+    fixed = {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": ":".join(_PROTOCOLS), "LC_ALL": "C", "LANGUAGE": "C"}
+    return {**kept, **fixed}
+
+
+_ADVICE = {
+    r"ownership": "if you trust it, run: git config --global --add safe.directory <its path>",
+    r"not appear to be a git|not found|does not exist|Not Found": (
+        "check the address of the repository, and that you may read it"
+    ),
+    r"(?i)username|password|authentication|permission denied|403|401|host key|access denied": (
+        "check the address; a private repository needs a password in ~/.netrc or in git's credential helper, "
+        "or an ssh key and a known host, and git ls-remote shows when it works"
+    ),
+    r"(?i)resolve|connect|timed out|unreachable|certificate|ssl": "check the address and the network",
+}
+
+
+def _cause(said: bytes) -> str:
+    """Return the one line of git's that says why."""
+    lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
+    end = next((n for n, line in enumerate(lines) if line.startswith("fatal: Could not read from remote")), None)
+    candidates = lines[:end] if end else [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
+    cause = candidates[-1] if candidates else "it does not say why"
+    cause = re.sub(
+        r"^(?:(?:fatal|error|ERROR|remote): )*(?:unable to access '[^']*': )?", "", without_credentials(cause)
+    )
+    return "".join(c for c in cause if c.isprintable())[:200]

@@ -1,0 +1,420 @@
+"""What is installed in a production image."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from urllib.parse import quote
+
+from ds_docker_env.common.errors import SourceError
+from ds_docker_env.common.redaction import without_credentials
+from ds_docker_env.common.sources.command import run
+from ds_docker_env.common.sources.remote import Remote
+from ds_docker_env.common.target import DEBIAN_RELEASES
+
+# Seconds: for an image that has to come over the network, and for everything else.
+PULL, LOOK = 300, 60
+
+# Resolved on the image's own PATH, so that a virtual environment which is first there wins.
+_PYTHONS = ("python3", "python", "/usr/local/bin/python3", "/usr/local/bin/python", "/usr/bin/python3")
+_MANAGERS = {"uv", "poetry", "pdm", "hatch", "pipenv", "rye"}
+_INSTALLERS = {"pip", "setuptools", "wheel"}
+
+_REFERENCE = re.compile(r"[A-Za-z0-9][\w.:/@\[\]-]*")
+_NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?")
+_VERSION = re.compile(r"[\w.!+-]+")
+_ARCHIVE = re.compile(r"\.(whl|zip|egg|tar\.\w+|tgz)$", re.IGNORECASE)
+_MARK = "ds-docker-env: "
+
+# Runs in production's image on any Python from 3.6 on, hence without importlib.metadata: prints what is installed as
+# one line of JSON. Its arguments are the image's working directory and the words of its command.
+SCRIPT = r'''
+import json, os, platform, shlex, site, sys
+
+folder, command = sys.argv[1], sys.argv[2:]
+
+
+def search_path():
+    """What production's Python would search; this one was told to ignore the environment."""
+    before = [os.path.join(folder, path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    known = list(sys.path)
+    shared = "include-system-site-packages = true" in text(sys.prefix, "pyvenv.cfg").lower()
+    alone = sys.prefix != sys.base_prefix and not shared
+    if not (alone or os.environ.get("PYTHONNOUSERSITE")) and os.path.isdir(site.getusersitepackages()):
+        site.addsitedir(site.getusersitepackages())
+    return before + sys.path[len(known):] + known
+
+
+def text(*names):
+    try:
+        with open(os.path.join(*names), encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def distributions():
+    first = {}
+    for place in search_path():
+        try:
+            entries = sorted(os.listdir(place))
+        except OSError:
+            continue
+        for entry in entries:
+            found = distribution(place, entry)
+            if found and first.setdefault(found["name"].lower().replace("-", "_").replace(".", "_"), place) == place:
+                yield found
+
+
+def distribution(place, entry):
+    path = os.path.join(place, entry)
+    if entry.startswith("~"):
+        return None
+    if entry.endswith(".dist-info"):
+        metadata = text(path, "METADATA")
+    elif entry.endswith(".egg-info") or entry == "EGG-INFO":
+        metadata = text(path, "PKG-INFO") or text(path)
+    else:
+        return None
+    fields = dict(line.split(": ", 1) for line in metadata.split("\n\n")[0].splitlines() if ": " in line)
+    parts = os.path.splitext(entry)[0].split("-")
+    return {
+        "name": fields.get("Name", parts[0]).strip(),
+        "version": fields.get("Version", parts[1] if len(parts) > 1 else "").strip(),
+        "direct_url": json.loads(text(path, "direct_url.json") or "null"),
+        "installer": text(path, "INSTALLER").strip(),
+        "develop": place if is_source(place, entry) else "",
+    }
+
+
+def is_source(place, entry):
+    """Tell whether setup.py develop left this beside the code."""
+    if os.path.basename(place) in ("site-packages", "dist-packages"):
+        return False
+    files = ("setup.py", "setup.cfg", "pyproject.toml")
+    return entry.endswith(".egg-info") and any(os.path.isfile(os.path.join(place, name)) for name in files)
+
+
+def environment_of_command():
+    """The virtual environment that production's command names, if it is not this one."""
+    for word in command:
+        root = os.path.dirname(os.path.dirname(os.path.join(folder, word)))
+        if text(root, "pyvenv.cfg") and os.path.realpath(root) != os.path.realpath(sys.prefix):
+            for name in ("python3", "python"):
+                if os.access(os.path.join(root, "bin", name), os.X_OK):
+                    return os.path.join(root, "bin", name)
+    return ""
+
+
+system = text("/etc/os-release") or text("/usr/lib/os-release")
+answer = {
+    "distributions": list(distributions()),
+    "python": platform.python_version(),
+    "implementation": platform.python_implementation(),
+    "machine": platform.machine(),
+    "system": dict(word.split("=", 1) for word in shlex.split(system) if "=" in word),
+    "elsewhere": environment_of_command(),
+}
+print("\n" + "MARK" + json.dumps(answer), flush=True)
+'''.replace("MARK", _MARK)
+
+
+@dataclass(frozen=True)
+class Image(Remote):
+    """What is installed in the image at ``image:REFERENCE``, looked up without starting what production starts."""
+
+    @property
+    def provenance(self) -> str:
+        """The image that was read, as ``digest sha256:…``, or ``id sha256:…`` if it was never in a registry."""
+        return _installed(self).identity
+
+    @property
+    def python(self) -> str:
+        """Such as ``3.11``."""
+        return ".".join(_installed(self).full_python.split(".")[:2])
+
+    @property
+    def debian(self) -> str:
+        """Such as ``bookworm``; blank if it is no Debian."""
+        return _installed(self).debian
+
+    @property
+    def architecture(self) -> str:
+        """Such as ``x86_64``."""
+        return _installed(self).architecture
+
+    def read(self) -> bytes:
+        """Return the installed packages as ``pip freeze`` would, except that a wheel from a file is a version."""
+        lines = _installed(self).lines
+        if {line.partition("==")[0] for line in lines} <= _INSTALLERS:
+            raise SourceError(
+                f"{self.name}: nothing is installed in its Python; name the image that production runs, "
+                "with its virtual environment on PATH"
+            )
+        return "".join(f"{line}\n" for line in lines).encode()
+
+    def beside(self, reference: str) -> str:
+        raise SourceError(f"{self.name}: an image includes no {reference}; name a requirements file instead")
+
+
+def disagreements(image: Image, python: str, debian: str) -> list[str]:
+    """Return why an analysis on this Python and Debian would not run on what the image runs on."""
+    found = _installed(image)
+    where = f"production_requirements: {image.name} runs"
+    instead = (
+        "if that is near enough, take its versions as a file: "
+        f"docker run --rm --entrypoint python3 {_reference(image)} -m pip freeze"
+    )
+    if found.implementation != "CPython":
+        return [f"{where} {found.implementation} {found.full_python}, and an analysis CPython; {instead}"]
+    if not found.debian:
+        return [f"{where} on {found.system}, and an analysis on Debian; {instead}"]
+    releases = DEBIAN_RELEASES.get(image.python, ())
+    if found.debian not in releases:
+        offered = f"{image.python} on {' or '.join(releases)}" if releases else ", ".join(DEBIAN_RELEASES)
+        return [f"{where} Python {image.python} on {found.debian}, and an analysis Python {offered}; {instead}"]
+    wrong = [
+        f"{question} {actual}"
+        for question, chosen, actual in (
+            ("python_version", python, image.python),
+            ("debian_release", debian, found.debian),
+        )
+        if chosen != actual
+    ]
+    return [f"{where} Python {image.python} on {found.debian}; choose {' and '.join(wrong)}"] if wrong else []
+
+
+@dataclass(frozen=True)
+class _Installed:
+    """``debian`` is a code name or blank, ``lines`` are requirements."""
+
+    identity: str
+    full_python: str
+    implementation: str
+    debian: str
+    system: str
+    architecture: str
+    lines: tuple[str, ...]
+
+
+@cache
+def _installed(image: Image) -> _Installed:
+    if not _REFERENCE.fullmatch(_reference(image)):
+        raise SourceError(f"{image.name!r}: is no name of an image; write it as image:registry/team/api:1.4.2")
+    if shutil.which("docker") is None:
+        raise SourceError(
+            f"{image.name}: Docker is needed to look into an image and is not here; install it from "
+            "https://docs.docker.com/get-docker, or name a requirements file"
+        )
+    details = _inspect(image)
+    answer = _ask_any_python(image, details)
+    try:
+        lines = sorted({_requirement(found) for found in answer["distributions"]}, key=_by_name)
+        installed = _Installed(
+            identity=_identity(image, details),
+            full_python=re.fullmatch(r"\d+\.\d+[\w.+-]*", answer["python"])[0],  # type: ignore[index]
+            implementation=_printable(answer["implementation"]),
+            debian=_debian(answer["system"]),
+            system=_printable(answer["system"].get("PRETTY_NAME", "an unknown system")),
+            architecture=_printable(answer["machine"]),
+            lines=tuple(lines),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _garbage(image, f"{type(error).__name__}: {error}") from None
+    return installed
+
+
+def _reference(image: Image) -> str:
+    return image.location.removeprefix("image:")
+
+
+def _inspect(image: Image) -> dict[str, Any]:
+    """Return what Docker knows about the image, which is pulled if it is not here."""
+    done = _docker(image, "image", "inspect", _reference(image))
+    if done.returncode and not re.search(rb"(?i)no such (image|object)", done.stderr):
+        raise _failed(image, done)
+    if done.returncode:
+        pulled = _docker(image, "pull", "--quiet", _reference(image), seconds=PULL)
+        if pulled.returncode:
+            raise _failed(image, pulled)
+        done = _docker(image, "image", "inspect", _reference(image))
+    try:
+        details = json.loads(done.stdout)[0]
+        if isinstance(details["Id"], str):
+            return dict(details)
+    except (IndexError, KeyError, TypeError, ValueError):
+        pass
+    raise _garbage(image, "docker image inspect gives no Id")
+
+
+def _ask_any_python(image: Image, details: dict[str, Any]) -> dict[str, Any]:
+    own = [word for word in _command(details) if re.fullmatch(r"(.*/)?python[\d.]*", word)]
+    for python in dict.fromkeys([*own[:1], *_PYTHONS]):
+        answer = _ask(image, details, python)
+        if answer is not None:
+            elsewhere = str(answer.get("elsewhere") or "")
+            return (_ask(image, details, elsewhere) if elsewhere else None) or answer
+    raise SourceError(
+        f"{image.name}: has no Python on its PATH or in /usr/local/bin; name the image that runs production's Python, "
+        "or a requirements file"
+    )
+
+
+def _ask(image: Image, details: dict[str, Any], python: str) -> dict[str, Any] | None:
+    """Run the script with this Python of the image's; return nothing if there is none."""
+    container = f"ds-docker-env-{secrets.token_hex(6)}"
+    locked = ("--network=none", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
+    quiet = ("--no-healthcheck", "--log-driver=none", "--workdir=/", "--pull=never")
+    what = (f"--entrypoint={python}", details["Id"], "-I", "-c", SCRIPT, *_started(details))
+    finished = False
+    try:
+        done = _docker(image, "run", "--rm", f"--name={container}", *locked, *quiet, *what)
+        finished = done.returncode >= 0
+    finally:
+        # Stopping the client leaves the container running.
+        if not finished:
+            with contextlib.suppress(SourceError):
+                _docker(image, "rm", "--force", "--volumes", container)
+    if done.returncode in (126, 127):
+        return None
+    line = next((line for line in reversed(done.stdout.splitlines()) if line.startswith(_MARK.encode())), b"")
+    try:
+        answer = json.loads(line.removeprefix(_MARK.encode()))
+    except ValueError:
+        answer = None
+    if isinstance(answer, dict):
+        return answer
+    if done.returncode == 125:
+        raise _failed(image, done)
+    raise _garbage(image, _last_line(done.stderr) or _last_line(done.stdout) or f"exit code {done.returncode}")
+
+
+def _started(details: dict[str, Any]) -> list[str]:
+    """Return the working directory, and what could be in a virtual environment that production's command names."""
+    folder = (details.get("Config") or {}).get("WorkingDir") or "/"
+    words = _command(details)
+    managed = [f"{folder}/.venv/bin/python"] if {word.rpartition("/")[2] for word in words[:3]} & _MANAGERS else []
+    return [folder, *(word for word in words if "/" in word), *managed]
+
+
+def _command(details: dict[str, Any]) -> list[str]:
+    """Return the words of what production starts, also of a shell's script."""
+    config = details.get("Config") or {}
+    return " ".join([*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]).split()
+
+
+def _requirement(found: dict[str, Any]) -> str:
+    """Return a line of requirements; conda's builds and wheels from a file are what their version says."""
+    name, version, direct = found["name"], found["version"], found["direct_url"] or {}
+    if not _NAME.fullmatch(name) or not _VERSION.fullmatch(version):
+        raise ValueError(f"{name!r} {version!r} is no package")
+    if found["develop"]:
+        return f"-e file://{quote(found['develop'])}#egg={name}"
+    url = without_credentials(direct.get("url", ""))
+    if not url or found["installer"] == "conda":
+        return f"{name}=={version}"
+    if re.search(r"[\s\x00-\x1f\x7f]", url):
+        raise ValueError(f"{url!r} is no address")
+    below = f"subdirectory={direct['subdirectory']}" if direct.get("subdirectory") else ""
+    vcs = direct.get("vcs_info")
+    if vcs:
+        place = f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
+    elif url.startswith("file:") and _ARCHIVE.search(url.partition("#")[0]):
+        return f"{name}=={version}"
+    else:
+        place = url
+    if (direct.get("dir_info") or {}).get("editable"):
+        return f"-e {place}#egg={name}" + (f"&{below}" if below else "")
+    fragment = "&".join(filter(None, [below, _sha256(direct)]))
+    return f"{name} @ {place}" + (f"#{fragment}" if fragment else "")
+
+
+def _sha256(direct: dict[str, Any]) -> str:
+    archive = direct.get("archive_info") or {}
+    digest = (archive.get("hashes") or {}).get("sha256") or archive.get("hash", "").removeprefix("sha256=")
+    return f"sha256={digest}" if re.fullmatch(r"[0-9a-f]{64}", digest) else ""
+
+
+def _by_name(line: str) -> tuple[str, str]:
+    name = line.partition("#egg=")[2] if line.startswith("-e ") else re.split(r"==| @ ", line)[0]
+    return re.sub(r"[-_.]+", "-", name).lower(), line
+
+
+def _debian(system: dict[str, str]) -> str:
+    if system.get("ID") != "debian":
+        return ""
+    # Distroless has no code name of its own.
+    named = re.search(r"\((\w+)\)", system.get("VERSION", ""))
+    return _printable(system.get("VERSION_CODENAME") or (named[1] if named else ""))
+
+
+def _identity(image: Image, details: dict[str, Any]) -> str:
+    digests = [digest.rpartition("@") for digest in details.get("RepoDigests") or []]
+    reference = _reference(image)
+    mine = [
+        digest for name, _, digest in digests if reference == name or reference.startswith((f"{name}:", f"{name}@"))
+    ]
+    return f"digest {_printable(mine[0])}" if mine else f"id {_printable(details['Id'])}"
+
+
+def _docker(image: Image, *arguments: str, seconds: float = 0) -> subprocess.CompletedProcess[bytes]:
+    allowed = seconds or LOOK
+    try:
+        return run(["docker", *arguments], seconds=allowed, environment=os.environ)
+    except subprocess.TimeoutExpired:
+        what = "the image did not arrive" if arguments[0] == "pull" else "no answer"
+        raise SourceError(
+            f"{image.name}: {what} within {allowed:g} s; try: docker pull {_reference(image)}, and then again"
+        ) from None
+    except OSError as error:
+        raise SourceError(f"{image.name}: docker cannot be run ({error.strerror}); install it again") from None
+
+
+_ADVICE = {
+    r"(?i)cannot connect to the docker|is the docker daemon running|failed to connect to the docker": (
+        "start Docker, or name a requirements file"
+    ),
+    r"(?i)permission denied.*(docker|socket)": (
+        "let this user use Docker: https://docs.docker.com/engine/install/linux-postinstall"
+    ),
+    r"(?i)no matching manifest": "it has none for this machine; name a requirements file",
+    r"(?i)denied|unauthori[sz]ed|not found|unknown|no basic auth|does not exist": (
+        "check its name and tag, and log in if it is private: docker login"
+    ),
+    r"(?i)lookup|dial|timeout|refused|certificate|tls|eof": "check the registry's name and the network",
+}
+
+
+def _failed(image: Image, done: subprocess.CompletedProcess[bytes]) -> SourceError:
+    cause = _last_line(done.stderr) or f"exit code {done.returncode}"
+    advice = (advice for pattern, advice in _ADVICE.items() if re.search(pattern, cause))
+    return SourceError(
+        f"{image.name}: Docker cannot give it ({cause}); "
+        f"{next(advice, 'docker pull and docker run show when it works; or name a requirements file')}"
+    )
+
+
+def _garbage(image: Image, said: str) -> SourceError:
+    return SourceError(
+        f"{image.name}: its Python does not say what is installed ({without_credentials(_printable(said))[:200]}); "
+        "it must be 3.6 or newer; otherwise name a requirements file"
+    )
+
+
+def _last_line(said: bytes) -> str:
+    lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith(("Run 'docker", "See 'docker", "Using default tag"))]
+    last = without_credentials(_printable(lines[-1])) if lines else ""
+    return re.sub(r"^(?:docker: |Error response from daemon: |Error: )+", "", last)[:300].rstrip(".")
+
+
+def _printable(text: str) -> str:
+    return "".join(filter(str.isprintable, text))

@@ -1,0 +1,33 @@
+"""What is piped in, for what a container cannot see by itself."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from ds_docker_env.common.errors import SourceError
+from ds_docker_env.common.sources.local import MAX_BYTES
+
+
+@dataclass(frozen=True)
+class StandardInput:
+    """Standard input, which can be read once."""
+
+    @property
+    def name(self) -> str:
+        return "standard input"
+
+    @property
+    def provenance(self) -> str:
+        return ""
+
+    def read(self) -> bytes:
+        if sys.stdin is None or sys.stdin.isatty():
+            raise SourceError(f"{self.name}: nothing is piped in; put a command and | in front, as README.md says")
+        content = sys.stdin.buffer.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise SourceError(f"{self.name}: is larger than {MAX_BYTES // 1_000_000} MB, so not a requirements file")
+        return content
+
+    def beside(self, reference: str) -> str:
+        return reference

@@ -1,0 +1,88 @@
+"""A file behind an http(s) URL."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin
+
+import requests
+from urllib3.exceptions import HTTPError, TimeoutError
+
+from ds_docker_env.common.errors import SourceError
+from ds_docker_env.common.sources.local import MAX_BYTES
+from ds_docker_env.common.sources.remote import Remote
+
+# Seconds: until the server accepts, until it says something, and for the whole file.
+CONNECT, SILENCE, WHOLE = 5, 10, 30
+
+
+@dataclass(frozen=True)
+class WebFile(Remote):
+    """A file behind a URL; ``requests`` takes the password from netrc and the proxy from the environment."""
+
+    @property
+    def provenance(self) -> str:
+        return ""
+
+    def read(self) -> bytes:
+        deadline = time.monotonic() + WHOLE
+        content = bytearray()
+        try:
+            with requests.get(self.location, timeout=(CONNECT, SILENCE), stream=True) as response:
+                if not response.ok:
+                    raise SourceError(
+                        f"{self.name}: the server answers {response.status_code} {response.reason}; "
+                        "check the URL, and the password in ~/.netrc if it needs one"
+                    )
+                while chunk := _arrived(response.raw):
+                    content += chunk
+                    if len(content) > MAX_BYTES:
+                        raise SourceError(
+                            f"{self.name}: is larger than {MAX_BYTES // 1_000_000} MB, so not a requirements file"
+                        )
+                    if time.monotonic() > deadline:
+                        raise SourceError(
+                            f"{self.name}: did not arrive within {WHOLE} s; try again or download it first"
+                        )
+        except (requests.Timeout, TimeoutError):
+            raise SourceError(f"{self.name}: no answer within {SILENCE} s; try again or download it first") from None
+        except (requests.RequestException, HTTPError, OSError, UnicodeError) as error:
+            raise SourceError(
+                f"{self.name}: cannot be reached ({_cause(error)}); check the URL and the network"
+            ) from None
+        return bytes(content)
+
+    def beside(self, reference: str) -> str:
+        try:
+            return urljoin(self.location, reference)
+        except ValueError as error:
+            raise SourceError(f"{reference}: is no address ({error}); correct it") from None
+
+
+def reachable(url: str) -> bool:
+    """Say whether a server answers at a URL, whatever it answers."""
+    try:
+        requests.head(url, timeout=(CONNECT, SILENCE), stream=True).close()
+    except (requests.exceptions.SSLError, requests.exceptions.ReadTimeout):
+        return True  # uv may trust it, or wait longer
+    except requests.RequestException:
+        return False
+    return True
+
+
+def _arrived(raw: Any) -> bytes:
+    """Return what has arrived, without waiting for more, so that a trickle meets the deadline (urllib3 2)."""
+    read = getattr(raw, "read1", raw.read)
+    return bytes(read(65536, decode_content=True))
+
+
+def _cause(error: BaseException) -> str:
+    """Return what the system says, which is the only readable part of a wrapped connection error."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror.lower()
+        inner = inner.__cause__ or inner.__context__
+    return type(error).__name__

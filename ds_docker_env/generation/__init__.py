@@ -1,0 +1,1 @@
+"""What runs in cookiecutter's interpreter: answers, files, and their order."""

@@ -1,0 +1,172 @@
+"""Which answers cannot be rendered as they are, and why."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ds_docker_env.common.decoding import decode
+from ds_docker_env.common.errors import AnswerError, SourceError
+from ds_docker_env.common.redaction import excerpt, redacted, without_credentials
+from ds_docker_env.common.sources import LocalFile, source_of
+from ds_docker_env.common.target import DEBIAN_RELEASES
+from ds_docker_env.generation.answers import Answers
+from ds_docker_env.generation.services import services_of
+
+# English is the README in the template's folder; a file stands for each other language.
+LANGUAGES = (
+    "en",
+    *sorted(path.name.split(".")[1] for path in (Path(__file__).parents[2] / "templates").glob("README.*.md")),
+)
+# One component of an image name (distribution/reference), which is stricter than a Compose project name.
+_SLUG = re.compile(r"[a-z0-9]+(?:(?:_{1,2}|-+)[a-z0-9]+)*")
+_SLUG_LENGTH = 63
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
+_ONE_LINE = ("project_name", "ticket_url", "production_requirements", "services")
+_TEXTS = (*_ONE_LINE, "question", "data")
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; the path as it needs no quotes in DVC's
+# configuration and in any shell.
+_BUCKET = r"(?!\d+\.\d+\.\d+\.\d+(?:/|$))(?![^/]*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+_S3 = re.compile(rf"s3://{_BUCKET}(?:/(?!\.{{1,2}}(?:/|$))[\w.=+@-]+)*/?", re.ASCII)
+
+
+def check(raw: Mapping[str, Any]) -> Answers:
+    """Take cookiecutter's context; raise `AnswerError` with every problem that it has.
+
+    A local production file is looked at here too; a URL only if generation stops anyway, to report all at once.
+    """
+    problems = [
+        *_text_problems(raw),
+        *_slug_problems(str(raw["project_slug"])),
+        *_ticket_problems(str(raw["ticket_url"])),
+        *_image_problems(str(raw["python_version"]), str(raw["debian_release"])),
+        *_dvc_problems(str(raw["dvc_s3_url"]).strip()),
+        *_services_problems(str(raw["services"])),
+        *_language_problems(str(raw["_language"])),
+        *_index_problems(str(raw["_package_index"])),
+    ]
+    problems += _production_problems(str(raw["__production_requirements"]), even_a_url=bool(problems))
+    if problems:
+        raise AnswerError(*problems)
+    return Answers.of(raw)
+
+
+def _text_problems(raw: Mapping[str, Any]) -> list[str]:
+    problems = []
+    for name in _TEXTS:
+        text = str(raw[name])
+        allowed = "" if name in _ONE_LINE else "\n\t"
+        found = sorted({c for c in text if unicodedata.category(c) in ("Cc", "Cs") and c not in allowed})
+        if found:
+            codes = ", ".join(f"U+{ord(c):04X}" for c in found)
+            problems.append(f"{name}: holds {codes}, which no text file should; type it again without")
+    if not str(raw["project_name"]).strip():
+        problems.append("project_name: is blank; give the analysis a title")
+    return problems
+
+
+def _slug_problems(slug: str) -> list[str]:
+    shown = slug if len(slug) <= 80 else f"{slug[:77]}..."
+    if not _SLUG.fullmatch(slug):
+        return [
+            f"project_slug: {shown!r} cannot name a folder, an image and a Compose project; "
+            "use lower-case letters and digits with single - or _ between them, such as churn_2026"
+        ]
+    if len(slug) > _SLUG_LENGTH:
+        return [f"project_slug: {shown!r} has {len(slug)} characters; use at most {_SLUG_LENGTH}"]
+    if slug in _RESERVED:
+        return [f"project_slug: {shown!r} is a reserved name on Windows; choose another, such as {slug}_analysis"]
+    return []
+
+
+def _ticket_problems(typed: str) -> list[str]:
+    ticket = typed.strip()
+    why = _no_plain_url(ticket)
+    if not (ticket and why):
+        return []
+    return [
+        f"ticket_url: {excerpt(ticket, 80)!r} {why}; paste the ticket's address, beginning with https://, "
+        "or leave it blank"
+    ]
+
+
+def _index_problems(index: str) -> list[str]:
+    why = _no_plain_url(index) or ("holds a $ or a quote" if re.search(r"[$']", index) else "")
+    if not (index and why):
+        return []
+    return [
+        f"_package_index: {excerpt(without_credentials(index), 80)!r} {why}; write it as in "
+        "https://packages.example.com/simple/, and put a login into ~/.netrc"
+    ]
+
+
+def _no_plain_url(address: str) -> str:
+    """Return why this is no http(s) address without a login, or nothing."""
+    try:
+        url = urlsplit(address)
+        valid = url.scheme in ("http", "https") and bool(url.hostname) and not re.search(r"[\s<>\"`\\]", address)
+    except ValueError:
+        valid = False
+    return "is not a URL" if not valid else "holds a password" if url.username or url.password else ""
+
+
+def _image_problems(python: str, debian: str) -> list[str]:
+    releases = DEBIAN_RELEASES.get(python, ())
+    if debian in releases:
+        return []
+    if not releases:
+        return [f"python_version: {python!r} is not offered; choose one of {', '.join(DEBIAN_RELEASES)}"]
+    return [
+        f"debian_release: there is no image python:{python}-{debian}; "
+        f"for Python {python} choose {' or '.join(releases)}"
+    ]
+
+
+def _dvc_problems(url: str) -> list[str]:
+    if not url or _S3.fullmatch(url):
+        return []
+    if without_credentials(url) != url:
+        return [
+            f"dvc_s3_url: {excerpt(url, 80)!r} holds a password, which would be kept in files; "
+            "put it into ~/.aws/credentials"
+        ]
+    return [
+        f"dvc_s3_url: {excerpt(url, 80)!r} is no place in S3; write s3://bucket/path: 3 to 63 lower-case letters, "
+        "digits, dots and dashes for the bucket, letters, digits and . _ - = + @ in the path"
+    ]
+
+
+def _services_problems(answer: str) -> Sequence[str]:
+    try:
+        services_of(answer)
+    except AnswerError as error:
+        return error.problems
+    return []
+
+
+def _language_problems(language: str) -> list[str]:
+    if language in LANGUAGES:
+        return []
+    return [f"_language: {excerpt(language, 80)!r} has no README; choose one of {', '.join(LANGUAGES)}"]
+
+
+def _production_problems(location: str, *, even_a_url: bool) -> list[str]:
+    if not location:
+        return []
+    if without_credentials(location) != location:
+        return [
+            f"production_requirements: {redacted(location)} holds a password, which would be kept in files; "
+            "put it into ~/.netrc, or download the file and name that"
+        ]
+    try:
+        source = source_of(location)
+        if isinstance(source, LocalFile) or (even_a_url and location.lower().startswith("http")):
+            decode(source.read(), source.name)
+    except SourceError as error:
+        return [f"production_requirements: {problem}" for problem in error.problems]
+    return []

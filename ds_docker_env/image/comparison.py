@@ -1,0 +1,127 @@
+"""Whether production's source, production.txt, requirements.txt and the image say the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from dataclasses import dataclass
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from ds_docker_env.common.target import Target
+from ds_docker_env.image.installed import Installed
+from ds_docker_env.pinning.parity import Locked, Parity, compare, entries
+from ds_docker_env.pinning.production.model import Pin, Production, same_version
+
+_FROM_PRODUCTION = re.compile(r"^ +# +(?:via +)?-r production\.txt$", re.MULTILINE)
+_LEFT_OUT = re.compile(r"^#   (\S.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A requirements file: its text, and what it says."""
+
+    text: str
+    says: Production
+
+
+@dataclass(frozen=True)
+class Row:
+    """What each place says of one package; a blank is nothing."""
+
+    package: str
+    source: str
+    production: str
+    lock: str
+    image: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The proof for the image, and the packages for which two neighbouring places differ.
+
+    ``moved`` differ between the source and production.txt, ``unlocked`` between production.txt and requirements.txt,
+    ``stale`` between requirements.txt and the image.
+    """
+
+    parity: Parity
+    moved: frozenset[str]
+    unlocked: frozenset[str]
+    stale: frozenset[str]
+    rows: tuple[Row, ...]
+
+
+def compare_places(taken: Document, lock: Document, installed: Installed, source: Production | None) -> Comparison:
+    """Compare production.txt, requirements.txt, the image, and the source unless it is None."""
+    target, image = installed.target, installed.packages
+    locked = {pin.name: Locked(pin.version, pin.hashes) for pin in lock.says.pins if pin.applies(target)}
+    locked |= {pin.name: Locked("", pin.hashes) for pin in lock.says.downloads}
+    parity = compare(taken.says, image, target)
+    unlocked = _not_held(compare(taken.says, locked, target)) | (_asked_by_production(lock) - _names(taken.says))
+    stale = _not_held(compare(lock.says, image, target)) | (image.keys() ^ locked.keys())
+    then, now, moved = _said(taken.says, locked, target), {}, set()
+    if source:
+        now = _said(source, locked, target)
+        for pin, found in ((each.pin, each.found) for each in compare(source, locked, target).differences):
+            if found and (not pin.version or same_version(pin.version, found.version)):
+                now[pin.name] += ", another hash"
+        moved = _moved(taken, then, source, now, target)
+    said = {name: package.version or "from its URL" for name, package in locked.items()}
+    rows = [
+        Row(
+            name,
+            now.get(name, ""),
+            then.get(name, ""),
+            said.get(name, ""),
+            image[name].version if name in image else "",
+        )
+        for name in sorted(_not_held(parity) | unlocked | stale | moved)
+    ]
+    return Comparison(parity, frozenset(moved), frozenset(unlocked), frozenset(stale), tuple(rows))
+
+
+def _not_held(parity: Parity) -> set[str]:
+    return {difference.pin.name for difference in parity.differences}
+
+
+def _asked_by_production(lock: Document) -> set[str]:
+    """Return the packages that the lock notes as asked for by production.txt."""
+    found = [entry for entry in entries(lock.text) if _FROM_PRODUCTION.search(entry)]
+    return {canonicalize_name(re.split(r"[\[=@ ]", entry)[0]) for entry in found}
+
+
+def _names(production: Production) -> set[str]:
+    return production.names() | {_name(line) for line in production.bounds}
+
+
+def _said(production: Production, there: Container[str], target: Target) -> dict[str, str]:
+    """Return what production says of each package that it installs, or bounds and that is there."""
+    bound = [pin for pin in production.constraints if pin.name in there]
+    said = {pin.name: _shown(pin) for pin in (*bound, *production.pins) if pin.applies(target)}
+    for line in (*production.unpinned, *(line for line in production.bounds if _name(line) in there)):
+        wanted = Requirement(line)
+        if not wanted.marker or wanted.marker.evaluate(target.marker_environment()):
+            said.setdefault(_name(line), wanted.url or str(wanted.specifier) or "any version")
+    return said
+
+
+def _shown(pin: Pin) -> str:
+    return f"{pin.version} [{','.join(pin.extras)}]" if pin.extras else pin.version
+
+
+def _moved(taken: Document, then: dict[str, str], source: Production, now: dict[str, str], target: Target) -> set[str]:
+    """Return for which packages the source says something else than when it was taken over.
+
+    What was found to be for Windows only, or behind a URL that cannot be reached, was noted then and is not there.
+    """
+    elsewhere = {pin.name: _shown(pin) for pin in taken.says.pins if not pin.applies(target)}
+    left_out = set(_LEFT_OUT.findall(taken.text))
+    known = elsewhere | {_name(line): now.get(_name(line), "") for line in source.unpinned if line in left_out} | then
+    return {name for name, text in now.items() if not same_version(text, known.get(name, ""))} | {
+        name for name in then if name not in _names(source)
+    }
+
+
+def _name(line: str) -> str:
+    return canonicalize_name(Requirement(line).name)

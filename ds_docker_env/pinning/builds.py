@@ -1,0 +1,116 @@
+"""What uv has to be told about packages that do not build or describe themselves here, for uv.toml."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from packaging.utils import canonicalize_name
+
+from ds_docker_env.common.settings import BEGIN, END
+from ds_docker_env.common.target import Target
+from ds_docker_env.pinning.production.model import Pin
+
+_UNBUILT = re.compile(r"Failed to (?:download and )?build `(?P<name>[\w.-]+)[^`]*`")
+_INVALID = re.compile(r"Because (?P<name>[\w.-]+)==\S+ has invalid metadata")
+# What sources say that were written for an older setuptools, and the last one that has it:
+# https://setuptools.pypa.io/en/stable/history.html
+_OLD_SETUPTOOLS = {
+    "No module named 'pkg_resources'": "setuptools<82",
+    "use_2to3 is invalid": "setuptools<58",
+    "cannot import name 'Feature' from 'setuptools'": "setuptools<46",
+}
+# They need distutils and `pkgutil.ImpImporter`, which Python 3.12 removed.
+_NOT_ON_NEW_PYTHONS = {"setuptools<58", "setuptools<46"}
+_MISSING = re.compile(r"No module named '?(\w+)")
+# What a source may be given though production does not pin it; any other name could be anybody's package.
+_BUILD_TOOLS = {"cython": "cython<3", "numpy": "numpy"}
+# A source for Python 2, or one that uv refuses to unpack: no image will build it.
+_HOPELESS = re.compile(r"^\s*(SyntaxError|TabError|IndentationError)\b|Failed to extract", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A package that cannot be built or described: its normalised name, why in a few words, and all that it said."""
+
+    name: str
+    why: str
+    said: str
+
+    @classmethod
+    def find(cls, stderr: str) -> Failure | None:
+        """Return the package with which uv could not go on, if its explanation names one."""
+        if found := _UNBUILT.search(stderr):
+            said = stderr[found.end() :].partition("\nhint:")[0].strip()
+            why = f"does not build here: {said.splitlines()[-1].strip()[:160]}"
+        elif found := _INVALID.search(stderr):
+            said = stderr.partition("could not be parsed:")[2].strip()
+            why = f"has invalid metadata: {said.splitlines()[0][:160]}"
+        else:
+            return None
+        return cls(canonicalize_name(found["name"]), why, said)
+
+
+@dataclass
+class Building:
+    """What makes awkward pins of production's work.
+
+    ``setuptools`` bounds it for all sources; ``requires`` holds, by package, what a source needs besides what it says
+    itself; ``undescribed`` holds the pins that cannot be asked here what they need, and why. ``settings`` are a
+    person's own for uv.
+    """
+
+    settings: str = ""
+    setuptools: str = ""
+    requires: dict[str, str] = field(default_factory=dict)
+    undescribed: dict[Pin, str] = field(default_factory=dict)
+
+    def learn(self, failure: Failure, pins: Collection[Pin], target: Target) -> bool:
+        """Take note of what would help one of these pins, and say whether another try is worth while.
+
+        What fails on this machine may well work in the image, which has production's Python, Debian's compiler and the
+        Debian packages that the Dockerfile names.
+        """
+        pin = next((pin for pin in pins if pin.name == failure.name and pin.applies(target)), None)
+        if pin is None or pin in self.undescribed or _HOPELESS.search(failure.said):
+            return False
+        old = next((need for words, need in _OLD_SETUPTOOLS.items() if words in failure.said), self.setuptools)
+        if old != self.setuptools:
+            self.setuptools = old
+            return target.has_setuptools or old not in _NOT_ON_NEW_PYTHONS
+        if missing := _missing(failure, pins):
+            # Not tried here: production's version may have no wheel for this machine's Python.
+            self.requires[failure.name] = missing
+        self.undescribed[pin] = failure.why
+        return True
+
+    def render(self) -> str:
+        """Return uv.toml, https://docs.astral.sh/uv/reference/settings/, or nothing.
+
+        Everything stands at its beginning and in one line each, so that any settings can follow.
+        """
+        lines = []
+        if self.setuptools:
+            # Not extra-build-dependencies: uv forgets those, https://github.com/astral-sh/uv/issues/17950
+            lines.append(f'build-constraint-dependencies = ["{self.setuptools}"]')
+        if self.requires:
+            needs = [f"{name} = {json.dumps([need])}" for name, need in sorted(self.requires.items())]
+            lines.append(f"extra-build-dependencies = {{ {', '.join(needs)} }}")
+        if self.undescribed:
+            lines.append("dependency-metadata = [")
+            for pin, why in self.undescribed.items():
+                extras = f", provides-extra = {json.dumps(list(pin.extras))}" if pin.extras else ""
+                lines.append(f"    # {pin.name} {why}")
+                lines.append(f'    {{ name = "{pin.name}", version = "{pin.version}", requires-dist = []{extras} }},')
+            lines.append("]")
+        block = "\n".join([BEGIN, *lines, END, ""]) if lines else ""
+        return block + self.settings
+
+
+def _missing(failure: Failure, pins: Collection[Pin]) -> str:
+    found = _MISSING.search(failure.why)
+    name = canonicalize_name(found[1]) if found else ""
+    known = {pin.name: f"{pin.name}{pin.specifier}" for pin in pins}
+    return known.get(name) or _BUILD_TOOLS.get(name, "")

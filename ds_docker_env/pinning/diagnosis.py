@@ -1,0 +1,137 @@
+"""Why production cannot be locked, found by trying rather than by reading uv's explanation."""
+
+from __future__ import annotations
+
+import re
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from ds_docker_env.common.errors import LockError
+from ds_docker_env.common.target import PYTHON_VERSIONS
+from ds_docker_env.pinning.builds import Failure
+from ds_docker_env.pinning.production.model import same_version
+from ds_docker_env.pinning.resolver import Attempt, Resolver
+
+_ABI_TAG = re.compile(r"`cp(\d+)m?u?`")
+# https://peps.python.org/pep-0625/, and members with names that no archive should have
+_ARCHIVE = re.compile(r"non-PEP 625|Failed to extract")
+_BUILD = re.compile(r"Failed to (?:download and )?build `?([^`\s]+)")
+
+
+def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
+    """Return the error with a message for each cause: what, where, and the way out."""
+    source = resolver.production.source
+    alone = resolver.without([])
+    if alone.text:
+        pins = reason(resolver, kernel, attempt) or "these versions"
+        no_notebook = "without it there is no notebook, so production must move first"
+        return LockError(f"{source}: {kernel} cannot live beside {pins}; {no_notebook}", causes=["no notebook"])
+    if impossible := _impossible_pins(resolver, alone):
+        causes, problems = zip(*(_impossible(resolver, *found) for found in impossible.items()), strict=True)
+        return LockError(*problems, causes=causes)
+    if build := _BUILD.search(alone.stderr):
+        pin = build[1]
+        if _ARCHIVE.search(alone.stderr):
+            return LockError(_of_an_old_archive(_where(resolver, pin), pin), causes=["old archive"])
+        return LockError(
+            f"{_where(resolver, pin)}: {pin} has no wheel here and its source no longer builds; "
+            f"production must move to a version with a wheel, or offer one on its index; it {_why(alone)}",
+            causes=["does not build"],
+        )
+    named = ", ".join(f"{pin} ({_where(resolver, pin)})" for pin in resolver.named_pins(alone))
+    return LockError(
+        f"{named or source}: these versions cannot be locked together, and production's file does not "
+        f"pin what they fall out over: use a complete one, made with: pip freeze; uv says: {alone.said}",
+        causes=["incomplete"],
+    )
+
+
+def compiled(resolver: Resolver) -> dict[str, list[str]]:
+    """Return the pins of packages known for their wheels that have none for this Python, and the Pythons with one.
+
+    A lock can hold them, but the image has to compile them, which seldom works: more likely it is the wrong Python.
+    """
+    pins = [
+        str(pin)
+        for pin in resolver.production.pins
+        if pin.name in resolver.wheels_only and pin.applies(resolver.target)
+    ]
+    missing: list[str] = []
+    while pins and not (attempt := resolver.wheels(pins)).text:
+        found = [pin for pin in resolver.named_pins(attempt) if pin in pins and not resolver.wheels([pin]).text]
+        if not found:
+            break
+        missing += found
+        pins = [pin for pin in pins if pin not in found]
+    return {pin: [version for version in PYTHON_VERSIONS if resolver.wheels([pin], version).text] for pin in missing}
+
+
+def reason(resolver: Resolver, requirement: str, attempt: Attempt) -> str:
+    """Return the pins, of those in uv's explanation, beside which a package cannot live, or nothing."""
+    named = resolver.named_pins(attempt)
+    for pins in [[pin] for pin in named] + [named]:
+        if pins and not resolver.together([requirement], pins):
+            return " and ".join(pins)
+    return ""
+
+
+def _impossible_pins(resolver: Resolver, attempt: Attempt) -> dict[str, Attempt]:
+    """Return all pins that cannot be had, with uv's words; as it names a few at a time, go on without those."""
+    impossible: dict[str, Attempt] = {}
+    seen: list[str] = []
+    while not attempt.text and (named := [pin for pin in resolver.named_pins(attempt) if pin not in seen]):
+        impossible |= {pin: attempt for pin in named if not resolver.available(pin)}
+        seen += named
+        attempt = resolver.without(seen)
+    return impossible
+
+
+def _impossible(resolver: Resolver, pin: str, attempt: Attempt) -> tuple[str, str]:
+    """Return the cause in a word or two, and the message."""
+    where, python, said = _where(resolver, pin), resolver.target.python, attempt.said
+    if fitting := [version for version in PYTHON_VERSIONS if resolver.available(pin, version)]:
+        return "wrong Python", (
+            f"{where}: {pin} does not run on Python {python}; "
+            f"it does on {', '.join(fitting)}: choose production's python_version"
+        )
+    if _ARCHIVE.search(attempt.stderr):
+        return "old archive", _of_an_old_archive(where, pin)
+    if pythons := [f"{tag[0]}.{tag[1:]}" for tag in _ABI_TAG.findall(attempt.stderr.partition("ABI tags:")[2])]:
+        return "older Python", (
+            f"{where}: {pin} has wheels for Python {', '.join(dict.fromkeys(pythons))} only, which no notebook kernel "
+            "of today runs on; production must move to a newer Python first"
+        )
+    if build := _BUILD.search(said):
+        return "does not build", (
+            f"{where}: {build[1]} has no wheel for Python {python} and its source no longer builds; "
+            f"check production's python_version; otherwise production must offer a wheel; it {_why(attempt)}"
+        )
+    local = pin.partition("+")[2].partition(" ")[0]
+    if local:
+        return "other index", (
+            f"{where}: {pin} is not on the package index: builds called +{local} have an index of their own; "
+            "name it in production's file with --extra-index-url"
+        )
+    return "gone", f"{where}: {pin} cannot be had for Linux from the package index; uv says: {said}"
+
+
+def _why(attempt: Attempt) -> str:
+    failure = Failure.find(attempt.stderr)
+    return failure.why if failure else attempt.said
+
+
+def _of_an_old_archive(where: str, pin: str) -> str:
+    return (
+        f"{where}: {pin} is on the package index only as a source archive that uv refuses to unpack; "
+        "production must move to another version, or offer a wheel on its index"
+    )
+
+
+def _where(resolver: Resolver, pin: str) -> str:
+    wanted = Requirement(pin)
+    version = next((specifier.version for specifier in wanted.specifier), "")
+    for known in resolver.production.fixed:
+        if known.name == canonicalize_name(wanted.name) and same_version(known.version, version):
+            return known.where
+    return resolver.production.source

@@ -1,0 +1,200 @@
+"""Making the lock: production's versions first, then as much of the analysis as can live beside them."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from ds_docker_env.common.errors import UnreachableError
+from ds_docker_env.common.target import Target
+from ds_docker_env.pinning.builds import Building
+from ds_docker_env.pinning.diagnosis import compiled, explain, reason
+from ds_docker_env.pinning.parity import read_lock
+from ds_docker_env.pinning.production.model import Production
+from ds_docker_env.pinning.resolver import Attempt, Resolver
+
+# Without it there is no notebook on production's versions at all.
+REQUIRED = "ipykernel"
+# Seconds for all runs of uv together; the largest of 100 production files took 6.
+_PATIENCE = 120
+# Named pins of which pairs are tried: ten pairs.
+_PAIRED = 5
+
+
+@dataclass
+class Lock:
+    """The text of requirements.txt, and what a person should know of it.
+
+    ``left_out`` names packages with the production pin that is the reason; ``overrides`` are locked against what other
+    packages ask of them, and ``contradictions`` say why; ``compiled`` names pins without a wheel for this Python, and
+    the Pythons that have one; ``building`` is what uv has to be told about awkward packages; ``yanked`` are versions
+    that their authors have withdrawn.
+    """
+
+    text: str = ""
+    left_out: dict[str, str] = field(default_factory=dict)
+    overrides: list[str] = field(default_factory=list)
+    contradictions: list[str] = field(default_factory=list)
+    compiled: dict[str, list[str]] = field(default_factory=dict)
+    building: Building = field(default_factory=Building)
+    yanked: tuple[str, ...] = ()
+
+
+def make_lock(
+    production: Production,
+    analysis: list[str],
+    wheels_only: set[str],
+    target: Target,
+    before: str = "",
+    settings: str = "",
+) -> Lock:
+    """Lock production with the analysis packages, each a requirement with a floor.
+
+    Packages that cannot live beside production are left out, except ipykernel. ``wheels_only`` names packages that are
+    never built from source unless production pins them: uv would build ten-year-old ones only to explain a conflict.
+    Versions in the lock ``before`` stay if they can.
+    What turns out to be for Windows only, or behind a URL that cannot be reached, is noted in ``production``.
+    Raise `LockError` when production or ipykernel cannot be locked, `UvError` when uv fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="ds-docker-env-") as folder:
+        resolver = Resolver(Path(folder), production, set(wheels_only), target, time.monotonic() + _PATIENCE)
+        resolver.before, resolver.building.settings = before, settings
+        lock = Lock(building=resolver.building, overrides=resolver.overrides)
+        conflicts = _below_floor(production, analysis, target)
+        kept = _without(analysis, conflicts, lock)
+        while not (attempt := _resolve(resolver, kept)).text:
+            conflicts = _conflicts(resolver, kept, attempt)
+            if conflicts:
+                pass
+            elif foreign := _windows_only(resolver, attempt):
+                production.restrict(foreign, 'sys_platform == "win32"')
+            elif contradictions := _contradictions(resolver, attempt):
+                new = list(dict.fromkeys(pin for pins in contradictions.values() for pin in pins))
+                lock.contradictions += contradictions
+                resolver.overrides += new
+                conflicts = _conflicts_with(resolver, kept, new)
+            else:
+                attempt = _one_by_one(resolver, kept, lock)
+                break
+            kept = _without(kept, conflicts, lock)
+        lock.text, lock.yanked, lock.compiled = attempt.text, attempt.yanked, compiled(resolver)
+        return lock
+
+
+def _resolve(resolver: Resolver, analysis: list[str]) -> Attempt:
+    """Resolve without the packages of production's that come from a URL which cannot be reached."""
+    if urls := resolver.production.urls():
+        from ds_docker_env.common.sources.web import reachable
+
+        for url in [url for url in urls if not reachable(url)]:
+            # uv would try each for 8 s.
+            resolver.production.leave_out_url(url)
+    while True:
+        try:
+            return resolver.resolve(analysis)
+        except UnreachableError as error:
+            if not resolver.production.leave_out_url(error.url):
+                raise resolver.production.blame_index(error) from None
+
+
+def _conflicts(resolver: Resolver, analysis: list[str], attempt: Attempt) -> dict[str, str]:
+    """Return which packages that uv's explanation names cannot live beside which pin, each tried by itself."""
+    candidates = [requirement for requirement in analysis if _name(requirement) in attempt.names]
+    reasons = {
+        requirement: reason(resolver, requirement, attempt)
+        for requirement in candidates
+        if _name(requirement) != REQUIRED
+    }
+    return {requirement: pins for requirement, pins in reasons.items() if pins}
+
+
+def _conflicts_with(resolver: Resolver, analysis: list[str], pins: list[str]) -> dict[str, str]:
+    """Return which packages ask for something else than these pins."""
+    return {
+        requirement: pin
+        for pin in pins
+        if not resolver.together(analysis, [pin])
+        for requirement in analysis
+        if _name(requirement) != REQUIRED and not resolver.together([requirement], [pin])
+    }
+
+
+def _windows_only(resolver: Resolver, attempt: Attempt) -> list[str]:
+    """Return the pins, of those in uv's explanation, that exist for Windows and not for Linux."""
+    missing = [pin for pin in resolver.named_pins(attempt) if not resolver.available(pin)]
+    return [pin for pin in missing if resolver.available(pin, platform="windows")]
+
+
+def _contradictions(resolver: Resolver, attempt: Attempt) -> dict[str, list[str]]:
+    """Return what production's pins disagree about, of those uv names, and the versions to hold against it."""
+    found = {}
+    order = [str(pin) for pin in (*resolver.production.constraints, *resolver.production.pins)]
+    for pair in combinations(sorted(resolver.named_pins(attempt)[:_PAIRED], key=order.index), 2):
+        if resolver.together([], pair, overrides=resolver.overrides):
+            continue
+        both = f"{pair[0]} and {pair[1]} exclude each other"
+        one, other = pair
+        if (new := [pin for pin in pair if pin not in resolver.overrides]) and (
+            resolver.excludes(one, other) or resolver.excludes(other, one)
+        ):
+            found[both] = new
+        elif version := _disputed(resolver, pair, attempt):
+            found[f"{both} over {version}, which production does not pin"] = [version]
+    return found
+
+
+def _disputed(resolver: Resolver, pair: tuple[str, str], attempt: Attempt) -> str:
+    """Return a version of the package over which two pins fall out: one that suits all but the later in the file.
+
+    So did pip choose when it still installed such files, before its release 20.3.
+    """
+    others = read_lock(resolver.without([pair[1]]).text)
+    pinned = {pin.name for pin in resolver.production.fixed}
+    for name in attempt.names:
+        if name in others.keys() - pinned and resolver.together(
+            [], pair, overrides=[version := f"{name}=={others[name].version}"]
+        ):
+            return version
+    return ""
+
+
+def _one_by_one(resolver: Resolver, candidates: list[str], lock: Lock) -> Attempt:
+    """Add the packages singly, for a conflict that no pin explains by itself."""
+    kept: list[str] = []
+    for requirement in sorted(candidates, key=lambda candidate: _name(candidate) != REQUIRED):
+        attempt = resolver.resolve([*kept, requirement])
+        if attempt.text:
+            kept.append(requirement)
+            best = attempt
+        elif _name(requirement) == REQUIRED:
+            raise explain(resolver, requirement, attempt)
+        else:
+            lock.left_out[requirement] = "versions taken together"
+    return best
+
+
+def _below_floor(production: Production, analysis: list[str], target: Target) -> dict[str, str]:
+    """Return the packages of which production pins a version below the floor, which needs no resolver to see."""
+    pins = {pin.name: pin for pin in production.pins if pin.applies(target)}
+    return {
+        requirement: str(pin)
+        for requirement in analysis
+        if (pin := pins.get(_name(requirement)))
+        and _name(requirement) != REQUIRED
+        and not Requirement(requirement).specifier.contains(pin.version, prereleases=True)
+    }
+
+
+def _without(analysis: list[str], conflicts: dict[str, str], lock: Lock) -> list[str]:
+    lock.left_out |= conflicts
+    return [requirement for requirement in analysis if requirement not in conflicts]
+
+
+def _name(requirement: str) -> str:
+    return canonicalize_name(Requirement(requirement).name)

@@ -1,0 +1,111 @@
+"""The proof that a lock, or an environment, holds production's versions, read from it itself and not through uv."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from ds_docker_env.common.errors import ParityError
+from ds_docker_env.common.target import Target
+from ds_docker_env.pinning.production.model import Pin, Production, same_version
+
+_ENTRY = re.compile(r"^(?=[A-Za-z0-9])", re.MULTILINE)
+_HASHES = re.compile(r"\s+(?:\\\n\s*)?--hash=|\s*\\?\n")
+_HASH = re.compile(r"--hash=(\S+)")
+
+
+@dataclass(frozen=True)
+class Locked:
+    """One package in a lock; ``hashes`` is None where it is installed and nobody knows them any more."""
+
+    version: str
+    hashes: frozenset[str] | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A pin that is not held, and what is there instead, if anything; with the same version its hash is unknown."""
+
+    pin: Pin
+    found: Locked | None
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Which pins are held, which do not apply on Linux and this Python, and which are not held."""
+
+    held: tuple[Pin, ...]
+    elsewhere: tuple[Pin, ...]
+    differences: tuple[Difference, ...]
+
+
+def entries(lock: str) -> list[str]:
+    """Return the text of each package in a lock as uv writes it, with its hashes and what asked for it."""
+    return _ENTRY.split(lock)[1:]
+
+
+def read_lock(text: str) -> dict[str, Locked]:
+    """Return the packages of a lock as uv writes it, by normalised name; raise `InvalidRequirement`."""
+    packages: dict[str, Locked] = {}
+    for entry in entries(text):
+        requirement = Requirement(_HASHES.split(entry, maxsplit=1)[0])
+        version = next((specifier.version for specifier in requirement.specifier), "")
+        hashes = frozenset(_HASH.findall(entry))
+        packages[canonicalize_name(requirement.name)] = Locked(version, hashes)
+    return packages
+
+
+def compare(production: Production, packages: Mapping[str, Locked], target: Target) -> Parity:
+    """Look for every pin that applies among packages by normalised name, with that version and those hashes.
+
+    Versions are compared by PEP 440; a pin from a constraints file counts if its package is there.
+    """
+    held, elsewhere, differences = [], [], []
+    bound = [pin for pin in production.constraints if pin.name in packages]
+    for pin in (*production.pins, *bound):
+        found = packages.get(pin.name)
+        if not pin.applies(target):
+            elsewhere.append(pin)
+        elif found and same_version(pin.version, found.version) and _known(pin, found):
+            held.append(pin)
+        else:
+            differences.append(Difference(pin, found))
+    for download in production.downloads:
+        if (found := packages.get(download.name)) and not _known(download, found):
+            differences.append(Difference(download, found))
+    return Parity(tuple(held), tuple(elsewhere), tuple(differences))
+
+
+def prove(production: Production, lock: Mapping[str, Locked], target: Target) -> Parity:
+    """Compare production with a lock; raise `ParityError` with every difference."""
+    parity = compare(production, lock, target)
+    if parity.differences:
+        raise ParityError(*map(_message, parity.differences))
+    return parity
+
+
+def sha256(pin: Pin) -> set[str]:
+    """Return those of production's hashes that can be compared: indexes have no others."""
+    return {hash_ for hash_ in pin.hashes if hash_.startswith("sha256:")}
+
+
+def _known(pin: Pin, found: Locked) -> bool:
+    # One is enough: the index may have dropped a wheel since.
+    return found.hashes is None or not sha256(pin) or bool(sha256(pin) & found.hashes)
+
+
+def _message(difference: Difference) -> str:
+    pin, found = difference.pin, difference.found
+    wanted = f"{pin.where}: {pin.name}{pin.specifier}"
+    if found is None:
+        return f"{wanted} is not in the lock; please report this"
+    if pin.version and not same_version(pin.version, found.version):
+        return f"{wanted}, but the lock has {found.version}; please report this"
+    return (
+        f"{wanted} has the hash {min(sha256(pin))[:23]}..., unknown to the index; "
+        "find out whether production's file or the index was changed"
+    )

@@ -1,0 +1,107 @@
+"""From checked answers to the lock and its summary; runs in a process of its own that has the parsing libraries."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from ds_docker_env.common.analysis import Analysis, package_name
+from ds_docker_env.common.errors import LockError, ParityError, RequirementsError, SourceError
+from ds_docker_env.common.redaction import without_credentials
+from ds_docker_env.common.settings import own_settings
+from ds_docker_env.common.sources.image import Image, disagreements
+from ds_docker_env.common.target import Target
+from ds_docker_env.pinning.lock import REQUIRED, Lock, make_lock
+from ds_docker_env.pinning.parity import Locked, prove, read_lock
+from ds_docker_env.pinning.production.formats.reading import read_toml
+from ds_docker_env.pinning.production.model import render_constraints, render_overrides, render_production
+from ds_docker_env.pinning.production.reader import read_production
+from ds_docker_env.pinning.summary import left_out, summarise
+
+_FOREIGN = re.compile(r"^[^\w\s#-]", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """The files to write, by name, where one without text is not to be there, and the lines of the summary."""
+
+    files: dict[str, str]
+    summary: list[str]
+
+
+def pin(location: str, target: Target, analysis: Analysis, debian: str = "", settings: str = "") -> Pinned:
+    """Read production, lock it with the analysis packages and prove the result; raise `GenerationError`.
+
+    ``debian`` is compared with what a production image runs on; ``settings`` is the uv.toml that is there already.
+    """
+    if location.startswith("image:") and (wrong := disagreements(Image(location), target.python, debian)):
+        raise SourceError(*wrong)
+    production = read_production(location, target)
+    if target.has_setuptools and all(pin.name != "setuptools" for pin in production.pins):
+        analysis = analysis.with_setuptools()
+    analysis = analysis.without_floors({pin.name for pin in production.pins})
+    wheels_only = set(read_lock(analysis.lock))
+    read_toml(settings, "uv.toml", "correct it, or take it away")
+    own = own_settings(settings)
+    lock = make_lock(production, analysis.requirements, wheels_only, target, analysis.before, own)
+    packages = read_lock(lock.text)
+    missing = left_out(lock, packages)
+    if refused := [
+        f"the service {service} needs {line}, but {missing[line]}; leave {service} out, or move production first"
+        for line in missing
+        if (service := analysis.clients.get(package_name(line)))
+    ]:
+        raise LockError(*refused, causes=["no client"])
+    parity = prove(production, packages, target)
+    if unhashed := sorted(name for name, package in packages.items() if not package.hashes):
+        raise ParityError(f"{', '.join(unhashed)}: the index has no hash to check a download by; name one that has")
+    files = {
+        "production.txt": render_production(production, date.today()),
+        "requirements.in": analysis.render(missing),
+        "requirements.txt": _with_note(lock),
+        "constraints.txt": render_constraints(production) if production.bounding() else "",
+        "overrides.txt": render_overrides(lock.overrides) if lock.overrides else "",
+    }
+    if any(without_credentials(text) != text for text in files.values()):
+        raise ParityError(
+            "the lock would show a password in an address; put it into ~/.netrc and name the index without"
+        )
+    files["uv.toml"] = lock.building.render()
+    return Pinned(files, summarise(production, lock, packages, parity, target))
+
+
+def versions_in(lock: str) -> dict[str, Locked]:
+    """Return the packages of a lock, or nothing if it is not as uv wrote it, such as amid a merge."""
+    try:
+        return {} if _FOREIGN.search(lock) else read_lock(lock)
+    except InvalidRequirement:
+        return {}
+
+
+def require_notebook(analysis: Analysis) -> None:
+    """Raise `RequirementsError` if a requirements.in that a person edited cannot be locked, or without a notebook."""
+    problems, names = [], set()
+    for line in analysis.requirements:
+        try:
+            names.add(canonicalize_name(Requirement(line).name))
+        except InvalidRequirement:
+            problems.append(
+                f"requirements.in: {line!r} is not a package with a range of versions; write it as name>=1.0"
+            )
+    if not problems and REQUIRED not in names:
+        problems.append(f"requirements.in: {REQUIRED} is missing, without which there is no notebook; add it again")
+    if problems:
+        raise RequirementsError(*problems)
+
+
+def _with_note(lock: Lock) -> str:
+    """Return the lock with its contradictions named below the command in its header."""
+    if not lock.contradictions:
+        return lock.text
+    header, command, rest = lock.text.split("\n", 2)
+    notes = [f"# production runs all its pins, though {contradiction}" for contradiction in lock.contradictions]
+    return "\n".join([header, command, *notes, rest])

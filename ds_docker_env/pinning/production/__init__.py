@@ -1,0 +1,1 @@
+"""Production's file: its formats, its lines, its pins."""

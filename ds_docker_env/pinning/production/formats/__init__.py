@@ -1,0 +1,64 @@
+"""Which format production's file has: one module for each kind of lock that becomes pip requirements."""
+
+from __future__ import annotations
+
+import re
+
+from ds_docker_env.common.errors import RequirementsError
+from ds_docker_env.pinning.production.formats.page import Converted
+
+_PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
+_PYLOCK_PACKAGES = re.compile(r"^\[\[packages\]\]", re.MULTILINE)
+_PACKAGES = re.compile(r"^\[\[package\]\]", re.MULTILINE)
+_POETRY = re.compile(r"^content-hash\s*=", re.MULTILINE)
+_UV = re.compile(r"^version = \d+$", re.MULTILINE)
+_UV_SOURCE = re.compile(r"^source = \{ (registry|git|url|path|directory|editable|virtual) = ", re.MULTILINE)
+_JSON = re.compile(r"\s*(\{|\[\s*[{\]])")
+_CONDA = re.compile(r"^dependencies:(\s|$)", re.MULTILINE)
+_YAML = re.compile(r"^[\w.-]+:(\s|$)", re.MULTILINE)
+
+
+def as_requirements(text: str, name: str) -> Converted:
+    """Return production's file as pip requirements, each on the line of its entry, or unchanged if it is no lock.
+
+    ``name`` is the path or URL that messages show; its last component and the content tell the format.
+    Raise `RequirementsError` for a broken lock, and for a file that holds no versions, with the command that makes one.
+    """
+    last = re.split(r"[/\\#]", re.split(r"\?", name)[0])[-1].lower()
+    try:
+        return _convert(text.replace("\r\n", "\n"), name, last) or Converted(text, ())
+    except RecursionError:
+        raise RequirementsError(
+            f"{name}: is nested too deeply for a file that a tool wrote; make it again with: pip freeze"
+        ) from None
+
+
+def _convert(text: str, name: str, last: str) -> Converted | None:
+    # A format's module is imported when it is needed, because most files are plain requirements.
+    if last == "pipfile.lock" or _JSON.match(text):
+        from ds_docker_env.pinning.production.formats.pipfile_lock import from_pipfile_lock
+
+        return from_pipfile_lock(text, name)
+    if _PYLOCK.fullmatch(last) or _PYLOCK_PACKAGES.search(text):
+        from ds_docker_env.pinning.production.formats.pylock import from_pylock
+
+        return from_pylock(text, name)
+    if last == "poetry.lock" or (_PACKAGES.search(text) and _POETRY.search(text)):
+        from ds_docker_env.pinning.production.formats.poetry_lock import from_poetry_lock
+
+        return from_poetry_lock(text, name)
+    if last == "uv.lock" or (_UV.search(text) and _UV_SOURCE.search(text)):
+        from ds_docker_env.pinning.production.formats.uv_lock import from_uv_lock
+
+        return from_uv_lock(text, name)
+    from ds_docker_env.pinning.production.formats.refused import refuse
+
+    refuse(text, name, last)
+    if _CONDA.search(text) or (last.endswith((".yml", ".yaml")) and _YAML.search(text)):
+        from ds_docker_env.pinning.production.formats.conda import from_conda_environment
+
+        return from_conda_environment(text, name)
+    return None
+
+
+__all__ = ["Converted", "as_requirements"]

@@ -1,0 +1,158 @@
+"""What a lock becomes: requirements on the lines of their entries, and what is left out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.version import Version
+
+from ds_docker_env.common.errors import RequirementsError
+from ds_docker_env.common.redaction import excerpt
+
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_VERSION = re.compile(r"[A-Za-z0-9.!+_-]+")
+_URL = re.compile(r"[A-Za-z][\w+.-]*://[^\s\\]+")
+_HASH = re.compile(r"sha(256|384|512):[0-9a-f]+")
+# In a requirement, these would begin a comment, an option or another line.
+_BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\\]|\s[#-]")
+# Of a marker; longer ones take seconds.
+_LENGTH = 20_000
+# https://python-poetry.org/docs/dependency-specification/
+_ABOUT = re.compile(r"(?P<sign>[\^~]|=?=?)(?P<major>\d{1,4})\.(?P<minor>\d{1,4})(\.\d+)*")
+PUBLIC_INDEX_PATTERN = r"https?://pypi\.(python\.)?org(/simple|/pypi)?/?"
+PUBLIC_INDEX = re.compile(PUBLIC_INDEX_PATTERN)
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A production file as pip requirements, each on the line of its entry, and what pip could not install.
+
+    What is left out begins with the package's name and ends with the reason in brackets: ``numpy=1.26 (conda)``.
+    ``python`` is the specifier of the Pythons that it is for, where it says so.
+    """
+
+    text: str
+    left_out: tuple[str, ...]
+    python: str = ""
+
+
+class Page:
+    """Gathers the requirements of one file; ``remedy`` is the command that would make a file without its problems.
+
+    What cannot be written as one requirement is refused rather than escaped, since no tool writes it.
+    """
+
+    def __init__(self, name: str, remedy: str) -> None:
+        self._name = name
+        self._remedy = remedy
+        self._lines: dict[int, str] = {}
+        self._next: dict[int, int] = {}
+        self._left_out: dict[str, None] = {}
+        self._indexes: dict[str, None] = {}
+        self._problems: list[str] = []
+        self._python = ""
+
+    def for_python(self, wanted: str) -> None:
+        """Note which Pythons the file is for: a specifier, perhaps poetry's, or a version such as 3.11."""
+        if found := _ABOUT.fullmatch(wanted.strip()):
+            major, minor = int(found["major"]), int(found["minor"])
+            above = f"{major + 1}" if found["sign"] == "^" else f"{major}.{minor + 1}"
+            wanted = f">={major}.{minor},<{above}"
+        self._python = wanted
+
+    def require(
+        self,
+        line: int,
+        name: str,
+        *,
+        version: str = "",
+        url: str = "",
+        extras: Iterable[str] = (),
+        marker: str = "",
+        hashes: Iterable[str] = (),
+    ) -> None:
+        """Write a requirement; an empty ``version`` and ``url`` leave its version open."""
+        extras = sorted(extras)
+        self._check(line, "package's name", name, bool(_NAME.fullmatch(name)))
+        for extra in extras:
+            self._check(line, "extra", extra, bool(_NAME.fullmatch(extra)))
+        requirement = name + (f"[{','.join(extras)}]" if extras else "")
+        if url:
+            self._check(line, "URL", url, bool(_URL.fullmatch(url)) and not _BREAKS.search(url))
+            requirement += f" @ {url}"
+        elif version:
+            self._check(line, "version", version, bool(_VERSION.fullmatch(version)))
+            requirement += _equals(version) + version
+        if marker:
+            requirement += f" ; {self._normal(line, marker)}"
+        options = [f"--hash={digest}" for digest in dict.fromkeys(hashes) if _HASH.fullmatch(digest)]
+        self._put(line, " ".join([requirement, *options]))
+
+    def write(self, line: int, requirement: str) -> None:
+        """Write a line of pip's own."""
+        self._check(line, "requirement", requirement, not re.search(r"[\x00-\x08\n-\x1f\\]", requirement))
+        self._put(line, requirement)
+
+    def leave_out(self, name: str, why: str) -> None:
+        """Note what pip could not install, or would not."""
+        self._left_out[f"{re.sub(r'[^ -~]+', ' ', name)} ({re.sub(r'[^ -~]+', ' ', why)})"] = None
+
+    def take_from(self, index: str) -> None:
+        """Note the index of a package: a URL, or nothing for the usual one."""
+        self._indexes["" if PUBLIC_INDEX.fullmatch(index) else index] = None
+
+    def problem(self, line: int, what: str) -> None:
+        """Note what is wrong with an entry."""
+        self._problems.append(f"{self._name}:{line}: {what}; {self._remedy}")
+
+    def converted(self) -> Converted:
+        """Return the whole, or raise `RequirementsError` with all that is wrong."""
+        if self._problems:
+            raise RequirementsError(*self._problems)
+        main = "--extra-index-url" if "" in self._indexes else "--index-url"
+        for index in self._indexes:
+            if re.match(r"https?://", index) and not _BREAKS.search(index):
+                self._put(1, f"{main} {index}")
+                main = "--extra-index-url"
+        last = max(self._lines, default=0)
+        text = "".join(f"{self._lines.get(line, '')}\n" for line in range(1, last + 1))
+        return Converted(text, tuple(self._left_out), self._python)
+
+    def _put(self, line: int, requirement: str) -> None:
+        """Write on the line or, where several entries share one, on the next free one."""
+        free = self._next.get(line, line)
+        while free in self._lines:
+            free += 1
+        self._lines[free] = requirement
+        self._next[line] = free + 1
+
+    def _check(self, line: int, what: str, value: str, fine: bool) -> None:
+        if not fine:
+            self.problem(line, f"{excerpt(value)!r} is no {what}" if value else f"the entry has no {what}")
+
+    def _normal(self, line: int, marker: str) -> str:
+        try:
+            normal = str(marker_of(marker))
+        except InvalidMarker as error:
+            self.problem(line, f"{excerpt(marker)!r} is no marker ({str(error).splitlines()[0]})")
+            return marker
+        self._check(line, "marker", normal, not _BREAKS.search(normal))
+        return normal
+
+
+def marker_of(text: str) -> Marker:
+    """Return a marker; raise `InvalidMarker`, also for one that would take seconds."""
+    if len(text) > _LENGTH:
+        raise InvalidMarker(f"it has {len(text):,} characters")
+    return Marker(text)
+
+
+def _equals(version: str) -> str:
+    try:
+        Version(version)
+    except ValueError:
+        return "==="
+    return "=="

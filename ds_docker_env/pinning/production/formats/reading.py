@@ -1,0 +1,72 @@
+"""TOML read without trust: parsed, with the lines of its entries, and fields that may be missing or of a wrong type."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+from ds_docker_env.common.errors import RequirementsError
+
+# No real file has a tenth of it, and each may need a millisecond.
+ENTRIES = 10_000
+# For a key of many parts the parser needs time by their square.
+_LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){30}""")
+
+
+def read_toml(text: str, name: str, remedy: str) -> dict[str, Any]:
+    """Parse TOML; raise `RequirementsError` with the line and the reason."""
+    try:
+        if sys.version_info >= (3, 11):
+            import tomllib
+        else:
+            import tomli as tomllib
+    except ModuleNotFoundError:
+        raise RequirementsError(f"{name}: can be read with Python 3.11 or later, or: pip install tomli") from None
+    if _LONG_KEY.search(text):
+        raise RequirementsError(f"{name}: holds a key that no tool writes; {remedy}")
+    try:
+        document = tomllib.loads(text)
+    except ValueError as error:
+        reason, _, place = str(error).partition(" (at ")
+        line = re.match(r"line (\d+)", place)
+        where = f"{name}:{line[1]}" if line else name
+        raise RequirementsError(f"{where}: is not TOML ({reason}); {remedy}") from None
+    if any(len(value) > ENTRIES for value in document.values() if isinstance(value, list)):
+        raise RequirementsError(f"{name}: has more than {ENTRIES:,} entries; is it the right file?")
+    return document
+
+
+def entry_lines(text: str, key: str, count: int) -> list[int]:
+    """Return the lines of the ``[[key]]`` headers, or the first line for each entry if they are written otherwise."""
+    header = re.compile(rf"^[ \t]*\[\[[ \t]*{key}[ \t]*\]\]", re.MULTILINE)
+    lines = []
+    line, end = 1, 0
+    for match in header.finditer(text):
+        line += text.count("\n", end, match.start())
+        end = match.start()
+        lines.append(line)
+    return lines if len(lines) == count else [1] * count
+
+
+def table(value: object) -> dict[str, Any]:
+    """Return a table, or an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def tables(value: object) -> list[dict[str, Any]]:
+    """Return the tables of an array, also one by itself."""
+    if isinstance(value, dict):
+        return [value]
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def text_of(entry: dict[str, Any], key: str) -> str:
+    """Return a string, or an empty one."""
+    value = entry.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def texts(value: object) -> list[str]:
+    """Return the strings of an array."""
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []

@@ -1,0 +1,74 @@
+"""Files that people name as production's but that hold no versions, or not so that they can be read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ds_docker_env.common.errors import RequirementsError
+
+_LIST = "pip list --format=freeze > requirements.txt"
+_FREEZE = "pip freeze > requirements.txt"
+
+
+def refuse(text: str, name: str, last: str) -> None:
+    """Raise `RequirementsError` with what the file is and what makes a usable one; return if it may be one.
+
+    ``last`` is the last component of the file's path, in lower case.
+    """
+    if re.match(r"\s*<(!doctype|html|head|body|\?xml|!--)", text, re.IGNORECASE):
+        raise RequirementsError(
+            f"{name}: is a web page, perhaps one to sign in; name the URL of the file itself, "
+            "with the password in ~/.netrc if it needs one"
+        )
+    for kind in _KINDS:
+        if last in kind.names or (kind.content and re.search(kind.content, text, re.MULTILINE)):
+            raise RequirementsError(f"{name}: is {kind.what}; {kind.way}: {kind.command}")
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of file: its names, a line that only it has, what it is, and the way to a usable file."""
+
+    names: tuple[str, ...]
+    content: str
+    what: str
+    command: str
+    way: str = "make the file with"
+
+
+_KINDS = (
+    _Kind((), r"\A\s*Package[ \t]+Version\b.*\n-+[ \t]+-+", "a table for people to read", _LIST),
+    _Kind(("pixi.lock",), r"^# packages in environment at |^@EXPLICIT", "a list of conda's packages", _LIST),
+    _Kind(("conda-lock.yml",), r"^- name: \S+\n  version: \S+\n  manager: (conda|pip)$", "conda-lock's file", _LIST),
+    _Kind(
+        (),
+        r"^\[tool\.poetry(\.dependencies)?\]",
+        "a pyproject.toml, which holds ranges and not versions",
+        "poetry export --output requirements.txt",
+        "name the poetry.lock beside it, or make the file with",
+    ),
+    _Kind(
+        ("pyproject.toml",),
+        r"^\[(project|build-system)\]",
+        "a pyproject.toml, which holds ranges and not versions",
+        "uv export --no-dev --no-emit-project -o requirements.txt",
+        "name the lock beside it, or make the file with",
+    ),
+    _Kind(
+        ("pipfile",),
+        r"^(\[\[source\]\]|\[(dev-)?packages\])",
+        "a Pipfile, which holds ranges and not versions",
+        "pipenv requirements > requirements.txt",
+        "name the Pipfile.lock beside it, or make the file with",
+    ),
+    _Kind(
+        ("setup.py", "setup.cfg"),
+        r"^(import|from) (setuptools|distutils)\b|^\[options\]",
+        "a package's own description, which holds ranges and not versions",
+        _FREEZE,
+        "make the file in production with",
+    ),
+    _Kind(("pdm.lock",), r"^content_hash = ", "PDM's lock", "pdm export --prod -o requirements.txt"),
+    _Kind(("cargo.lock",), r"^\[\[package\]\]", "a lock of another tool", _FREEZE),
+)

@@ -1,0 +1,271 @@
+"""Production's requirements file, read into pins and what else it holds."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from pip_requirements_parser import OptionLine, RequirementsFile
+
+from ds_docker_env.common.decoding import decode
+from ds_docker_env.common.errors import GenerationError, RequirementsError
+from ds_docker_env.common.redaction import without_credentials
+from ds_docker_env.common.sources import LocalFile, Source, source_of
+from ds_docker_env.common.target import PYTHON_VERSIONS, Target
+from ds_docker_env.pinning.production.formats import as_requirements
+from ds_docker_env.pinning.production.formats.reading import ENTRIES
+from ds_docker_env.pinning.production.model import Pin, Production, same_version
+
+# Folders in which conda builds: such an entry names a file that is gone and hides the version.
+_CONDA_BUILD = re.compile(r"/(croots?|feedstock_root|conda-bld|bld|tmp/build|abs_\w+|concourse|ci(_\w+)?)/")
+_INDEX_OPTIONS = {"index_url": "--index-url", "extra_index_urls": "--extra-index-url", "find_links": "--find-links"}
+# pip knows it, the parser does not: https://pip.pypa.io/en/stable/reference/requirements-file-format/#per-requirement-options
+_CONFIG_SETTINGS = re.compile(r"""\s(?:-C|--config-settings?)[ =](?:"[^"]*"|'[^']*'|\S+)""")
+_URL_HASH = re.compile(r"[#&](sha\d+)=([0-9a-f]+)")
+# Of what may follow the # only a subfolder says where a package is.
+_NO_ADDRESS = re.compile(r"(?<=[#&])(?:sha\d+|md5|egg)=[^&]*&?")
+# Its name may be one that pip took, once.
+_VCS = re.compile(r"(-e\s*|--editable[= ]\s*)?(git|hg|svn|bzr)\+")
+# A name and what parts it from something else, then a version. A word by itself may be a token, and so may a long one;
+# digits without a dot may be a password.
+_BEGINNING = re.compile(
+    r"-{0,5}[a-z][\w.-]{0,38}(?:\s*(?:=[=<>~]{0,2}|[<>~!]=?|[:@;,(\[])\s*|\s+)(?=[^\s=])"
+    r"(?:v?\d{1,8}(?:\.\d{1,8}){1,4}(?:(?:a|b|rc|\.post|\.dev)\d{1,4}|\.\*)?(?=[\s=<>~!,;+]|$))?",
+    re.ASCII | re.IGNORECASE,
+)
+_LINE = re.compile(r"^[^\S\n]*(?!#|--hash)\S", re.MULTILINE)
+_FILES = 50
+# Any scheme that could reach what is on this machine.
+_OF_THIS_MACHINE = re.compile(r"(?!https?://)[\w+.-]+:", re.IGNORECASE)
+# The parser needs time by their square. What is left is what pip would see.
+_SPACES = re.compile(r"[^\S\r\n]{2,}")
+# Python converts numbers up to 4,300 digits, and versions are compared in many places.
+_DIGITS = re.compile(r"\d{1000}")
+_LENGTH = 20_000
+# What may follow === is anything but a space.
+_VERSION = re.compile(r"[\w.!+*-]+")
+# Any Python will do to find out whether a marker can be decided.
+_ANYWHERE = Target(PYTHON_VERSIONS[-1]).marker_environment()
+
+
+def read_production(location: str, target: Target) -> Production:
+    """Read the file at a location that `source_of` knows, and all that it includes.
+
+    Raise `SourceError` where a file cannot be had, `RequirementsError` with every line that is wrong.
+    """
+    source = source_of(location)
+    content = source.read()
+    production = Production(source.name, hashlib.sha256(content).hexdigest(), source.provenance)
+    problems = _read_into(production, source, content, constraint=False, seen={source.name: False})
+    problems += _of_other_pythons(production, target)
+    problems += _contradictions(production, target)
+    if not (production.pins or production.unpinned or problems):
+        raise RequirementsError(f"{source.name}: names no package; is it the right file?")
+    if problems:
+        raise RequirementsError(*problems)
+    return production
+
+
+def parse(text: str) -> RequirementsFile:
+    """Parse the text of a requirements file as pip does, without what it includes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "requirements.txt")
+        path.write_text(text, encoding="utf-8-sig", newline="\n")
+        return RequirementsFile.from_file(str(path), include_nested=False)
+
+
+def _read_into(
+    production: Production, source: Source, content: bytes, *, constraint: bool, seen: dict[str, bool]
+) -> list[str]:
+    """Return what is wrong; ``seen`` are the files that were read, each with whether it only bounds."""
+    converted = as_requirements(decode(content, source.name), source.name)
+    for line in converted.left_out:
+        production.left_out[line] = canonicalize_name(re.split(r"[\s=]", line)[0])
+    if converted.python:
+        production.pythons[source.name] = converted.python
+    text, settings = _CONFIG_SETTINGS.subn("", converted.text)
+    production.ignored += ["--config-settings"] * bool(settings)
+    if len(_LINE.findall(text)) > ENTRIES:
+        raise RequirementsError(f"{source.name}: has more than {ENTRIES:,} entries; is it the right file?")
+    parsed = parse(_SPACES.sub(" ", text))
+    problems = []
+    for invalid in parsed.invalid_lines:
+        line = invalid.line.strip()
+        if _VCS.match(line):
+            egg = line.partition("#egg=")[2]
+            production.left_out[without_credentials(line)] = canonicalize_name(re.split(r"[=<>&]", egg)[0])
+        else:
+            where = f"{source.name}:{invalid.requirement_line.line_number}"
+            problems.append(f"{where}: {_shown(line)!r} is not a requirement; {_advice(line)}")
+    for entry in parsed.requirements:
+        where = f"{source.name}:{entry.requirement_line.line_number}"
+        problems += _take_entry(production, entry, where, constraint=constraint)
+    for option in parsed.options:
+        problems += _take_option(production, option, source, constraint=constraint, seen=seen)
+    return problems
+
+
+def _take_entry(production: Production, entry: Any, where: str, *, constraint: bool) -> list[str]:
+    line = entry.requirement_line.line.strip()
+    production.ignored += [f"{option} of {entry.name}" for option in (*entry.global_options, *entry.install_options)]
+    if entry.is_editable or entry.is_local_path or entry.is_url:
+        return _take_location(production, entry, line, where)
+    try:
+        requirement = _requirement(str(entry.req) + (f" ; {entry.marker}" if entry.marker else ""))
+    except (ValueError, UndefinedEnvironmentName, RecursionError) as error:
+        undecided = isinstance(error, (UndefinedComparison, UndefinedEnvironmentName))
+        # What an error quotes, behind a colon, may be a secret.
+        reason = "its marker cannot be decided" if undecided else re.split(r"[:'\"\n]", str(error))[0]
+        return [f"{where}: {_shown(line)!r} is not a requirement ({reason}); correct it"]
+    specifiers = list(requirement.specifier)
+    if len(specifiers) == 1 and specifiers[0].operator in ("==", "===") and not specifiers[0].version.endswith(".*"):
+        pin = Pin(
+            name=canonicalize_name(requirement.name),
+            specifier=str(specifiers[0]),
+            extras=() if constraint else tuple(sorted(entry.extras)),
+            marker=str(requirement.marker or ""),
+            hashes=frozenset(entry.hash_options),
+            where=where,
+        )
+        (production.constraints if constraint else production.pins).append(pin)
+    else:
+        (production.bounds if constraint else production.unpinned).append(str(requirement))
+    return []
+
+
+def _requirement(text: str) -> Requirement:
+    """Return a requirement of which everything can be told; raise `ValueError`, `RecursionError`."""
+    if len(text) > _LENGTH or _DIGITS.search(text):
+        raise ValueError("it is too long")
+    requirement = Requirement(text)
+    canonicalize_name(requirement.name, validate=True)
+    if not all(_VERSION.fullmatch(specifier.version) for specifier in requirement.specifier):
+        raise ValueError("it has something else than a version")
+    if requirement.marker:
+        requirement.marker.evaluate(_ANYWHERE)
+    return requirement
+
+
+def _take_location(production: Production, entry: Any, line: str, where: str) -> list[str]:
+    shown = without_credentials(line)
+    url = entry.link.url if entry.link else ""
+    if url.startswith("file:") and entry.name and _CONDA_BUILD.search(url):
+        return [
+            f"{where}: {shown!r} was built by conda, which hides the version; "
+            "make the file with: pip list --format=freeze"
+        ]
+    if url.startswith(("http:", "https:")) and entry.name and not entry.is_editable:
+        if shown != line:
+            return [f"{where}: {shown!r} holds a password, which the lock would show; put it into ~/.netrc instead"]
+        hashes = {*entry.hash_options, *(":".join(found) for found in _URL_HASH.findall(url))}
+        extras = f"[{','.join(sorted(entry.extras))}]" if entry.extras else ""
+        marker = f" ; {entry.marker}" if entry.marker else ""
+        name = canonicalize_name(entry.name)
+        production.unpinned.append(f"{name}{extras} @ {_NO_ADDRESS.sub('', url).rstrip('#&')}{marker}")
+        production.downloads.append(Pin(name, "", (), "", frozenset(hashes), where))
+    else:
+        production.left_out[shown] = canonicalize_name(entry.name or "")
+    return []
+
+
+def _take_option(
+    production: Production, option: OptionLine, source: Source, *, constraint: bool, seen: dict[str, bool]
+) -> list[str]:
+    problems = []
+    for name, value in option.options.items():
+        if name in ("requirements", "constraints"):
+            for reference in value:
+                problems += _include(production, source, reference, option, constraint or name == "constraints", seen)
+        elif name in _INDEX_OPTIONS:
+            for address in [value] if isinstance(value, str) else value:
+                if "://" not in address:
+                    production.ignored.append(f"{_INDEX_OPTIONS[name]} {address}")
+                    continue
+                where, plain = f"{source.name}:{option.requirement_line.line_number}", without_credentials(address)
+                if problem := _no_address(plain):
+                    problems.append(f"{where}: {plain!r} is no address ({problem}); correct it")
+                    continue
+                line = f"{_INDEX_OPTIONS[name]} {plain}"
+                production.indexes.setdefault(line, where)
+        else:
+            production.ignored.append(f"--{name.replace('_', '-')}")
+    return problems
+
+
+def _no_address(address: str) -> str:
+    """Return why an address is none, or nothing."""
+    try:
+        urlsplit(address)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _include(
+    production: Production, source: Source, reference: str, option: OptionLine, constraint: bool, seen: dict[str, bool]
+) -> list[str]:
+    where = f"{source.name}:{option.requirement_line.line_number}"
+    try:
+        if not isinstance(source, LocalFile) and _OF_THIS_MACHINE.match(reference):
+            raise RequirementsError(
+                f"{reference}: is not read for a file from elsewhere; download both and look at them"
+            )
+        included = source_of(source.beside(reference))
+        if included.name in seen and (constraint or not seen[included.name]):
+            return []
+        if len(seen) >= _FILES:
+            raise RequirementsError(f"{reference}: is one of more than {_FILES} files; name the one with the pins")
+        seen[included.name] = constraint
+        return _read_into(production, included, included.read(), constraint=constraint, seen=seen)
+    except GenerationError as error:
+        return [f"{problem} (included at {where})" for problem in error.problems]
+
+
+def _contradictions(production: Production, target: Target) -> list[str]:
+    first: dict[str, Pin] = {}
+    problems = []
+    for pin in production.pins:
+        if not pin.applies(target):
+            continue
+        other = first.setdefault(pin.name, pin)
+        if not same_version(other.version, pin.version):
+            problems.append(
+                f"{pin.where}: {pin.name}{pin.specifier} contradicts {other.name}{other.specifier} at {other.where}; "
+                "only one of them can be production's version"
+            )
+    return problems
+
+
+def _of_other_pythons(production: Production, target: Target) -> list[str]:
+    problems = []
+    for name, wanted in production.pythons.items():
+        try:
+            fits = SpecifierSet(wanted).contains(target.full_python)
+        except ValueError:
+            continue
+        if not fits:
+            problems.append(f"{name}: is for Python {wanted}, not {target.python}; choose production's python_version")
+    return problems
+
+
+def _shown(line: str) -> str:
+    """Return how a line begins, for a message: the file may be one of passwords or a key, named by mistake."""
+    found = _BEGINNING.match(line)
+    shown = found[0] if found else ""
+    return shown if shown == line else f"{shown}..."
+
+
+def _advice(line: str) -> str:
+    if re.match(r"\s*[\w.-]+=[\w.!]+=[\w.]+\s*$", line):
+        return "it comes from conda; make the file with: pip list --format=freeze"
+    if "${" in line:
+        return "write the version itself instead of a variable"
+    return "correct it, or make the file with: pip freeze"

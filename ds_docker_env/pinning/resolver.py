@@ -1,0 +1,235 @@
+"""What uv can resolve: production with the analysis, or a few pins by themselves, to find out why not."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from packaging.utils import canonicalize_name
+
+from ds_docker_env.common import uv
+from ds_docker_env.common.errors import RefusedError, UnreachableError
+from ds_docker_env.common.redaction import without_credentials
+from ds_docker_env.common.target import PLATFORM, Target
+from ds_docker_env.pinning.builds import Building, Failure
+from ds_docker_env.pinning.production.model import Production
+
+# Pins to look at in one explanation; the reason is among the first.
+_NAMED = 8
+_NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?")
+_UNREACHABLE = re.compile(
+    r"error sending request|dns error|client error \(Connect\)|operation timed out|HTTP status (server|client) error"
+)
+_NOTE = re.compile(r"warning: |Resolved \d+ package")
+_YANKED = re.compile(r"warning: `([^`]+)` is yanked")
+_REFUSED = re.compile(r"An index URL \((\S+)\) could not be queried due to a lack of valid authentication credentials")
+_INDEX_LINES = re.compile(r"^(?:--.*\n)+", re.MULTILINE)
+_URL = re.compile(r"https?://[^\s`'\")]+")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A lock, or what uv said instead; the text is empty when there is no lock. ``yanked`` are versions in the lock."""
+
+    text: str
+    stderr: str
+    yanked: tuple[str, ...] = ()
+
+    @property
+    def said(self) -> str:
+        """Return the beginning of uv's explanation on one line."""
+        text = " ".join(self.stderr.split())
+        return text if len(text) <= 600 else f"{text[:600]}..."
+
+    @property
+    def names(self) -> list[str]:
+        """Return every normalised word in uv's explanation that could be a package, in its order."""
+        return list(dict.fromkeys(canonicalize_name(name) for name in _NAME.findall(self.stderr)))
+
+
+@dataclass
+class Resolver:
+    """Runs uv for one production file in one folder, until a deadline (`time.monotonic`).
+
+    ``wheels_only`` are never built from source unless production pins them; ``overrides`` are pins of production's that
+    are locked against what other packages ask of them; versions in the lock ``before`` stay if they can; ``building``
+    learns how sources are built.
+    """
+
+    folder: Path
+    production: Production
+    wheels_only: set[str]
+    target: Target
+    deadline: float
+    overrides: list[str] = field(default_factory=list)
+    building: Building = field(default_factory=Building)
+    before: str = ""
+
+    def resolve(self, analysis: Sequence[str]) -> Attempt:
+        """Resolve production with these packages; raise `UvError`, `UnreachableError`, `RefusedError`."""
+        return self._compile(analysis, self.production.requirements(), overrides=self.overrides)
+
+    def together(self, analysis: Sequence[str], pins: Sequence[str], overrides: Sequence[str] = ()) -> bool:
+        """Say whether these packages and these pins can live together, without the rest of production."""
+        return bool(self._compile(analysis, self.production.only(pins), overrides=overrides).text)
+
+    def excludes(self, one: str, other: str) -> bool:
+        """Say whether one pin excludes another, whatever that one asks for itself."""
+        pin = next(pin for pin in self.production.fixed if str(pin) == other)
+        described = replace(self, building=replace(self.building, undescribed={**self.building.undescribed, pin: ""}))
+        return not described.together([], [one, other], overrides=self.overrides)
+
+    def available(self, pin: str, python: str = "", platform: str = PLATFORM) -> bool:
+        """Say whether an index has this pin for a Python and a platform, whatever it depends on."""
+        target = Target(python or self.target.python)
+        alone = self.production.only([pin])
+        return bool(self._compile([], alone, "--no-deps", target=target, platform=platform).text)
+
+    def wheels(self, pins: Sequence[str], python: str = "") -> Attempt:
+        """Look for a wheel of each of these pins for a Python."""
+        target = Target(python or self.target.python)
+        return self._compile([], self.production.only(pins), "--no-deps", "--only-binary", ":all:", target=target)
+
+    def without(self, pins: Sequence[str]) -> Attempt:
+        """Resolve production alone, less these pins."""
+        others = [pin for pin in map(str, self.production.pins) if pin not in pins]
+        return self._compile([], self.production.only([*others, *self.production.unpinned]), overrides=self.overrides)
+
+    def named_pins(self, attempt: Attempt) -> list[str]:
+        """Return production's pins that uv's explanation mentions, in its order."""
+        known = [*self.production.constraints, *self.production.pins]
+        pins = {pin.name: str(pin) for pin in known if pin.applies(self.target)}
+        return [pins[name] for name in attempt.names if name in pins][:_NAMED]
+
+    def _compile(
+        self,
+        analysis: Sequence[str],
+        production: str,
+        *options: str,
+        overrides: Sequence[str] = (),
+        target: Target | None = None,
+        platform: str = PLATFORM,
+    ) -> Attempt:
+        target = target or self.target
+        while True:
+            attempt = self._compile_once(
+                analysis, production, *options, overrides=overrides, target=target, platform=platform
+            )
+            failure = None if attempt.text else Failure.find(attempt.stderr)
+            if failure is None or not self._learn(failure, target):
+                return attempt
+
+    def _learn(self, failure: Failure, target: Target) -> bool:
+        """Find another way for a source that does not build; say whether there is one to try."""
+        if any(pin.name == failure.name for pin in self.production.fixed):
+            return self.building.learn(failure, self.production.fixed, target)
+        another = failure.name not in self.wheels_only
+        self.wheels_only |= {failure.name}
+        return another
+
+    def _compile_once(
+        self,
+        analysis: Sequence[str],
+        production: str,
+        *options: str,
+        overrides: Sequence[str],
+        target: Target,
+        platform: str,
+    ) -> Attempt:
+        for name, text in (
+            ("requirements.in", _lines(analysis)),
+            ("production.txt", production),
+            ("constraints.txt", self.production.bounding()),
+            ("overrides.txt", _lines(overrides)),
+            ("uv.toml", self.building.render()),
+        ):
+            (self.folder / name).write_text(text, encoding="utf-8", newline="\n")
+        output = self.folder / "requirements.txt"
+        output.unlink(missing_ok=True)
+        if self.before:
+            output.write_text(self.before, encoding="utf-8", newline="\n")
+        command = compile_command(
+            target.full_python,
+            *(["--emit-index-url"] if self.production.indexes else []),
+            *(["--overrides", "overrides.txt"] if overrides else []),
+            # uv takes the newest of what it meets first, and what production leaves open comes before the analysis.
+            *("production.txt", "requirements.in"),
+            platform=platform,
+        )
+        asked = self.production.names()
+        done = uv.run(
+            *command,
+            *("--no-progress", "--color", "never"),
+            # Saves uv the search for the target's Python, 0.3 s where pyenv is installed, and a look at an environment
+            # that is new each time.
+            *("--python", os.path.realpath(sys.executable)),
+            *("--custom-compile-command", header(" ".join(["uv", *command]))),
+            *(part for name in sorted(self.wheels_only - asked) for part in ("--only-binary", name)),
+            *self._cache(),
+            *options,
+            folder=self.folder,
+            seconds=self.deadline - time.monotonic(),
+        )
+        written = output.exists() and not done.returncode
+        notes = [line for line in done.stderr.splitlines() if _NOTE.match(line)]
+        said = "\n".join(line for line in done.stderr.splitlines() if not _NOTE.match(line))
+        text = output.read_text(encoding="utf-8") if written else ""
+        attempt = Attempt(
+            _with_plain_indexes(text),
+            without_credentials(said),
+            tuple(found[1] for line in notes if (found := _YANKED.match(line))),
+        )
+        if done.returncode and (refused := _REFUSED.search(attempt.stderr)):
+            raise RefusedError(
+                f"the index {refused[1]} asks for a password and got none that it takes; put it into ~/.netrc: "
+                f"machine {urlsplit(refused[1]).hostname} login NAME password PASSWORD",
+                url=refused[1],
+            )
+        if done.returncode and _UNREACHABLE.search(attempt.stderr):
+            url = _URL.search(attempt.stderr)
+            raise UnreachableError(
+                f"the package index cannot be reached; check the network and uv's settings; uv says: {attempt.said}",
+                url=url[0] if url else "",
+            )
+        return attempt
+
+    def _cache(self) -> list[str]:
+        """Keep what an old setuptools built apart, or uv would know it the next time and nobody that it was needed."""
+        bound = self.building.setuptools
+        return ["--cache-dir", str(uv.cache() / f"ds-docker-env-{bound.replace('<', '-before-')}")] if bound else []
+
+
+def compile_command(
+    full_python: str, *inputs: str, output: str = "requirements.txt", platform: str = PLATFORM
+) -> list[str]:
+    """Return the arguments of uv that make a lock; they stand in its header and work in the project too."""
+    return [
+        *("pip", "compile", "--generate-hashes", "--python-version", full_python),
+        *("--python-platform", platform, "--output-file", output, *inputs),
+    ]
+
+
+def header(command: str) -> str:
+    """Return what stands in the header of a lock: the command, uv's version, and how new the index could be."""
+    limit = os.environ.get("UV_EXCLUDE_NEWER") or datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{command}\n# {uv.version()}, index as of {limit}"
+
+
+def _with_plain_indexes(lock: str) -> str:
+    """Remove the logins from the index lines: uv writes its own settings there, whatever is in them."""
+
+    def plain(lines: re.Match[str]) -> str:
+        return _lines(dict.fromkeys(without_credentials(line) for line in lines[0].splitlines()))
+
+    return _INDEX_LINES.sub(plain, lock)
+
+
+def _lines(requirements: Iterable[str]) -> str:
+    return "".join(f"{requirement}\n" for requirement in requirements)

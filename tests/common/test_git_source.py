@@ -1,0 +1,431 @@
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from ds_docker_env.common.errors import SourceError
+from ds_docker_env.common.sources import LocalFile, command, git
+from ds_docker_env.common.sources.git import GitFile
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository of production's."""
+
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"git+{self.folder.as_uri()}"
+
+    def git(self, *arguments: str) -> str:
+        names = {f"GIT_{who}_{what}": "me@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        return subprocess.run(
+            ["git", "-C", str(self.folder), *arguments],
+            env={**os.environ, **names},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    def commit(self, **files: str) -> str:
+        """Commit files, whose names are written with __ for a slash and _ for a dot, and return the hash."""
+        for name, content in files.items():
+            path = self.folder / name.replace("__", "/").replace("_", ".")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", "change")
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give git a home of its own, so that no configuration of the developer's matters."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Repository:
+    folder = tmp_path / "shop.git"
+    folder.mkdir()
+    repository = Repository(folder)
+    repository.git("init", "--quiet", "--initial-branch=main")
+    return repository
+
+
+@pytest.fixture
+def repository(empty: Repository) -> Repository:
+    """Return one in which main says a==2, the branch release/1 a==1 and the annotated tag v1.0 the same."""
+    empty.commit(requirements_txt="a==1\n", deploy__base_txt="b==1\n", deploy__api_txt="-r base.txt\nc==1\n")
+    empty.git("branch", "release/1")
+    empty.git("tag", "--annotate", "--message", "one", "v1.0")
+    empty.commit(requirements_txt="a==2\n")
+    return empty
+
+
+def refusal(location: str) -> str:
+    with pytest.raises(SourceError) as caught:
+        GitFile(location).read()
+    (problem,) = caught.value.problems
+    return problem
+
+
+@pytest.mark.parametrize(
+    ("at", "content"),
+    {
+        "": b"a==2\n",
+        "@main": b"a==2\n",
+        "@release/1": b"a==1\n",
+        "@v1.0": b"a==1\n",
+        "@refs/tags/v1.0": b"a==1\n",
+    }.items(),
+)
+def test_a_file_is_read_at_a_branch_or_a_tag(repository: Repository, at: str, content: bytes) -> None:
+    assert GitFile(f"{repository.url}{at}#requirements.txt").read() == content
+
+
+@pytest.mark.parametrize("length", [40, 10])
+def test_a_file_is_read_at_a_commit_however_short(repository: Repository, length: int) -> None:
+    first = repository.git("rev-parse", "main~1")
+    file = GitFile(f"{repository.url}@{first[:length]}")
+    assert file.read() == b"a==1\n"
+    assert file.provenance == f"commit {first}"
+
+
+@pytest.mark.parametrize("version", ["0", "2"])
+def test_a_commit_is_found_where_the_server_gives_none_by_its_hash(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "protocol.version")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", version)
+    second = repository.git("rev-parse", "main")
+    repository.commit(requirements_txt="a==3\n")
+    assert GitFile(f"{repository.url}@{second}").read() == b"a==2\n"
+
+
+def test_a_path_to_a_repository_will_do(repository: Repository) -> None:
+    assert GitFile(f"git+{repository.folder}@v1.0#deploy/base.txt").read() == b"b==1\n"
+
+
+def test_the_commit_of_a_tag_is_named(repository: Repository) -> None:
+    assert GitFile(f"{repository.url}@v1.0").provenance == f"commit {repository.git('rev-parse', 'release/1')}"
+
+
+def test_a_tag_may_hold_an_at_sign(repository: Repository) -> None:
+    repository.git("tag", "api@1.0", "release/1")
+    assert GitFile(f"{repository.url}@api@1.0").read() == b"a==1\n"
+
+
+def test_an_included_file_comes_from_the_same_commit_though_the_branch_moves(repository: Repository) -> None:
+    file = GitFile(f"{repository.url}@main#deploy/api.txt")
+    assert file.read() == b"-r base.txt\nc==1\n"
+    repository.commit(deploy__base_txt="b==666\n")
+    included = GitFile(file.beside("base.txt"))
+    assert included.location == f"{repository.url}@main#deploy/base.txt"
+    assert included.read() == b"b==1\n"
+    assert included.provenance == file.provenance
+
+
+@pytest.mark.parametrize(
+    ("reference", "location"),
+    {
+        "../requirements.txt": "git+https://example.com/shop.git@v1#requirements.txt",
+        "./more/c.txt": "git+https://example.com/shop.git@v1#deploy/more/c.txt",
+        "https://example.com/c.txt": "https://example.com/c.txt",
+    }.items(),
+)
+def test_what_is_beside_a_file_has_its_repository_and_ref(reference: str, location: str) -> None:
+    assert GitFile("git+https://example.com/shop.git@v1#deploy/api.txt").beside(reference) == location
+
+
+def test_only_the_files_that_are_read_are_fetched(repository: Repository, tmp_path: Path) -> None:
+    repository.git("config", "uploadpack.allowFilter", "true")
+    big = "".join(f"{number:064x}" for number in range(20_000))
+    repository.commit(requirements_txt="a==3\n", model_bin=big)
+    file = GitFile(repository.url)
+    assert file.read() == b"a==3\n"
+    folder, _ = git._FETCHED[file._parts()[:2]]
+    here = subprocess.run(
+        ["git", "--git-dir", str(folder), "cat-file", "--batch-all-objects", "--batch-check=%(objecttype)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "GIT_NO_LAZY_FETCH": "1"},
+    ).stdout.split()
+    assert here.count("blob") == 1
+    assert here.count("commit") == 1
+
+
+def test_a_link_is_followed_in_the_repository_and_not_out_of_it(repository: Repository) -> None:
+    (repository.folder / "link.txt").symlink_to("deploy/base.txt")
+    (repository.folder / "out.txt").symlink_to("/etc/passwd")
+    repository.commit()
+    assert GitFile(f"{repository.url}#link.txt").read() == b"b==1\n"
+    assert "out.txt is a link in commit" in refusal(f"{repository.url}#out.txt")
+
+
+def test_nothing_of_the_repository_or_of_the_user_is_run(repository: Repository, home: Path) -> None:
+    marker = home / "ran"
+    hooks = home / "hooks"
+    hooks.mkdir()
+    for name in ("post-checkout", "reference-transaction", "post-merge"):
+        (hooks / name).write_text(f"#!/bin/sh\ntouch {marker}\n")
+        (hooks / name).chmod(0o755)
+    (home / ".gitconfig").write_text(
+        f"[core]\nhooksPath = {hooks}\n[init]\ntemplateDir = {home}\n"
+        f'[filter "run"]\nsmudge = touch {marker}\nclean = cat\nrequired = true\n'
+    )
+    (repository.folder / ".gitattributes").write_text("* filter=run\n")
+    subprocess.run(["git", "-C", str(repository.folder), "config", "core.hooksPath", "/nowhere"], check=True)
+    repository.commit()
+    marker.unlink(missing_ok=True)
+    assert GitFile(repository.url).read() == b"a==2\n"
+    assert not marker.exists()
+
+
+def test_a_repository_that_runs_the_template_in_a_hook_is_left_alone(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "another"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
+    assert GitFile(repository.url).read() == b"a==2\n"
+    assert not (tmp_path / "another").exists()
+
+
+MISSING = {
+    "a branch": ("@realease/1", "no branch, tag or commit realease/1; it has release/1 and 2 more"),
+    "a commit": ("@" + "0123456789" * 4, "no branch, tag or commit 0123456789"),
+    "a short commit": ("@0123456", "no branch, tag or commit 0123456; it has main, release/1, v1.0"),
+    "a file": ("#deploy/apis.txt", "; it has deploy/api.txt, deploy/base.txt, requirements.txt"),
+    "a folder": ("#nowhere/x.txt", "no file nowhere/x.txt in commit"),
+    "a folder that is a file": ("#requirements.txt/x.txt", "no file requirements.txt/x.txt in commit"),
+    "a file in a folder": ("#deploy", "deploy is a directory in commit"),
+}
+
+
+@pytest.mark.parametrize(("where", "message"), MISSING.values(), ids=MISSING)
+def test_what_is_missing_is_named_beside_what_is_there(repository: Repository, where: str, message: str) -> None:
+    problem = refusal(repository.url + where)
+    assert problem.startswith(f"{repository.url}{where}: ")
+    assert message in problem
+
+
+def test_a_repository_without_a_commit_says_so(empty: Repository) -> None:
+    assert "the repository has no default branch; push one first" in refusal(empty.url)
+
+
+def test_a_repository_without_a_default_branch_says_which_there_are(repository: Repository) -> None:
+    repository.git("symbolic-ref", "HEAD", "refs/heads/gone")
+    assert "has no default branch; name one, such as @main" in refusal(repository.url)
+
+
+def test_a_missing_repository_is_named(tmp_path: Path) -> None:
+    problem = refusal(f"git+file://{tmp_path}/nothing.git@v1")
+    assert "does not appear to be a git repository" in problem
+    assert "check the address" in problem
+
+
+def test_a_file_that_is_too_large_is_refused(repository: Repository) -> None:
+    repository.commit(large_txt="#" * 10_000_001)
+    assert "is larger than 10 MB" in refusal(f"{repository.url}#large.txt")
+
+
+REFUSED = {
+    "an option as the ref": "git+file:///shop.git@--upload-pack=touch ran",
+    "a pattern as the ref": "git+file:///shop.git@refs/heads/*",
+    "a refspec as the ref": "git+file:///shop.git@main:refs/heads/x",
+    "an exclusion as the ref": "git+file:///shop.git@^main",
+    "a blank ref": "git+file:///shop.git@",
+    "an option as the path": "git+file:///shop.git#--output=ran",
+    "a path out of the repository": "git+file:///shop.git#../../etc/passwd",
+    "a path with steps back": "git+file:///shop.git#a/../b.txt",
+    "an absolute path": "git+file:///shop.git#/etc/passwd",
+    "a line break": "git+file:///shop.git#a\nb",
+    "a transport helper": "git+ext::sh -c touch% ran",
+    "a transport helper in a URL": "git+ext::ssh://example.com/shop.git",
+    "another scheme": "git+ftp://example.com/shop.git",
+    "a relative path": "git+shop.git",
+    "an option as the host": "git+ssh://-oProxyCommand=touch ran/shop.git",
+    "no host": "git+https:///shop.git",
+    "a colon after the host": "git+ssh://git@example.com:team/shop.git",
+}
+
+
+@pytest.mark.parametrize("location", REFUSED.values(), ids=REFUSED)
+def test_git_is_not_even_asked_for(location: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _run(*_: object, **__: object) -> None:
+        raise AssertionError("git was run")
+
+    monkeypatch.setattr(git, "run", _run)
+    assert "; " in refusal(location)
+
+
+def test_a_transport_helper_in_the_users_configuration_is_not_run(home: Path) -> None:
+    (home / ".gitconfig").write_text(f'[url "ext::touch {home}/ran "]\ninsteadOf = https://example.com/\n')
+    assert "transport 'ext' not allowed" in refusal("git+https://example.com/shop.git")
+    assert not (home / "ran").exists()
+
+
+def test_missing_git_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "apt-get install git" in refusal("git+https://example.com/shop.git")
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    """Serve the test's folder as a plain web server does, which git can read and not shallowly."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path.startswith("/private") and "Authorization" not in self.headers:
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="shop"')
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+            else:
+                super().do_GET()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(tmp_path))) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def test_a_server_that_gives_nothing_shallow_is_read_all_the_same(repository: Repository, web: str) -> None:
+    repository.git("update-server-info")
+    assert GitFile(f"git+{web}/shop.git/.git@v1.0#requirements.txt").read() == b"a==1\n"
+
+
+def test_the_password_comes_from_netrc(repository: Repository, web: str, home: Path) -> None:
+    (home / ".netrc").write_text("machine 127.0.0.1 login me password canary\n")
+    repository.git("update-server-info")
+    repository.folder.rename(repository.folder.with_name("private.git"))
+    assert GitFile(f"git+{web}/private.git/.git@main#requirements.txt").read() == b"a==2\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    {
+        "/private.git": "a private repository needs a password in ~/.netrc",
+        "/nothing.git": "not found); check the address",
+    }.items(),
+)
+def test_a_repository_that_may_not_be_read_says_so_at_once(web: str, path: str, message: str) -> None:
+    assert message in refusal(f"git+{web}{path}")
+
+
+def test_no_credential_is_shown(web: str, repository: Repository) -> None:
+    with_password = web.replace("//", "//me:canary@")
+    for location in (f"{with_password}/nothing.git", with_password.replace("http:", "https:") + "/shop.git@v1"):
+        with pytest.raises(SourceError) as caught:
+            GitFile(f"git+{location}").read()
+        assert "canary" not in str(caught.value)
+        assert "canary" not in caught.value.report()
+        assert "canary" not in GitFile(f"git+{location}").name
+
+
+@pytest.fixture
+def silence() -> Iterator[Callable[[], int]]:
+    """Listen on 127.0.0.1 and never say a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield lambda: int(server.getsockname()[1])
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "git", "ssh"])
+def test_a_silent_server_is_not_waited_for(
+    silence: Callable[[], int], monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    monkeypatch.setattr(git, "SECONDS", 0.3)
+    began = time.monotonic()
+    assert "did not arrive within 0.3 s; try again" in refusal(f"git+{scheme}://127.0.0.1:{silence()}/shop.git")
+    assert time.monotonic() - began < 2
+
+
+def test_everything_that_git_started_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(git, "SECONDS", 0.3)
+    started = tmp_path / "started"
+    ssh = tmp_path / "ssh"
+    ssh.write_text(f"#!/bin/sh\necho $$ > {shlex.quote(str(started))}\nexec sleep 20\n")
+    ssh.chmod(0o755)
+    monkeypatch.setenv("GIT_SSH_COMMAND", str(ssh))
+    assert "did not arrive" in refusal("git+ssh://git@example.com/team/shop.git@v1")
+    pid = int(started.read_text())
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline and _alive(pid):
+        time.sleep(0.01)
+    assert not _alive(pid)
+
+
+def _alive(pid: int) -> bool:
+    """Tell whether a process still does anything; nobody may have collected its exit code yet."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("configured", "expected"), [("", "-o BatchMode=yes"), ("[core]\nsshCommand = ssh -i key", "-i key")]
+)
+def test_ssh_asks_nothing_and_is_the_users_own(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, configured: str, expected: str
+) -> None:
+    ssh = tmp_path / "ssh"
+    ssh.write_text('#!/bin/sh\necho "$*: Permission denied (publickey)." >&2\nexit 255\n')
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (home / ".gitconfig").write_text(configured)
+    problem = refusal("git+ssh://git@example.com/team/shop.git@v1")
+    assert expected in problem
+    assert "or an ssh key" in problem
+
+
+def test_a_flood_is_cut_off() -> None:
+    done = command.run(["sh", "-c", "exec cat /dev/zero"], seconds=20, environment=os.environ)
+    assert done.returncode < 0
+
+
+def test_a_path_in_a_work_tree_names_the_commit_of_the_file_and_whether_it_was_changed_since(
+    repository: Repository,
+) -> None:
+    path = repository.folder / "requirements.txt"
+    commit = repository.git("rev-parse", "HEAD")
+    repository.commit(other_txt="b==1\n")
+    assert LocalFile(str(path)).provenance == f"commit {commit}"
+    path.write_text("a==3\n")
+    assert LocalFile(str(path)).provenance == f"commit {commit}, changed since"
+
+
+def test_a_path_names_its_own_commit_where_a_hook_of_gits_points_elsewhere(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = repository.git("rev-parse", "HEAD")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    assert LocalFile(str(repository.folder / "requirements.txt")).provenance == f"commit {commit}"
+
+
+def test_a_path_outside_of_git_has_no_commit(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("a==1\n")
+    assert LocalFile(str(tmp_path / "requirements.txt")).provenance == ""

@@ -1,0 +1,179 @@
+"""The image that all is built on, by digest if Docker finds one; how, `docker/test_base_image.py` asks a registry."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import BASE_IMAGE, Generated
+from offers import DEBIAN, OTHER_PYTHON, PYTHON, needs_two_pythons
+from rendering import Renderer
+
+from ds_docker_env.common.errors import AnswerError
+from ds_docker_env.generation import base_image
+from ds_docker_env.generation.base_image import Base, by_digest, require_name
+
+Run = Callable[..., Generated]
+Docker = Callable[..., dict[str, str]]
+
+DIGEST, OF_ONE_PLATFORM, NEWER = (f"sha256:{digit * 64}" for digit in "123")
+FOUND = f"""\
+Name:      docker.io/library/python:3.13-trixie
+MediaType: application/vnd.oci.image.index.v1+json
+Digest:    {DIGEST}
+
+Manifests:
+  Name:      docker.io/library/python:3.13-trixie@{OF_ONE_PLATFORM}
+  Digest:    {OF_ONE_PLATFORM}
+"""
+OFFLINE = 'ERROR: failed to do request: Head "https://registry.example.com/v2/": dial tcp: lookup: no such host'
+PATTERN = BASE_IMAGE.partition("@")[0]
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a docker that is a script")
+
+
+@pytest.fixture
+def docker(tmp_path: Path) -> Docker:
+    """Make a docker that says this, the only command on the PATH that is returned."""
+
+    def _docker(*, says: str = "", complains: str = "", before: str = "") -> dict[str, str]:
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / "says").write_text(says)
+        (tmp_path / "bin" / "complains").write_text(complains)
+        script = f"#!/bin/sh\n{before}\ncd {tmp_path}/bin\n/bin/cat says; /bin/cat complains >&2\n[ -s says ]\n"
+        (tmp_path / "bin" / "docker").write_text(script)
+        (tmp_path / "bin" / "docker").chmod(0o755)
+        return {"PATH": str(tmp_path / "bin")}
+
+    return _docker
+
+
+def base(project: Generated) -> str:
+    [line] = [line for line in project.read("Dockerfile").splitlines() if line.endswith(" AS base")]
+    return line.removeprefix("FROM ").removesuffix(" AS base")
+
+
+@needs_two_pythons
+def test_the_base_image_has_the_digest_of_all_platforms_and_keeps_it_when_generated_again(
+    cookiecutter: Run, docker: Docker, tmp_path: Path
+) -> None:
+    first = cookiecutter(_base_image=PATTERN, environment=docker(says=FOUND))
+    assert first.exit_code == 0, first.stderr
+    assert base(first) == f"python:{PYTHON}-{DEBIAN}@{DIGEST}"
+    assert "Base image:" not in first.stdout
+    # Or the same would be the base of other answers.
+    [replay] = (tmp_path / "home").rglob("*.json")
+    assert DIGEST not in replay.read_text()
+    assert f"python:{PYTHON}" not in replay.read_text()
+
+    newer = docker(says=FOUND.replace(DIGEST, NEWER))
+    again = cookiecutter("-f", _base_image=PATTERN, environment=newer, question="Who?")
+    assert again.exit_code == 0, again.stderr
+    assert base(first) == f"python:{PYTHON}-{DEBIAN}@{DIGEST}"
+
+    offline = docker(complains=OFFLINE)
+    other = cookiecutter("-f", _base_image=PATTERN, environment=offline, python_version=OTHER_PYTHON)
+    assert base(first) == f"python:{OTHER_PYTHON}-{DEBIAN}"
+    asked = f"docker buildx imagetools inspect python:{OTHER_PYTHON}-{DEBIAN}"
+    assert (
+        f"\nBase image: the tag alone, as its registry cannot be reached; to see its digest: {asked}\n" in other.stdout
+    )
+
+
+@pytest.mark.parametrize(
+    ("complaint", "why"),
+    {
+        OFFLINE: "its registry cannot be reached",
+        "ERROR: failed to do request: dial tcp 127.0.0.1:1: connect: connection refused": (
+            "its registry cannot be reached"
+        ),
+        'ERROR: failed to do request: Head "https://r/v2/": proxyconnect tcp: EOF': "its registry cannot be reached",
+        "ERROR: failed to verify certificate: x509: certificate signed by unknown authority": (
+            "its registry cannot be reached"
+        ),
+        "ERROR: 429 Too Many Requests: toomanyrequests: You have reached your pull rate limit.": (
+            "its registry was asked too often today"
+        ),
+        "ERROR: pull access denied, repository does not exist or may require authorization": (
+            "its registry asks for a login (docker login)"
+        ),
+        "ERROR: unexpected status from HEAD request to https://r/v2/: 401 Unauthorized": (
+            "its registry asks for a login (docker login)"
+        ),
+        "ERROR: 127.0.0.1:5000/python:3.13-trixie: not found": "its registry does not have it",
+        "ERROR: unexpected status from HEAD request to https://r/v2/: 503 Service Unavailable": (
+            "its registry is out of order"
+        ),
+        "docker: 'buildx' is not a docker command.\nSee 'docker --help'": "docker has no buildx",
+        "Error: unrecognized command `podman buildx imagetools`": "docker has no buildx",
+        'first\nERROR: no builder "https://me:pw@builder" found\x1b[0m': (
+            'docker says: ERROR: no builder "https://builder" found\\x1b[0m'
+        ),
+        "": "docker does not say it",
+    }.items(),
+)
+def test_without_a_digest_the_tag_is_alone_and_the_cause_is_in_plain_words(
+    docker: Docker, monkeypatch: pytest.MonkeyPatch, complaint: str, why: str
+) -> None:
+    monkeypatch.setenv("PATH", docker(complains=complaint)["PATH"])
+    assert by_digest("python:3.13-trixie") == Base("python:3.13-trixie", why)
+
+
+def test_a_docker_that_is_missing_broken_or_silent_is_named(
+    docker: Docker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert by_digest("python:3.13-trixie").why == "Docker is not here"
+    portal = f"Name:      docker.io/library/python:3.13-trixie\nMediaType: \nDigest:    {DIGEST}\n"
+    monkeypatch.setenv("PATH", docker(says=portal)["PATH"])
+    assert by_digest("python:3.13-trixie") == Base("python:3.13-trixie", "docker does not say it")
+    (tmp_path / "bin" / "docker").write_bytes(b"\x7fELF")
+    assert by_digest("python:3.13-trixie").why == "docker cannot be run (Exec format error)"
+
+
+def test_a_registry_that_hangs_is_soon_left(docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base_image, "_SECONDS", 0.3)
+    monkeypatch.setenv("PATH", docker(before="/bin/sleep 60")["PATH"])
+    begun = time.monotonic()
+    assert by_digest("python:3.13-trixie").why == "its registry did not answer within 0.3 s"
+    assert time.monotonic() - begun < 10
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "python",
+        "--help",
+        "python:3.13 AS other",
+        "python:3.13\nRUN true",
+        "https://me:pw@example.com/python:3",
+        "a:b@c",
+    ],
+)
+def test_what_names_no_image_is_refused_without_its_password(name: str) -> None:
+    with pytest.raises(AnswerError) as refused:
+        require_name(name)
+    assert "names no image; write it with its tag, as in registry.example.com:5000/" in str(refused.value)
+    assert "pw" not in str(refused.value)
+
+
+def test_a_mistake_in_the_pattern_of_a_fork_is_a_message(bake: Run) -> None:
+    for wrong in ("python:{{ cookiecutter.python }}", "python:{{ cookiecutter"):
+        refused = bake(_base_image=wrong)
+        assert refused.exit_code != 0
+        assert "  _base_image: 'python:{{ cookiecutter" in refused.stderr
+        assert not refused.project.exists()
+
+
+def test_a_fork_may_name_its_own_registry(docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = f"registry.example.com:5000/team/python:{PYTHON}-trixie"
+    require_name(own)
+    monkeypatch.setenv("PATH", docker(says=FOUND)["PATH"])
+    render, pattern = Renderer(), own.replace(PYTHON, "{{ cookiecutter.python_version }}")
+    assert f"\nFROM {own}@{DIGEST} AS base\n" in render("Dockerfile", _base_image=pattern)
+    readme = render("README.md", _base_image=pattern)
+    assert f"built on `{own}`" in readme
+    assert f"imagetools inspect {own} |" in readme

@@ -1,0 +1,200 @@
+"""Generating over a project: what is a person's stays, what is the template's is renewed, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from conftest import ANSWERS, TEMPLATE, Generated, write_files
+from offers import OTHER_PYTHON, PYTHON, needs_two_pythons
+from package_index import PackageIndex
+
+from ds_docker_env.common.analysis import Analysis, without_floor
+from ds_docker_env.common.shipped import is_shipped, shipped_analysis
+from ds_docker_env.common.target import Target
+from ds_docker_env.generation import events as generation
+from ds_docker_env.generation.services import SERVICES
+
+Run = Callable[..., Generated]
+
+FORCE = "--overwrite-if-exists"
+SKIP = "--skip-if-file-exists"
+OWN = {
+    "src/analysis.ipynb": "my notebook",
+    "src/model.py": "mine",
+    "src/data/customers.csv": "1\n",
+    ".secrets/jupyter_password": "mine\n",
+    ".env": "AWS_PROFILE=team\n",
+    ".dvc/config": "mine\n",
+    "uv.toml": "offline = true\n",
+    "notes.md": "mine\n",
+}
+TEMPLATES = {"README.md": "my readme\n", "Dockerfile": "FROM mine\n", ".gitignore": "mine\n"}
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_is_a_persons_stays_and_what_is_replaced_is_kept_and_named(cookiecutter: Run) -> None:
+    project = cookiecutter().project
+    first = tree(project)
+    again = cookiecutter(FORCE)
+    assert tree(project) == first
+    assert "Replaced:" not in again.stdout
+    write_files(project, OWN | TEMPLATES)
+    again = cookiecutter(FORCE, dvc_s3_url="s3://bucket/x")
+    assert again.exit_code == 0, again.stderr
+    now = tree(project)
+    assert {name: now[name].decode() for name in OWN} == OWN
+    assert {name: now[f".former/1/{name}"].decode() for name in TEMPLATES} == TEMPLATES
+    assert "Password:   unchanged" in again.stdout
+    assert "dvc remote modify storage url s3://bucket/x" in again.stdout
+    [replaced] = [line for line in again.stdout.splitlines() if line.startswith("Replaced:")]
+    assert replaced.endswith("; as before they are in .former/1, which git ignores")
+    assert all(name in replaced for name in TEMPLATES)
+    for name in (".gitignore", ".dockerignore"):
+        (project / name).write_text((project / name).read_text() + "clients.xlsx\n")
+    assert "Replaced:   .dockerignore; " in cookiecutter(FORCE, dvc_s3_url="s3://bucket/x").stdout
+    assert tree(project)[".gitignore"].endswith(b"\n# From before this was generated again.\nmine\nclients.xlsx\n")
+    assert "Replaced:" not in cookiecutter(FORCE, dvc_s3_url="s3://bucket/x").stdout
+    ignored = subprocess.run(["git", "status", "--porcelain"], cwd=project, capture_output=True, text=True, check=True)
+    assert ".former" not in ignored.stdout
+
+
+def test_a_pipeline_that_is_chosen_no_longer_stays_and_is_said(cookiecutter: Run) -> None:
+    project = cookiecutter(ci="github").project
+    again = cookiecutter(FORCE, ci="gitlab")
+    left = [".github/dependabot.yml", ".github/workflows/analysis.yml"]
+    assert f"Pipeline:   from before, and it stays though ci is gitlab: {', '.join(left)}\n" in again.stdout
+    assert {*left, ".gitlab-ci.yml"} <= set(tree(project))
+
+
+@needs_two_pythons
+def test_with_skip_nothing_that_is_there_is_touched_and_what_is_missing_is_added(
+    cookiecutter: Run, tmp_path: Path
+) -> None:
+    project = cookiecutter(python_version=OTHER_PYTHON).project
+    write_files(project, OWN | TEMPLATES | {"requirements.in": "mine\n", ".secrets/jupyter_password": ""})
+    (project / "docker-compose.yml").unlink()
+    before = tree(project)
+    pins = tmp_path / "pins.txt"
+    pins.write_text("nowhere==1.0\n")
+    refused = cookiecutter(FORCE, SKIP, production_requirements=str(pins))
+    assert (
+        f"locked for Python {OTHER_PYTHON}; answer {OTHER_PYTHON}, or leave --skip-if-file-exists out" in refused.stderr
+    )
+    assert "locked without production; leave production's file out, or leave --skip" in refused.stderr
+    assert tree(project) == before
+    again = cookiecutter(FORCE, SKIP, question="Who?", python_version=OTHER_PYTHON)
+    assert again.exit_code == 0, again.stderr
+    after = tree(project)
+    assert {name: after[name] for name in before} == before
+    assert after.keys() - before.keys() == {"docker-compose.yml"}
+    assert "Password:   unchanged" in again.stdout
+    [kept] = [line for line in again.stdout.splitlines() if line.startswith("Kept: ")]
+    assert all(name in kept for name in TEMPLATES)
+    assert "Versions:   as they are in requirements.txt" in again.stdout
+
+
+def test_packages_of_ones_own_stay_with_their_lock_and_are_locked_with_production(
+    cookiecutter: Run, offline: PackageIndex, tmp_path: Path
+) -> None:
+    for version in ("1.0", "2.0"):
+        offline.add("mine", version)
+    offline.add("prod", "1.0")
+    project = cookiecutter().project
+    edited = (project / "requirements.in").read_text() + "mine>=1\n"
+    write_files(project, {"requirements.in": edited, ".dvc/config": "mine"})
+    before = tree(project)
+    client, service = next(iter(shipped_analysis(PYTHON, SERVICES).clients.items()))
+    again = cookiecutter(FORCE, services=service)
+    assert again.exit_code == 0, again.stderr
+    assert "requirements.in is not the template's and stays" in again.stdout
+    assert f"Missing:    add to requirements.in and lock again: {client} (for {service})" in again.stdout
+    now = tree(project)
+    assert all(now[name] == before[name] for name in ("requirements.in", "requirements.txt"))
+    assert "Data:       .dvc and .dvcignore are from before and stay" in again.stdout
+
+    write_files(project, {"requirements.txt": "mine==1.0\n"})
+    (tmp_path / "pins.txt").write_text("prod==1.0\n")
+    beside = cookiecutter(FORCE, production_requirements="pins.txt")
+    assert beside.exit_code == 0, beside.stderr
+    assert "mine>=1\n" in (project / "requirements.in").read_text()
+    lock = (project / "requirements.txt").read_text()
+    assert "\nmine==1.0 \\\n" in lock
+    assert "\nprod==1.0 \\\n" in lock
+    alone = cookiecutter(FORCE)
+    assert "locked beside production; name production's file" in alone.stderr
+    assert (project / "requirements.txt").read_text() == lock
+    assert (project / ".former" / "1" / "docker-compose.yml").read_bytes() == before["docker-compose.yml"]
+
+    (project / "requirements.in").unlink()
+    fresh = cookiecutter(FORCE)
+    assert fresh.exit_code == 0, fresh.stderr
+    assert not {"production.txt", "parity.pyz"} & set(tree(project))
+    assert b"prod==1.0" in tree(project)[".former/3/production.txt"]
+
+
+@needs_two_pythons
+def test_a_lock_of_ones_own_for_another_python_is_not_taken_for_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full_python = Target(OTHER_PYTHON).full_python
+    lock = f"# made by:\n#    uv pip compile --python-version {full_python} requirements.in\n"
+    write_files(tmp_path, {"p/requirements.in": "mine\n", "p/requirements.txt": lock, "p/.p.again-01234567/x": ""})
+    monkeypatch.chdir(tmp_path / "p" / ".p.again-01234567")
+    answers = ANSWERS | {"project_slug": "p", "__production_requirements": ""}
+    assert generation.prepare(answers) == 1
+    assert (
+        f"locked for Python {OTHER_PYTHON}; answer {OTHER_PYTHON}, or take requirements.in away"
+        in capsys.readouterr().err
+    )
+    write_files(tmp_path, {"p/requirements.txt": ""})
+    assert generation.prepare(answers) == 1
+    assert "requirements.txt: has no command in its header; get it back from git" in capsys.readouterr().err
+    assert list(Path().iterdir()) == [Path("x")]
+
+
+def test_what_cannot_be_generated_over_is_said_and_nothing_changes(cookiecutter: Run) -> None:
+    project = cookiecutter().project
+    (project / ".secrets" / "jupyter_password").unlink()
+    (project / ".secrets" / "jupyter_password").mkdir()
+    (project / "README.md").write_text("mine")
+    before = tree(project)
+    assert "directory already exists" in cookiecutter().stdout
+    again = cookiecutter(FORCE)
+    assert ".secrets/jupyter_password: is a folder, where a file is to be; take it away" in again.stderr
+    code = (
+        "import json, sys; from cookiecutter.main import cookiecutter\n"
+        "answers = json.loads(sys.argv[3])\n"
+        "cookiecutter(sys.argv[1], '', True, answers, output_dir=sys.argv[2], overwrite_if_exists=True)"
+    )
+    command = [sys.executable, "-c", code, str(TEMPLATE), str(project.parent), json.dumps(ANSWERS)]
+    by_a_program = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "is not empty; generate over it with the command cookiecutter" in by_a_program.stderr
+    assert tree(project) == before
+    assert not list(project.glob(".data*"))
+
+
+@pytest.mark.parametrize("options", [[], SERVICES[:1], SERVICES[2::3], SERVICES])
+def test_what_the_template_wrote_is_told_from_what_a_person_did(options: Sequence[str]) -> None:
+    analysis = shipped_analysis(PYTHON, options)
+    first, *_, last = analysis.requirements
+    beside = analysis.with_setuptools().without_floors(analysis.clients)
+    written = [analysis.text, beside.render({beside.requirements[0]: "it cannot live"})]
+    assert all(is_shipped(text) for text in written)
+    for text in written:
+        for edited in (
+            f"{text}mine\n",
+            f"{text}# mine\n",
+            re.sub(rf"^{re.escape(without_floor(last))}(>=.*)?$", r"\g<0>,<9999", text, flags=re.MULTILINE),
+            re.sub(rf"^.*{re.escape(first)}.*\n", "", text, flags=re.MULTILINE),
+        ):
+            assert not is_shipped(edited), edited
+    assert not Analysis("", "").requirements

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import TEMPLATE, Generated
+from offers import DEBIAN, PYTHON, needs
+from package_index import PackageIndex
+
+from ds_docker_env.common import uv
+from ds_docker_env.common.shipped import only, shipped_files
+from ds_docker_env.generation.services import SERVICES
+
+Bake = Callable[..., Generated]
+
+
+def names(lock: str) -> set[str]:
+    return {line.partition("==")[0] for line in lock.splitlines() if "==" in line and line[0].isalnum()}
+
+
+def beside_the_notebook(generated: Generated) -> list[str]:
+    assert generated.exit_code == 0, generated.stderr
+    return [name for name in yaml.safe_load(generated.read("docker-compose.yml"))["services"] if name != "jupyter"]
+
+
+@needs("mysql", "redis")
+def test_services_are_named_in_any_order_and_spacing(bake: Bake) -> None:
+    assert beside_the_notebook(bake(services=" MySQL,redis ,, redis")) == ["redis", "mysql"]
+
+
+def test_an_unknown_service_is_refused_with_the_list_of_those_that_can_be_had(bake: Bake) -> None:
+    generated = bake(services=f"{', '.join(SERVICES)}, mongo, kafka", project_slug="..")
+    assert generated.exit_code != 0
+    assert "services: 'mongo', 'kafka' cannot be had" in generated.stderr
+    assert ", ".join(SERVICES) in generated.stderr
+    assert "project_slug: '..'" in generated.stderr
+
+
+@needs("postgres")
+def test_each_service_says_in_the_readme_how_to_connect_and_no_other_does(bake: Bake) -> None:
+    readme = bake(services="postgres").read("README.md")
+    assert "psycopg.connect(" in readme
+    for other in ("redis", "sqlite", "mysql", "h2o", "dask"):
+        assert other not in readme.lower(), other
+
+
+@needs("mysql", "postgres")
+def test_a_database_has_a_random_password_that_only_its_owner_may_read_and_that_stays(bake: Bake) -> None:
+    first, second = bake(services="mysql,postgres"), bake(services="mysql,postgres")
+    files = [one.project / ".secrets" / f"{name}_password" for one in (first, second) for name in ("mysql", "postgres")]
+    # A database would take a \r for a part of it.
+    assert all(re.fullmatch(rb"[\w-]+\n", file.read_bytes()) for file in files)
+    passwords = [file.read_text().strip() for file in files]
+    assert len(set(passwords)) == 4
+    assert min(map(len, passwords)) >= 32
+    assert not any(password in first.stdout + second.stdout for password in passwords)
+
+
+@needs("redis", "mysql", "postgres")
+def test_databases_are_pinned_and_have_no_port_or_password_to_show(bake: Bake) -> None:
+    services = yaml.safe_load(bake(services="redis,mysql,postgres").read("docker-compose.yml"))["services"]
+    for name in ("redis", "mysql", "postgres"):
+        database = services[name]
+        assert re.fullmatch(rf"(\S+/)?{name}:\d+\.\d+(\.\d+)?(-\w+)?", database["image"])
+        assert "ports" not in database
+        assert database["cap_drop"] == ["ALL"]
+        assert not {key for key in database.get("environment", {}) if key.endswith("PASSWORD")}
+
+
+@needs("mysql", "dask")
+def test_a_dask_worker_may_read_the_passwords_that_the_notebook_reads_but_not_the_notebooks_own(bake: Bake) -> None:
+    services = yaml.safe_load(bake(services="mysql,dask").read("docker-compose.yml"))["services"]
+    assert services["jupyter"]["secrets"] == ["jupyter_password", "mysql_password"]
+    assert services["dask-worker"]["secrets"] == ["mysql_password"]
+
+
+@needs("sqlite", "h2o", "dask")
+def test_the_image_of_the_analysis_is_never_asked_for_in_a_registry(bake: Bake) -> None:
+    services = yaml.safe_load(bake(services="sqlite,h2o,dask", project_slug="churn").read("docker-compose.yml"))[
+        "services"
+    ]
+    assert {(one["image"], one["pull_policy"]) for one in services.values()} == {("churn", "never")}
+
+
+def test_a_lock_cut_to_some_files_is_what_uv_makes_of_them(offline: PackageIndex, tmp_path: Path) -> None:
+    for name, requires in {"a": ("shared", "b"), "b": ("a",), "c": ("shared", "d"), "d": (), "e": ("d",)}.items():
+        offline.add(name, "1.0", requires)
+    offline.add("shared", "1.0")
+    wanted = {"requirements.in": "a\n", "requirements-c.in": "c\na\n", "requirements-e.in": "e\n"}
+
+    def lock(*names: str) -> str:
+        command = ["pip", "compile", "--quiet", "--no-header", "--generate-hashes", *names]
+        return subprocess.run([*uv.find(), *command], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    for name, text in wanted.items():
+        (tmp_path / name).write_text(text)
+    together = "# uv made this\n" + lock(*wanted)
+    for chosen in (["requirements-c.in"], ["requirements-e.in"], ["requirements-c.in", "requirements-e.in"]):
+        names = ["requirements.in", *chosen]
+        (tmp_path / "requirements.in").write_text("".join(wanted[name] for name in names))
+        assert only(together, names) == "# uv made this\n" + lock("requirements.in")
+
+
+@needs("redis", "dask")
+def test_a_lock_for_a_service_holds_what_it_needs_and_nothing_of_the_others() -> None:
+    plain, redis, dask = (
+        names(shipped_files(PYTHON, DEBIAN, options)["requirements.txt"]) for options in ((), ["redis"], ["dask"])
+    )
+    assert redis - plain == {"redis"}
+    assert {"dask", "distributed", "bokeh", "pyarrow"} <= dask
+    assert "redis" not in dask
+
+
+@needs("sqlite")
+def test_tools_of_a_service_are_locked_with_the_tools() -> None:
+    plain, sqlite = (shipped_files(PYTHON, DEBIAN, options)["tools.txt"] for options in ((), ["sqlite"]))
+    assert "datasette" in names(sqlite) - names(plain)
+    assert "dvc" not in names(sqlite)
+    assert names(plain) < names(sqlite)
+
+
+@needs("redis")
+@pytest.mark.parametrize("version", ["3.5.3", "1.0"], ids=["a usual one", "one below the floor"])
+def test_productions_version_of_a_client_wins(bake: Bake, offline: PackageIndex, tmp_path: Path, version: str) -> None:
+    offline.add("redis", version)
+    offline.add("redis", "9.9.9")
+    production = tmp_path / "requirements.txt"
+    production.write_text(f"redis=={version}\n")
+    generated = bake(services="redis", production_requirements=str(production))
+    assert generated.locked["redis"] == version
+    assert "\nredis\n" in generated.read("requirements.in")
+    generated.lock_again()
+    assert generated.locked["redis"] == version
+
+
+@needs("redis")
+def test_a_service_whose_client_cannot_live_beside_production_stops_generation(
+    bake: Bake, offline: PackageIndex, tmp_path: Path
+) -> None:
+    offline.add("redis", "9.9.9", ("six>=2",))
+    offline.add("six", "1.17.0")
+    offline.add("six", "2.0.0")
+    production = tmp_path / "requirements.txt"
+    production.write_text("six==1.17.0\n")
+    generated = bake(services="redis", production_requirements=str(production))
+    assert generated.exit_code != 0
+    assert not generated.project.exists()
+    assert "the service redis needs redis>=2.10, but it cannot live" in generated.stderr
+    assert "production's six==1.17.0" in generated.stderr
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("services", [*SERVICES, ", ".join(SERVICES)])
+def test_locking_again_moves_nothing(bake: Bake, services: str) -> None:
+    generated = bake(services=services)
+    before = generated.read("requirements.txt")
+    generated.lock_again()
+    assert generated.read("requirements.txt").partition("\nai")[2] == before.partition("\nai")[2] != ""
+
+
+def test_every_option_has_its_packages_in_a_file_of_its_name() -> None:
+    options = {*SERVICES, "dvc"}
+    files = {path.name: path.stem.partition("-")[2] for path in (TEMPLATE / "locks").glob("*-*.in")}
+    assert sorted(name for name, option in files.items() if option not in options) == []
+    assert set(files.values()) == options

@@ -1,0 +1,149 @@
+"""Where the template can come from, and what can answer its questions, with cookiecutter's real command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+import yaml
+from conftest import ANSWERS, BASE_IMAGE, CONTEXT, TEMPLATE, Generated, committed, copy_template, git, run_in_home
+from offers import OTHER_PYTHON, PYTHON
+
+from ds_docker_env.common.shipped import shipped_analysis
+from ds_docker_env.generation import configuration
+from ds_docker_env.generation.services import SERVICES
+
+Run = Callable[..., Generated]
+
+NAME = "ds-docker-env"
+ARGUMENTS = [f"{name}={value}" for name, value in ANSWERS.items()]
+README = "{{cookiecutter.project_slug}}/README.md"
+
+
+def cookiecutter(tmp_path: Path, *arguments: str, typed: str = "", **environment: str) -> Path:
+    """Run cookiecutter in an empty folder and return the only project that it leaves there."""
+    output = tmp_path / f"output-{len(list(tmp_path.glob('output-*')))}"
+    for folder in (output, tmp_path / "home"):
+        folder.mkdir(exist_ok=True)
+    command = ("cookiecutter", *arguments)
+    done = run_in_home(tmp_path / "home", *command, folder=output, typed=typed, environment=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    [project] = output.iterdir()
+    assert (project / ".secrets" / "jupyter_password").exists()
+    return project
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    """Serve the folder ``web``."""
+    (tmp_path / "web").mkdir()
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "web"))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_it_comes_from_a_folder_of_a_repository_on_github_at_a_tag(tmp_path: Path) -> None:
+    templates = tmp_path / "org" / "templates.git"
+    copy_template(templates / NAME)
+    committed(templates)
+    git("tag", "v1", folder=templates)
+    (templates / NAME / "local_extensions.py").write_text("raise SystemExit('of another version')\n")
+    committed(templates)
+    configured = tmp_path / "gitconfig"
+    configured.write_text(f'[url "{tmp_path.as_uri()}/"]\n    insteadOf = https://github.com/\n')
+    project = cookiecutter(
+        tmp_path,
+        *("gh:org/templates", "--directory", NAME, "--checkout", "v1", "--no-input"),
+        *ARGUMENTS,
+        GIT_CONFIG_GLOBAL=str(configured),
+    )
+    shipped = TEMPLATE / "locks" / f"requirements-{ANSWERS['python_version']}.txt"
+    assert (project / "requirements.txt").read_bytes() == shipped.read_bytes()
+    assert not (project / ".github").exists()
+
+
+def test_a_zip_is_taken_with_the_answers_of_a_configuration_and_replayed_when_a_question_is_new(
+    tmp_path: Path, web: str
+) -> None:
+    client, service = next(iter(shipped_analysis(PYTHON, SERVICES).clients.items()))
+    python = OTHER_PYTHON or PYTHON
+    repository, archive = tmp_path / NAME, tmp_path / "web" / f"{NAME}-1.0.zip"
+    copy_template(repository)
+    committed(repository)
+    # As GitHub makes it.
+    git("archive", "--prefix", f"{NAME}-1.0/", "--output", str(archive), "HEAD", folder=repository)
+    (tmp_path / "home").mkdir()
+    settings = {
+        "default_context": {**ANSWERS, "project_name": "Churn", "python_version": python, "full_name": "Ada"},
+        "abbreviations": {"team": f"{web}/{{0}}-1.0.zip"},
+        "replay_dir": str(tmp_path / "answers"),
+    }
+    (tmp_path / "home" / ".cookiecutterrc").write_text(yaml.dump(settings))
+    project = cookiecutter(tmp_path, f"team:{NAME}", "--no-input", f"services={service}")
+    assert project.name == "churn"
+    base = BASE_IMAGE.replace("{{ cookiecutter.python_version }}", python)
+    base = base.replace("{{ cookiecutter.debian_release }}", ANSWERS["debian_release"])
+    assert f"FROM {base} AS base\n" in (project / "Dockerfile").read_text()
+    assert f"\n{client}==" in (project / "requirements.txt").read_text()
+
+    changed = {"project_name": CONTEXT["project_name"], "reviewer": "nobody yet"} | CONTEXT
+    (repository / "cookiecutter.json").write_text(json.dumps(changed))
+    readme = (repository / README).read_text(encoding="utf-8")
+    (repository / README).write_text(readme + "\n{{ cookiecutter.reviewer }}\n", encoding="utf-8")
+    committed(repository)
+    newer = tmp_path / f"{NAME}-1.1.zip"
+    git("archive", "--prefix", f"{NAME}-1.1/", "--output", str(newer), "HEAD", folder=repository)
+    answers = tmp_path / "answers" / f"{NAME}-1.0.json"
+    again = cookiecutter(tmp_path, str(newer), "--replay-file", str(answers), typed="Grace\n")
+    assert (again / "README.md").read_text(encoding="utf-8").endswith("\nGrace\n")
+    assert (again / "Dockerfile").read_bytes() == (project / "Dockerfile").read_bytes()
+
+
+def test_an_answer_to_no_question_and_a_default_that_cannot_be_taken_are_said(
+    cookiecutter: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "home").mkdir()
+    mine = tmp_path / "home" / ".cookiecutterrc"
+    mine.write_text("default_context: {python_version: 3.12, servces: redis, full_name: Ada}\n")
+    refused = cookiecutter("production_requirement=pins.txt", project_slug="Churn")
+    meant = "production_requirement: is no question; correct it if production_requirements is meant"
+    assert f"\n  {meant}\n" in refused.stderr
+    assert f"\n  python_version: 3.12 in {mine} is none of '{CONTEXT['python_version'][0]}', " in refused.stderr
+    assert "\n  project_slug: 'Churn' cannot name" in refused.stderr
+    assert f"ds-docker-env: {mine}: servces is no question; correct it if services is meant\n" in refused.stderr
+    assert "full_name" not in refused.stderr
+    assert not refused.project.exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ({"services": ["redis", "mysql"]}, "services: ['redis', 'mysql'] in rc is no text; write it in quotes"),
+        ({"question": None}, "question: None in rc is no text"),
+        ({"dvc_s3_url": False}, "dvc_s3_url: False in rc is no text"),
+        ({"debian_release": "buster"}, "debian_release: 'buster' in rc is none of 'trixie', 'bookworm', quotes"),
+    ],
+)
+def test_a_default_instead_of_which_another_would_be_taken_is_refused(answer: dict[str, object], why: str) -> None:
+    questions = {**CONTEXT, "debian_release": ["trixie", "bookworm"]}
+    [problem] = configuration.unusable(answer, questions, "rc")
+    assert problem.startswith(why)
+
+
+def test_what_cookiecutter_takes_as_it_is_given_is_not_refused() -> None:
+    taken = {"question": 42, "project_name": "A", "python_version": CONTEXT["python_version"][-1], "full_name": None}
+    assert not configuration.unusable({**taken, "__prompts__": {}, "_base_image": "x"}, CONTEXT, "rc")
+    assert not configuration.unknown(CONTEXT, CONTEXT)
+    assert not configuration.misspelt(["full_name", "email", "project_short_description"], CONTEXT, "rc")

@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import ast
+import io
+import json
+import signal
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from offers import PYTHON
+from package_index import PackageIndex
+
+from ds_docker_env.common.analysis import package_name
+from ds_docker_env.common.errors import GenerationError, ProjectError, SourceError
+from ds_docker_env.common.shipped import shipped_analysis
+from ds_docker_env.common.target import Target
+from ds_docker_env.generation import wheel as archive
+from ds_docker_env.generation.services import SERVICES
+from ds_docker_env.image import commands, project
+from ds_docker_env.image.takeover import take_over
+from ds_docker_env.pinning.builds import Building
+
+LINUX = Target("3.11")
+FILES = {
+    "production.txt": "# source: /api/requirements.txt\n\nprod==1.0\n",
+    "requirements.in": "# Edited.\nipykernel>=6\nadded>=1  # for the plots\n# late>=2: left out, it cannot live\n",
+    "requirements.txt": "added==1.0\ngone==1.0\nipykernel==6.5\nprod==1.0\n",
+    "constraints.txt": "old==1.0\n",
+    "overrides.txt": "old==1.0\n",
+    "uv.toml": Building(setuptools="setuptools<58").render(),
+}
+
+
+@pytest.fixture(autouse=True)
+def interruptions() -> Iterator[None]:
+    """Let the developer interrupt again what comes after a replacement, which lets nobody."""
+    before = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+    yield
+    for number, handler in before:
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def test_a_new_production_file_replaces_the_old_one_and_moves_nothing_else(
+    folder: Path, offline: PackageIndex, tmp_path: Path
+) -> None:
+    for name, version in (("prod", "2.0"), ("added", "1.0"), ("added", "3.0"), ("late", "2.0"), ("ipykernel", "6.5")):
+        offline.add(name, version)
+    newer = tmp_path / "newer.txt"
+    newer.write_text("prod==2.0\n")
+    said = take_over(str(newer), LINUX)
+    assert "Production: 1 of 1 pins kept exactly, from " + str(newer) in said
+    assert {"Moved:      prod 1.0 -> 2.0", "New:        late 2.0", "Gone:       gone 1.0"} <= set(said)
+    now = contents(folder)
+    assert set(now) == {"production.txt", "requirements.in", "requirements.txt"}
+    assert "\nadded==1.0 \\\n" in now["requirements.txt"]
+    assert "\nadded>=1  # for the plots\nlate>=2\n" in now["requirements.in"]
+    assert f"# source: {newer}\n" in now["production.txt"]
+    assert "a path in the container" in now["production.txt"]
+
+
+def test_a_url_is_read_again_by_its_name_unless_it_holds_a_secret_which_is_kept_nowhere(
+    folder: Path, offline: PackageIndex
+) -> None:
+    offline.add("prod", "2.0")
+    (offline.folder / "requirements.txt").write_text("prod==2.0\n")
+    url = f"{offline.url.removesuffix('simple/')}requirements.txt"
+    said = take_over(f"{url}?ref=v2", LINUX)
+    assert project.named_source((folder / "production.txt").read_text(), "take-over") == f"{url}?ref=v2"
+    said += take_over(f"{url}?ref=v2;canary#access=canary", LINUX)
+    kept = (folder / "production.txt").read_text()
+    assert "canary" not in "".join([*said, *contents(folder).values()])
+    for production in (kept, kept.replace(";", "&share=")):
+        with pytest.raises(SourceError, match=r"\?ref=v2[;&].*\.\.\.: the value .* is not kept; name the whole URL"):
+            project.named_source(production, "take-over")
+
+
+REFUSED = {
+    "contradicts itself": ("prod==1\nprod==2\n", {}, "contradicts prod==1 at"),
+    "cannot be had": ("missing==1\n", {}, "missing==1 cannot be had"),
+    "meets no notebook": ("prod==2.0\n", {"requirements.in": "pandas\n"}, "ipykernel is missing"),
+    "meets a line with more than a package": (
+        "prod==2.0\n",
+        {"requirements.in": "-r more.in\n"},
+        "'-r more.in' is not",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "edited", "message"), REFUSED.values(), ids=REFUSED)
+def test_every_file_stays_as_it_is_if_production(
+    folder: Path, offline: PackageIndex, tmp_path: Path, text: str, edited: dict[str, str], message: str
+) -> None:
+    for name, content in edited.items():
+        (folder / name).write_text(content)
+    (tmp_path / "newer.txt").write_text(text)
+    with pytest.raises(GenerationError, match=message):
+        take_over(str(tmp_path / "newer.txt"), LINUX)
+    assert contents(folder) == FILES | edited
+
+
+def test_a_service_keeps_its_client(folder: Path, offline: PackageIndex, tmp_path: Path) -> None:
+    (folder / "requirements.in").write_text("ipykernel>=6\nredis>=2.10\n")
+    before = contents(folder)
+    offline.add("redis", "9.9.9", ("prod<2",))
+    offline.add("prod", "2.0")
+    (tmp_path / "newer.txt").write_text("prod==2.0\n")
+    with pytest.raises(
+        GenerationError, match=r"the service redis needs redis>=2\.10, but .* production's prod==2\.0; leave redis out"
+    ):
+        take_over(str(tmp_path / "newer.txt"), LINUX, clients={"redis": "redis", "h2o": "h2o"})
+    assert contents(folder) == before
+
+
+def test_files_that_were_replaced_come_back_if_one_cannot_be(folder: Path) -> None:
+    (folder / "tools.txt").mkdir()
+    with pytest.raises(ProjectError, match=r"cannot be written"):
+        project.replace({"production.txt": "new\n", "tools.txt": "new\n", "constraints.txt": ""})
+    (folder / "tools.txt").rmdir()
+    assert contents(folder) == FILES
+
+
+UNSEEN = {
+    "../api/requirements.txt": '--volume "$PWD/../api:/api:ro" jupyter check /api/requirements.txt',
+    "/srv/my api/pins.txt": "--volume \"/srv/my api:/srv/my api:ro\" jupyter check '/srv/my api/pins.txt'",
+    "image:registry/team/api:1.4.2": "-m pip freeze | docker compose run --rm --no-deps -T jupyter check -",
+    "requirements.txt": "is this project's own",
+    "standard input": "pipe it in again",
+}
+
+
+@pytest.mark.parametrize(("location", "message"), UNSEEN.items(), ids=UNSEEN)
+def test_what_a_container_cannot_see_is_said_with_the_way_to_bring_it_in(
+    folder: Path, location: str, message: str
+) -> None:
+    with pytest.raises(GenerationError) as caught:
+        project.visible(location, "check")
+    assert message in str(caught.value)
+
+
+def test_a_source_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commands, "read_production", lambda *_: time.sleep(5))
+    with pytest.raises(GenerationError, match=r"^https://public\.example/r\.txt: did not arrive within 0\.05 s"):
+        commands._within(0.05, "https://user:secret@public.example/r.txt", LINUX)
+
+
+def test_the_archive_holds_what_the_commands_import_and_nothing_else() -> None:
+    wanted, todo = set(), ["commands"]
+    while todo:
+        name = todo.pop()
+        if name in wanted:
+            continue
+        wanted.add(name)
+        path = archive.PACKAGE / f"{name.replace('.', '/')}.py"
+        path = path if path.exists() else archive.PACKAGE / name.replace(".", "/") / "__init__.py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ds_docker_env"):
+                module = (node.module or "").removeprefix("ds_docker_env").lstrip(".")
+                todo += [module] if module else [alias.name for alias in node.names]
+    with zipfile.ZipFile(io.BytesIO(archive.pack(PYTHON))) as packed:
+        names = {name.removesuffix("/__init__.py").removesuffix(".py") for name in packed.namelist()}
+    modules = {name.removeprefix("ds_docker_env/").replace("/", ".") for name in names}
+    assert modules - {"__main__", "ds_docker_env", "shipped.json"} == wanted
+
+
+def test_the_archive_is_the_same_bytes_every_time_and_no_module_needs_the_template() -> None:
+    packed = archive.pack(PYTHON, SERVICES)
+    assert packed == archive.pack(PYTHON, SERVICES)
+    with zipfile.ZipFile(io.BytesIO(packed)) as opened:
+        assert {member.date_time for member in opened.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert opened.namelist() == sorted(opened.namelist())
+        shipped = json.loads(opened.read("ds_docker_env/shipped.json"))
+        assert "jupyter" not in shipped["names"]
+        assert {package_name(line) for line in shipped_analysis(PYTHON, SERVICES).requirements} <= set(shipped["names"])
+        assert set(shipped["clients"].values()) == {*SERVICES} - {"sqlite"}

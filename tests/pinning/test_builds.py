@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+from conftest import Generated, Pin, Read
+from package_index import PackageIndex, add_source
+
+from ds_docker_env.common.errors import GenerationError
+from ds_docker_env.common.settings import own_settings
+from ds_docker_env.common.target import Target
+from ds_docker_env.pinning.builds import Building, Failure
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def uv_toml(generated: Generated) -> dict[str, Any]:
+    return tomllib.loads(generated.read("uv.toml"))
+
+
+def test_a_source_that_does_not_build_on_this_machine_is_left_to_the_image(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("numpy", "1.21")
+    add_source(offline, "ours", "1.0", said="RuntimeError: Python 3.8 is required")
+    generated = pin("numpy==1.21\nours==1.0\n")
+    assert generated.locked["ours"] == "1.0"
+    assert "Production: 2 of 2 pins kept exactly" in generated.stdout
+    assert "To build:   ours==1.0 in the image, as it does not build here: RuntimeError: Python 3.8" in generated.stdout
+    assert uv_toml(generated) == {
+        "dependency-metadata": [{"name": "ours", "version": "1.0", "requires-dist": []}],
+    }
+
+
+def test_a_source_for_an_old_setuptools_gets_one_here_and_in_the_image(pin: Pin, offline: PackageIndex) -> None:
+    add_source(offline, "pystache", "0.5.4", said="error in pystache setup command: use_2to3 is invalid.")
+    generated = pin("pystache==0.5.4\n")
+    assert uv_toml(generated)["build-constraint-dependencies"] == ["setuptools<58"]
+    assert "Old source: built with setuptools<58" in generated.stdout
+
+
+def test_a_source_that_silently_needs_another_of_productions_packages_gets_that_version(
+    pin: Pin, offline: PackageIndex
+) -> None:
+    offline.add("numpy", "1.21")
+    add_source(offline, "bottleneck", "1.2", said="ModuleNotFoundError: No module named 'numpy'")
+    assert uv_toml(pin("bottleneck==1.2\nnumpy==1.21\n"))["extra-build-dependencies"] == {"bottleneck": ["numpy==1.21"]}
+
+
+def test_a_module_that_nobody_pins_is_not_taken_from_the_index_by_its_name(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("settings", "1.0")
+    add_source(offline, "ours", "1.0", said="ModuleNotFoundError: No module named 'settings'")
+    assert "extra-build-dependencies" not in uv_toml(pin("ours==1.0\n"))
+
+
+def test_a_wheel_with_invalid_metadata_is_locked_all_the_same(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("apache-airflow", "1.10.7", requires=("azure (>=0.0.45azure>=0.5.0)",))
+    generated = pin("apache-airflow[celery]==1.10.7\n")
+    assert generated.locked["apache-airflow"] == "1.10.7"
+    assert "as it has invalid metadata" in generated.stdout
+    assert uv_toml(generated)["dependency-metadata"][0]["provides-extra"] == ["celery"]
+
+
+def test_what_production_does_not_pin_is_taken_with_a_wheel_if_its_source_does_not_build(
+    pin: Pin, offline: PackageIndex
+) -> None:
+    offline.add("needed", "1.0")
+    add_source(offline, "needed", "2.0", said="gcc: command not found")
+    offline.add("ours", "1.0", requires=("needed",))
+    generated = pin("ours==1.0\n")
+    assert generated.locked["needed"] == "1.0"
+    assert not (generated.project / "uv.toml").exists()
+
+
+def test_the_lock_in_the_header_works_again_with_what_the_image_builds(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("redis", "5.0")
+    add_source(offline, "ours", "1.0", said="mysql_config: not found")
+    generated = pin("ours==1.0\n")
+    with (generated.project / "requirements.in").open("a") as file:
+        file.write("redis\n")
+    generated.lock_again()
+    assert {"ours": "1.0", "redis": "5.0"}.items() <= generated.locked.items()
+
+
+def test_settings_of_ones_own_follow_what_production_needs_and_are_never_lost() -> None:
+    own = '# Ours.\n[[index]]\nurl = "https://public.example/simple"\n'
+    both = Building(settings=own, setuptools="setuptools<58").render()
+    assert tomllib.loads(both) == tomllib.loads(own) | {"build-constraint-dependencies": ["setuptools<58"]}
+    assert own_settings(both) == own_settings(own) == Building(settings=own).render() == own
+    assert Building(settings=own_settings(Building(setuptools="setuptools<58").render())).render() == ""
+
+
+def test_settings_of_ones_own_with_a_password_are_refused_without_showing_it() -> None:
+    with pytest.raises(GenerationError, match=r"uv\.toml: holds a password") as caught:
+        own_settings('[[index]]\nurl = "https://me:canary@public.example/simple"\n')
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("python", ["3.12", "3.13"])
+def test_an_old_setuptools_is_not_tried_where_it_does_not_run(read: Read, python: str) -> None:
+    pins = read(b"pystache==0.5.4\n").pins
+    failure = Failure("pystache", "", "error in pystache setup command: use_2to3 is invalid.")
+    assert not Building().learn(failure, pins, Target(python))

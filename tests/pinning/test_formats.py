@@ -1,0 +1,923 @@
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from packaging.markers import Marker
+from pip_requirements_parser import RequirementsFile
+
+from ds_docker_env.common.errors import RequirementsError
+from ds_docker_env.pinning.production.formats import Converted, as_requirements, page
+
+
+@pytest.fixture(autouse=True)
+def public(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an example address be the public index, in the locks below."""
+    monkeypatch.setattr(page, "PUBLIC_INDEX", re.compile(r"https://public\.example/simple"))
+
+
+@pytest.mark.parametrize("path", ["", "/", "/simple", "/simple/", "/pypi"])
+def test_the_public_index_is_known(path: str) -> None:
+    public = re.compile(page.PUBLIC_INDEX_PATTERN)
+    assert public.fullmatch("https://pypi" + ".org" + path)
+    assert not public.fullmatch(f"https://pypi.example.com{path}")
+
+
+# The locks below were made by uv 0.13.9, Poetry 2.5.1, 1.8.5 and 1.1.15, pipenv 2026.10.3 and pip 26.3 for one project;
+# addresses, hashes and what no test is about are shortened.
+UV = """\
+version = 1
+revision = 5
+requires-python = ">=3.10"
+resolution-markers = [
+    "python_full_version >= '3.11'",
+    "python_full_version < '3.11'",
+]
+
+[[package]]
+name = "colorama"
+version = "0.4.6"
+source = { registry = "https://public.example/simple" }
+sdist = { url = "https://files.example/colorama-0.4.6.tar.gz", hash = "sha256:0869", size = 27697 }
+wheels = [
+    { url = "https://files.example/colorama-0.4.6-py2.py3-none-any.whl", hash = "sha256:4f1d", size = 25335 },
+]
+
+[[package]]
+name = "gitlib"
+version = "1.0"
+source = { git = "https://git.example/gitlib?subdirectory=py&tag=v1.0#9a455a38" }
+
+[[package]]
+name = "iniconfig"
+version = "2.0.0"
+source = { registry = "https://public.example/simple" }
+resolution-markers = [
+    "python_full_version < '3.11'",
+]
+sdist = { url = "https://files.example/iniconfig-2.0.0.tar.gz", hash = "sha256:2d91" }
+
+[[package]]
+name = "iniconfig"
+version = "2.1.0"
+source = { registry = "https://public.example/simple" }
+resolution-markers = [
+    "python_full_version >= '3.11'",
+]
+sdist = { url = "https://files.example/iniconfig-2.1.0.tar.gz", hash = "sha256:3abb" }
+
+[[package]]
+name = "lib"
+version = "1.0"
+source = { directory = "lib" }
+dependencies = [
+    { name = "six" },
+]
+
+[package.metadata]
+requires-dist = [{ name = "six", specifier = "==1.16.0" }]
+
+[[package]]
+name = "linkify-it-py"
+version = "2.2.0"
+source = { registry = "https://public.example/simple" }
+sdist = { url = "https://files.example/linkify_it_py-2.2.0.tar.gz", hash = "sha256:907a" }
+
+[[package]]
+name = "markdown-it-py"
+version = "3.0.0"
+source = { registry = "https://public.example/simple" }
+sdist = { url = "https://files.example/markdown-it-py-3.0.0.tar.gz", hash = "sha256:e3f6" }
+
+[package.optional-dependencies]
+linkify = [
+    { name = "linkify-it-py" },
+]
+
+[[package]]
+name = "pluggy"
+version = "1.5.0"
+source = { registry = "https://public.example/simple" }
+sdist = { url = "https://files.example/pluggy-1.5.0.tar.gz", hash = "sha256:2cff" }
+
+[[package]]
+name = "shop"
+version = "0.1.0"
+source = { virtual = "." }
+dependencies = [
+    { name = "gitlib" },
+    { name = "iniconfig", version = "2.0.0", source = { registry = "https://public.example/simple" }, \
+marker = "python_full_version < '3.11'" },
+    { name = "iniconfig", version = "2.1.0", source = { registry = "https://public.example/simple" }, \
+marker = "python_full_version >= '3.11'" },
+    { name = "lib" },
+    { name = "markdown-it-py", extra = ["linkify"] },
+    { name = "toml" },
+    { name = "tqdm" },
+]
+
+[package.optional-dependencies]
+fancy = [
+    { name = "sortedcontainers" },
+]
+
+[package.dev-dependencies]
+dev = [
+    { name = "pluggy" },
+]
+
+[package.metadata]
+requires-dist = [
+    { name = "sortedcontainers", marker = "extra == 'fancy'", specifier = "==2.4.0" },
+    { name = "tqdm", specifier = "==4.66.4" },
+]
+provides-extras = ["fancy"]
+
+[[package]]
+name = "six"
+version = "1.16.0"
+source = { registry = "https://public.example/simple" }
+sdist = { url = "https://files.example/six-1.16.0.tar.gz", hash = "sha256:1e61" }
+
+[[package]]
+name = "sortedcontainers"
+version = "2.4.0"
+source = { registry = "https://public.example/simple" }
+sdist = { url = "https://files.example/sortedcontainers-2.4.0.tar.gz", hash = "sha256:25ca" }
+
+[[package]]
+name = "toml"
+version = "0.10.2"
+source = { url = "https://files.example/toml-0.10.2-py2.py3-none-any.whl" }
+wheels = [
+    { url = "https://files.example/toml-0.10.2-py2.py3-none-any.whl", hash = "sha256:8061" },
+]
+
+[[package]]
+name = "tqdm"
+version = "4.66.4"
+source = { registry = "https://public.example/simple" }
+dependencies = [
+    { name = "colorama", marker = "sys_platform == 'win32'" },
+]
+sdist = { url = "https://files.example/tqdm-4.66.4.tar.gz", hash = "sha256:e4d9" }
+"""
+
+PYLOCK_OF_UV = """\
+# This file was autogenerated by uv via the following command:
+#    uv export --format pylock.toml -o pylock.toml
+lock-version = "1.0"
+created-by = "uv"
+requires-python = ">=3.10"
+
+[[packages]]
+name = "colorama"
+version = "0.4.6"
+marker = "sys_platform == 'win32'"
+index = "https://public.example/simple"
+sdist = { url = "https://files.example/colorama-0.4.6.tar.gz", upload-time = 2022-10-25T02:36:22Z, size = 27697, \
+hashes = { sha256 = "0869" } }
+wheels = [{ url = "https://files.example/colorama-0.4.6-py2.py3-none-any.whl", size = 25335, \
+hashes = { sha256 = "4f1d" } }]
+
+[[packages]]
+name = "gitlib"
+version = "1.0"
+vcs = { type = "git", url = "https://git.example/gitlib", requested-revision = "v1.0", commit-id = "9a455a38" }
+
+[[packages]]
+name = "lib"
+directory = { path = "lib", editable = false }
+
+[[packages]]
+name = "toml"
+version = "0.10.2"
+archive = { url = "https://files.example/toml-0.10.2-py2.py3-none-any.whl", hashes = { sha256 = "8061" } }
+"""
+
+PYLOCK_OF_PIP = """\
+lock-version = "1.0"
+created-by = "pip"
+
+[[packages]]
+name = "gitlib"
+
+[packages.vcs]
+type = "git"
+url = "ssh://git@git.example/gitlib"
+requested-revision = "v1.0"
+commit-id = "9a455a38"
+
+[[packages]]
+name = "lib"
+
+[packages.directory]
+path = "lib"
+
+[[packages]]
+name = "six"
+version = "1.16.0"
+
+[[packages.wheels]]
+name = "six-1.16.0-py2.py3-none-any.whl"
+url = "https://files.example/six-1.16.0-py2.py3-none-any.whl"
+
+[packages.wheels.hashes]
+sha256 = "8abb"
+
+[[packages]]
+name = "toml"
+
+[packages.archive]
+url = "https://files.example/toml-0.10.2-py2.py3-none-any.whl"
+
+[packages.archive.hashes]
+sha256 = "8061"
+"""
+
+POETRY_2 = """\
+# This file is automatically @generated by Poetry 2.5.1 and should not be changed by hand.
+
+[[package]]
+name = "colorama"
+version = "0.4.6"
+description = "Cross-platform colored terminal text."
+optional = false
+python-versions = "!=3.0.*,!=3.1.*,!=3.2.*,!=3.3.*,!=3.4.*,!=3.5.*,!=3.6.*,>=2.7"
+groups = ["main", "dev"]
+markers = "platform_system == \\"Windows\\""
+files = [
+    {file = "colorama-0.4.6-py2.py3-none-any.whl", hash = "sha256:4f1d"},
+    {file = "colorama-0.4.6.tar.gz", hash = "sha256:0869"},
+]
+
+[[package]]
+name = "gitlib"
+version = "1.0"
+description = ""
+optional = false
+python-versions = "*"
+groups = ["main"]
+files = []
+develop = false
+
+[package.source]
+type = "git"
+url = "git@git.example:team/gitlib.git"
+reference = "v1.0"
+resolved_reference = "9a455a38"
+subdirectory = "py"
+
+[[package]]
+name = "iniconfig"
+version = "2.0.0"
+description = "brain-dead simple config-ini parsing"
+optional = false
+python-versions = ">=3.7"
+groups = ["main"]
+markers = "python_version == \\"3.10\\""
+files = [
+    {file = "iniconfig-2.0.0.tar.gz", hash = "sha256:2d91"},
+]
+
+[[package]]
+name = "iniconfig"
+version = "2.1.0"
+description = "brain-dead simple config-ini parsing"
+optional = false
+python-versions = ">=3.8"
+groups = ["main", "dev"]
+markers = {main = "python_version >= \\"3.11\\"", dev = "python_version >= \\"3.12\\""}
+files = [
+    {file = "iniconfig-2.1.0.tar.gz", hash = "sha256:3abb"},
+]
+
+[package.source]
+type = "legacy"
+url = "https://pypi.example/simple"
+reference = "company"
+
+[[package]]
+name = "lib"
+version = "1.0"
+description = ""
+optional = false
+python-versions = "*"
+groups = ["main"]
+files = []
+develop = false
+
+[package.dependencies]
+six = "1.16.0"
+
+[package.source]
+type = "directory"
+url = "lib"
+
+[[package]]
+name = "pluggy"
+version = "1.5.0"
+description = "plugin and hook calling mechanisms for python"
+optional = false
+python-versions = ">=3.8"
+groups = ["dev"]
+files = [
+    {file = "pluggy-1.5.0.tar.gz", hash = "sha256:2cff"},
+]
+
+[[package]]
+name = "sortedcontainers"
+version = "2.4.0"
+description = "Sorted Containers -- Sorted List, Sorted Dict, Sorted Set"
+optional = true
+python-versions = "*"
+groups = ["main"]
+markers = "extra == \\"fancy\\""
+files = [
+    {file = "sortedcontainers-2.4.0.tar.gz", hash = "sha256:25ca"},
+]
+
+[[package]]
+name = "toml"
+version = "0.10.2"
+description = "Python Library for Tom's Obvious, Minimal Language"
+optional = false
+python-versions = ">=2.6, !=3.0.*, !=3.1.*, !=3.2.*"
+groups = ["main"]
+files = [
+    {file = "toml-0.10.2-py2.py3-none-any.whl", hash = "sha256:8061"},
+]
+
+[package.source]
+type = "url"
+url = "https://files.example/toml-0.10.2-py2.py3-none-any.whl"
+
+[extras]
+fancy = ["sortedcontainers"]
+
+[metadata]
+lock-version = "2.1"
+python-versions = "^3.10"
+content-hash = "2fbd4e2280cb39af0c4f808c229faa1ede3c315b5bea1c7a7a2788fc8b1b9666"
+"""
+
+POETRY_1_8 = """\
+# This file is automatically @generated by Poetry 1.8.5 and should not be changed by hand.
+
+[[package]]
+name = "colorama"
+version = "0.4.6"
+description = "Cross-platform colored terminal text."
+optional = false
+python-versions = "!=3.0.*,!=3.1.*,!=3.2.*,!=3.3.*,!=3.4.*,!=3.5.*,!=3.6.*,>=2.7"
+files = [
+    {file = "colorama-0.4.6.tar.gz", hash = "sha256:0869"},
+]
+
+[[package]]
+name = "pluggy"
+version = "1.5.0"
+description = "plugin and hook calling mechanisms for python"
+optional = false
+python-versions = ">=3.8"
+files = [
+    {file = "pluggy-1.5.0.tar.gz", hash = "sha256:2cff"},
+]
+
+[metadata]
+lock-version = "2.0"
+python-versions = "^3.10"
+content-hash = "2fbd4e2280cb39af0c4f808c229faa1ede3c315b5bea1c7a7a2788fc8b1b9666"
+"""
+
+POETRY_1_1 = """\
+[[package]]
+name = "colorama"
+version = "0.4.6"
+description = "Cross-platform colored terminal text."
+category = "main"
+optional = false
+python-versions = "!=3.0.*,!=3.1.*,!=3.2.*,!=3.3.*,!=3.4.*,!=3.5.*,!=3.6.*,>=2.7"
+
+[[package]]
+name = "pluggy"
+version = "1.5.0"
+description = "plugin and hook calling mechanisms for python"
+category = "dev"
+optional = false
+python-versions = ">=3.8"
+
+[[package]]
+name = "sortedcontainers"
+version = "2.4.0"
+description = "Sorted Containers -- Sorted List, Sorted Dict, Sorted Set"
+category = "main"
+optional = true
+python-versions = "*"
+
+[metadata]
+lock-version = "1.1"
+python-versions = "^3.10"
+content-hash = "d204a859817115a0d354374ab1bcd6d1682e3c699af0490506c778879d7a670f"
+
+[metadata.files]
+colorama = [
+    {file = "colorama-0.4.6-py2.py3-none-any.whl", hash = "sha256:4f1d"},
+    {file = "colorama-0.4.6.tar.gz", hash = "sha256:0869"},
+]
+pluggy = [
+    {file = "pluggy-1.5.0.tar.gz", hash = "sha256:2cff"},
+]
+sortedcontainers = [
+    {file = "sortedcontainers-2.4.0.tar.gz", hash = "sha256:25ca"},
+]
+"""
+
+PIPFILE = """\
+{
+    "_meta": {
+        "hash": {
+            "sha256": "40c5a2f062e7e74163c85a0151b3dd70eab8acd09ce9719199327e7742ea8791"
+        },
+        "pipfile-spec": 6,
+        "requires": {},
+        "sources": [
+            {
+                "name": "pypi",
+                "url": "https://public.example/simple",
+                "verify_ssl": true
+            },
+            {
+                "name": "company",
+                "url": "https://pypi.example/simple",
+                "verify_ssl": true
+            }
+        ]
+    },
+    "default": {
+        "colorama": {
+            "markers": "sys_platform == 'win32'",
+            "version": "*"
+        },
+        "gitlib": {
+            "git": "https://git.example/gitlib",
+            "ref": "9a455a38"
+        },
+        "lib": {
+            "editable": true,
+            "path": "./lib"
+        },
+        "markdown-it-py": {
+            "extras": [
+                "linkify"
+            ],
+            "hashes": [
+                "sha256:3552",
+                "sha256:e3f6"
+            ],
+            "markers": "python_version >= '3.8'",
+            "version": "==3.0.0"
+        },
+        "toml": {
+            "file": "https://files.example/toml-0.10.2-py2.py3-none-any.whl",
+            "hashes": [
+                "sha256:8061"
+            ]
+        }
+    },
+    "develop": {
+        "pluggy": {
+            "hashes": [
+                "sha256:2cff"
+            ],
+            "index": "pypi",
+            "version": "==1.5.0"
+        }
+    }
+}
+"""
+
+CONDA = """\
+name: shop
+channels:
+  - conda-forge
+  - defaults
+dependencies:
+  - python=3.11.9=hb806964_0_cpython
+  - pip=24.0
+  - numpy=1.26.4=py311h64a7726_0
+  - conda-forge::pandas>=2,<3
+  - pip:
+      - six==1.16.0
+      # a comment
+      - "tqdm[slack]==4.66.4 ; python_version >= '3.8'"
+      - -r more.txt
+prefix: /opt/conda/envs/shop
+"""
+
+PLAIN = "requests==2.32.3  # [project]\n-r more.txt\nnumpy==1.26.4=py311\n"
+WHEEL = "https://files.example/toml-0.10.2-py2.py3-none-any.whl"
+
+
+class Case(NamedTuple):
+    """A file, what it becomes, and what is left out of it."""
+
+    name: str
+    text: str
+    requirements: list[str]
+    left_out: tuple[str, ...] = ()
+
+
+LOCKS = {
+    "uv.lock": Case(
+        "uv.lock",
+        UV,
+        [
+            'colorama==0.4.6 ; sys_platform == "win32" --hash=sha256:0869 --hash=sha256:4f1d',
+            "gitlib @ git+https://git.example/gitlib@9a455a38#subdirectory=py",
+            'iniconfig==2.0.0 ; python_full_version < "3.11" --hash=sha256:2d91',
+            'iniconfig==2.1.0 ; python_full_version >= "3.11" --hash=sha256:3abb',
+            "linkify-it-py==2.2.0 --hash=sha256:907a",
+            "markdown-it-py==3.0.0 --hash=sha256:e3f6",
+            "six==1.16.0 --hash=sha256:1e61",
+            f"toml @ {WHEEL} --hash=sha256:8061",
+            "tqdm==4.66.4 --hash=sha256:e4d9",
+        ],
+        ("lib (directory lib)", "sortedcontainers==2.4.0 (optional)"),
+    ),
+    "pylock.toml of uv": Case(
+        "https://example.com/pylock.toml?ref=main",
+        PYLOCK_OF_UV,
+        [
+            'colorama==0.4.6 ; sys_platform == "win32" --hash=sha256:0869 --hash=sha256:4f1d',
+            "gitlib @ git+https://git.example/gitlib@9a455a38",
+            f"toml @ {WHEEL} --hash=sha256:8061",
+        ],
+        ("lib (directory lib)",),
+    ),
+    "pylock.toml of pip": Case(
+        "locks/pylock.production.toml",
+        PYLOCK_OF_PIP,
+        [
+            "gitlib @ git+ssh://git@git.example/gitlib@9a455a38",
+            "six==1.16.0 --hash=sha256:8abb",
+            f"toml @ {WHEEL} --hash=sha256:8061",
+        ],
+        ("lib (directory lib)",),
+    ),
+    "poetry.lock of Poetry 2": Case(
+        "poetry.lock",
+        POETRY_2,
+        [
+            "--extra-index-url https://pypi.example/simple",
+            'colorama==0.4.6 ; platform_system == "Windows" --hash=sha256:4f1d --hash=sha256:0869',
+            "gitlib @ git+ssh://git@git.example/team/gitlib.git@9a455a38#subdirectory=py",
+            'iniconfig==2.0.0 ; python_version == "3.10" --hash=sha256:2d91',
+            'iniconfig==2.1.0 ; python_version >= "3.11" --hash=sha256:3abb',
+            f"toml @ {WHEEL} --hash=sha256:8061",
+        ],
+        ("lib (directory lib)", "sortedcontainers==2.4.0 (optional)"),
+    ),
+    "poetry.lock of Poetry 1.8, which does not say the group": Case(
+        "poetry.lock", POETRY_1_8, ["colorama==0.4.6 --hash=sha256:0869", "pluggy==1.5.0 --hash=sha256:2cff"]
+    ),
+    "poetry.lock of Poetry 1.1": Case(
+        "git+https://git.example/shop.git@v1#services/poetry.lock",
+        POETRY_1_1,
+        ["colorama==0.4.6 --hash=sha256:4f1d --hash=sha256:0869"],
+        ("sortedcontainers==2.4.0 (optional)",),
+    ),
+    "Pipfile.lock": Case(
+        "Pipfile.lock",
+        PIPFILE,
+        [
+            "--extra-index-url https://pypi.example/simple",
+            'colorama ; sys_platform == "win32"',
+            "gitlib @ git+https://git.example/gitlib@9a455a38",
+            'markdown-it-py[linkify]==3.0.0 ; python_version >= "3.8" --hash=sha256:3552 --hash=sha256:e3f6',
+            f"toml @ {WHEEL} --hash=sha256:8061",
+        ],
+        ("lib (directory ./lib)",),
+    ),
+    "environment.yml": Case(
+        "environment.yml",
+        CONDA,
+        ["six==1.16.0", "tqdm[slack]==4.66.4 ; python_version >= '3.8'", "-r more.txt"],
+        ("numpy=1.26.4=py311h64a7726_0 (conda)", "pandas>=2,<3 (conda)"),
+    ),
+}
+each_lock = pytest.mark.parametrize("case", LOCKS.values(), ids=LOCKS)
+
+
+def requirements(converted: Converted) -> list[str]:
+    return [line for line in converted.text.splitlines() if line]
+
+
+@each_lock
+def test_a_lock_becomes_requirements(case: Case) -> None:
+    converted = as_requirements(case.text, case.name)
+    assert requirements(converted) == case.requirements
+    assert converted.left_out == case.left_out
+
+
+@each_lock
+def test_pip_reads_each_requirement_on_the_line_of_its_entry(case: Case, tmp_path: Path) -> None:
+    path = tmp_path / "requirements.txt"
+    path.write_text(as_requirements(case.text, case.name).text)
+    parsed = RequirementsFile.from_file(str(path))
+    assert parsed.invalid_lines == []
+    assert len(parsed.requirements) + len(parsed.options) == len(case.requirements)
+    lines = case.text.splitlines()
+    for requirement in parsed.requirements:
+        first = requirement.requirement_line.line_number
+        entry = "\n".join(lines[first - 1 : first + 1])
+        assert requirement.name in entry
+        assert "{" in entry or "[[package" in entry or f"- {requirement.name}" in entry.replace('"', "")
+
+
+@each_lock
+def test_a_lock_is_known_by_its_content(case: Case) -> None:
+    assert as_requirements(case.text, "https://example.com/download/17") == as_requirements(case.text, case.name)
+
+
+@each_lock
+def test_line_ends_of_windows_change_nothing(case: Case) -> None:
+    assert as_requirements(case.text.replace("\n", "\r\n"), case.name) == as_requirements(case.text, case.name)
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "https://example.com/poetry.lock/raw", "environment.txt", "prod"])
+@pytest.mark.parametrize("text", [PLAIN, PLAIN.replace("\n", "\r\n"), "\n", "# dependencies: none\nsix==1.16.0"])
+def test_a_file_of_no_other_format_stays_as_it_is(text: str, name: str) -> None:
+    assert as_requirements(text, name) == Converted(text, ())
+
+
+def uv_lock(*packages: str, head: str = "version = 1\n") -> str:
+    return head + "".join(f"\n[[package]]\n{package}" for package in packages)
+
+
+def locked(name: str, *needs: str, version: str = "1", more: str = "") -> str:
+    """Return a package of uv.lock; it needs ``name`` or ``name ; marker``."""
+    needed = []
+    for need in needs:
+        needed_name, _, marker = need.partition(" ; ")
+        needed.append(f'{{ name = "{needed_name}"' + (f', marker = "{marker}" }}' if marker else " }"))
+    return (
+        f'name = "{name}"\nversion = "{version}"\nsource = {{ registry = "https://public.example/simple" }}\n'
+        f"dependencies = [{', '.join(needed)}]\n{more}"
+    )
+
+
+def project(*needs: str, more: str = "") -> str:
+    return locked("shop", *needs).replace('registry = "https://public.example/simple"', 'virtual = "."') + more
+
+
+WIN, OLD, NEW = "sys_platform == 'win32'", "python_version < '3.11'", "python_version >= '3.11'"
+PATHS = {
+    "a package applies where what needs it applies": (
+        uv_lock(project(f"a ; {WIN}"), locked("a", f"b ; {OLD}"), locked("b")),
+        ['a==1 ; sys_platform == "win32"', 'b==1 ; python_version < "3.11" and sys_platform == "win32"'],
+    ),
+    "a package applies if any path does": (
+        uv_lock(project(f"b ; {WIN}", f"b ; {OLD}"), locked("b")),
+        ['b==1 ; python_version < "3.11" or sys_platform == "win32"'],
+    ),
+    "a path without a marker wins": (
+        uv_lock(project("a", f"b ; {WIN}"), locked("a", "b"), locked("b")),
+        ["a==1", "b==1"],
+    ),
+    "two opposite paths are one": (uv_lock(project(f"b ; {OLD}", f"b ; {NEW}"), locked("b")), ["b==1"]),
+    "packages may need each other": (
+        uv_lock(project(f"a ; {WIN}"), locked("a", "b"), locked("b", "a")),
+        ['a==1 ; sys_platform == "win32"', 'b==1 ; sys_platform == "win32"'],
+    ),
+    "names are compared as indexes do": (uv_lock(project("A.b"), locked("a-b")), ["a-b==1"]),
+    "forks without markers on their paths": (
+        uv_lock(
+            project("a"),
+            locked("a", version="1", more=f'resolution-markers = ["{OLD}"]\n'),
+            locked("a", version="2", more=f'resolution-markers = ["{NEW}"]\n'),
+        ),
+        ['a==1 ; python_version < "3.11"', 'a==2 ; python_version >= "3.11"'],
+    ),
+    "extras that exclude each other are not installed": (
+        uv_lock(
+            project("a ; extra != 'extra-4-shop-cpu'", "b ; extra == 'extra-4-shop-cpu'"), locked("a"), locked("b")
+        ),
+        ["a==1"],
+    ),
+    "a workspace without a project": (
+        uv_lock(
+            locked("app", "a").replace('registry = "https://public.example/simple"', 'editable = "app"'),
+            locked("a"),
+            locked("unused"),
+            head='version = 1\n[manifest]\nmembers = ["app"]\n',
+        ),
+        ["a==1"],
+    ),
+    "a script has no project": (uv_lock(locked("a", "b"), locked("b")), ["a==1", "b==1"]),
+    "only a private index": (
+        uv_lock(project("a"), locked("a").replace("public.example", "pypi.example")),
+        ["--index-url https://pypi.example/simple", "a==1"],
+    ),
+    "a version of another time": (uv_lock(project("a"), locked("a", version="2004d-x")), ["a===2004d-x"]),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), PATHS.values(), ids=PATHS)
+def test_a_uv_lock_holds_what_the_project_needs(text: str, expected: list[str]) -> None:
+    assert requirements(as_requirements(text, "uv.lock")) == expected
+
+
+def test_a_marker_that_would_grow_without_end_is_dropped_and_the_pin_kept() -> None:
+    layers = [
+        locked(f"a{layer}", *(f"a{layer + 1} ; os_name == '{layer}-{way}'" for way in range(12))) for layer in range(30)
+    ]
+    converted = as_requirements(uv_lock(project("a0"), *layers, locked("a30")), "uv.lock")
+    lines = requirements(converted)
+    assert len(lines) == 31
+    assert max(len(line) for line in lines) < 2000
+
+
+def test_markers_mean_what_uv_means() -> None:
+    text = uv_lock(
+        project(f"a ; ({WIN} and {OLD}) or ({NEW} and not_x == 'y')".replace("not_x", "os_name")),
+        locked("a", "b ; (os_name == 'y' or os_name == 'z') and python_version not in '3.9, 3.10'"),
+        locked("b"),
+    )
+    marker = Marker(requirements(as_requirements(text, "uv.lock"))[1].partition(" ; ")[2])
+    assert marker.evaluate({"os_name": "y", "python_version": "3.12", "sys_platform": "linux"})
+    assert marker.evaluate({"os_name": "z", "python_version": "3.8", "sys_platform": "win32"})
+    assert not marker.evaluate({"os_name": "z", "python_version": "3.12", "sys_platform": "linux"})
+    assert not marker.evaluate({"os_name": "y", "python_version": "3.9", "sys_platform": "win32"})
+
+
+PYLOCK = 'lock-version = "1.0"\ncreated-by = "pdm"\ndefault-groups = ["default"]\n[[packages]]\nname = "a"\n'
+GROUPS = {
+    "'default' in dependency_groups": ["a==1"],
+    "'dev' in dependency_groups": [],
+    "'fancy' in extras": [],
+    "'default' in dependency_groups or 'dev' in dependency_groups": ["a==1"],
+    "('default' in dependency_groups or 'x' in extras) and os_name == 'nt'": ['a==1 ; os_name == "nt"'],
+}
+
+
+@pytest.mark.parametrize(("marker", "expected"), GROUPS.items(), ids=GROUPS)
+def test_a_pylock_holds_the_default_groups_and_no_extras(marker: str, expected: list[str]) -> None:
+    text = f'{PYLOCK}version = "1"\nmarker = "{marker}"\nsdist = {{ path = "a-1.tar.gz", hashes = {{ md5 = "1" }} }}\n'
+    assert requirements(as_requirements(text, "pylock.toml")) == expected
+
+
+PIECES = {
+    "a marker in pieces": (
+        '"a": {"version": "==1", "markers": "os_name == \'x\' or os_name == \'y\'", "sys_platform": "== \'linux\'"}',
+        ['a==1 ; (os_name == "x" or os_name == "y") and sys_platform == "linux"'],
+        (),
+    ),
+    "a bare version of the first pipenv": ('"a": "==1", "b": "*"', ["a==1", "b"], ()),
+    "an editable entry of the first pipenv": ('"-e .": "*", "a": "==1"', ["a==1"], (". (editable)",)),
+    "a file of production's": ('"a": {"file": "dist/a.whl"}', [], ("a (file dist/a.whl)",)),
+    "a repository of production's": ('"a": {"git": "../a", "ref": "1"}', [], ("a (repository ../a)",)),
+}
+
+
+@pytest.mark.parametrize(("entries", "expected", "left_out"), PIECES.values(), ids=PIECES)
+def test_a_pipfile_lock_may_hold(entries: str, expected: list[str], left_out: tuple[str, ...]) -> None:
+    converted = as_requirements(f'{{"_meta": {{}}, "default": {{{entries}}}}}', "Pipfile.lock")
+    assert requirements(converted) == expected
+    assert converted.left_out == left_out
+
+
+def test_credentials_stay_where_the_reader_of_requirements_refuses_them() -> None:
+    text = uv_lock(project("a"), locked("a").replace("public.example", "me:canary@pypi.example"))
+    assert "--index-url https://me:canary@pypi.example/simple\n" in as_requirements(text, "uv.lock").text
+
+
+POETRY_TWICE = POETRY_1_8.replace("pluggy", "colorama")
+REFUSED = {
+    "pyproject.toml": ("pyproject.toml", "[project]\nname = 'a'\n", "make the file with: uv export"),
+    "pyproject.toml by its content": ("x", "[build-system]\nrequires = []\n", "make the file with: uv export"),
+    "pyproject.toml of Poetry": ("pyproject.toml", "[tool.poetry]\nname = 'a'\n", "poetry export"),
+    "Pipfile": ("Pipfile", "[packages]\nsix = '*'\n", "name the Pipfile.lock beside it"),
+    "setup.py": ("setup.py", "setup()\n", "pip freeze"),
+    "setup.py by its content": ("x", "from setuptools import setup\n", "pip freeze"),
+    "setup.cfg": ("setup.cfg", "[options]\ninstall_requires =\n  six\n", "pip freeze"),
+    "a web page": ("requirements.txt", "\n<!DOCTYPE html>\n<title>Sign in</title>", "perhaps one to sign in"),
+    "the table of pip list": ("x", "Package    Version\n---------- -------\nsix        1.16.0\n", "--format=freeze"),
+    "the table of pip list with places": (
+        "x",
+        "Package Version Editable project location\r\n------- ------- -----\r\nsix     1.16.0\r\n",
+        "--format=freeze",
+    ),
+    "the table of conda list": ("x", "# packages in environment at /opt/conda:\n#\n", "pip list --format=freeze"),
+    "conda's explicit list": ("x", "# platform: linux-64\n@EXPLICIT\nhttps://x\n", "pip list --format=freeze"),
+    "pip list in JSON": ("x", '[{"name": "six", "version": "1.16.0"}]', "is JSON, but no Pipfile.lock"),
+    "package.json": ("package.json", '{"name": "x"}', "pip list --format=freeze"),
+    "PDM's lock": ("pdm.lock", '[[package]]\nname = "a"\n', "pdm export"),
+    "a lock of Rust": ("x", 'version = 3\n[[package]]\nname = "a"\nsource = "registry+https://x"\n', "another tool"),
+    "YAML of something else": ("compose.yaml", "services:\n  web: {}\n", "no environment of conda's"),
+    "an environment of conda alone": ("env.yml", "dependencies:\n  - numpy\n", "only what conda installs"),
+    "broken TOML": ("uv.lock", "version = 1\n[[package]\n", "uv.lock:2: is not TOML (Expected"),
+    "TOML that ends too early": ("poetry.lock", "[[package]]\nname = ", "is not TOML (Invalid value)"),
+    "broken JSON": ("Pipfile.lock", '{\n  "_meta": ,\n}', "Pipfile.lock:2: is not JSON (Expecting value)"),
+    "broken YAML": ("environment.yml", "dependencies:\n  - a\n b\n", "environment.yml:3: is not YAML ("),
+    "a control character in YAML": ("environment.yml", "dependencies:\n  - \x07\n", "is not YAML (unacceptable char"),
+    "a pylock.toml without a version": ("pylock.toml", "packages = []\n", "is no valid pylock.toml (Missing required"),
+    "a pylock.toml of the future": (
+        "pylock.toml",
+        'lock-version = "2.0"\ncreated-by = "x"\npackages = []\n',
+        "version 2.0 is not supported",
+    ),
+    "a package of pylock.toml that is wrong": ("pylock.toml", PYLOCK + "version = 1\n", "pylock.toml:4: is no valid"),
+    "a uv.lock of the future": ("uv.lock", "version = 2\n", "is no uv.lock of version 1"),
+    "a poetry.lock of the future": ("poetry.lock", '[metadata]\nlock-version = "3.0"\n', "of version 3.0"),
+    "two versions that Poetry 1 does not tell apart": (
+        "poetry.lock",
+        POETRY_TWICE,
+        "poetry.lock:3: colorama is there as 0.4.6 and 1.5.0",
+    ),
+    "a marker that is none": ("uv.lock", uv_lock(project("a ; x"), locked("a")), "holds no valid marker"),
+    "a range in a Pipfile.lock": (
+        "Pipfile.lock",
+        '{"_meta": {}, "default": {\n"a": {"version": ">=1"}}}',
+        "Pipfile.lock:2: a has no version but '>=1'",
+    ),
+    "a package without a name": (
+        "poetry.lock",
+        '[[package]]\nversion = "1"\n',
+        "poetry.lock:1: the entry has no package",
+    ),
+    "nested JSON": ("Pipfile.lock", '{"_meta":' + "[" * 100_000, "nested too deeply"),
+    "nested TOML": ("uv.lock", "version = 1\nx = " + "[" * 100_000, "nested too deeply"),
+    "nested YAML": ("environment.yml", "dependencies: " + "[" * 20_000, "nested too deeply"),
+    "a key of many parts": ("uv.lock", f"version = 1\n{'.'.join('a' * 100_000)} = 1\n", "a key that no tool writes"),
+    "a number of many digits": ("poetry.lock", f"x = {'9' * 5000}\n", "is not TOML"),
+    "a large environment": ("environment.yml", "dependencies:\n" + "- six\n" * 200_000, "too large"),
+}
+
+
+@pytest.mark.parametrize(("name", "text", "message"), REFUSED.values(), ids=REFUSED)
+def test_it_refuses(name: str, text: str, message: str) -> None:
+    with pytest.raises(RequirementsError) as caught:
+        as_requirements(text, name)
+    (problem,) = caught.value.problems
+    assert problem.startswith(name)
+    assert message in problem
+    assert "make " in problem or "name " in problem
+    assert len(problem) < 500
+
+
+INJECTED = {
+    "a line in a name": uv_lock(project(), locked("a")).replace('"a"', '"a\\n--index-url x"'),
+    "a line in a version": uv_lock(project("a"), locked("a", version="1\\n-r /etc/passwd")),
+    "an option in a version": uv_lock(project("a"), locked("a", version="1 --hash=sha256:00")),
+    "an option in a URL": uv_lock(
+        project("a"), locked("a").replace("registry", "url").replace("example/", "example --pre ")
+    ),
+    "a line in a marker": uv_lock(project("a ; os_name == 'x\\n-r y'"), locked("a")),
+    "a comment in a marker": uv_lock(project("a ; os_name == 'x #'"), locked("a")),
+    "a backslash at the end of a URL": uv_lock(project("a"), locked("a").replace("registry", "url")).replace(
+        "simple", "simple\\\\"
+    ),
+    "a line in a Pipfile.lock": '{"_meta": {}, "default": {"a": {"git": "https://x/\\n-r y", "ref": "1"}}}',
+    "a line in an environment.yml": 'dependencies:\n  - pip:\n    - "six\\n-r /etc/passwd"\n',
+}
+
+
+@pytest.mark.parametrize("text", INJECTED.values(), ids=INJECTED)
+def test_no_value_becomes_another_line_or_an_option(text: str) -> None:
+    try:
+        converted = as_requirements(text, "x")
+    except RequirementsError as error:
+        assert "is no " in str(error) or "no valid marker" in str(error)
+    else:
+        assert requirements(converted) == []
+
+
+def test_many_entries_on_one_line_take_one_line_each() -> None:
+    entries = ", ".join(f'"a{number}": {{"version": "==1"}}' for number in range(10_000))
+    converted = as_requirements(f'{{"_meta": {{}}, "default": {{{entries}}}}}', "Pipfile.lock")
+    assert len(requirements(converted)) == 10_000
+
+
+def test_aliases_of_yaml_are_not_multiplied() -> None:
+    pins = ", ".join(["six==1"] * 1000)
+    text = f"p: &p {{pip: [{pins}]}}\ndependencies: [{', '.join(['*p'] * 1000)}]\n"
+    assert len(requirements(as_requirements(text, "environment.yml"))) == 1000
+
+
+def test_plain_requirements_need_no_parser_of_another_format() -> None:
+    program = (
+        "import sys; sys.modules.update(yaml=None, tomllib=None)\n"
+        "from ds_docker_env.pinning.production.formats import as_requirements\n"
+        "assert as_requirements('six==1.16.0\\n', 'requirements.txt').text == 'six==1.16.0\\n'\n"
+        "print(*(name for name in sys.modules if name.startswith('ds_docker_env.pinning.production.formats.')))"
+    )
+    printed = subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": "."}, capture_output=True, text=True)
+    assert printed.stdout.split() == [
+        "ds_docker_env.pinning.production.formats.page",
+        "ds_docker_env.pinning.production.formats.refused",
+    ], printed.stderr

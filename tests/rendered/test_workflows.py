@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from combinations import COMBINATIONS
+from conftest import CONTEXT, QUESTIONS, TEMPLATE, write_files
+from platforms import BASH, READ, findings, workflow
+from rendering import PROJECT, Renderer, answers
+
+WORKFLOWS = TEMPLATE / ".github" / "workflows"
+
+BAD = {
+    ".github/workflows/bad.yml": """
+name: bad
+on:
+  pull_request_target:
+jobs:
+  build:
+    runs-on: ubuntu-lates
+    steps:
+      - uses: actions/checkout@v4
+      - run: rm $HOME
+      - run: echo ${{ github.event.pull_request.title }}
+    need: [lint]
+""",
+    ".github/dependabot.yml": "version: 2\nupdates:\n  - package-ecosystem: dockers\n    directory: /\n",
+    ".gitlab-ci.yml": "job:\n  scripts: [make]\n",
+    "renovate.json": '{"extends": 3}\n',
+}
+
+
+def every_answer() -> Iterator[dict[str, str]]:
+    yield from answers()
+    for name, choices in CONTEXT.items():
+        if isinstance(choices, list):
+            yield from ({name: choice} for choice in choices)
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Render what the platforms read of every project that the questions can give, each distinct text once."""
+    folder, render = tmp_path_factory.mktemp("projects"), Renderer()
+    names = [path.relative_to(PROJECT).as_posix() for pattern in READ for path in PROJECT.glob(pattern)]
+    assert len(names) == len(READ)
+    for name in names:
+        texts = dict.fromkeys(render(name, **asked) for asked in every_answer())
+        write_files_as(folder, name, list(texts))
+    return folder
+
+
+def write_files_as(folder: Path, name: str, texts: list[str]) -> None:
+    for number, text in enumerate(texts):
+        path = folder / str(number) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def test_nothing_is_found_in_the_workflows_of_this_repository(tmp_path: Path) -> None:
+    shutil.copytree(TEMPLATE / ".github", tmp_path / "ds-docker-env" / ".github")
+    found = findings(tmp_path)
+    assert not found, found
+
+
+def test_nothing_is_found_in_the_pipelines_of_any_project(rendered: Path) -> None:
+    found = findings(rendered)
+    assert not found, found
+
+
+def test_what_is_planted_is_found(tmp_path: Path) -> None:
+    write_files(tmp_path, {f"bad/{name}": text for name, text in BAD.items()})
+    found = findings(tmp_path)
+    for known in (
+        *('label "ubuntu-lates" is unknown', 'unexpected key "need"', "shellcheck reported issue", "SC2086"),
+        *("[template-injection]", "[unpinned-uses]", "[dangerous-triggers]", "[excessive-permissions]"),
+        *(
+            "bad.yml::$.jobs.build",
+            "dependabot.yml::$.updates[0]",
+            "'scripts' was unexpected",
+            "renovate.json::$.extends",
+        ),
+    ):
+        assert known in found, known
+
+
+@pytest.mark.parametrize("name", ["test", "weekly"])
+def test_only_the_job_that_opens_the_change_may_write_and_it_runs_nothing_of_ours(name: str) -> None:
+    read = workflow(name)
+    assert read["permissions"] == {}
+    for job in read["jobs"].values():
+        if "write" in job["permissions"].values():
+            assert job["permissions"] == {"contents": "write", "pull-requests": "write"}
+            programs = {line.split()[0] for step in job["steps"] for line in step.get("run", "").splitlines()}
+            assert programs == {"rm", "cp", "git", "gh"}
+        else:
+            assert job["permissions"] in ({}, {"contents": "read"})
+
+
+def test_the_fast_tests_run_on_three_systems_and_every_python_and_docker_is_required_on_two_processors() -> None:
+    jobs = workflow("test")["jobs"]
+    fast, docker = jobs["fast"]["strategy"]["matrix"], jobs["docker"]
+    assert {name.split("-")[0] for name in fast["os"]} == {"ubuntu", "windows", "macos"}
+    assert fast["python"] == ["3.10", "3.11", "3.12", "3.13", "3.14"]
+    assert {name.endswith("-arm") for name in docker["strategy"]["matrix"]["os"]} == {True, False}
+    assert docker["env"]["DS_DOCKER_ENV_SKIP_NOTHING"] == "1"
+
+
+def test_one_job_stands_for_all_others() -> None:
+    jobs = workflow("test")["jobs"]
+    everything = jobs.pop("everything")
+    assert everything["needs"] == list(jobs)
+    assert everything["if"] == "always()"
+
+
+@pytest.mark.skipif(not BASH or os.name == "nt", reason="GitHub runs it with bash on Linux")
+@pytest.mark.parametrize(
+    "results, green",
+    [
+        ("success success", True),
+        ("success", True),
+        ("failure success", False),
+        ("success cancelled success", False),
+        ("success skipped", False),
+        ("", False),
+    ],
+)
+def test_that_job_is_green_only_if_all_others_are(results: str, green: bool) -> None:
+    (step,) = workflow("test")["jobs"]["everything"]["steps"]
+    assert step["env"] == {"RESULTS": "${{ join(needs.*.result, ' ') }}"}
+    done = subprocess.run(
+        [str(BASH), "-e", "-c", step["run"]], env={**os.environ, "RESULTS": results}, capture_output=True, check=False
+    )
+    assert (done.returncode == 0) == green
+
+
+def test_the_projects_with_names_have_every_choice_of_every_question() -> None:
+    for name in QUESTIONS:
+        choices = CONTEXT[name] if isinstance(CONTEXT[name], list) else [CONTEXT[name]]
+        tried = {answers.get(name, choices[0]) for answers in COMBINATIONS.values()}
+        assert tried >= set(choices), name
+        assert tried != {""}, f"{name}: has no answer in tests/combinations.py"
