@@ -90,6 +90,7 @@ ANSWERS = {
     "_base_image": BASE_IMAGE,
     "_language": "en",
     "_package_index": "",
+    "_template_url": CONTEXT["_template_url"],
 }
 
 
