@@ -31,9 +31,11 @@ sys.path.insert(0, ROOT)
 
 from ds_docker_env.common.errors import AnswerError, GenerationError, ProjectError  # noqa: E402
 from ds_docker_env.generation import checks, configuration, updating  # noqa: E402
+from ds_docker_env.generation.answers import Answers  # noqa: E402
 from ds_docker_env.generation.base_image import Base, find, found, require_name  # noqa: E402
 from ds_docker_env.generation.services import services_of  # noqa: E402
 from ds_docker_env.generation.staging import NEW, Staging  # noqa: E402
+from ds_docker_env.generation.wheel import Wheel, pack  # noqa: E402
 
 # The name of the folder that the template is in.
 _FOLDER = "{{cookiecutter.project_slug}}"
@@ -62,6 +64,7 @@ class TemplateExtension(Extension):
         environment.filters["for_hooks"] = for_hooks
         environment.filters["place"] = place
         environment.filters["services"] = services_of
+        environment.filters["wheel"] = wheel
         logging.getLogger("cookiecutter.hooks").addFilter(without_traceback)
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
@@ -142,6 +145,11 @@ def place(environment: Environment, answers: MutableMapping[str, Any]) -> str:
     stage.watch()
     sys.excepthook = partial(_tidied, stage)
     return stage.folder.relative_to(output).as_posix()
+
+
+def wheel(answers: Mapping[str, Any]) -> Wheel:
+    """Return the wheel of the image's commands."""
+    return pack(Answers.of(answers))
 
 
 def without_traceback(record: logging.LogRecord) -> bool:

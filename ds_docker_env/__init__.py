@@ -1,1 +1,3 @@
-"""What the hooks do: check the answers, lock production's versions, prove it, and finish the project."""
+"""The code of this template: see CONTRIBUTING.md for its rooms."""
+
+__version__ = "2026.11.0"

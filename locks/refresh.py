@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from pathlib import Path
 
@@ -13,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from ds_docker_env.common import uv
 from ds_docker_env.common.shipped import LOCKS, lock_name
 from ds_docker_env.common.target import Target
-from ds_docker_env.pinning.resolver import compile_command, header
+from ds_docker_env.pinning.resolver import compile_command, header, same_versions
 
 CONTEXT = json.loads((LOCKS.parent / "cookiecutter.json").read_text(encoding="utf-8"))
 
@@ -30,7 +29,7 @@ def refresh(inputs: list[str], output: str, python: str, documented: str) -> Non
     done = uv.run(*command, "--upgrade", "--quiet", "--custom-compile-command", header(documented), folder=LOCKS)
     if done.returncode:
         sys.exit(done.stderr)
-    if _but_for_its_date(path.read_text(encoding="utf-8")) == _but_for_its_date(before):
+    if same_versions(path.read_text(encoding="utf-8"), before):
         path.write_text(before, encoding="utf-8", newline="\n")
 
 
@@ -41,10 +40,6 @@ def refresh_all(kind: str, made_for: str, python: str, documented: str) -> set[s
     options = sorted(path.name for path in LOCKS.glob(f"{kind}-*.in"))
     refresh([f"{kind}.in", *options], optional, python, documented)
     return {plain, optional}
-
-
-def _but_for_its_date(lock: str) -> str:
-    return re.sub(r"^# uv .*\n", "", lock, count=1, flags=re.MULTILINE)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ class Answers(NamedTuple):
     services: Sequence[str]
     ci: str
     package_index: str
+    template_url: str
 
     @property
     def options(self) -> list[str]:
@@ -38,4 +39,5 @@ class Answers(NamedTuple):
             services=services_of(str(raw["services"])),
             ci=raw["ci"],
             package_index=raw["_package_index"],
+            template_url=raw["_template_url"],
         )

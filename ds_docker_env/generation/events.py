@@ -42,7 +42,7 @@ _SECONDS = 600
 # The exit code after Ctrl-C.
 _STOPPED = 130
 
-_OF_PRODUCTION = ("production.txt", "constraints.txt", "overrides.txt", "parity.pyz")
+_OF_PRODUCTION = ("production.txt", "constraints.txt", "overrides.txt")
 # All of a lock or nothing of it.
 _LOCK = ("requirements.in", "requirements.txt", "uv.toml", *_OF_PRODUCTION)
 _NOTEBOOKS = "src/"
@@ -156,10 +156,10 @@ def _finish_for_comparison(answers: Answers) -> None:
 
 def _write(texts: Mapping[str, str], answers: Answers) -> None:
     contents = {name: text.encode() for name, text in texts.items() if text}
-    if answers.production_requirements:
-        from ds_docker_env.generation.wheel import pack
+    from ds_docker_env.generation.wheel import pack
 
-        contents["parity.pyz"] = pack(answers.python_version, answers.options)
+    commands = pack(answers)
+    contents[commands.name] = commands.content
     for name, content in contents.items():
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_bytes(content)

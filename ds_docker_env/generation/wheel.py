@@ -1,49 +1,114 @@
-"""The package as one file for a project, in whose container it runs again: a zipapp (PEP 441)."""
+"""The commands of a project's image as one wheel, which generation packs: modules, programs, settings.
+
+Format: https://packaging.python.org/en/latest/specifications/binary-distribution-format/
+"""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Collection
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+from ds_docker_env import __version__
 from ds_docker_env.common.shipped import shipped_analysis, shipped_names
+from ds_docker_env.common.target import PYTHON_VERSIONS
+from ds_docker_env.generation.answers import Answers
+from ds_docker_env.generation.commit import commit
 
-PACKAGE = Path(__file__).parent
-_MAIN = """\
-import signal
-
-# Until the command knows what to say when it is interrupted.
-signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-from ds_docker_env.image.commands import main
-
-main()
-"""
-_HOOKS_ONLY = {
-    *("answers.py", "archive.py", "base_image.py", "configuration.py", "data.py", "generation.py"),
-    *("pipelines.py", "refusals.py", "services.py", "staging.py", "updating.py"),
+PACKAGE = Path(__file__).parents[1]
+NAME = f"ds_docker_env-{__version__}-py3-none-any.whl"
+# The libraries and programs that the image's modules use; the tools' lock has their versions.
+REQUIRES = (
+    *("dumb-init", "packaging", "pip-audit", "pip-requirements-parser", "pyyaml", "requests", "rich", "ruff", "uv"),
+)
+_WINGS = ("common", "pinning", "image")
+_FILES = "image/files/"
+# Programs that are there for one choice only; all others are in every image.
+_OPTIONAL = {
+    **{"check": "production", "take-over": "production", "dvc": "dvc", "h2o": "h2o"},
+    **{"dask-scheduler": "dask", "dask-worker": "dask"},
 }
+# The same file under further names.
+_ALIASES = {
+    "pip": ["pip3", *(f"pip{version}" for version in PYTHON_VERSIONS)],
+    "dask-worker": ["dask-scheduler"],
+}
+_INFO = f"ds_docker_env-{__version__}.dist-info"
+_DATA = f"ds_docker_env-{__version__}.data/data"
 
 
-def pack(python: str, options: Collection[str] = ()) -> bytes:
-    """Return the file for a project on this Python with these options; the same code gives the same bytes everywhere.
+class Wheel(NamedTuple):
+    """A wheel, with all that a Dockerfile says of it."""
 
-    Nothing is compressed, because every zlib does that in its own way.
+    content: bytes
+    name: str
+    version: str
+    commit: str
+
+    @property
+    def requirement(self) -> str:
+        """Return what pip is asked to install, from the root of the file system."""
+        return f"ds-docker-env @ file:///{self.name}#sha256={hashlib.sha256(self.content).hexdigest()}"
+
+
+def pack(answers: Answers) -> Wheel:
+    """Return the wheel for a project with these answers.
+
+    The same commit and the same answers give the same bytes everywhere. Nothing is compressed, because each version of
+    zlib compresses differently.
     """
-    members = {
-        f"{PACKAGE.name}/{path.relative_to(PACKAGE).as_posix()}": path.read_text(encoding="utf-8")
-        for path in PACKAGE.rglob("*.py")
-        if path.name not in _HOOKS_ONLY
-    }
-    members["__main__.py"] = _MAIN
-    shipped = {"names": shipped_names(python), "clients": shipped_analysis(python, options).clients}
-    members[f"{PACKAGE.name}/shipped.json"] = json.dumps(shipped, indent=0)
+    members = dict(_members(answers))
+    record = "".join(f"{name},sha256={_digest(content)},{len(content)}\n" for name, content in sorted(members.items()))
+    members[f"{_INFO}/RECORD"] = f"{record}{_INFO}/RECORD,,\n".encode()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(members):
+        for name, content in sorted(members.items()):
             member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            member.create_system, member.external_attr = 3, 0o644 << 16
-            archive.writestr(member, members[name])
-    return buffer.getvalue()
+            member.create_system, member.external_attr = 3, (0o100755 if "/commands/" in name else 0o100644) << 16
+            archive.writestr(member, content)
+    return Wheel(buffer.getvalue(), NAME, __version__, commit())
+
+
+def _members(answers: Answers) -> Iterator[tuple[str, bytes]]:
+    chosen = ["", *answers.options, *(["production"] if answers.production_requirements else [])]
+    yield "ds_docker_env/__init__.py", (PACKAGE / "__init__.py").read_bytes()
+    for path in (path for wing in _WINGS for path in (PACKAGE / wing).rglob("*.py")):
+        name = path.relative_to(PACKAGE).as_posix()
+        if not name.startswith(_FILES):
+            yield f"ds_docker_env/{name}", path.read_bytes()
+    for path in (path for path in (PACKAGE / _FILES).rglob("*") if path.is_file()):
+        for name in (path.name, *_ALIASES.get(path.name, [])):
+            if _OPTIONAL.get(name, "") in chosen:
+                where = path.relative_to(PACKAGE / _FILES).with_name(name).as_posix()
+                yield f"{_DATA}/{where}", path.read_bytes()
+    known = {
+        "version": __version__,
+        "commit": commit(),
+        "names": shipped_names(answers.python_version),
+        "clients": dict(shipped_analysis(answers.python_version, answers.options).clients),
+    }
+    yield "ds_docker_env/image/template.json", json.dumps(known, indent=0).encode()
+    yield (
+        f"{_INFO}/METADATA",
+        "\n".join(
+            [
+                *("Metadata-Version: 2.1", "Name: ds-docker-env", f"Version: {__version__}"),
+                *(
+                    "Summary: The commands of an image of ds-docker-env",
+                    f"Project-URL: Source, {answers.template_url}/tree/{commit()}",
+                ),
+                *(f"Requires-Dist: {name}" for name in REQUIRES),
+                "",
+            ]
+        ).encode(),
+    )
+    yield f"{_INFO}/WHEEL", b"Wheel-Version: 1.0\nGenerator: ds-docker-env\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+
+
+def _digest(content: bytes) -> str:
+    return urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()

@@ -12,6 +12,8 @@ from ds_docker_env.common.errors import ProjectError
 from ds_docker_env.common.target import PYTHON_VERSIONS, Target
 from ds_docker_env.pinning.parity import Locked
 
+ANALYSIS = Path("/opt/analysis")
+
 
 @dataclass(frozen=True)
 class Installed:

@@ -6,10 +6,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ds_docker_env.common.analysis import Analysis
+from ds_docker_env.common.progress import alive
 from ds_docker_env.common.target import Target
 from ds_docker_env.image import project
+from ds_docker_env.image.installed import ANALYSIS, read_installed
+from ds_docker_env.image.template import template
 from ds_docker_env.pinning.parity import Locked, read_lock
 from ds_docker_env.pinning.pinned import pin, require_notebook, versions_in
+
+
+def run(sources: Sequence[str]) -> int:
+    """Take over the production file at a location, by default where the last one came from; raise `GenerationError`."""
+    target = read_installed(ANALYSIS).target
+    if sources:
+        location = project.visible(sources[0], "take-over")
+    else:
+        location = project.named_source(project.read("production.txt"), "take-over")
+    known = template()
+    with alive(f"Locking production's versions for Python {target.python}"):
+        summary = take_over(location, target, known.names, known.clients)
+    print(*summary, "Next:       docker compose up --build", sep="\n")
+    return 0
 
 
 def take_over(

@@ -31,6 +31,7 @@ _NOTE = re.compile(r"warning: |Resolved \d+ package")
 _YANKED = re.compile(r"warning: `([^`]+)` is yanked")
 _REFUSED = re.compile(r"An index URL \((\S+)\) could not be queried due to a lack of valid authentication credentials")
 _INDEX_LINES = re.compile(r"^(?:--.*\n)+", re.MULTILINE)
+_MADE = re.compile(r"^# uv .*\n", re.MULTILINE)
 _URL = re.compile(r"https?://[^\s`'\")]+")
 
 
@@ -220,6 +221,11 @@ def header(command: str) -> str:
     """Return what stands in the header of a lock: the command, uv's version, and how new the index could be."""
     limit = os.environ.get("UV_EXCLUDE_NEWER") or datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     return f"{command}\n# {uv.version()}, index as of {limit}"
+
+
+def same_versions(one: str, other: str) -> bool:
+    """Say whether two locks differ in nothing but uv's version and the time of the index."""
+    return re.sub(_MADE, "", one, count=1) == re.sub(_MADE, "", other, count=1)
 
 
 def _with_plain_indexes(lock: str) -> str:

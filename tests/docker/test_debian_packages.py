@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import shutil
 import threading
 import urllib.error
 import urllib.request
@@ -14,10 +15,9 @@ from pathlib import Path
 
 import pytest
 from conftest import write_files
-from rendering import Renderer
 
 from docker.conftest import have_image
-from docker.project import sh
+from docker.project import Project, sh
 
 pytestmark = pytest.mark.docker
 
@@ -34,6 +34,9 @@ BASE = """\
 FROM python:3.13-trixie
 RUN rm -f /etc/apt/sources.list
 COPY debian.sources /etc/apt/sources.list.d/debian.sources
+COPY ds_docker_env-*.whl /
+RUN python -m venv /opt/tools && /opt/tools/bin/python -m pip install --no-index --no-deps /ds_docker_env-*.whl
+ENV PATH=/opt/tools/commands:$PATH
 """
 # With a user, a machine id and a link for ldconfig.
 PACKAGES = "dbus hello"
@@ -92,27 +95,28 @@ def base(engine: None) -> Iterator[str]:
     ids=["official", "mirror"],
 )
 def test_they_are_those_of_the_day_that_the_base_image_names_unless_it_has_a_mirror(
-    sources: str, asked: str, base: str, archive: Archive, tmp_path: Path
+    sources: str, asked: str, base: str, archive: Archive, built: Project, tmp_path: Path
 ) -> None:
-    dockerfile = re.sub(r"(?m)^FROM \S+ AS base$", f"FROM {base} AS base", Renderer()("Dockerfile"), count=1)
-    files = {"Dockerfile": BASE, "debian.sources": SOURCES.format(day=DAY, uri=sources)}
-    write_files(tmp_path, {f"base/{name}": text for name, text in files.items()} | {"project/Dockerfile": dockerfile})
+    [step] = re.findall(r"^ARG DEBIAN_PACKAGES=.*\nRUN .*\n", built.read("Dockerfile"), re.MULTILINE)
+    files = {"base/Dockerfile": BASE, "base/debian.sources": SOURCES.format(day=DAY, uri=sources)}
+    write_files(tmp_path, files | {"project/Dockerfile": f"FROM {base}\n{step}"})
+    [wheel] = built.folder.glob("*.whl")
+    shutil.copy(wheel, tmp_path / "base")
     sh("docker", "build", "--tag", base, str(tmp_path / "base"))
-    first, second = (built(tmp_path / "project", archive) for _ in range(2))
+    first, second = (digest(tmp_path / "project", archive) for _ in range(2))
     assert archive.asked
     assert {url for url in archive.asked if not url.startswith(asked)} == set()
     assert first == second
 
 
-def built(project: Path, archive: Archive) -> str:
-    """Build what the notebook's image begins with, and return its digest."""
+def digest(project: Path, archive: Archive) -> str:
+    """Build the image with further packages, and return its digest."""
     sh(
         *(
             "docker",
             "buildx",
             "build",
             "--no-cache",
-            "--target=base",
             "--provenance=false",
             "--metadata-file=said.json",
         ),

@@ -101,15 +101,6 @@ def test_editing_the_notebook_builds_only_the_last_layer_again(
     assert [new for new, old in zip(after, before, strict=True) if new != old] == after[-1:]
 
 
-def test_a_lock_of_another_day_with_the_same_versions_builds_nothing_again(
-    built: Project, rebuild: Callable[[dict[str, bytes]], Build]
-) -> None:
-    lock = built.read("requirements.txt")
-    later = re.sub(r"index as of \S+", "index as of 2099-01-01T00:00:00Z", lock)
-    assert later != lock
-    assert rebuild({"requirements.txt": later.encode()}).layers == rebuild({}).layers
-
-
 def test_uvs_settings_beside_the_lock_hold_for_the_analysis_and_not_for_the_tools(
     rebuild: Callable[[dict[str, bytes]], Build],
 ) -> None:
@@ -131,6 +122,23 @@ def test_jupyterlab_is_current_and_apart_from_the_analysis(built: Project) -> No
     assert "jupyterlab" in installed("/opt/tools")
     assert not {"jupyterlab", "jupyter-server", "notebook", "uv", "pip"} & installed("/opt/analysis")
     assert "jupyterlab==4." in (built.folder / "tools.txt").read_text(encoding="utf-8")
+
+
+def test_the_image_says_which_template_made_it_and_holds_no_other_commands(built: Project) -> None:
+    labels = json.loads(sh("docker", "image", "inspect", "--format", "{{json .Config.Labels}}", built.image).stdout)
+    version = labels["org.opencontainers.image.version"]
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", labels["org.opencontainers.image.revision"])
+    assert (built.folder / f"ds_docker_env-{version}-py3-none-any.whl").exists()
+    installed = sh("docker", "run", "--rm", built.image, "uv", "pip", "show", "--python", "/opt/tools", "ds-docker-env")
+    assert f"Version: {version}\n" in installed.stdout
+
+
+def test_another_wheel_than_the_dockerfile_names_stops_the_build(
+    built: Project, rebuild: Callable[[dict[str, bytes]], Build]
+) -> None:
+    [wheel] = built.folder.glob("*.whl")
+    with pytest.raises(AssertionError, match="HASHES|hash"):
+        rebuild({wheel.name: wheel.read_bytes() + b"more"})
 
 
 def test_the_image_needs_no_root(built: Project) -> None:

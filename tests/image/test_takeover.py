@@ -1,25 +1,16 @@
 from __future__ import annotations
 
-import ast
-import io
-import json
 import signal
 import time
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from offers import PYTHON
 from package_index import PackageIndex
 
-from ds_docker_env.common.analysis import package_name
 from ds_docker_env.common.errors import GenerationError, ProjectError, SourceError
-from ds_docker_env.common.shipped import shipped_analysis
 from ds_docker_env.common.target import Target
-from ds_docker_env.generation import wheel as archive
-from ds_docker_env.generation.services import SERVICES
-from ds_docker_env.image import commands, project
+from ds_docker_env.image import check, project
 from ds_docker_env.image.takeover import take_over
 from ds_docker_env.pinning.builds import Building
 
@@ -155,37 +146,6 @@ def test_what_a_container_cannot_see_is_said_with_the_way_to_bring_it_in(
 
 
 def test_a_source_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "read_production", lambda *_: time.sleep(5))
+    monkeypatch.setattr(check, "read_production", lambda *_: time.sleep(5))
     with pytest.raises(GenerationError, match=r"^https://public\.example/r\.txt: did not arrive within 0\.05 s"):
-        commands._within(0.05, "https://user:secret@public.example/r.txt", LINUX)
-
-
-def test_the_archive_holds_what_the_commands_import_and_nothing_else() -> None:
-    wanted, todo = set(), ["commands"]
-    while todo:
-        name = todo.pop()
-        if name in wanted:
-            continue
-        wanted.add(name)
-        path = archive.PACKAGE / f"{name.replace('.', '/')}.py"
-        path = path if path.exists() else archive.PACKAGE / name.replace(".", "/") / "__init__.py"
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ds_docker_env"):
-                module = (node.module or "").removeprefix("ds_docker_env").lstrip(".")
-                todo += [module] if module else [alias.name for alias in node.names]
-    with zipfile.ZipFile(io.BytesIO(archive.pack(PYTHON))) as packed:
-        names = {name.removesuffix("/__init__.py").removesuffix(".py") for name in packed.namelist()}
-    modules = {name.removeprefix("ds_docker_env/").replace("/", ".") for name in names}
-    assert modules - {"__main__", "ds_docker_env", "shipped.json"} == wanted
-
-
-def test_the_archive_is_the_same_bytes_every_time_and_no_module_needs_the_template() -> None:
-    packed = archive.pack(PYTHON, SERVICES)
-    assert packed == archive.pack(PYTHON, SERVICES)
-    with zipfile.ZipFile(io.BytesIO(packed)) as opened:
-        assert {member.date_time for member in opened.infolist()} == {(1980, 1, 1, 0, 0, 0)}
-        assert opened.namelist() == sorted(opened.namelist())
-        shipped = json.loads(opened.read("ds_docker_env/shipped.json"))
-        assert "jupyter" not in shipped["names"]
-        assert {package_name(line) for line in shipped_analysis(PYTHON, SERVICES).requirements} <= set(shipped["names"])
-        assert set(shipped["clients"].values()) == {*SERVICES} - {"sqlite"}
+        check._within(0.05, "https://user:secret@public.example/r.txt", LINUX)

@@ -1,0 +1,32 @@
+"""The server and every other Jupyter command: one kernel, one address, and the password from the secret."""
+
+import os
+from pathlib import Path
+
+from ds_docker_env.image.passwords import read_password
+
+c = get_config()  # noqa: F821
+port = os.environ.get("PORT", "8888")
+
+c.KernelSpecManager.ensure_native_kernel = False
+c.KernelManager.transport_encryption = "auto"
+# A kernel that is told to stop has half of this to end by itself; "docker compose stop" then takes less than 3 seconds.
+c.KernelManager.shutdown_wait_time = 3
+c.ServerApp.ip = "0.0.0.0"  # noqa: S104
+c.ServerApp.port = int(port)
+c.ServerApp.custom_display_url = f"http://127.0.0.1:{port}"
+c.ServerApp.open_browser = False
+c.ServerApp.allow_root = True
+# In the volume, so that a browser stays logged in after a restart.
+c.ServerApp.cookie_secret_file = str(Path.home() / ".jupyter_cookie_secret")
+c.ServerApp.terminado_settings = {"shell_command": ["bash"]}
+c.ServerApp.extra_template_paths = [str(Path(__file__).with_name("templates"))]
+c.LabApp.extension_manager = "readonly"
+c.LabApp.default_url = "/lab/tree/src/analysis.ipynb"
+
+# Without a password Jupyter makes a random token.
+if password := read_password("jupyter_password"):
+    c.IdentityProvider.token = password
+# A password set in the browser would outlive the secret.
+c.PasswordIdentityProvider.allow_password_change = False
+c.PasswordIdentityProvider.hashed_password = ""

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from offers import TEMPLATE
+
+from ds_docker_env.common.errors import ProjectError
+from ds_docker_env.image import commands, lock
+
+FILES = TEMPLATE / "ds_docker_env" / "image" / "files"
+
+
+@pytest.mark.parametrize("name", commands.COMMANDS)
+def test_each_command_says_what_it_does(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        commands.main(name, ["--help"])
+    assert ended.value.code == 0
+    assert commands.COMMANDS[name].purpose.split()[0] in capsys.readouterr().out
+    script = (FILES / "commands" / name).read_text()
+    assert script.startswith("#!/opt/tools/bin/python -I\n")
+    assert f'main("{name}")' in script
+
+
+FAILURES = {
+    "an error of ours": (ProjectError("a: is wrong; mend it"), r"lock: nothing was locked.*\n  a: is wrong; mend it\n"),
+    "an unreadable file": (
+        PermissionError(13, "Permission denied", "a"),
+        r"lock: nothing was .*: a: Permission .*\n",
+    ),
+    "a missing library": (
+        ModuleNotFoundError("No module named 'rich'"),
+        r"lock: nothing was .*: ModuleNotFound.*\n",
+    ),
+    "a secret": (
+        ValueError("https://ada:canary@host/x"),
+        r"lock: nothing was .*: ValueError: https://host/x; .*\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("error", "said"), FAILURES.values(), ids=FAILURES)
+def test_a_command_that_fails_says_so_in_a_line_and_ends_with_2(
+    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(lock, "run", fail)
+    with pytest.raises(SystemExit) as ended:
+        commands.main("lock", [])
+    assert ended.value.code == 2
+    assert re.fullmatch(said, capsys.readouterr().err)
+
+
+def test_a_command_that_is_stopped_says_that_nothing_has_changed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(lock, "run", stop)
+    with pytest.raises(SystemExit) as ended:
+        commands.main("lock", [])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "\nlock: stopped; nothing was locked\n"
+
+
+def test_a_module_that_the_tools_lack_ends_a_command_with_2(tmp_path: Path) -> None:
+    """Without the libraries that the tools bring."""
+    (tmp_path / "rich").mkdir()
+    (tmp_path / "rich" / "__init__.py").write_text("raise ImportError('No module named rich')\n")
+    code = "from ds_docker_env.image.commands import main; main('check', [])"
+    paths = os.pathsep.join([str(tmp_path), str(TEMPLATE)])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(r"check: nothing was compared: ImportError: No module named rich; .*\n", done.stderr)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="they run in the image, on Linux")
+def test_shellcheck_has_nothing_to_say_of_the_shell_scripts() -> None:
+    scripts = [path for path in (FILES / "commands").iterdir() if path.read_text().startswith("#!/bin/sh\n")]
+    assert {path.name for path in scripts} >= {"as-owner", "dask-worker", "dvc", "h2o", "pip"}
+    shellcheck = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    assert shellcheck, "shellcheck is not installed"
+    said = subprocess.run([shellcheck, *map(str, scripts)], capture_output=True, text=True, check=False)
+    assert said.stdout == ""

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import ast
+import csv
+import hashlib
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from base64 import urlsafe_b64encode
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ANSWERS
+from offers import CONTEXT, PYTHON, TEMPLATE
+
+from ds_docker_env import __version__
+from ds_docker_env.common.analysis import package_name
+from ds_docker_env.common.shipped import shipped_analysis
+from ds_docker_env.generation import commit as commits
+from ds_docker_env.generation.answers import Answers
+from ds_docker_env.generation.services import SERVICES
+from ds_docker_env.generation.wheel import REQUIRES, Wheel, pack
+
+EVERYTHING = {
+    "services": ",".join(SERVICES),
+    "dvc_s3_url": "s3://bucket/churn",
+    "__production_requirements": "/api/requirements.txt",
+}
+COMMANDS = {"as-owner", "audit", "compile-python", "install-debian-packages", "lock", "pip", "pip3"}
+
+
+def packed(**answers: str) -> Wheel:
+    return pack(Answers.of({**ANSWERS, "__production_requirements": "", **answers}))
+
+
+def members(wheel: Wheel) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(wheel.content)) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+def commands(wheel: Wheel) -> set[str]:
+    return {name.rpartition("/")[2] for name in members(wheel) if "/commands/" in name}
+
+
+def test_the_same_commit_and_answers_give_the_same_bytes() -> None:
+    wheel = packed(**EVERYTHING)
+    assert wheel == packed(**EVERYTHING)
+    with zipfile.ZipFile(io.BytesIO(wheel.content)) as opened:
+        assert {member.date_time for member in opened.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert opened.namelist() == sorted(opened.namelist())
+
+
+def test_it_has_the_commands_of_what_is_chosen_and_no_others() -> None:
+    pips = {f"pip{python}" for python in CONTEXT["python_version"]}
+    assert commands(packed()) - pips == COMMANDS
+    chosen = {"check", "dask-scheduler", "dask-worker", "dvc", "h2o", "take-over"}
+    assert commands(packed(**EVERYTHING)) - pips == COMMANDS | chosen
+    assert commands(packed()) >= pips
+
+
+def test_its_record_has_the_digest_of_every_file() -> None:
+    files = members(packed(**EVERYTHING))
+    [record] = [name for name in files if name.endswith("/RECORD")]
+    for name, digest, size in csv.reader(files[record].decode().splitlines()):
+        if name != record:
+            expected = urlsafe_b64encode(hashlib.sha256(files.pop(name)).digest()).rstrip(b"=").decode()
+            assert (digest, int(size) > 0 or name.endswith("__init__.py")) == (f"sha256={expected}", True)
+    assert list(files) == [record]
+
+
+def test_pip_installs_it_by_its_hash_with_executable_commands_and_refuses_any_other(tmp_path: Path) -> None:
+    wheel = packed(**EVERYTHING)
+    (tmp_path / wheel.name).write_bytes(wheel.content)
+    venv.create(tmp_path / "venv", with_pip=False)
+    requirement = wheel.requirement.replace("file:///", f"{tmp_path.as_uri()}/")
+    uv = [shutil.which("uv") or "uv", "pip", "install", "--python", str(tmp_path / "venv"), "--offline", "--no-deps"]
+    subprocess.run([*uv, "--require-hashes", requirement], check=True, capture_output=True)
+    owner = next((tmp_path / "venv").rglob("commands/as-owner"))
+    assert sys.platform == "win32" or owner.stat().st_mode & 0o111
+    other = re.sub("sha256=.*", f"sha256={'0' * 64}", requirement)
+    refused = subprocess.run(
+        [*uv, "--reinstall", "--require-hashes", other], capture_output=True, text=True, check=False
+    )
+    assert refused.returncode and "Hash mismatch" in refused.stderr
+
+
+def test_it_names_every_library_that_its_modules_import_and_the_tools_bring_them_by_name() -> None:
+    import_names = {"pip-requirements-parser": "pip_requirements_parser", "pyyaml": "yaml"}
+    named = {import_names.get(name, name) for name in REQUIRES}
+    tools = (TEMPLATE / "locks" / "tools.in").read_text(encoding="utf-8").splitlines()
+    assert set(REQUIRES) <= {package_name(line) for line in tools}
+    imported = set()
+    for name, content in members(packed(**EVERYTHING)).items():
+        if name.startswith("ds_docker_env/") and name.endswith(".py"):
+            for node in ast.walk(ast.parse(content)):
+                if isinstance(node, ast.ImportFrom) and not node.level:
+                    imported.add(str(node.module).partition(".")[0])
+                elif isinstance(node, ast.Import):
+                    imported |= {alias.name.partition(".")[0] for alias in node.names}
+    # urllib3 is a part of requests; tomli is for older Pythons than the tools'.
+    assert imported - sys.stdlib_module_names - {"ds_docker_env", "urllib3", "tomli"} <= named
+
+
+def test_it_carries_the_version_and_the_commit_of_the_template() -> None:
+    wheel = packed()
+    files = members(wheel)
+    assert wheel.name == f"ds_docker_env-{__version__}-py3-none-any.whl"
+    assert f'\nversion = "{__version__}"\n' in (TEMPLATE / "pyproject.toml").read_text(encoding="utf-8")
+    known = json.loads(files["ds_docker_env/image/template.json"])
+    assert (known["version"], known["commit"]) == (__version__, wheel.commit)
+    metadata = files[f"ds_docker_env-{__version__}.dist-info/METADATA"].decode()
+    assert f"Project-URL: Source, {CONTEXT['_template_url']}/tree/{wheel.commit}\n" in metadata
+
+
+def test_it_knows_the_packages_that_the_template_ships_and_the_clients_of_services() -> None:
+    known = json.loads(members(packed(**EVERYTHING))["ds_docker_env/image/template.json"])
+    assert "jupyter" not in known["names"]
+    assert {package_name(line) for line in shipped_analysis(PYTHON, SERVICES).requirements} <= set(known["names"])
+    assert set(known["clients"].values()) == {*SERVICES} - {"sqlite"}
+
+
+def test_the_commit_is_that_of_the_clone_of_an_archive_or_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(**patched: Any) -> str:
+        commits.commit.cache_clear()
+        with monkeypatch.context() as patch:
+            for name, value in patched.items():
+                patch.setattr(commits, name, value)
+            return commits.commit()
+
+    assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", found())
+    assert found(_ARCHIVED="1" * 40) == "1" * 40
+    assert found(_ROOT=tmp_path) == "unknown"
+    commits.commit.cache_clear()
