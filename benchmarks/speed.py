@@ -1,7 +1,7 @@
 """Compare this template, side by side, with a bare template and a Dockerfile that runs ``pip install -r``.
 
-Run ``uv run benchmarks/speed.py [--against CHECKOUT] [RACE...]``; ``docs/explanations/speed.md`` explains the table. With
-``--against`` the other side is another checkout of this template, such as the one before a change. Needs hyperfine
+Run ``uv run benchmarks/speed.py [--against CHECKOUT] [RACE...]``; ``docs/explanations/speed.md`` explains its table.
+With ``--against`` the other side is another checkout of this template, such as the one before a change. Needs hyperfine
 and, for images, a Docker engine, whose cache of packages it empties.
 """
 
@@ -43,7 +43,7 @@ COPY src src
 CMD ["jupyter", "lab", "--ip=0.0.0.0", "--port=8888", "--allow-root"]
 """
 EMPTY = "docker builder prune --force --filter type=exec.cachemount"
-EDIT = "date +%s%N | sed 's/^/# /' >{}/src/notes.py"
+EDIT = "date +%s%N | sed 's/^/# /' >{folder}/src/notes.py"
 
 
 class Side(NamedTuple):
@@ -72,7 +72,7 @@ RACES = {
     # Offline, or the time is that of the index, which uv asks for newer versions.
     "production": Race("generation, production file", "export UV_OFFLINE=1; {pin}", "rm -rf made", 10, "{pin}"),
     "cold": Race("image build, no caches", "{build} --no-cache", EMPTY, 2),
-    "notebook": Race("image build after an edit in src", "{build}", EDIT.format("{folder}"), 5, "{build}"),
+    "notebook": Race("image build after an edit in src", "{build}", EDIT, 5, "{build}"),
     "start": Race("start to a logged-in page", "{start}", "{stop}", 5, "{build}"),
 }
 
@@ -82,9 +82,8 @@ class Bench:
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder, self.stack = folder, stack
-        config = folder / "cookiecutter.yml"
-        config.write_text(f"cookiecutters_dir: {folder}\nreplay_dir: {folder}\n", encoding="utf-8")
-        self.environment = {**os.environ, "COOKIECUTTER_CONFIG": str(config)}
+        (folder / "cookiecutter.yml").write_text(f"replay_dir: {folder}\n", encoding="utf-8")
+        self.environment = {**os.environ, "COOKIECUTTER_CONFIG": str(folder / "cookiecutter.yml")}
         # Or each process compiles the template again.
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
         # cookiecutter alone in its environment, as users have it.
@@ -141,9 +140,9 @@ class Bench:
         name, port, password = f"usual-{secrets.token_hex(3)}", free_port(), secrets.token_hex()
         files = self.folder / "bare" / "{{cookiecutter.project_slug}}"
         shutil.copytree(project, files)
-        # The README shows commands with braces.
-        context = {"project_slug": "", "_copy_without_render": ["README.md"]}
-        (files.parent / "cookiecutter.json").write_text(json.dumps(context), encoding="utf-8")
+        # The README may show commands with braces.
+        context = '{"project_slug": "", "_copy_without_render": ["README.md"]}'
+        (files.parent / "cookiecutter.json").write_text(context, encoding="utf-8")
         folder = self.folder / name
         shutil.copytree(project / "src", folder / "src")
         (folder / "Dockerfile").write_text(DOCKERFILE, encoding="utf-8")
@@ -175,8 +174,8 @@ def main() -> None:
         ours = bench.template(TEMPLATE)
         other = bench.template(asked.against.resolve()) if asked.against else bench.usual(ours.folder)
         rows = [bench.race(RACES[name], ours, other) for name in asked.races or RACES]
-    print(f"{date.today()}, {os.cpu_count()} CPUs ({platform.machine()}), Python {PYTHON}\n")
-    print("\n".join(["| race | ours | other | ratio |", "|---|---|---|---|", *rows]))
+    machine = f"{date.today()}, {os.cpu_count()} CPUs ({platform.machine()}), Python {PYTHON}"
+    print(machine, "", "| race | ours | other | ratio |", "|---|---|---|---|", *rows, sep="\n")
 
 
 if __name__ == "__main__":

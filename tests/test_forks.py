@@ -224,16 +224,6 @@ def every_default(fork: Fork) -> Seen:
     }
 
 
-def no_pandas(fork: Fork) -> Seen:
-    """Have the notebook and three packages, with higher floors."""
-    fork.cut("locks/requirements.in", "pandas>=", "pymysql>=0.10\n")
-    fork.replace(
-        "locks/requirements.in", "ipykernel>=6\nipywidgets>=8\n", "ipywidgets>=8.1\npolars>=1\nipykernel>=6.29\n"
-    )
-    fork.refresh(UV_DEFAULT_INDEX=fork.index.url)
-    return {"requirements.in": "\nipywidgets>=8.1\npolars>=1\nipykernel>=6.29\n", "requirements.txt": "\npolars==99.0 "}
-
-
 def added_question(fork: Fork) -> Seen:
     """Ask who is responsible, and say other things in a project's README."""
     other_words(fork)
@@ -245,20 +235,6 @@ def added_question(fork: Fork) -> Seen:
     fork.replace("README.md", row, f"| `owner` | `analysis@example.com` | who is responsible |\n{row}")
     fork.replace(README, "\n## Start\n", "\n**Owner.** {{ cookiecutter.owner }}\n\n## Start\n")
     return {"README.md": "\n**Owner.** analysis@example.com\n"}
-
-
-def removed_redis(fork: Fork) -> Seen:
-    """Offer no Redis, as CONTRIBUTING says where a service is."""
-    fork.replace("ds_docker_env/generation/services.py", '("redis", ', "(")
-    fork.cut(COMPOSE, '{% if "redis" in services %}\n', "{% endif %}\n")
-    fork.cut(README, '{% if "redis" in services %}\n', "{% endif %}\n")
-    (fork.folder / "locks" / "requirements-redis.in").unlink()
-    fork.refresh(UV_DEFAULT_INDEX=fork.index.url)
-    fork.cut("README.md", "| `redis` |", "|\n")
-    fork.replace("README.md", "`redis`, `sqlite`", "`sqlite`")
-    fork.replace("cookiecutter.json", "of redis, sqlite", "of sqlite")
-    assert not [path.name for path in (fork.folder / "locks").glob("*.txt") if "\nredis==" in path.read_text()]
-    return {}
 
 
 def removed_mysql(fork: Fork) -> Seen:
@@ -298,15 +274,29 @@ def in_portuguese(fork: Fork) -> Seen:
 
 
 def less_of_everything(fork: Fork) -> Seen:
-    """Offer one Python on one Debian, four packages, and no Redis."""
+    """Offer one Python on one Debian, four packages of which one is new, and no Redis."""
     fork.answer(python_version=["3.11"], debian_release=["bookworm"])
-    removed_redis(fork)
-    no_pandas(fork)
-    left = {path.name for path in (fork.folder / "locks").glob("*.txt")}
-    assert left == {
-        f"{name}{more}.txt" for name in ("requirements-3.11", "tools-bookworm") for more in ("", "-options")
+    fork.cut("locks/requirements.in", "pandas>=", "pymysql>=0.10\n")
+    fork.replace(
+        "locks/requirements.in", "ipykernel>=6\nipywidgets>=8\n", "ipywidgets>=8.1\npolars>=1\nipykernel>=6.29\n"
+    )
+    fork.replace("ds_docker_env/generation/services.py", '("redis", ', "(")
+    fork.cut(COMPOSE, '{% if "redis" in services %}\n', "{% endif %}\n")
+    fork.cut(README, '{% if "redis" in services %}\n', "{% endif %}\n")
+    (fork.folder / "locks" / "requirements-redis.in").unlink()
+    fork.cut("README.md", "| `redis` |", "|\n")
+    fork.replace("README.md", "`redis`, `sqlite`", "`sqlite`")
+    fork.replace("cookiecutter.json", "of redis, sqlite", "of sqlite")
+    fork.refresh(UV_DEFAULT_INDEX=fork.index.url)
+    left = {path.name: path.read_text(encoding="utf-8") for path in (fork.folder / "locks").glob("*.txt")}
+    made_for = ("requirements-3.11", "tools-bookworm")
+    assert left.keys() == {f"{name}{more}.txt" for name in made_for for more in ("", "-options")}
+    assert not [name for name, lock in left.items() if "\nredis==" in lock]
+    return {
+        "Dockerfile": "\nFROM python:3.11-bookworm",
+        "requirements.in": "\nipywidgets>=8.1\npolars>=1\nipykernel>=6.29\n",
+        "requirements.txt": "\npolars==99.0 ",
     }
-    return {"Dockerfile": "\nFROM python:3.11-bookworm"}
 
 
 # The page's fork has other packages, another registry, another index and another version of a service.
