@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,18 +9,10 @@ import pytest
 import yaml
 from botocore.session import get_session
 from botocore.validate import ParamValidator
-from ecs_page import CONTAINER, FILES, PAGE, ROLES, TASK, commands
+from ecs_page import CONTAINER, ROLES, TASK
 from rendering import Renderer
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
-# GiB of memory that Fargate has for a size of processor: least, most, step.
-MEMORY = {
-    "1024": (2, 8, 1),
-    "2048": (4, 16, 1),
-    "4096": (8, 30, 1),
-    "8192": (16, 60, 4),
-    "16384": (32, 120, 8),
-}
 # What Docker and Fargate leave to root.
 CAPABILITIES = {
     *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW"),
@@ -65,21 +56,6 @@ def test_each_word_is_one_of_those_that_aws_names(ecs: Any) -> None:
         assert [word for word in words if f'"{word}"' not in shape.documentation] == []
 
 
-def test_fargate_supports_every_parameter(ecs: Any) -> None:
-    def excluded(shape: Any) -> bool:
-        return bool(re.search(r"Fargate[^.]*(isn't|is not) supported", re.sub("<[^>]+>", "", shape.documentation)))
-
-    shape = ecs.operation_model("RegisterTaskDefinition").input_shape
-    assert [value for shape, value in parameters(shape, TASK) if excluded(shape)] == []
-    assert excluded(ecs.shape_for("LinuxParameters").members["swappiness"])
-
-
-def test_fargate_has_this_size() -> None:
-    least, most, step = MEMORY[TASK["cpu"]]
-    assert int(TASK["memory"]) in range(least * 1024, most * 1024 + 1, step * 1024)
-    assert 21 <= TASK["ephemeralStorage"]["sizeInGiB"] <= 200
-
-
 def test_it_is_confined_as_in_compose() -> None:
     compose = yaml.safe_load(Renderer()("docker-compose.yml", services=""))["services"]["jupyter"]
     assert (CONTAINER["user"], CONTAINER["readonlyRootFilesystem"]) == (compose["user"], compose["read_only"])
@@ -108,21 +84,3 @@ def test_a_role_may_do_named_things_to_named_resources() -> None:
             # The one that AWS has for all repositories at once.
             assert statement["Resource"].count("*") <= 1
             assert statement["Resource"] != "*" or actions == ["ecr:GetAuthorizationToken"]
-
-
-def test_the_names_on_the_page_fit_together() -> None:
-    assert set(re.findall(r"\b\d{12}\b", PAGE)) == {ACCOUNT}
-    assert set(re.findall(r"\b[a-z]{2}-[a-z]+-\d\b", PAGE)) == {REGION}
-    assert re.fullmatch(rf"{ACCOUNT}\.dkr\.ecr\.{REGION}\.amazonaws\.com/churn@sha256:0{{64}}", CONTAINER["image"])
-    log = CONTAINER["logConfiguration"]["options"]
-    logs = [one["Resource"] for one in ROLES["execution"]["Statement"] if "logs:PutLogEvents" in one["Action"]]
-    assert logs == [f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{log['awslogs-group']}:*"]
-    once = commands("Once")[0]
-    assert f"create-log-group --log-group-name {log['awslogs-group']}\n" in once
-    for role, policy in ("executionRoleArn", "execution-role"), ("taskRoleArn", "task-role"):
-        name = TASK[role].rpartition("/")[2]
-        assert f"create-role --role-name {name} " in once
-        assert (
-            f"put-role-policy --role-name {name} --policy-name churn --policy-document file://ecs/{policy}.json" in once
-        )
-    assert {name for name in FILES if name.startswith("ecs/")} == set(re.findall(r"ecs/[\w-]+\.json\b", PAGE))

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 import yaml
-from offers import CONTEXT, PYTHON, TEMPLATE
+from offers import CONTEXT, TEMPLATE
 from package_index import PackageIndex
 
 pytestmark = [
@@ -29,15 +29,14 @@ pytestmark = [
 ]
 
 EVERYTHING = os.environ.get("DS_DOCKER_ENV_EVERY_FORK") == "1"
-# What reads production, proves locks, and survives a kill or a second generation is the same in most forks.
+# Reading production, locking, and surviving a kill are the same in most forks.
 OF_THE_TEMPLATE = [
-    *(
-        f"tests/test_{name}.py"
-        for name in ("answers", "compose", "data", "gitlab", "github", "languages", "layout", "repository", "services")
-    ),
+    *(f"tests/generation/test_{name}.py" for name in ("answers", "dvc", "services")),
+    *(f"tests/rendered/test_{name}.py" for name in ("compose", "gitlab", "github", "languages", "layout")),
+    "tests/test_repository.py",
     "tests/docker/test_dockerfile.py",
-    "tests/test_generation.py::test_the_transcript_in_the_readme_is_what_a_person_sees",
-    "tests/test_workflows.py::test_the_projects_with_names_have_every_choice_of_every_question",
+    "tests/generation/test_generation.py::test_the_transcript_in_the_readme_is_what_a_person_sees",
+    "tests/rendered/test_workflows.py::test_the_projects_with_names_have_every_choice_of_every_question",
 ]
 FAST = ("-q", "-m", "not docker and not network and not forks", "-p", "no:cacheprovider", "--tb=short")
 PAGE = (TEMPLATE / "docs" / "forking.md").read_text(encoding="utf-8")
@@ -225,45 +224,9 @@ def every_default(fork: Fork) -> Seen:
     }
 
 
-def other_packages(fork: Fork) -> Seen:
-    """Have two packages more and one fewer."""
-    fork.replace("locks/requirements.in", "s3fs>=2021.4\n", "duckdb>=1\npolars>=1\n")
-    fork.refresh(UV_DEFAULT_INDEX=fork.index.url)
-    assert not [
-        path.name for path in (fork.folder / "locks").glob("requirements-3.1?.txt") if "\ns3fs" in path.read_text()
-    ]
-    return {"requirements.in": "\nduckdb>=1\npolars>=1\n", "requirements.txt": "\npolars==99.0 "}
-
-
-def no_pandas(fork: Fork) -> Seen:
-    """Have the notebook and three packages, with higher floors."""
-    fork.cut("locks/requirements.in", "pandas>=", "pymysql>=0.10\n")
-    fork.replace(
-        "locks/requirements.in", "ipykernel>=6\nipywidgets>=8\n", "ipywidgets>=8.1\npolars>=1\nipykernel>=6.29\n"
-    )
-    fork.refresh(UV_DEFAULT_INDEX=fork.index.url)
-    return {"requirements.in": "\nipywidgets>=8.1\npolars>=1\nipykernel>=6.29\n", "requirements.txt": "\npolars==99.0 "}
-
-
-def other_registry(fork: Fork) -> Seen:
-    """Build on an image of the company's."""
-    own = CONTEXT["_base_image"].replace("python:", "registry.example.com:5000/mirror/python:")
-    fork.answer(_base_image=own)
-    return {"Dockerfile": f"\nFROM registry.example.com:5000/mirror/python:{PYTHON}-"}
-
-
-def other_index(fork: Fork) -> Seen:
-    """Take packages from an index of the company's, which nothing else names."""
-    fork.answer(_package_index=fork.index.url)
-    before = {path.name: pins(path) for path in (fork.folder / "locks").glob("requirements-3.1[024].txt")}
-    fork.refresh()
-    # The tiny wheels need what the real ones need; those for 3.11 and 3.13 are the tools' as well.
-    assert {path.name: pins(path) for path in (fork.folder / "locks").glob("requirements-3.1[024].txt")} == before
-    return {"Dockerfile": f" UV_DEFAULT_INDEX={fork.index.url} ", "docker-compose.yml": "\n        - netrc\n"}
-
-
 def added_question(fork: Fork) -> Seen:
-    """Ask who is responsible."""
+    """Ask who is responsible, and say other things in a project's README."""
+    other_words(fork)
     context = json.loads(fork.read("cookiecutter.json"))
     context = {"owner": "analysis@example.com", **context}
     context["__prompts__"] = {"owner": "Who is responsible", **context["__prompts__"]}
@@ -272,20 +235,6 @@ def added_question(fork: Fork) -> Seen:
     fork.replace("README.md", row, f"| `owner` | `analysis@example.com` | who is responsible |\n{row}")
     fork.replace(README, "\n## Start\n", "\n**Owner.** {{ cookiecutter.owner }}\n\n## Start\n")
     return {"README.md": "\n**Owner.** analysis@example.com\n"}
-
-
-def removed_redis(fork: Fork) -> Seen:
-    """Offer no Redis, as CONTRIBUTING says where a service is."""
-    fork.replace("ds_docker_env/generation/services.py", '("redis", ', "(")
-    fork.cut(COMPOSE, '{% if "redis" in services %}\n', "{% endif %}\n")
-    fork.cut(README, '{% if "redis" in services %}\n', "{% endif %}\n")
-    (fork.folder / "locks" / "requirements-redis.in").unlink()
-    fork.refresh(UV_DEFAULT_INDEX=fork.index.url)
-    fork.cut("README.md", "| `redis` |", "|\n")
-    fork.replace("README.md", "`redis`, `sqlite`", "`sqlite`")
-    fork.replace("cookiecutter.json", "of redis, sqlite", "of sqlite")
-    assert not [path.name for path in (fork.folder / "locks").glob("*.txt") if "\nredis==" in path.read_text()]
-    return {}
 
 
 def removed_mysql(fork: Fork) -> Seen:
@@ -308,15 +257,6 @@ def removed_mysql(fork: Fork) -> Seen:
     return {"docker-compose.yml": "\n    image: postgres:"}
 
 
-def other_service_versions(fork: Fork) -> Seen:
-    """Run production's versions, from a mirror."""
-    for line in re.findall(r"^    image: (?:redis|mysql|postgres):.*\n", fork.read(COMPOSE), re.MULTILINE):
-        name = line.split(":")[1].strip()
-        fork.replace(COMPOSE, line, f"    image: registry.example.com/mirror/{name}:7.4\n")
-    fork.answer(services="redis, mysql, postgres")
-    return {"docker-compose.yml": "\n    image: registry.example.com/mirror/redis:7.4\n"}
-
-
 def other_words(fork: Fork) -> Seen:
     """Say other things in a project's README."""
     fork.replace(README, "\n## Run without a browser\n", "\n## Help\n\nAsk in #analysis.\n\n## Run without a browser\n")
@@ -333,43 +273,35 @@ def in_portuguese(fork: Fork) -> Seen:
     return {"README.md": "\n## Como começar\n"}
 
 
-def fewer_pythons(fork: Fork) -> Seen:
-    """Offer no Python that has ended."""
-    fork.answer(python_version=[python for python in CONTEXT["python_version"] if python not in ("3.8", "3.9")])
-    for path in (fork.folder / "locks").glob("requirements-3.[89]*.txt"):
-        path.unlink()
-    return {"Dockerfile": f"\nFROM python:{PYTHON}-"}
-
-
 def less_of_everything(fork: Fork) -> Seen:
-    """Offer one Python on one Debian, four packages, and no Redis."""
+    """Offer one Python on one Debian, four packages of which one is new, and no Redis."""
     fork.answer(python_version=["3.11"], debian_release=["bookworm"])
-    removed_redis(fork)
-    no_pandas(fork)
-    left = {path.name for path in (fork.folder / "locks").glob("*.txt")}
-    assert left == {
-        f"{name}{more}.txt" for name in ("requirements-3.11", "tools-bookworm") for more in ("", "-options")
+    fork.cut("locks/requirements.in", "pandas>=", "pymysql>=0.10\n")
+    fork.replace(
+        "locks/requirements.in", "ipykernel>=6\nipywidgets>=8\n", "ipywidgets>=8.1\npolars>=1\nipykernel>=6.29\n"
+    )
+    fork.replace("ds_docker_env/generation/services.py", '("redis", ', "(")
+    fork.cut(COMPOSE, '{% if "redis" in services %}\n', "{% endif %}\n")
+    fork.cut(README, '{% if "redis" in services %}\n', "{% endif %}\n")
+    (fork.folder / "locks" / "requirements-redis.in").unlink()
+    fork.cut("README.md", "| `redis` |", "|\n")
+    fork.replace("README.md", "`redis`, `sqlite`", "`sqlite`")
+    fork.replace("cookiecutter.json", "of redis, sqlite", "of sqlite")
+    fork.refresh(UV_DEFAULT_INDEX=fork.index.url)
+    left = {path.name: path.read_text(encoding="utf-8") for path in (fork.folder / "locks").glob("*.txt")}
+    made_for = ("requirements-3.11", "tools-bookworm")
+    assert left.keys() == {f"{name}{more}.txt" for name in made_for for more in ("", "-options")}
+    assert not [name for name, lock in left.items() if "\nredis==" in lock]
+    return {
+        "Dockerfile": "\nFROM python:3.11-bookworm",
+        "requirements.in": "\nipywidgets>=8.1\npolars>=1\nipykernel>=6.29\n",
+        "requirements.txt": "\npolars==99.0 ",
     }
-    return {"Dockerfile": "\nFROM python:3.11-bookworm"}
 
 
-def pins(lock: Path) -> set[str]:
-    return set(re.findall(r"^[a-z0-9-]+==\S+", lock.read_text(encoding="utf-8"), re.MULTILINE))
-
-
+# The page's fork has other packages, another registry, another index and another version of a service.
 FORKS: tuple[Callable[[Fork], Seen], ...] = (
-    *(
-        every_default,
-        less_of_everything,
-        other_packages,
-        no_pandas,
-        other_registry,
-        other_index,
-        added_question,
-        removed_redis,
-        removed_mysql,
-    ),
-    *(other_service_versions, other_words, in_portuguese, fewer_pythons),
+    *(every_default, less_of_everything, added_question, removed_mysql, in_portuguese),
 )
 
 
@@ -469,7 +401,7 @@ BROKEN: tuple[Callable[[Fork], set[str]], ...] = (
 @pytest.mark.parametrize("change", BROKEN, ids=lambda change: change.__name__)
 def test_a_fork_that_is_half_done_fails_and_says_where(fork: Fork, change: Callable[[Fork], set[str]]) -> None:
     wanted = change(fork)
-    files = ("tests/test_repository.py", *(["tests/test_services.py"] if change is half_a_service else []))
+    files = ("tests/test_repository.py", *(["tests/generation/test_services.py"] if change is half_a_service else []))
     done = fork.run(sys.executable, "-m", "pytest", *FAST, "--numprocesses=0", *files)
     said = [line for line in done.stdout.splitlines() if line.startswith(("E  ", "FAILED"))]
     assert done.returncode == 1

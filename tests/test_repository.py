@@ -49,12 +49,28 @@ def test_the_readmes_tree_is_that_of_the_project() -> None:
     assert set(names) == rendered | made
 
 
-def test_contributing_says_of_every_module_and_package_what_is_in_it() -> None:
-    rooms = (TEMPLATE / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    code = TEMPLATE / "ds_docker_env"
-    there = {path.name if path.is_file() else f"{path.name}/" for path in code.iterdir() if path.name[:2] != "__"}
-    named = re.findall(r"[`/]([\w.]+/?)`", "".join(line for line in rooms.splitlines() if line.startswith("| ")))
-    assert there - {*named} == set()
+def test_contributing_says_of_every_room_what_is_in_it_and_names_no_other() -> None:
+    page = (TEMPLATE / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `([^`]+)/` \| \S", page, re.MULTILINE)
+    modules = [path for name in ("ds_docker_env", "hooks", "locks") for path in (TEMPLATE / name).rglob("*.py")]
+    rooms = {path.parent for path in modules if "import " in path.read_text(encoding="utf-8")}
+    assert {room.relative_to(TEMPLATE).as_posix() for room in rooms} - {*named} == set()
+    assert [name for name in named if not (TEMPLATE / name).is_dir()] == []
+
+
+def test_the_index_has_every_decision_with_its_date_and_status() -> None:
+    folder = TEMPLATE / "docs" / "decisions"
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| \[(\d{4})\]\((\1-[\w-]+\.md)\) \| (.+) \| 20\d\d-\d\d-\d\d \| (.+) \|$", index, re.MULTILINE
+    )
+    assert index.count("\n| [") == len(rows), "a row without a number, a page, a title, a date or a status"
+    pages = {}
+    for page in sorted(folder.glob("0*.md")):
+        title, _, text = page.read_text(encoding="utf-8").partition("\n\n")
+        overturned = re.match(r"\*\*Superseded\*\* ((?:in part )?by \d{4}) on 20\d\d-\d\d-\d\d: ", text)
+        pages[page.name] = (title, f"superseded {overturned[1]}" if overturned else "accepted")
+    assert {page: (f"# {int(number)}. {title}", status) for number, page, title, status in rows} == pages
 
 
 def test_every_question_has_a_prompt() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 import shlex
@@ -17,7 +18,14 @@ from docker.conftest import TEMPLATE, generated
 from docker.fargate import Fargate
 from docker.project import Done, Project, blocks, eventually, sh
 
-pytestmark = [pytest.mark.docker, pytest.mark.network]
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.network,
+    pytest.mark.skipif(
+        os.environ.get("DS_DOCKER_ENV_EVERY_ENGINE") != "1",
+        reason="takes three minutes: DS_DOCKER_ENV_EVERY_ENGINE=1, as each week",
+    ),
+]
 
 PAGE = (TEMPLATE / "docs" / "dask-clusters.md").read_text(encoding="utf-8")
 IMAGE = "registry.example.com/team/churn:1"

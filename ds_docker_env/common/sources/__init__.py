@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
 from urllib.parse import urlsplit
 
 from ds_docker_env.common.errors import SourceError
 from ds_docker_env.common.redaction import redacted
+from ds_docker_env.common.sources.interface import Source
 from ds_docker_env.common.sources.local import LocalFile
-
-
-class Source(Protocol):
-    """A file that can be read and that can name others beside it."""
-
-    @property
-    def name(self) -> str:
-        """How messages and production.txt call it, without credentials."""
-
-    @property
-    def provenance(self) -> str:
-        """What identifies the content where it came from, such as a commit; may be blank."""
-
-    def read(self) -> bytes:
-        """Return the content; raise `SourceError`."""
-
-    def beside(self, reference: str) -> str:
-        """Return the location of a file that this one includes."""
 
 
 def source_of(location: str) -> Source:

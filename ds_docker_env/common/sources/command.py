@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 
-from ds_docker_env.common.sources.local import MAX_BYTES
+from ds_docker_env.common.sources.interface import MAX_BYTES
 
 
 def run(

@@ -18,8 +18,7 @@ from urllib.parse import urlsplit
 from ds_docker_env.common.errors import SourceError
 from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.sources.command import run
-from ds_docker_env.common.sources.local import MAX_BYTES
-from ds_docker_env.common.sources.remote import Remote
+from ds_docker_env.common.sources.interface import MAX_BYTES, Remote, too_large
 
 SECONDS = 60
 _LOCAL_SECONDS = 5
@@ -66,7 +65,7 @@ class GitFile(Remote):
         if kind != "blob":
             raise SourceError(f"{self.name}: no file {path} {where}; {_there(git.files(commit, deadline), path)}")
         if size > MAX_BYTES:
-            raise SourceError(f"{self.name}: is larger than {MAX_BYTES // 1_000_000} MB, so not a requirements file")
+            raise too_large(self.name)
         return git.must("cat-file", "blob", thing, deadline=deadline)
 
     def beside(self, reference: str) -> str:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 from ds_docker_env.common.errors import SourceError
 from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.sources.command import run
-from ds_docker_env.common.sources.remote import Remote
+from ds_docker_env.common.sources.interface import Remote
 from ds_docker_env.common.target import DEBIAN_RELEASES
 
 # Seconds: for an image that has to come over the network, and for everything else.

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ds_docker_env.common.errors import SourceError
-
-MAX_BYTES = 10_000_000
+from ds_docker_env.common.sources.interface import MAX_BYTES, too_large
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class LocalFile:
             reason = getattr(error, "strerror", None) or error
             raise SourceError(f"{self.name}: cannot be read ({reason}); check the path and its permissions") from None
         if len(content) > MAX_BYTES:
-            raise SourceError(f"{self.name}: is larger than {MAX_BYTES // 1_000_000} MB, so not a requirements file")
+            raise too_large(self.name)
         return content
 
     def beside(self, reference: str) -> str:

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 
 from ds_docker_env.common.errors import SourceError
-from ds_docker_env.common.sources.local import MAX_BYTES
+from ds_docker_env.common.sources.interface import MAX_BYTES, too_large
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class StandardInput:
             raise SourceError(f"{self.name}: nothing is piped in; put a command and | in front, as README.md says")
         content = sys.stdin.buffer.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
-            raise SourceError(f"{self.name}: is larger than {MAX_BYTES // 1_000_000} MB, so not a requirements file")
+            raise too_large(self.name)
         return content
 
     def beside(self, reference: str) -> str:

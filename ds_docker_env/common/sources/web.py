@@ -11,8 +11,7 @@ import requests
 from urllib3.exceptions import HTTPError, TimeoutError
 
 from ds_docker_env.common.errors import SourceError
-from ds_docker_env.common.sources.local import MAX_BYTES
-from ds_docker_env.common.sources.remote import Remote
+from ds_docker_env.common.sources.interface import MAX_BYTES, Remote, too_large
 
 # Seconds: until the server accepts, until it says something, and for the whole file.
 CONNECT, SILENCE, WHOLE = 5, 10, 30
@@ -39,9 +38,7 @@ class WebFile(Remote):
                 while chunk := _arrived(response.raw):
                     content += chunk
                     if len(content) > MAX_BYTES:
-                        raise SourceError(
-                            f"{self.name}: is larger than {MAX_BYTES // 1_000_000} MB, so not a requirements file"
-                        )
+                        raise too_large(self.name)
                     if time.monotonic() > deadline:
                         raise SourceError(
                             f"{self.name}: did not arrive within {WHOLE} s; try again or download it first"

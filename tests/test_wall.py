@@ -1,0 +1,102 @@
+"""The wall: what the modules of each wing may import, read from their source without running it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+from offers import TEMPLATE
+
+# Importable with every cookiecutter that works, from 2.2.0 on; urllib3 comes with requests.
+COOKIECUTTERS = {"click", "cookiecutter", "jinja2", "requests", "rich", "urllib3", "yaml"}
+LIBRARIES = {"packaging", "pip_requirements_parser", "tomli", "tomllib"}
+# Newer than Python 3.10.
+NOT_EVERYWHERE = {"tomllib"}
+STANDARD = sys.stdlib_module_names - NOT_EVERYWHERE
+WINGS = {
+    "common": STANDARD | COOKIECUTTERS,
+    "generation": STANDARD | COOKIECUTTERS | {"common"},
+    "pinning": STANDARD | LIBRARIES | {"yaml", "common"},
+    "image": STANDARD | LIBRARIES | {"rich", "common", "pinning"},
+    # The two ways in from cookiecutter, which lie beside the package.
+    "local_extensions": STANDARD | COOKIECUTTERS | {"common", "generation"},
+    "hooks": STANDARD | {"generation"},
+}
+PACKAGE = TEMPLATE / "ds_docker_env"
+MODULES = {
+    ".".join(path.relative_to(TEMPLATE).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in [TEMPLATE / "local_extensions.py", *(TEMPLATE / "hooks").glob("*.py"), *PACKAGE.rglob("*.py")]
+}
+
+
+@cache
+def imported(module: str) -> frozenset[str]:
+    """Return what a module imports, at its top and in its functions: modules of ours by their whole name."""
+    return frozenset(_imported(module))
+
+
+def _imported(module: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module, f"{module} imports by a relative name"
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from (inside & MODULES.keys()) or {node.module}
+
+
+def wing(module: str) -> str:
+    """Return the wing of one of our modules, and of a library its top package."""
+    first, _, rest = module.partition(".")
+    return rest.partition(".")[0] if first == PACKAGE.name else first
+
+
+def room(module: str) -> Path:
+    """Return the folder that a module lies in."""
+    return MODULES[module].parent.relative_to(TEMPLATE)
+
+
+def floors(graph: dict[Path, set[Path]]) -> dict[Path, int]:
+    """Return the floor of each room: one above the highest of those that it imports from."""
+    found: dict[Path, int] = {}
+    for each in TopologicalSorter(graph).static_order():
+        found[each] = 1 + max((found[below] for below in graph[each]), default=0)
+    return found
+
+
+@pytest.mark.parametrize("name", WINGS)
+def test_a_wing_imports_only_what_its_interpreter_has(name: str) -> None:
+    members = [module for module in MODULES if wing(module) == name]
+    assert members
+    stray = {
+        (module, other) for module in members for other in imported(module) if wing(other) not in {name, *WINGS[name]}
+    }
+    assert stray == set()
+
+
+def test_every_module_is_in_a_wing() -> None:
+    assert {wing(module) for module in MODULES} - {""} == WINGS.keys()
+
+
+def test_only_what_reads_the_web_pays_for_importing_requests() -> None:
+    readers = {module for module in MODULES if {wing(other) for other in imported(module)} & {"requests", "urllib3"}}
+    assert readers == {"ds_docker_env.common.sources.web"}
+
+
+def test_no_two_modules_import_each_other_in_a_circle() -> None:
+    graph = {module: imported(module) & MODULES.keys() for module in MODULES}
+    assert list(TopologicalSorter(graph).static_order())  # CycleError names the circle
+
+
+def test_the_code_has_at_most_ten_rooms_on_five_floors() -> None:
+    graph: dict[Path, set[Path]] = {room(module): set() for module in MODULES if imported(module)}
+    for module in MODULES:
+        for other in imported(module) & MODULES.keys():
+            graph[room(module)] |= {room(other)} - {room(module)}
+    assert len(graph) <= 10, sorted(graph)
+    assert max(floors(graph).values()) <= 5, floors(graph)
