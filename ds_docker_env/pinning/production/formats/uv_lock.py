@@ -105,7 +105,7 @@ def _export(text: str, project: str, name: str, *options: str) -> list[str]:
             Path(folder, file).write_text(content, encoding="utf-8", newline="\n")
         done = uv.run(*_EXPORT, "--project", folder, *options, folder=Path(folder), seconds=_SECONDS)
     if done.returncode:
-        line = re.search(r"at line (\d+)", done.stderr)
+        line = re.search(r"`uv\.lock`\n.* at line (\d+)", done.stderr)
         reason = (_REASON.findall(done.stderr) or [f"exit code {done.returncode}"])[-1]
         where = f"{name}:{line[1]}" if line else name
         raise RequirementsError(f"{where}: uv cannot export this lock ({excerpt(reason)}); {_REMEDY}")
