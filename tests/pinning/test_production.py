@@ -10,8 +10,9 @@ import pytest
 
 from ds_docker_env.common.errors import GenerationError
 from ds_docker_env.common.target import Target
-from ds_docker_env.pinning.production.model import Production, render_production
+from ds_docker_env.pinning.production.model import Production
 from ds_docker_env.pinning.production.reader import read_production
+from ds_docker_env.pinning.production.rendering import render_production
 
 Read = Callable[[bytes], Production]
 
