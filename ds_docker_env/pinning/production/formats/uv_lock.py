@@ -6,8 +6,10 @@ import json
 import posixpath
 import re
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +43,8 @@ def from_uv_lock(text: str, name: str) -> Converted:
     project = packages["."][0].name if "." in packages else ""
     page = Page(name, _REMEDY)
     page.for_python(text_of(lock, "requires-python"))
-    needed = _export(text, project, name)
+    export = partial(_export, text, project, name)
+    needed = export()
     for requirement in needed:
         # One version may be there from several indexes, each for some platforms.
         package, *others = packages.get(_key(requirement), [_Package()])
@@ -54,13 +57,9 @@ def from_uv_lock(text: str, name: str) -> Converted:
         page.write(package.line, requirement)
     members = [project] if project else texts(table(lock.get("manifest")).get("members"))
     extras = [extra for (package, *_) in packages.values() if package.name in members for extra in package.extras]
-    choices = [("--extra", extra) for extra in extras] if lock.get("conflicts") else [("--all-extras",)] * bool(extras)
-    for choice in choices:
-        # They are only noted, so an extra that uv refuses is not an error.
-        with suppress(RequirementsError):
-            optional = {*map(_key, _export(text, project, name, *choice))} - {*map(_key, needed)}
-            for package in (packages[key][0] for key in sorted(optional & packages.keys())):
-                page.leave_out(f"{package.name}=={package.version}", "optional")
+    optional = _with_extras(export, extras, conflicts="conflicts" in lock) - {*map(_key, needed)}
+    for package in (packages[key][0] for key in sorted(optional & packages.keys())):
+        page.leave_out(f"{package.name}=={package.version}", "optional")
     return page.converted()
 
 
@@ -88,6 +87,19 @@ class _Package:
         if self.source in _LOCAL:
             return posixpath.normpath(self.address)
         return self.name if self.source in ("git", "url") else f"{self.name}=={self.version}"
+
+
+def _with_extras(export: Callable[..., list[str]], extras: list[str], *, conflicts: bool) -> set[str]:
+    """Return the keys of the packages that are needed with extras, one by one if some exclude each other.
+
+    They are only noted, so an extra that uv refuses is not an error.
+    """
+    choices = [("--extra", extra) for extra in extras] if conflicts else [("--all-extras",)] * bool(extras)
+    keys: set[str] = set()
+    for choice in choices:
+        with suppress(RequirementsError):
+            keys.update(map(_key, export(*choice)))
+    return keys
 
 
 def _key(requirement: str) -> str:
