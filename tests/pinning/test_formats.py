@@ -350,7 +350,7 @@ REFUSED = {
     "two versions that Poetry 1 does not tell apart": (
         "poetry.lock",
         POETRY_TWICE,
-        "poetry.lock:1: colorama is there as 0.4.6 and 1.5.0",
+        "poetry.lock:1: colorama is locked as 0.4.6 and 1.5.0",
     ),
     "an invalid marker": (
         "uv.lock",

@@ -1,4 +1,4 @@
-"""What a lock becomes: requirements on the lines of their entries, and what is left out."""
+"""A lock as requirements on the lines of their entries, and the packages that are left out."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ PUBLIC_INDEX = re.compile(PUBLIC_INDEX_PATTERN)
 
 @dataclass(frozen=True)
 class Converted:
-    """A production file as pip requirements, each on the line of its entry, and what pip could not install.
+    """A production file as pip requirements, each on the line of its entry, and packages that pip cannot install.
 
-    What is left out begins with the package's name and ends with the reason in brackets: ``numpy=1.26 (conda)``.
-    ``python`` is the specifier of the Pythons that it is for, where it says so.
+    Each package in ``left_out`` begins with its name and ends with the reason in brackets: ``numpy=1.26 (conda)``.
+    ``python`` is the specifier of the Pythons that the file is for, if it has one.
     """
 
     text: str
@@ -43,7 +43,7 @@ class Converted:
 class Page:
     """Gathers the requirements of one file; ``remedy`` is the command that would make a file without its problems.
 
-    What cannot be written as one requirement is refused rather than escaped, since no tool writes it.
+    A value that cannot be written as one requirement is refused rather than escaped, since tools do not write such values.
     """
 
     def __init__(self, name: str, remedy: str) -> None:
@@ -102,7 +102,7 @@ class Page:
         self._put(line, requirement)
 
     def leave_out(self, name: str, why: str) -> None:
-        """Note what pip could not install, or would not."""
+        """Note a package that pip cannot install, or does not."""
         self._left_out[f"{re.sub(r'[^ -~]+', ' ', name)} ({re.sub(r'[^ -~]+', ' ', why)})"] = None
 
     def take_from(self, index: str) -> None:
@@ -110,11 +110,11 @@ class Page:
         self._indexes["" if PUBLIC_INDEX.fullmatch(index) else index] = None
 
     def problem(self, line: int, what: str) -> None:
-        """Note what is wrong with an entry."""
+        """Note a problem of an entry."""
         self._problems.append(f"{self._name}:{line}: {what}; {self._remedy}")
 
     def converted(self) -> Converted:
-        """Return the whole, or raise `RequirementsError` with all that is wrong."""
+        """Return the result, or raise `RequirementsError` with all problems."""
         if self._problems:
             raise RequirementsError(*self._problems)
         main = "--extra-index-url" if "" in self._indexes else "--index-url"

@@ -18,7 +18,7 @@ def from_poetry_lock(text: str, name: str) -> Converted:
     metadata = table(lock.get("metadata"))
     version = text_of(metadata, "lock-version") or "1.0"
     if version.partition(".")[0] not in ("1", "2"):
-        raise RequirementsError(f"{name}: is a poetry.lock of version {version}, which is not known here; {_REMEDY}")
+        raise RequirementsError(f"{name}: is a poetry.lock of version {version}, which is not supported; {_REMEDY}")
     entries = tables(lock.get("package"))
     lines = entry_lines(text, "package", len(entries))
     taken = [(entry, line) for entry, line in zip(entries, lines, strict=True) if _is_main(entry)]
@@ -36,7 +36,7 @@ def from_poetry_lock(text: str, name: str) -> Converted:
             if entry is named[package][0]:
                 which = " and ".join(text_of(other, "version") for other in named[package])
                 page.problem(
-                    line, f"{package} is there as {which}, and Poetry 1 does not say which is for which Python"
+                    line, f"{package} is locked as {which}, and Poetry 1 does not say which is for which Python"
                 )
         else:
             _take(entry, _hashes(entry, metadata), marker, line, page)
