@@ -43,7 +43,7 @@ class Converted:
 class Page:
     """Gathers the requirements of one file; ``remedy`` is the command that would make a file without its problems.
 
-    A value that cannot be written as one requirement is refused rather than escaped, since tools do not write such values.
+    A value that cannot be written as one requirement is refused rather than escaped: tools do not write such values.
     """
 
     def __init__(self, name: str, remedy: str) -> None:
