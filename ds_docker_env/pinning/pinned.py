@@ -18,8 +18,8 @@ from ds_docker_env.common.target import Target
 from ds_docker_env.pinning.lock import REQUIRED, Lock, make_lock
 from ds_docker_env.pinning.parity import Locked, prove, read_lock
 from ds_docker_env.pinning.production.formats.reading import read_toml
-from ds_docker_env.pinning.production.model import render_constraints, render_overrides, render_production
 from ds_docker_env.pinning.production.reader import read_production
+from ds_docker_env.pinning.production.rendering import render_constraints, render_overrides, render_production
 from ds_docker_env.pinning.summary import left_out, summarise
 
 _FOREIGN = re.compile(r"^[^\w\s#-]", re.MULTILINE)
@@ -63,7 +63,7 @@ def pin(location: str, target: Target, analysis: Analysis, debian: str = "", set
         "production.txt": render_production(production, date.today()),
         "requirements.in": analysis.render(missing),
         "requirements.txt": _with_note(lock),
-        "constraints.txt": render_constraints(production) if production.bounding() else "",
+        "constraints.txt": render_constraints(production) if production.constraints_text() else "",
         "overrides.txt": render_overrides(lock.overrides) if lock.overrides else "",
     }
     if any(without_credentials(text) != text for text in files.values()):

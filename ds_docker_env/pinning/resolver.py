@@ -147,7 +147,7 @@ class Resolver:
         for name, text in (
             ("requirements.in", _lines(analysis)),
             ("production.txt", production),
-            ("constraints.txt", self.production.bounding()),
+            ("constraints.txt", self.production.constraints_text()),
             ("overrides.txt", _lines(overrides)),
             ("uv.toml", self.building.render()),
         ):

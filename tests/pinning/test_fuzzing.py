@@ -5,7 +5,6 @@ A few examples of each kind here, always the same ones; thousands of new ones wi
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import tempfile
@@ -19,6 +18,7 @@ import yaml
 from conftest import ANSWERS
 from hypothesis import given
 from hypothesis import strategies as st
+from lock_samples import CONDA, PIPFILE, POETRY_2, PYLOCK_OF_PDM, UV
 from offers import DEBIAN, PYTHON
 from rendering import Renderer
 
@@ -110,121 +110,13 @@ g @ git+https://public.example/g.git@v1
 -e .
 ./local
 """
-CONDA = """\
-name: x
-channels: [defaults]
-dependencies:
-  - python=3.11.4
-  - numpy=1.26=py311
-  - conda-forge::scipy>=1
-  - pip
-  - pip:
-    - a==1.0
-    - b[x]==2.0 ; python_version >= "3.8"
-"""
-PIPFILE = json.dumps(
-    {
-        "_meta": {"requires": {"python_version": "3.11"}, "sources": [{"url": "https://public.example/simple"}]},
-        "default": {
-            "a": {"version": "==1.0", "hashes": ["sha256:00"], "markers": "python_version >= '3.8'"},
-            "b": {"git": "https://public.example/b.git", "ref": "abc", "extras": ["x"]},
-            "c": {"path": "./c", "editable": True},
-            "d": {"file": "https://public.example/d-1.zip", "os_name": "== 'posix'"},
-            "-e .": "*",
-        },
-    },
-    indent=1,
-)
-POETRY = """\
-[[package]]
-name = "a"
-version = "1.0"
-optional = false
-groups = ["main"]
-markers = "python_version >= \\"3.8\\" or extra == \\"x\\""
-files = [{file = "a-1.0.whl", hash = "sha256:00"}]
-
-[[package]]
-name = "b"
-version = "2.0"
-
-[package.source]
-type = "git"
-url = "https://public.example/b.git"
-resolved_reference = "abc"
-
-[[package]]
-name = "b"
-version = "3.0"
-markers = {main = "sys_platform == 'win32'"}
-
-[metadata]
-lock-version = "2.1"
-python-versions = "^3.8"
-content-hash = "00"
-"""
-UV = """\
-version = 1
-requires-python = ">=3.8"
-resolution-markers = ["python_full_version >= '3.11'", "python_full_version < '3.11'"]
-
-[[package]]
-name = "own"
-version = "0"
-source = { editable = "." }
-dependencies = [
-    { name = "a", extra = ["x"], marker = "sys_platform == 'linux' or (os_name == 'nt' and extra == 'y')" },
-    { name = "b" },
-]
-
-[package.optional-dependencies]
-y = [{ name = "c" }]
-
-[[package]]
-name = "a"
-version = "1.0"
-source = { registry = "https://public.example/simple" }
-wheels = [{ url = "https://public.example/a-1.0-py3-none-any.whl", hash = "sha256:00" }]
-dependencies = [{ name = "b", marker = "python_version >= '3.8'" }]
-
-[[package]]
-name = "b"
-version = "2.0"
-source = { git = "https://public.example/b.git?subdirectory=x#abc" }
-
-[[package]]
-name = "c"
-version = "3.0"
-source = { url = "https://public.example/c-3.0.zip" }
-"""
-PYLOCK = """\
-lock-version = "1.0"
-created-by = "x"
-requires-python = ">=3.8"
-default-groups = ["main"]
-
-[[packages]]
-name = "a"
-version = "1.0"
-marker = "python_version >= '3.8' and 'main' in dependency_groups"
-index = "https://public.example/simple"
-wheels = [{ url = "https://public.example/a-1.0-py3-none-any.whl", hashes = { sha256 = "00" } }]
-
-[[packages]]
-name = "b"
-vcs = { type = "git", url = "https://public.example/b.git", commit-id = "abc" }
-
-[[packages]]
-name = "c"
-archive = { url = "https://public.example/c-3.0.zip", hashes = { sha256 = "00" } }
-"""
 FORMATS = {
     "requirements.txt": REQUIREMENTS,
     "environment.yml": CONDA,
     "Pipfile.lock": PIPFILE,
-    "poetry.lock": POETRY,
+    "poetry.lock": POETRY_2,
     "uv.lock": UV,
-    "pylock.toml": PYLOCK,
+    "pylock.toml": PYLOCK_OF_PDM,
     "pip-list.txt": "Package    Version\n---------- -------\na          1.0\nb          2.0\n",
 }
 

@@ -10,8 +10,9 @@ import pytest
 
 from ds_docker_env.common.errors import GenerationError
 from ds_docker_env.common.target import Target
-from ds_docker_env.pinning.production.model import Production, render_production
+from ds_docker_env.pinning.production.model import Production
 from ds_docker_env.pinning.production.reader import read_production
+from ds_docker_env.pinning.production.rendering import render_production
 
 Read = Callable[[bytes], Production]
 
@@ -160,6 +161,10 @@ LOCKS = {
     "Pipfile.lock": '{"_meta": {"requires": {"python_version": "%s"}}, "default": {"a": {"version": "==1"}}}',
     "environment.yml": "dependencies:\n- python=%s.5\n- pip:\n  - a==1\n",
     "poetry.lock": '[[package]]\nname = "a"\nversion = "1"\n[metadata]\npython-versions = "~%s"\ncontent-hash = "0"\n',
+    "uv.lock": (
+        'version = 1\nrequires-python = "==%s.*"\n[manifest]\nrequirements = [{ name = "a" }]\n'
+        '[[package]]\nname = "a"\nversion = "1"\nsource = { registry = "https://public.example/simple" }\n'
+    ),
     "pylock.toml": (
         'lock-version = "1.0"\ncreated-by = "x"\nrequires-python = "==%s.*"\n[[packages]]\nname = "a"\nversion = "1"\n'
         'wheels = [{ url = "https://public.example/a-1-py3-none-any.whl", hashes = { sha256 = "00" } }]\n'

@@ -1,10 +1,9 @@
-"""What production's file says, and the files of a project that say it again."""
+"""Production's file as pins, and everything else that it says about packages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import date
 from urllib.parse import urlsplit
 
 from packaging.markers import Marker
@@ -87,11 +86,11 @@ class Production:
         return {pin.name for pin in self.fixed} | {canonicalize_name(Requirement(line).name) for line in self.unpinned}
 
     def urls(self) -> list[str]:
-        """Return where packages are downloaded from that no index has."""
+        """Return the addresses of packages that do not come from an index."""
         return [url for line in self.unpinned if (url := line.partition(" @ ")[2].partition(" ")[0])]
 
     def blame_index(self, error: UnreachableError) -> UnreachableError:
-        """Return the error with the line of production's that names the index, if one does."""
+        """Return the error with the line of production's file that names the index, if there is one."""
         for option, where in self.indexes.items():
             address = option.partition(" ")[2]
             if not error.url.startswith(address.rstrip("/")):
@@ -107,48 +106,19 @@ class Production:
 
     def requirements(self) -> str:
         """Return what production installs as plain requirements, one a line."""
-        return _lines([*self.includes(), *(str(pin) for pin in self.pins), *self.unpinned])
+        return _lines([*self.option_lines(), *(str(pin) for pin in self.pins), *self.unpinned])
 
     def only(self, requirements: Iterable[str]) -> str:
-        """Return a few requirements by themselves, on production's indexes."""
-        return _lines([*self.includes(), *requirements])
+        """Return a few requirements by themselves, with production's indexes and constraints."""
+        return _lines([*self.option_lines(), *requirements])
 
-    def includes(self) -> list[str]:
+    def option_lines(self) -> list[str]:
         """Return the option lines of production.txt: its indexes, and its constraints if there are any."""
-        return [*self.indexes, *(["-c constraints.txt"] if self.bounding() else [])]
+        return [*self.indexes, *(["-c constraints.txt"] if self.constraints_text() else [])]
 
-    def bounding(self) -> str:
-        """Return what only bounds versions, as a constraints file."""
+    def constraints_text(self) -> str:
+        """Return the constraints as a file, which is empty if there are none."""
         return _lines([*(str(pin) for pin in self.constraints), *self.bounds])
-
-
-def render_production(production: Production, today: date) -> str:
-    """Return production.txt: where the pins came from, and the pins."""
-    provenance = f"# {production.provenance}\n" if production.provenance else ""
-    parts = [
-        "# Production's versions, as taken over; the lock holds each of them exactly.\n"
-        f"# source: {production.source}\n{provenance}# sha256: {production.digest}\n"
-        f"# taken over on: {today.isoformat()}\n"
-    ]
-    for title, lines in (
-        ("", production.includes()),
-        ("", [str(pin) for pin in production.pins]),
-        ("# Not pinned by production, or from a URL; the lock says what was chosen.\n", production.unpinned),
-    ):
-        parts.append(title + _lines(lines) if lines else "")
-    parts.append(_comment("Not taken over, as it is not from an index or was not reachable:", production.left_out))
-    return "\n".join(part for part in parts if part)
-
-
-def render_constraints(production: Production) -> str:
-    """Return constraints.txt, which production.txt includes."""
-    return "# Production's constraints; production.txt includes them.\n" + production.bounding()
-
-
-def render_overrides(overrides: Iterable[str]) -> str:
-    """Return overrides.txt, which makes uv lock pins that exclude each other."""
-    title = "# Production runs pins that exclude each other, so these versions hold whatever others ask of them."
-    return _lines([title, *overrides])
 
 
 def same_version(one: str, other: str) -> bool:
@@ -161,7 +131,3 @@ def same_version(one: str, other: str) -> bool:
 
 def _lines(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
-
-
-def _comment(title: str, lines: Iterable[str]) -> str:
-    return f"# {title}\n" + _lines([f"#   {line}" for line in lines]) if lines else ""

@@ -24,14 +24,14 @@ from ds_docker_env.pinning.production.formats import as_requirements
 from ds_docker_env.pinning.production.formats.reading import ENTRIES
 from ds_docker_env.pinning.production.model import Pin, Production, same_version
 
-# Folders in which conda builds: such an entry names a file that is gone and hides the version.
+# Directories in which conda builds: such an entry names a file that no longer exists and hides the version.
 _CONDA_BUILD = re.compile(r"/(croots?|feedstock_root|conda-bld|bld|tmp/build|abs_\w+|concourse|ci(_\w+)?)/")
 _INDEX_OPTIONS = {"index_url": "--index-url", "extra_index_urls": "--extra-index-url", "find_links": "--find-links"}
 # pip knows it, the parser does not: https://pip.pypa.io/en/stable/reference/requirements-file-format/#per-requirement-options
 _CONFIG_SETTINGS = re.compile(r"""\s(?:-C|--config-settings?)[ =](?:"[^"]*"|'[^']*'|\S+)""")
 _URL_HASH = re.compile(r"[#&](sha\d+)=([0-9a-f]+)")
-# Of what may follow the # only a subfolder says where a package is.
-_NO_ADDRESS = re.compile(r"(?<=[#&])(?:sha\d+|md5|egg)=[^&]*&?")
+# These parts behind a # do not say where a package is, as a subdirectory does.
+_FRAGMENT = re.compile(r"(?<=[#&])(?:sha\d+|md5|egg)=[^&]*&?")
 # Its name may be one that pip took, once.
 _VCS = re.compile(r"(-e\s*|--editable[= ]\s*)?(git|hg|svn|bzr)\+")
 # A name and what parts it from something else, then a version. A word by itself may be a token, and so may a long one;
@@ -43,9 +43,9 @@ _BEGINNING = re.compile(
 )
 _LINE = re.compile(r"^[^\S\n]*(?!#|--hash)\S", re.MULTILINE)
 _FILES = 50
-# Any scheme that could reach what is on this machine.
+# Schemes that could reach files of this machine.
 _OF_THIS_MACHINE = re.compile(r"(?!https?://)[\w+.-]+:", re.IGNORECASE)
-# The parser needs time by their square. What is left is what pip would see.
+# The parser's time grows with their square. pip sees the same without them.
 _SPACES = re.compile(r"[^\S\r\n]{2,}")
 # Python converts numbers up to 4,300 digits, and versions are compared in many places.
 _DIGITS = re.compile(r"\d{1000}")
@@ -53,11 +53,11 @@ _LENGTH = 20_000
 # What may follow === is anything but a space.
 _VERSION = re.compile(r"[\w.!+*-]+")
 # Any Python will do to find out whether a marker can be decided.
-_ANYWHERE = Target(PYTHON_VERSIONS[-1]).marker_environment()
+_ANY_ENVIRONMENT = Target(PYTHON_VERSIONS[-1]).marker_environment()
 
 
 def read_production(location: str, target: Target) -> Production:
-    """Read the file at a location that `source_of` knows, and all that it includes.
+    """Read the file at a location that `source_of` knows, and the files that it includes.
 
     Raise `SourceError` where a file cannot be had, `RequirementsError` with every line that is wrong.
     """
@@ -65,7 +65,7 @@ def read_production(location: str, target: Target) -> Production:
     content = source.read()
     production = Production(source.name, hashlib.sha256(content).hexdigest(), source.provenance)
     problems = _read_into(production, source, content, constraint=False, seen={source.name: False})
-    problems += _of_other_pythons(production, target)
+    problems += _python_mismatches(production, target)
     problems += _contradictions(production, target)
     if not (production.pins or production.unpinned or problems):
         raise RequirementsError(f"{source.name}: names no package; is it the right file?")
@@ -142,15 +142,15 @@ def _take_entry(production: Production, entry: Any, where: str, *, constraint: b
 
 
 def _requirement(text: str) -> Requirement:
-    """Return a requirement of which everything can be told; raise `ValueError`, `RecursionError`."""
+    """Return a requirement that can be parsed and evaluated; raise `ValueError`, `RecursionError`."""
     if len(text) > _LENGTH or _DIGITS.search(text):
         raise ValueError("it is too long")
     requirement = Requirement(text)
     canonicalize_name(requirement.name, validate=True)
     if not all(_VERSION.fullmatch(specifier.version) for specifier in requirement.specifier):
-        raise ValueError("it has something else than a version")
+        raise ValueError("it does not have a valid version")
     if requirement.marker:
-        requirement.marker.evaluate(_ANYWHERE)
+        requirement.marker.evaluate(_ANY_ENVIRONMENT)
     return requirement
 
 
@@ -169,7 +169,7 @@ def _take_location(production: Production, entry: Any, line: str, where: str) ->
         extras = f"[{','.join(sorted(entry.extras))}]" if entry.extras else ""
         marker = f" ; {entry.marker}" if entry.marker else ""
         name = canonicalize_name(entry.name)
-        production.unpinned.append(f"{name}{extras} @ {_NO_ADDRESS.sub('', url).rstrip('#&')}{marker}")
+        production.unpinned.append(f"{name}{extras} @ {_FRAGMENT.sub('', url).rstrip('#&')}{marker}")
         production.downloads.append(Pin(name, "", (), "", frozenset(hashes), where))
     else:
         production.left_out[shown] = canonicalize_name(entry.name or "")
@@ -190,8 +190,8 @@ def _take_option(
                     production.ignored.append(f"{_INDEX_OPTIONS[name]} {address}")
                     continue
                 where, plain = f"{source.name}:{option.requirement_line.line_number}", without_credentials(address)
-                if problem := _no_address(plain):
-                    problems.append(f"{where}: {plain!r} is no address ({problem}); correct it")
+                if problem := _address_problem(plain):
+                    problems.append(f"{where}: {plain!r} is not a valid address ({problem}); correct it")
                     continue
                 line = f"{_INDEX_OPTIONS[name]} {plain}"
                 production.indexes.setdefault(line, where)
@@ -200,8 +200,8 @@ def _take_option(
     return problems
 
 
-def _no_address(address: str) -> str:
-    """Return why an address is none, or nothing."""
+def _address_problem(address: str) -> str:
+    """Return why an address is invalid, or nothing."""
     try:
         urlsplit(address)
     except ValueError as error:
@@ -244,7 +244,7 @@ def _contradictions(production: Production, target: Target) -> list[str]:
     return problems
 
 
-def _of_other_pythons(production: Production, target: Target) -> list[str]:
+def _python_mismatches(production: Production, target: Target) -> list[str]:
     problems = []
     for name, wanted in production.pythons.items():
         try:

@@ -35,7 +35,7 @@ def from_conda_environment(text: str, name: str) -> Converted:
                 page.write(requirement.start_mark.line + 1, requirement.value)
                 found = True
     if not found:
-        raise RequirementsError(f"{name}: names no package for pip, only what conda installs; {_REMEDY}")
+        raise RequirementsError(f"{name}: lists packages for conda only, none for pip; {_REMEDY}")
     return page.converted()
 
 
@@ -58,5 +58,5 @@ def _under(node: yaml.Node | None, key: str) -> yaml.Node | None:
 def _sequence(node: yaml.Node | None, name: str) -> list[yaml.Node]:
     """Return the nodes of a list, each once however often an alias repeats it."""
     if not isinstance(node, yaml.SequenceNode):
-        raise RequirementsError(f"{name}: is YAML, but no environment of conda's; {_REMEDY}")
+        raise RequirementsError(f"{name}: is YAML, but not a conda environment; {_REMEDY}")
     return list({id(item): item for item in node.value}.values())

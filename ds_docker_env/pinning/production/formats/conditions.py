@@ -1,125 +1,50 @@
-"""Markers that can be combined, and of which extras and groups can be decided."""
+"""Markers of locks, of which extras and dependency groups are decided."""
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
-from ds_docker_env.pinning.production.formats.page import marker_of
+from packaging.markers import Marker
 
-# A marker as any of several conjunctions of comparisons: nothing in it never holds, an empty conjunction always does.
-Comparison = tuple[str, str, str]
-Condition = frozenset[frozenset[Comparison]]
-NEVER: Condition = frozenset()
-ALWAYS: Condition = frozenset({frozenset()})
-
-_TOKEN = re.compile(r""""[^"]*"|'[^']*'|[()]|[^\s()]+""")
-_DECIDABLE = re.compile(r"\b(extra|extras|dependency_groups)\b")
-_OPPOSITE = {"==": "!=", "<": ">=", ">": "<=", "in": "not in"}
-_OPPOSITE |= {opposite: operator for operator, opposite in _OPPOSITE.items()}
-# Beyond this a marker would be longer than anyone reads; then the package is kept whatever the marker says.
-_CONJUNCTIONS = 16
+_SIDE = r"""("[^"]*"|'[^']*'|[a-z_]+)"""
+_COMPARISON = re.compile(rf"{_SIDE} (not in|in|[=<>!~]+) {_SIDE}")
+# For comparisons that are decided, in a marker that is a condition on the environment as well.
+_HOLDS, _FAILS = 'python_version >= "3"', 'python_version < "3"'
+_DECIDED = re.compile(rf"\((?:{_HOLDS}|{_FAILS}| and | or )+\)")
 
 
 def installed_if(marker: str, groups: frozenset[str] = frozenset()) -> str | None:
-    """Return a marker without its extras (none is installed) and groups; ``None`` if it never holds.
+    """Return the condition on the environment under which a package is installed with these groups and no extra.
 
-    Raise `InvalidMarker`.
+    ``marker`` is written as `packaging` writes it. The condition is empty if it always holds, and ``None`` if it never
+    does.
     """
-    if not _DECIDABLE.search(marker):
+    if not re.search(r"\b(extra|extras|dependency_groups)\b", marker):
         return marker
-    condition = parse(marker, groups)
-    return None if condition == NEVER else render(condition)
 
+    def decide(other: str = "") -> str:
+        """Replace comparisons of extras and groups by their results, and others by ``other`` if given."""
+        return _COMPARISON.sub(lambda found: _result(found, groups) or other or found[0], marker)
 
-@lru_cache(maxsize=10_000)
-def parse(marker: str, groups: frozenset[str] = frozenset()) -> Condition:
-    """Return a marker as a condition; an empty one always holds. Raise `InvalidMarker`."""
-    if not marker:
-        return ALWAYS
-    tokens = [*_TOKEN.findall(str(marker_of(marker))), ""]
-    return _any(tokens[::-1], groups)
-
-
-def either(one: Condition, other: Condition) -> Condition:
-    """Return what holds if any of the two does."""
-    return one if one == other else _simplified(one | other)
-
-
-def both(one: Condition, other: Condition) -> Condition:
-    """Return what holds if both do."""
-    if ALWAYS in (one, other):
-        return other if one == ALWAYS else one
-    if len(one) * len(other) > 4 * _CONJUNCTIONS:
-        return ALWAYS
-    return _simplified(frozenset(left | right for left in one for right in other))
-
-
-def render(condition: Condition) -> str:
-    """Return the marker, which is empty for what always holds."""
-    if condition == ALWAYS:
+    # A marker cannot negate, so with all other comparisons alike it holds in each environment or in none.
+    if not Marker(decide(_HOLDS)).evaluate():
+        return None
+    if Marker(decide(_FAILS)).evaluate():
         return ""
-    conjunctions = sorted(" and ".join(" ".join(part) for part in sorted(parts)) for parts in condition)
-    return " or ".join(f"({text})" if " and " in text and len(conjunctions) > 1 else text for text in conjunctions)
+    text = _DECIDED.sub(lambda found: _constant(Marker(found[0]).evaluate()), decide())
+    return text.replace(f" and {_HOLDS}", "").replace(f"{_HOLDS} and ", "")
 
 
-def _any(tokens: list[str], groups: frozenset[str]) -> Condition:
-    condition = _all(tokens, groups)
-    while tokens[-1] == "or":
-        tokens.pop()
-        condition = either(condition, _all(tokens, groups))
-    return condition
+def _result(comparison: re.Match[str], groups: frozenset[str]) -> str:
+    """Return a comparison that holds or fails as this one of extras or groups does, or nothing for another one."""
+    left, operator, right = comparison.groups()
+    of_sets = right in ("extras", "dependency_groups") and operator.endswith("in")
+    of_one = "extra" in (left, right) and operator in ("==", "!=")
+    if not (of_sets or of_one):
+        return ""
+    known: dict[str, str | frozenset[str]] = {"extra": "", "dependency_groups": groups}
+    return _constant(Marker(comparison[0]).evaluate(known, context="lock_file"))
 
 
-def _all(tokens: list[str], groups: frozenset[str]) -> Condition:
-    condition = _one(tokens, groups)
-    while tokens[-1] == "and":
-        tokens.pop()
-        condition = both(condition, _one(tokens, groups))
-    return condition
-
-
-def _one(tokens: list[str], groups: frozenset[str]) -> Condition:
-    left = tokens.pop()
-    if left == "(":
-        condition = _any(tokens, groups)
-        tokens.pop()
-        return condition
-    operator = tokens.pop()
-    if operator == "not":
-        operator = f"not {tokens.pop()}"
-    right = tokens.pop()
-    if right in ("extras", "dependency_groups"):
-        active = right == "dependency_groups" and left.strip("\"'") in groups
-        return ALWAYS if active == (operator == "in") else NEVER
-    if "extra" in (left, right) and operator in ("==", "!="):
-        return ALWAYS if operator == "!=" else NEVER
-    return frozenset({frozenset({(left, operator, right)})})
-
-
-def _simplified(condition: Condition) -> Condition:
-    """Drop what another conjunction implies, and comparisons whose opposite is covered."""
-    if len(condition) > 4 * _CONJUNCTIONS:
-        return ALWAYS
-    parts = set(condition)
-    changed = True
-    while changed:
-        changed = False
-        for conjunction in sorted(parts, key=len, reverse=True):
-            others = parts - {conjunction}
-            if any(other <= conjunction for other in others):
-                parts = others
-                continue
-            needless = {part for part in conjunction if _covered(part, conjunction, others)}
-            if needless:
-                # One at a time: two needless ones may each be needless only beside the other.
-                parts = others | {conjunction - {min(needless)}}
-                changed = True
-                break
-    return frozenset(parts) if len(parts) <= _CONJUNCTIONS else ALWAYS
-
-
-def _covered(part: Comparison, conjunction: frozenset[Comparison], others: set[frozenset[Comparison]]) -> bool:
-    left, operator, right = part
-    opposite = (left, _OPPOSITE.get(operator, ""), right)
-    return any(opposite in other and other - {opposite} <= conjunction - {part} for other in others)
+def _constant(holds: bool) -> str:
+    return _HOLDS if holds else _FAILS

@@ -1,4 +1,4 @@
-"""What a lock becomes: requirements on the lines of their entries, and what is left out."""
+"""A lock as requirements on the lines of their entries, and the packages that are left out."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from packaging.version import Version
 
 from ds_docker_env.common.errors import RequirementsError
 from ds_docker_env.common.redaction import excerpt
+from ds_docker_env.pinning.production.formats.conditions import installed_if
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[A-Za-z0-9.!+_-]+")
@@ -18,7 +19,7 @@ _URL = re.compile(r"[A-Za-z][\w+.-]*://[^\s\\]+")
 _HASH = re.compile(r"sha(256|384|512):[0-9a-f]+")
 # In a requirement, these would begin a comment, an option or another line.
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\\]|\s[#-]")
-# Of a marker; longer ones take seconds.
+# Characters of a marker; longer ones take seconds.
 _LENGTH = 20_000
 # https://python-poetry.org/docs/dependency-specification/
 _ABOUT = re.compile(r"(?P<sign>[\^~]|=?=?)(?P<major>\d{1,4})\.(?P<minor>\d{1,4})(\.\d+)*")
@@ -28,10 +29,10 @@ PUBLIC_INDEX = re.compile(PUBLIC_INDEX_PATTERN)
 
 @dataclass(frozen=True)
 class Converted:
-    """A production file as pip requirements, each on the line of its entry, and what pip could not install.
+    """A production file as pip requirements, each on the line of its entry, and packages that pip cannot install.
 
-    What is left out begins with the package's name and ends with the reason in brackets: ``numpy=1.26 (conda)``.
-    ``python`` is the specifier of the Pythons that it is for, where it says so.
+    Each package in ``left_out`` begins with its name and ends with the reason in brackets: ``numpy=1.26 (conda)``.
+    ``python`` is the specifier of the Pythons that the file is for, if it has one.
     """
 
     text: str
@@ -42,7 +43,7 @@ class Converted:
 class Page:
     """Gathers the requirements of one file; ``remedy`` is the command that would make a file without its problems.
 
-    What cannot be written as one requirement is refused rather than escaped, since no tool writes it.
+    A value that cannot be written as one requirement is refused rather than escaped: tools do not write such values.
     """
 
     def __init__(self, name: str, remedy: str) -> None:
@@ -63,6 +64,10 @@ class Page:
             wanted = f">={major}.{minor},<{above}"
         self._python = wanted
 
+    def installed_if(self, line: int, marker: str, groups: frozenset[str] = frozenset()) -> str | None:
+        """Return a marker without its groups and extras, or nothing if only those that are not installed need it."""
+        return installed_if(self._normal(line, marker), groups)
+
     def require(
         self,
         line: int,
@@ -76,7 +81,7 @@ class Page:
     ) -> None:
         """Write a requirement; an empty ``version`` and ``url`` leave its version open."""
         extras = sorted(extras)
-        self._check(line, "package's name", name, bool(_NAME.fullmatch(name)))
+        self._check(line, "package name", name, bool(_NAME.fullmatch(name)))
         for extra in extras:
             self._check(line, "extra", extra, bool(_NAME.fullmatch(extra)))
         requirement = name + (f"[{','.join(extras)}]" if extras else "")
@@ -86,8 +91,8 @@ class Page:
         elif version:
             self._check(line, "version", version, bool(_VERSION.fullmatch(version)))
             requirement += _equals(version) + version
-        if marker:
-            requirement += f" ; {self._normal(line, marker)}"
+        if marker := self._normal(line, marker):
+            requirement += f" ; {marker}"
         options = [f"--hash={digest}" for digest in dict.fromkeys(hashes) if _HASH.fullmatch(digest)]
         self._put(line, " ".join([requirement, *options]))
 
@@ -97,7 +102,7 @@ class Page:
         self._put(line, requirement)
 
     def leave_out(self, name: str, why: str) -> None:
-        """Note what pip could not install, or would not."""
+        """Note a package that pip cannot install, or does not."""
         self._left_out[f"{re.sub(r'[^ -~]+', ' ', name)} ({re.sub(r'[^ -~]+', ' ', why)})"] = None
 
     def take_from(self, index: str) -> None:
@@ -105,11 +110,11 @@ class Page:
         self._indexes["" if PUBLIC_INDEX.fullmatch(index) else index] = None
 
     def problem(self, line: int, what: str) -> None:
-        """Note what is wrong with an entry."""
+        """Note a problem of an entry."""
         self._problems.append(f"{self._name}:{line}: {what}; {self._remedy}")
 
     def converted(self) -> Converted:
-        """Return the whole, or raise `RequirementsError` with all that is wrong."""
+        """Return the result, or raise `RequirementsError` with all problems."""
         if self._problems:
             raise RequirementsError(*self._problems)
         main = "--extra-index-url" if "" in self._indexes else "--index-url"
@@ -131,23 +136,17 @@ class Page:
 
     def _check(self, line: int, what: str, value: str, fine: bool) -> None:
         if not fine:
-            self.problem(line, f"{excerpt(value)!r} is no {what}" if value else f"the entry has no {what}")
+            self.problem(line, f"{excerpt(value)!r} is not a valid {what}" if value else f"the entry has no {what}")
 
     def _normal(self, line: int, marker: str) -> str:
+        """Return a marker as `packaging` writes it; one that is invalid or would take seconds is a problem."""
         try:
-            normal = str(marker_of(marker))
+            normal = str(Marker(marker)) if marker and len(marker) <= _LENGTH else ""
         except InvalidMarker as error:
-            self.problem(line, f"{excerpt(marker)!r} is no marker ({str(error).splitlines()[0]})")
-            return marker
-        self._check(line, "marker", normal, not _BREAKS.search(normal))
+            self.problem(line, f"{excerpt(marker)!r} is not a valid marker ({str(error).splitlines()[0]})")
+            return ""
+        self._check(line, "marker", marker, len(marker) <= _LENGTH and not _BREAKS.search(normal))
         return normal
-
-
-def marker_of(text: str) -> Marker:
-    """Return a marker; raise `InvalidMarker`, also for one that would take seconds."""
-    if len(text) > _LENGTH:
-        raise InvalidMarker(f"it has {len(text):,} characters")
-    return Marker(text)
 
 
 def _equals(version: str) -> str:

@@ -38,7 +38,7 @@ def from_pipfile_lock(text: str, name: str) -> Converted:
         raise RequirementsError(f"{name}: is not JSON ({error}); {_REMEDY}") from None
     if not (isinstance(lock, dict) and isinstance(lock.get("default"), dict) and isinstance(lock.get("_meta"), dict)):
         raise RequirementsError(
-            f"{name}: is JSON, but no Pipfile.lock; make the file with: pip list --format=freeze > requirements.txt"
+            f"{name}: is JSON, but not a Pipfile.lock; make the file with: pip list --format=freeze > requirements.txt"
         )
     if len(lock["default"]) > ENTRIES:
         raise RequirementsError(f"{name}: has more than {ENTRIES:,} entries; is it the right file?")

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from packaging.markers import InvalidMarker
-
 from ds_docker_env.common.errors import RequirementsError
-from ds_docker_env.common.redaction import excerpt
-from ds_docker_env.pinning.production.formats.conditions import installed_if
 from ds_docker_env.pinning.production.formats.page import Converted, Page
 from ds_docker_env.pinning.production.formats.reading import entry_lines, read_toml, table, tables, text_of, texts
 from ds_docker_env.pinning.production.formats.vcs import vcs_url
@@ -22,7 +18,7 @@ def from_poetry_lock(text: str, name: str) -> Converted:
     metadata = table(lock.get("metadata"))
     version = text_of(metadata, "lock-version") or "1.0"
     if version.partition(".")[0] not in ("1", "2"):
-        raise RequirementsError(f"{name}: is a poetry.lock of version {version}, which is not known here; {_REMEDY}")
+        raise RequirementsError(f"{name}: is a poetry.lock of version {version}, which is not supported; {_REMEDY}")
     entries = tables(lock.get("package"))
     lines = entry_lines(text, "package", len(entries))
     taken = [(entry, line) for entry, line in zip(entries, lines, strict=True) if _is_main(entry)]
@@ -33,14 +29,14 @@ def from_poetry_lock(text: str, name: str) -> Converted:
     page.for_python(text_of(metadata, "python-versions"))
     for entry, line in taken:
         package = text_of(entry, "name")
-        marker = _marker(entry, line, page)
+        marker = page.installed_if(line, _marker(entry))
         if entry.get("optional") is True or marker is None:
             page.leave_out(f"{package}=={text_of(entry, 'version')}", "optional")
         elif len(named[package]) > 1 and not marker and "groups" not in entry:
             if entry is named[package][0]:
                 which = " and ".join(text_of(other, "version") for other in named[package])
                 page.problem(
-                    line, f"{package} is there as {which}, and Poetry 1 does not say which is for which Python"
+                    line, f"{package} is locked as {which}, and Poetry 1 does not say which is for which Python"
                 )
         else:
             _take(entry, _hashes(entry, metadata), marker, line, page)
@@ -52,16 +48,10 @@ def _is_main(entry: dict[str, Any]) -> bool:
     return "main" in groups
 
 
-def _marker(entry: dict[str, Any], line: int, page: Page) -> str | None:
-    """Return when the package is installed, or nothing if only extras need it."""
+def _marker(entry: dict[str, Any]) -> str:
+    """Return the marker of the main group: one of all groups, or of each."""
     marker = entry.get("markers") or entry.get("marker") or ""
-    if isinstance(marker, dict):
-        marker = marker.get("main") or ""
-    try:
-        return installed_if(str(marker))
-    except InvalidMarker as error:
-        page.problem(line, f"{excerpt(str(marker))!r} is no marker ({str(error).splitlines()[0]})")
-        return ""
+    return str(marker.get("main") or "" if isinstance(marker, dict) else marker)
 
 
 def _hashes(entry: dict[str, Any], metadata: dict[str, Any]) -> list[str]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from packaging.pylock import Package, Pylock, PylockUnsupportedVersionError, PylockValidationError
 
 from ds_docker_env.common.errors import RequirementsError
-from ds_docker_env.pinning.production.formats.conditions import installed_if
 from ds_docker_env.pinning.production.formats.page import Converted, Page
 from ds_docker_env.pinning.production.formats.reading import entry_lines, read_toml
 from ds_docker_env.pinning.production.formats.vcs import vcs_url
@@ -22,12 +21,13 @@ def from_pylock(text: str, name: str) -> Converted:
     except PylockUnsupportedVersionError as error:
         raise RequirementsError(f"{name}: {error}; make the file with: pip freeze") from None
     except PylockValidationError as error:
-        raise RequirementsError(f"{_where(error, text, name)}: is no valid pylock.toml ({error}); {_REMEDY}") from None
+        where = _where(error, text, name)
+        raise RequirementsError(f"{where}: is not a valid pylock.toml ({error}); {_REMEDY}") from None
     groups = frozenset(lock.default_groups or ())
     page = Page(name, _REMEDY)
     page.for_python(str(lock.requires_python or ""))
     for package, line in zip(lock.packages, entry_lines(text, "packages", len(lock.packages)), strict=True):
-        marker = installed_if(str(package.marker or ""), groups)
+        marker = page.installed_if(line, str(package.marker or ""), groups)
         if marker is not None:
             _take(package, marker, line, page)
     return page.converted()

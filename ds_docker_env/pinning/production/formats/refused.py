@@ -1,4 +1,4 @@
-"""Files that people name as production's but that hold no versions, or not so that they can be read."""
+"""Files that people name as production's file, but that do not hold versions in a form that can be read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FREEZE = "pip freeze > requirements.txt"
 
 
 def refuse(text: str, name: str, last: str) -> None:
-    """Raise `RequirementsError` with what the file is and what makes a usable one; return if it may be one.
+    """Raise `RequirementsError` with the kind of the file and the command for a usable one; return if it may be usable.
 
     ``last`` is the last component of the file's path, in lower case.
     """

@@ -1,0 +1,45 @@
+"""The files of a project that repeat what production's file says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from ds_docker_env.pinning.production.model import Production
+
+
+def render_production(production: Production, today: date) -> str:
+    """Return production.txt: where the pins came from, and the pins."""
+    provenance = f"# {production.provenance}\n" if production.provenance else ""
+    parts = [
+        "# Production's versions, as taken over; the lock holds each of them exactly.\n"
+        f"# source: {production.source}\n{provenance}# sha256: {production.digest}\n"
+        f"# taken over on: {today.isoformat()}\n"
+    ]
+    for title, lines in (
+        ("", production.option_lines()),
+        ("", [str(pin) for pin in production.pins]),
+        ("# Not pinned by production, or from a URL; the lock says what was chosen.\n", production.unpinned),
+    ):
+        parts.append(title + _lines(lines) if lines else "")
+    parts.append(_comment("Not taken over, as it is not from an index or was not reachable:", production.left_out))
+    return "\n".join(part for part in parts if part)
+
+
+def render_constraints(production: Production) -> str:
+    """Return constraints.txt, which production.txt includes."""
+    return "# Production's constraints; production.txt includes them.\n" + production.constraints_text()
+
+
+def render_overrides(overrides: Iterable[str]) -> str:
+    """Return overrides.txt, which makes uv lock pins that exclude each other."""
+    title = "# Production runs pins that exclude each other, so these versions hold whatever others ask of them."
+    return _lines([title, *overrides])
+
+
+def _lines(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _comment(title: str, lines: Iterable[str]) -> str:
+    return f"# {title}\n" + _lines([f"#   {line}" for line in lines]) if lines else ""
