@@ -259,7 +259,7 @@ def other_index(fork: Fork) -> Seen:
     fork.refresh()
     # The tiny wheels need what the real ones need; those for 3.11 and 3.13 are the tools' as well.
     assert {path.name: pins(path) for path in (fork.folder / "locks").glob("requirements-3.1[024].txt")} == before
-    return {"Dockerfile": f" UV_DEFAULT_INDEX={fork.index.url} ", "docker-compose.yml": "\n        - netrc\n"}
+    return {"Dockerfile": f" UV_DEFAULT_INDEX={fork.index.url} ", "docker-compose.yml": "\n      secrets: [netrc]\n"}
 
 
 def added_question(fork: Fork) -> Seen:
