@@ -137,7 +137,7 @@ def test_another_wheel_than_the_dockerfile_names_stops_the_build(
     built: Project, rebuild: Callable[[dict[str, bytes]], Build]
 ) -> None:
     [wheel] = built.folder.glob("*.whl")
-    with pytest.raises(AssertionError, match="HASHES|hash"):
+    with pytest.raises(AssertionError, match=r"HASHES|hash"):
         rebuild({wheel.name: wheel.read_bytes() + b"more"})
 
 

@@ -500,7 +500,7 @@ def test_the_index_of_a_fork_is_asked_instead_of_every_other_and_gets_its_login(
     shipped = bake(_package_index=guarded.url)
     for project in (generated, shipped):
         assert project.read(".secrets/netrc") == (tmp_path / "netrc").read_text()
-        assert "      secrets:\n        - netrc\n" in project.read("docker-compose.yml")
+        assert "\n      secrets: [netrc]\n" in project.read("docker-compose.yml")
         assert f"\nPackages come from {guarded.url}, " in project.read("README.md")
     assert "://" not in shipped.read("requirements.txt") + shipped.read("tools.txt")
 

@@ -168,7 +168,7 @@ def test_the_password_is_a_docker_secret_and_in_no_environment_variable(default:
     jupyter = compose["services"]["jupyter"]
     assert compose["secrets"] == {"jupyter_password": {"file": ".secrets/jupyter_password"}}
     assert jupyter["secrets"] == ["jupyter_password"]
-    assert jupyter["environment"] == ["OMP_NUM_THREADS=${THREADS:-1}"]
+    assert jupyter["environment"] == ["PORT=${PORT:-8888}", "OMP_NUM_THREADS=${THREADS:-1}"]
     assert "env_file" not in jupyter
 
 
