@@ -148,7 +148,7 @@ def test_generation_stops_with_one_message_when_uv(cookiecutter: Run, tmp_path: 
     (tmp_path / "requirements.txt").write_text("a==1\n")
     generated = cookiecutter(production_requirements="requirements.txt", environment={"UV": str(fake)})
     assert generated.exit_code != 0
-    assert "ds-docker-env: nothing was generated, one thing needs another look:\n  " in generated.stderr
+    assert "ds-docker-env: nothing was generated; fix this first:\n  " in generated.stderr
     assert "Traceback" not in generated.stderr
     assert len(generated.stderr) < 6_000
     assert not generated.project.exists()
@@ -166,7 +166,7 @@ def test_an_index_that_is_down_is_said_and_leaves_nothing(cookiecutter: Run, tmp
 def test_a_refusal_before_rendering_shows_no_traceback_at_all(cookiecutter: Run) -> None:
     generated = cookiecutter(project_slug="Churn", ticket_url="DS-1")
     assert generated.exit_code == 1
-    assert generated.stderr.startswith("ds-docker-env: nothing was generated, 2 things need another look:\n")
+    assert generated.stderr.startswith("ds-docker-env: nothing was generated; fix these 2 things first:\n")
     assert "Traceback" not in generated.stdout + generated.stderr
 
 
