@@ -20,7 +20,6 @@ from ds_docker_env.generation import repository
 from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.base_image import Base
 from ds_docker_env.generation.dvc import CREDENTIALS, dvc_files, find_credentials, remote
-from ds_docker_env.generation.former import keep_ignored
 from ds_docker_env.generation.pipelines import keep, others
 from ds_docker_env.generation.secrets import write_database_password, write_logins, write_password, write_secret
 from ds_docker_env.generation.services import DATABASES
@@ -91,21 +90,21 @@ def _finish(base: Base, staging: Staging, raw: Mapping[str, Any]) -> None:
         _add_versions(staging, answers)
     keep(answers.ci)
     Path("src", "data").mkdir(parents=True, exist_ok=True)
-    lines = [] if staging.mode == MISSING and staging.former("Dockerfile").exists() else base.summary
+    lines = [] if staging.mode == MISSING and (staging.target / "Dockerfile").exists() else base.summary
     if answers.production_requirements or answers.package_index:
         lines += write_logins(staging, answers.package_index)
     lines.append(write_password(staging))
     lines += [write_database_password(staging, service) for service in answers.services if service in DATABASES]
     if answers.dvc_s3_url:
-        lines.append(remote(answers.dvc_s3_url, staging.former(".dvc/config")))
+        lines.append(remote(answers.dvc_s3_url, staging.target / ".dvc/config"))
         write_secret(staging, CREDENTIALS, "")
         lines.append(find_credentials(staging.target))
-    elif staging.former(".dvc").exists():
+    elif (staging.target / ".dvc").exists():
         lines.append("Data:       .dvc and .dvcignore are no longer used; they stay until you remove them")
-    if left := [name for name in others(answers.ci) if staging.former(name).exists()]:
+    if left := [name for name in others(answers.ci) if (staging.target / name).exists()]:
         lines.append(f"Pipeline:   not used with ci={answers.ci}; stays until you remove it: {', '.join(left)}")
-    keep_ignored(staging)
-    removed = ["uv.toml", *OF_PRODUCTION] if staging.former("production.txt").exists() else ["uv.toml"]
+    staging.keep_ignored()
+    removed = ["uv.toml", *OF_PRODUCTION] if (staging.target / "production.txt").exists() else ["uv.toml"]
     removed = [name for name in removed if not Path(name).exists()]
     # cruft compares two projects that it generates, and a repository in them would hide every change.
     own = "_commit" not in raw and repository.is_needed(staging.target, ROOT)
@@ -135,7 +134,7 @@ def _add_versions(staging: Staging, answers: Answers) -> None:
     if answers.dvc_s3_url:
         # Files that dvc itself has changed since stay.
         files = dvc_files(answers.dvc_s3_url)
-        texts |= {name: text for name, text in files.items() if not staging.former(name).exists()}
+        texts |= {name: text for name, text in files.items() if not (staging.target / name).exists()}
     _write(texts, answers)
     _say("", *summary)
 

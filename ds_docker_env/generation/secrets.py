@@ -34,7 +34,7 @@ def write_logins(staging: Staging, package_index: str) -> list[str]:
 
     path = LOGINS.as_posix()
     lock = Path("requirements.txt")
-    text = (lock if lock.exists() else staging.former(lock)).read_text(encoding="utf-8")
+    text = (lock if lock.exists() else staging.target / lock).read_text(encoding="utf-8")
     found = logins(f"--index-url {package_index}\n{text}")
     written = write_secret(staging, LOGINS, as_netrc(found))
     what = f"for {', '.join(found)}, copied from this machine" if written else "unchanged"
@@ -43,7 +43,7 @@ def write_logins(staging: Staging, package_index: str) -> list[str]:
 
 def write_secret(staging: Staging, path: Path, text: str) -> bool:
     """Write a file that only its owner may read; return False if the project has one that is not empty."""
-    former = staging.former(path)
+    former = staging.target / path
     if former.is_dir():
         raise ProjectError(f"{path.as_posix()}: is a directory, but a file is expected here; remove it")
     if former.exists() and (former.stat().st_size or not text or staging.mode == MISSING):

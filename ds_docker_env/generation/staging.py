@@ -11,6 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import IO
 
+from ds_docker_env.common.errors import ProjectError
 from ds_docker_env.generation.claim import is_claimed, share, take_from_hook, taken_over
 
 NEW, AGAIN, MISSING = "new", "again", "missing"
@@ -18,6 +19,7 @@ NEW, AGAIN, MISSING = "new", "again", "missing"
 FORMER = ".former"
 # The user's own files, which the template never replaces.
 _KEPT = "src/"
+_FROM_BEFORE = "# From before this was generated again."
 # The hidden directory. Its plan names the files to remove, and exists only once all others are complete.
 _ROOM, _PLAN = ".generating", "plan"
 
@@ -81,9 +83,22 @@ class Staging:
             if unfinished:
                 print("ds-docker-env: stopped; nothing was generated", file=sys.stderr)
 
-    def former(self, name: str | Path) -> Path:
-        """Return the path that a file had before; it may not exist."""
-        return self.target / name
+    def former(self, name: str) -> str:
+        """Return the text of a file in a project that is generated again, blank if it does not exist."""
+        path = self.target / name
+        try:
+            return path.read_text(encoding="utf-8-sig") if path.exists() else ""
+        except (OSError, UnicodeError) as error:
+            raise ProjectError(f"{name}: cannot be read ({error}); correct or remove it") from None
+
+    def keep_ignored(self) -> None:
+        """Append the patterns that a person has added to the new .gitignore and .dockerignore."""
+        for name in (".gitignore", ".dockerignore"):
+            text = (self.folder / name).read_text(encoding="utf-8")
+            known = {"", _FROM_BEFORE, *text.splitlines()}
+            own = [line for line in self.former(name).splitlines() if line.strip() not in known]
+            if own:
+                (self.folder / name).write_bytes("\n".join([text, _FROM_BEFORE, *own, ""]).encode())
 
     def put(self, removed: Collection[str]) -> tuple[list[str], str]:
         """Put the project into its place, or raise `OSError` and leave everything as it was.
@@ -97,23 +112,18 @@ class Staging:
         if self.mode == NEW:
             self._move()
             return [], ""
-        former, done = None, list[str]()
+        replaced = self._replaced()
+        gone = [name for name in removed if self.mode == AGAIN and os.path.lexists(self.target / name)]
+        draft = self.room / f"{_PLAN}.draft"
+        draft.write_text("\n".join(gone), encoding="utf-8")
+        draft.replace(self.room / _PLAN)
         try:
-            replaced = self._replaced()
-            gone = [name for name in removed if self.mode == AGAIN and os.path.lexists(self.target / name)]
-            if self.mode == AGAIN and (replaced or gone):
-                former = self._keep([*replaced, *gone])
-            draft = self.room / f"{_PLAN}.draft"
-            draft.write_text("\n".join(gone), encoding="utf-8")
-            draft.replace(self.room / _PLAN)
-            self._place(gone, done)
+            former = self._place([*replaced, *gone] if self.mode == AGAIN else [])
         except OSError:
             (self.room / _PLAN).unlink(missing_ok=True)
-            if self._undo(done, former) and former:
-                _forget(former)
             raise
         shutil.rmtree(self.room, ignore_errors=True)
-        return [*replaced, *gone], former.relative_to(self.target).as_posix() if former else ""
+        return [*replaced, *gone], former
 
     def _move(self) -> None:
         """Move a new project to its place by one rename."""
@@ -161,52 +171,49 @@ class Staging:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(0, "is read-only", str(folder))
 
-    def _keep(self, names: Collection[str]) -> Path:
-        """Copy files of the project to a directory of their own, which no other generation uses."""
-        self._require_folder(self.target / FORMER / "1")
-        (self.target / FORMER).mkdir(exist_ok=True)
-        (self.target / FORMER / ".gitignore").write_text("*\n", encoding="utf-8")
-        numbers = [int(path.name) for path in (self.target / FORMER).iterdir() if path.name.isdecimal()]
-        former = self.target / FORMER / str(max(numbers, default=0) + 1)
-        former.mkdir()
+    def _place(self, replaced: Collection[str]) -> str:
+        """Move the replaced files to a directory of their own and the new ones into the project; return its name.
+
+        Raise `OSError` and move all back if that fails.
+        """
+        former = self._new_former() if replaced else None
+        moves = [(self.target / name, former / name) for name in replaced] if former else []
+        moves += [(self.folder / name, self.target / name) for name in _names(self.folder)]
+        made, done = list[Path](), list[tuple[Path, Path]]()
         try:
-            for name in names:
-                (former / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(self.target / name, former / name, follow_symlinks=False)
+            for name in sorted(_names(self.folder, folders=True)):
+                if not os.path.lexists(self.target / name):
+                    (self.target / name).mkdir()
+                    made.append(self.target / name)
+                    shutil.copymode(self.folder / name, self.target / name)
+            for source, there in moves:
+                there.parent.mkdir(parents=True, exist_ok=True)
+                source.rename(there)
+                done.append((source, there))
         except OSError:
-            _forget(former)
+            for source, there in reversed(done):
+                with contextlib.suppress(OSError):
+                    there.rename(source)
+            if former:
+                made += [former, *sorted(former.rglob("*"))]
+            for folder in reversed(made):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+            if former and [path.name for path in former.parent.iterdir()] == [".gitignore"]:
+                shutil.rmtree(former.parent, ignore_errors=True)
             raise
+        return former.relative_to(self.target).as_posix() if former else ""
+
+    def _new_former(self) -> Path:
+        """Make a directory for replaced files, which no other generation uses."""
+        former = self.target / FORMER
+        self._require_folder(former / "1")
+        former.mkdir(exist_ok=True)
+        (former / ".gitignore").write_text("*\n", encoding="utf-8")
+        numbers = [int(path.name) for path in former.iterdir() if path.name.isdecimal()]
+        former /= str(max(numbers, default=0) + 1)
+        former.mkdir()
         return former
-
-    def _place(self, gone: Collection[str], done: list[str]) -> None:
-        """Move all files into the project; add each name to ``done`` before it is touched."""
-        for name in sorted(_names(self.folder, folders=True)):
-            if not os.path.lexists(self.target / name):
-                done.append(name)
-                (self.target / name).mkdir()
-                shutil.copymode(self.folder / name, self.target / name)
-        for name in _names(self.folder):
-            done.append(name)
-            (self.folder / name).replace(self.target / name)
-        for name in gone:
-            done.append(name)
-            (self.target / name).unlink(missing_ok=True)
-
-    def _undo(self, done: list[str], former: Path | None) -> bool:
-        """Restore the project; return whether that worked for every file."""
-        whole = True
-        for name in reversed(done):
-            there = self.target / name
-            try:
-                if former and os.path.lexists(former / name):
-                    (former / name).replace(there)
-                elif there.is_dir():
-                    there.rmdir()
-                else:
-                    there.unlink(missing_ok=True)
-            except OSError:
-                whole = False
-        return whole
 
 
 def _finish(room: Path, target: Path) -> None:
@@ -215,8 +222,12 @@ def _finish(room: Path, target: Path) -> None:
         mode = AGAIN if os.path.lexists(room / AGAIN) else MISSING
         # A forged plan removes or moves nothing outside the project.
         _require_no_link(room / mode)
-        gone = [name for name in (room / _PLAN).read_text(encoding="utf-8").splitlines() if name == Path(name).name]
-        Staging(room / mode, target, mode).put(gone)
+        plan = (room / _PLAN).read_text(encoding="utf-8")
+        try:
+            Staging(room / mode, target, mode).put([name for name in plan.splitlines() if name == Path(name).name])
+        except OSError:
+            (room / _PLAN).write_text(plan, encoding="utf-8")
+            raise
         print(f"ds-docker-env: {target}: completed the generation that was interrupted", file=sys.stderr)
     if room.exists():
         shutil.rmtree(room)
@@ -225,12 +236,6 @@ def _finish(room: Path, target: Path) -> None:
 def _require_no_link(folder: Path) -> None:
     if folder.is_symlink():
         raise NotADirectoryError(0, "is a link, but a directory is expected here; remove it", str(folder))
-
-
-def _forget(former: Path) -> None:
-    shutil.rmtree(former, ignore_errors=True)
-    if [path.name for path in former.parent.iterdir()] == [".gitignore"]:
-        shutil.rmtree(former.parent, ignore_errors=True)
 
 
 def _alike(one: Path, other: Path) -> bool:
