@@ -50,39 +50,31 @@ def require_name(name: str) -> None:
         )
 
 
-class Finding(Thread):
-    """Looking for the digest of a base image. Not a future, whose import takes longer than all else here."""
-
-    def __init__(self, name: str, dockerfile: str, *, ask: bool) -> None:
-        super().__init__()
-        self._asked = name, dockerfile, ask
-        self.base = Base(name, "the search failed")
-
-    def run(self) -> None:
-        name, dockerfile, ask = self._asked
-        self.base = by_digest(name, dockerfile, ask=ask)
-
-
-# By the image's name.
-_FINDING: dict[str, Finding] = {}
+# By the image's name. A thread and not a future, whose import takes longer than all else here.
+_SEARCHES: dict[str, Thread] = {}
+_FOUND: dict[str, Base] = {}
 
 
 def find(name: str, project: Path | None, *, ask: bool = True) -> None:
-    """Begin to look for a digest, beside all else: in a project that there may be already, then in the registry."""
+    """Begin to look for a digest in the background: in an existing project, then in the registry."""
     dockerfile = ""
     if project:
         with contextlib.suppress(OSError):
             dockerfile = (project / "Dockerfile").read_text(encoding="utf-8", errors="replace")
-    _FINDING[name] = Finding(name, dockerfile, ask=ask)
-    _FINDING[name].start()
+
+    def search() -> None:
+        _FOUND[name] = by_digest(name, dockerfile, ask=ask)
+
+    _SEARCHES[name] = Thread(target=search)
+    _SEARCHES[name].start()
 
 
 def found(name: str) -> Base:
-    """Return what `find` has found, when it has."""
-    if name not in _FINDING:
+    """Return the result of `find`, once it has one."""
+    if name not in _SEARCHES:
         return by_digest(name)
-    _FINDING[name].join()
-    return _FINDING[name].base
+    _SEARCHES[name].join()
+    return _FOUND.get(name, Base(name, "the search failed"))
 
 
 def by_digest(name: str, dockerfile: str = "", *, ask: bool = True) -> Base:
