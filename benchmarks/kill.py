@@ -1,8 +1,9 @@
-"""Kill cookiecutter at moments spread over generation, and look at what is left: a whole project or nothing new.
+"""Kill cookiecutter at moments spread over generation: a whole project or one hidden directory at most may be left.
 
     uv run benchmarks/kill.py [MOMENTS]
 
-Prints a table; exits with 1 if anything was half done, lost, or in the way of the next run. Needs POSIX.
+Then generates again, which must give a whole project and remove the hidden directory. Prints a table; exits with 1 if
+a project was half done or lost, or the next run failed. Needs POSIX.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from package_index import PackageIndex  # noqa: E402
 
 OWN = {"src/analysis.ipynb": "mine", ".secrets/jupyter_password": "mine\n", "src/data/mine.csv": "1\n", ".env": "A=1\n"}
 EDITED = {"README.md": "mine\n", "Dockerfile": "FROM mine\n", "tools.txt": "old\n"}
+HIDDEN = [".p.generating", "p/.generating"]
 Tree = dict[str, bytes]
 
 
@@ -78,7 +80,7 @@ class Case:
             cwd=output,
             env=self.environment,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             start_new_session=True,
         )
 
@@ -86,56 +88,55 @@ class Case:
         """Return what comes out, and how long it takes."""
         output = self.prepared()
         begin = time.monotonic()
-        process = self.start(output)
-        if process.wait():
+        if self.fails(output):
             sys.exit(f"generation fails by itself: {' '.join(self.command)}")
         return alike(tree(output)), time.monotonic() - begin
 
+    def fails(self, output: Path) -> bool:
+        """Generate to the end; say whether that failed."""
+        process = self.start(output)
+        process.communicate()
+        return bool(process.returncode)
+
     def killed(self, after: float, *, group: bool, whole: Tree) -> str:
-        """Return what is left after a kill, and whether the next run works."""
+        """Return the state after a kill, and the reason if the next run does not make it whole."""
         output = self.prepared()
         before = tree(output)
         process = self.start(output)
         time.sleep(after)
         ended = process.poll() is not None
         (os.killpg if group else os.kill)(process.pid, signal.SIGKILL) if not ended else None
-        process.wait()
-        left = settled(output)
+        # Until the hook has ended as well, which may outlive cookiecutter.
+        process.communicate()
+        left = tree(output)
+        visible = without(left, HIDDEN)
+        interrupted = any((output / name / "plan").exists() for name in HIDDEN)
         if left == before:
             outcome = "nothing new"
-        elif without_git(alike(left)) == without_git(whole):
+        elif visible == before:
+            outcome = "a hidden directory"
+        elif interrupted:
+            outcome = "a hidden directory, and files half in their places"
+        elif self.settled(visible) == self.settled(whole):
             outcome = "whole, before the kill" if ended else "whole"
         else:
             changed = {name for name in left.keys() | before.keys() if left.get(name) != before.get(name)}
             return f"HALF: {sorted(changed)}"
-        lost = [name for name, text in OWN.items() if self.again and left[f"p/{name}"] != text.encode()]
-        if lost:
-            return f"LOST: {lost}"
-        if outcome == "nothing new" and (self.start(output).wait() or alike(tree(output)) != whole):
-            return "THE NEXT RUN FAILS"
-        return outcome
+        if outcome.startswith("whole") and left != visible and not self.again:
+            return f"{outcome}, with a hidden directory"
+        if not outcome.startswith("whole") and (self.fails(output) or alike(tree(output)) != whole):
+            return f"THE NEXT RUN FAILS after {outcome}"
+        lost = [name for name, text in OWN.items() if self.again and (output / "p" / name).read_text() != text]
+        return f"LOST: {lost}" if lost else outcome
+
+    def settled(self, tree: Tree) -> Tree:
+        """Return a tree without the repository that a project from before gets last of all."""
+        return alike(without(tree, ["p/.git"]) if self.again else tree)
 
 
-def without_git(tree: Tree) -> Tree:
-    """Return a tree without the repository, which comes after the project is in its place and can be made later."""
-    return {name: content for name, content in tree.items() if not name.startswith("p/.git/") and name != "p/.git"}
-
-
-def settled(output: Path) -> Tree:
-    """Return what is left once what outlived the kill has ended."""
-    deadline = time.monotonic() + 20
-    before, since = None, time.monotonic()
-    while time.monotonic() < deadline:
-        try:
-            now = tree(output)
-        except FileNotFoundError:
-            continue
-        if now != before:
-            before, since = now, time.monotonic()
-        elif time.monotonic() - since > 0.4 and not any("/.p" in f"/{name}" for name in now):
-            break
-        time.sleep(0.02)
-    return tree(output)
+def without(tree: Tree, folders: list[str]) -> Tree:
+    """Return a tree without these folders."""
+    return {name: content for name, content in tree.items() if not any(f"{name}/".startswith(f"{f}/") for f in folders)}
 
 
 def main() -> int:
@@ -160,7 +161,7 @@ def main() -> int:
                         outcomes[name, "group" if group else "alone", outcome] += 1
     for (case_name, killed, outcome), count in sorted(outcomes.items()):
         print(f"{case_name:20} {killed:6} {count:4}  {outcome}")
-    return int(any(not outcome.startswith(("whole", "nothing new")) for *_, outcome in outcomes))
+    return int(any(not outcome.startswith(("whole", "nothing new", "a hidden")) for *_, outcome in outcomes))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Add what is private to this machine and say what comes next."""
+"""Add the files that are private to this machine, and name the next steps."""
 
 import os
 import sys
 
-# cookiecutter leaves it, with all answers, in the folder for temporary files, where modules of anybody may be, too.
+# cookiecutter leaves this file, with all answers, in the directory for temporary files, where others may put modules.
 os.remove(__file__)
 sys.path[0] = r"""{{ template_root }}"""
 import json

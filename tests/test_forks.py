@@ -224,46 +224,6 @@ def every_default(fork: Fork) -> Seen:
     }
 
 
-<<<<<<< HEAD
-=======
-def other_packages(fork: Fork) -> Seen:
-    """Have two packages more and one fewer."""
-    fork.replace("locks/requirements.in", "s3fs>=2021.4\n", "duckdb>=1\npolars>=1\n")
-    fork.refresh(UV_DEFAULT_INDEX=fork.index.url)
-    assert not [
-        path.name for path in (fork.folder / "locks").glob("requirements-3.1?.txt") if "\ns3fs" in path.read_text()
-    ]
-    return {"requirements.in": "\nduckdb>=1\npolars>=1\n", "requirements.txt": "\npolars==99.0 "}
-
-
-def no_pandas(fork: Fork) -> Seen:
-    """Have the notebook and three packages, with higher floors."""
-    fork.cut("locks/requirements.in", "pandas>=", "pymysql>=0.10\n")
-    fork.replace(
-        "locks/requirements.in", "ipykernel>=6\nipywidgets>=8\n", "ipywidgets>=8.1\npolars>=1\nipykernel>=6.29\n"
-    )
-    fork.refresh(UV_DEFAULT_INDEX=fork.index.url)
-    return {"requirements.in": "\nipywidgets>=8.1\npolars>=1\nipykernel>=6.29\n", "requirements.txt": "\npolars==99.0 "}
-
-
-def other_registry(fork: Fork) -> Seen:
-    """Build on an image of the company's."""
-    own = CONTEXT["_base_image"].replace("python:", "registry.example.com:5000/mirror/python:")
-    fork.answer(_base_image=own)
-    return {"Dockerfile": f"\nFROM registry.example.com:5000/mirror/python:{PYTHON}-"}
-
-
-def other_index(fork: Fork) -> Seen:
-    """Take packages from an index of the company's, which nothing else names."""
-    fork.answer(_package_index=fork.index.url)
-    before = {path.name: pins(path) for path in (fork.folder / "locks").glob("requirements-3.1[024].txt")}
-    fork.refresh()
-    # The tiny wheels need what the real ones need; those for 3.11 and 3.13 are the tools' as well.
-    assert {path.name: pins(path) for path in (fork.folder / "locks").glob("requirements-3.1[024].txt")} == before
-    return {"Dockerfile": f" UV_DEFAULT_INDEX={fork.index.url} ", "docker-compose.yml": "\n      secrets: [netrc]\n"}
-
-
->>>>>>> services
 def added_question(fork: Fork) -> Seen:
     """Ask who is responsible, and say other things in a project's README."""
     other_words(fork)

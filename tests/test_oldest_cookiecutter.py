@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from conftest import TEMPLATE
 
-from local_extensions import OLDEST
+from ds_docker_env.generation.rendering import OLDEST
 
 
 def test_an_older_cookiecutter_is_refused_in_one_line(tmp_path: Path) -> None:

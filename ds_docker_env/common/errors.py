@@ -18,9 +18,9 @@ class GenerationError(Exception):
         self.problems = tuple(printable(without_credentials(problem)) for problem in problems)
 
     def report(self, outcome: str = "ds-docker-env: nothing was generated") -> str:
-        """Return what a person reads, beginning with what did not happen."""
-        count = "one thing needs" if len(self.problems) == 1 else f"{len(self.problems)} things need"
-        heading = f"{outcome}, {count} another look:"
+        """Return the text for a person, headed by the ``outcome``."""
+        count = "this" if len(self.problems) == 1 else f"these {len(self.problems)} things"
+        heading = f"{outcome}; fix {count} first:"
         more = [f"  and {len(self.problems) - _SHOWN} more"] if len(self.problems) > _SHOWN else []
         return "\n".join([heading, *(f"  {problem}" for problem in self.problems[:_SHOWN]), *more])
 

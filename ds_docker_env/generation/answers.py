@@ -1,4 +1,4 @@
-"""What was asked."""
+"""The answers to the questions."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from ds_docker_env.generation.services import services_of
 
 
 class Answers(NamedTuple):
-    """The checked answers; ``production_requirements`` is blank or what `source_of` takes.
+    """The checked answers; ``production_requirements`` is blank or a location for `source_of`.
 
-    ``package_index`` is blank for the one that uv asks by itself.
+    ``package_index`` is blank for uv's own default.
     """
 
     production_requirements: str
@@ -25,7 +25,7 @@ class Answers(NamedTuple):
 
     @property
     def options(self) -> list[str]:
-        """Return what is chosen beyond the default project: services, and dvc."""
+        """Return the options beyond the default project: services, and dvc."""
         return [*self.services, *(["dvc"] if self.dvc_s3_url else [])]
 
     @classmethod

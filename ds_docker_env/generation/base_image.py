@@ -1,4 +1,4 @@
-"""The image that a project's image is built on, by the digest that its registry has for it."""
+"""The base image of a project, by the digest in its registry."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _SECONDS = 3
 _DIGEST = r"sha256:[0-9a-f]{64}"
 # https://pkg.go.dev/github.com/distribution/reference, with a tag.
 _NAME = re.compile(rf"[a-z0-9][\w.:/-]*:\w[\w.-]{{0,127}}(?:@{_DIGEST})?", re.ASCII | re.IGNORECASE)
-# What is said, and the cause in plain words; the first one counts.
+# Docker's message, and the cause in plain words; the first match counts.
 _CAUSES = {
-    r"no such host|dial tcp|proxyconnect|proxy auth|timeout|tls: |x509|\beof\b": "cannot be reached",
-    r"too ?many ?requests|rate limit": "was asked too often today",
-    r"unauthori[sz]ed|denied|forbidden|authentication|credentials": "asks for a login (docker login)",
-    r"not found|manifest unknown": "does not have it",
-    r"\b50\d\b": "is out of order",
+    r"no such host|dial tcp|proxyconnect|proxy auth|timeout|tls: |x509|\beof\b": "registry unreachable",
+    r"too ?many ?requests|rate limit": "rate limit of the registry",
+    r"unauthori[sz]ed|denied|forbidden|authentication|credentials": "registry asks for a login; run docker login",
+    r"not found|manifest unknown": "not found in the registry",
+    r"\b50\d\b": "registry error",
 }
 _NO_BUILDX = re.compile(r"(?i)not a docker command|un(known|recognized) (command|flag)")
 
 
 class Base(NamedTuple):
-    """What FROM says, and why there is no digest in it."""
+    """The reference for FROM, and the reason if it has no digest."""
 
     reference: str
     why: str = ""
@@ -38,58 +38,50 @@ class Base(NamedTuple):
     def summary(self) -> list[str]:
         """A line for the person who generates, if there is something to know."""
         asked = " ".join(command(self.reference))
-        return [f"Base image: the tag alone, as {self.why}; to see its digest: {asked}"] if self.why else []
+        return [f"Base image: not pinned to a digest ({self.why}); to see it, run: {asked}"] if self.why else []
 
 
 def require_name(name: str) -> None:
     """Raise `AnswerError` if this does not name an image by a tag."""
     if not _NAME.fullmatch(name):
         raise AnswerError(
-            f"_base_image: {excerpt(name, 80)!r} names no image; write it with its tag, as in "
+            f"_base_image: {excerpt(name, 80)!r} is not an image with a tag; write it as in "
             "registry.example.com:5000/team/python:3.13-trixie"
         )
 
 
-class Finding(Thread):
-    """Looking for the digest of a base image. Not a future, whose import takes longer than all else here."""
-
-    def __init__(self, name: str, dockerfile: str, *, ask: bool) -> None:
-        super().__init__()
-        self._asked = name, dockerfile, ask
-        self.base = Base(name, "looking for its digest failed")
-
-    def run(self) -> None:
-        name, dockerfile, ask = self._asked
-        self.base = by_digest(name, dockerfile, ask=ask)
-
-
-# By the image's name.
-_FINDING: dict[str, Finding] = {}
+# By the image's name. A thread and not a future, whose import takes longer than all else here.
+_SEARCHES: dict[str, Thread] = {}
+_FOUND: dict[str, Base] = {}
 
 
 def find(name: str, project: Path | None, *, ask: bool = True) -> None:
-    """Begin to look for a digest, beside all else: in a project that there may be already, then in the registry."""
+    """Begin to look for a digest in the background: in an existing project, then in the registry."""
     dockerfile = ""
     if project:
         with contextlib.suppress(OSError):
             dockerfile = (project / "Dockerfile").read_text(encoding="utf-8", errors="replace")
-    _FINDING[name] = Finding(name, dockerfile, ask=ask)
-    _FINDING[name].start()
+
+    def search() -> None:
+        _FOUND[name] = by_digest(name, dockerfile, ask=ask)
+
+    _SEARCHES[name] = Thread(target=search)
+    _SEARCHES[name].start()
 
 
 def found(name: str) -> Base:
-    """Return what `find` has found, when it has."""
-    if name not in _FINDING:
+    """Return the result of `find`, once it has one."""
+    if name not in _SEARCHES:
         return by_digest(name)
-    _FINDING[name].join()
-    return _FINDING[name].base
+    _SEARCHES[name].join()
+    return _FOUND.get(name, Base(name, "the search failed"))
 
 
 def by_digest(name: str, dockerfile: str = "", *, ask: bool = True) -> Base:
     """Take the digest that a name has already, by itself or in the project's Dockerfile, else its registry.
 
-    Through Docker, which has the logins; without an answer it is the tag alone. What this machine has under the name
-    does not count: nobody else may have it, and Docker shows no difference.
+    Asks through Docker, which has the logins; without an answer, returns the tag alone. An image on this machine does
+    not count: other machines may not have it, and Docker shows no difference.
     """
     import subprocess
 
@@ -100,15 +92,15 @@ def by_digest(name: str, dockerfile: str = "", *, ask: bool = True) -> Base:
     if known := re.search(rf"^FROM ({re.escape(name)}@{_DIGEST}) AS base$", dockerfile, re.MULTILINE):
         return Base(known[1])
     if not ask:
-        return Base(name, "no registry was asked")
+        return Base(name, "registry not asked")
     try:
         done = run(command(name), seconds=_SECONDS, environment=os.environ)
     except subprocess.TimeoutExpired:
-        return Base(name, f"its registry did not answer within {_SECONDS} s")
+        return Base(name, f"no answer from the registry within {_SECONDS} s")
     except FileNotFoundError:
-        return Base(name, "Docker is not here")
+        return Base(name, "Docker is not installed")
     except OSError as error:
-        return Base(name, f"docker cannot be run ({error.strerror})")
+        return Base(name, f"docker cannot be run: {error.strerror}")
     # The first one, of all platforms together. A portal that answers with a page of its own gets no such type.
     said = done.stdout.decode(errors="replace")
     found = re.search(rf"^MediaType: +application/vnd\.\S+\nDigest: +({_DIGEST})$", said, re.MULTILINE)
@@ -118,7 +110,7 @@ def by_digest(name: str, dockerfile: str = "", *, ask: bool = True) -> Base:
 
 
 def command(name: str) -> list[str]:
-    """Return what asks for the digest: of all of Docker's commands this needs the fewest requests, and no engine.
+    """Return the command that asks for the digest: Docker's one with the fewest requests, and without an engine.
 
     Without --format, which older ones ignore and which makes newer ones fetch much more.
     """
@@ -130,5 +122,5 @@ def _cause(said: str) -> str:
         return "docker has no buildx"
     for pattern, cause in _CAUSES.items():
         if re.search(pattern, said, re.IGNORECASE):
-            return f"its registry {cause}"
-    return f"docker says: {printable(excerpt(said.splitlines()[-1]))}" if said else "docker does not say it"
+            return cause
+    return f"docker: {printable(excerpt(said.splitlines()[-1]))}" if said else "docker gives no reason"

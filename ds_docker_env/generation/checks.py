@@ -1,10 +1,10 @@
-"""Which answers cannot be rendered as they are, and why."""
+"""The checks of the answers, and the reasons for a refusal."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -64,7 +64,7 @@ def _text_problems(raw: Mapping[str, Any]) -> list[str]:
         found = sorted({c for c in text if unicodedata.category(c) in ("Cc", "Cs") and c not in allowed})
         if found:
             codes = ", ".join(f"U+{ord(c):04X}" for c in found)
-            problems.append(f"{name}: holds {codes}, which no text file should; type it again without")
+            problems.append(f"{name}: contains {codes}, which a text file should not; remove it")
     if not str(raw["project_name"]).strip():
         problems.append("project_name: is blank; give the analysis a title")
     return problems
@@ -74,7 +74,7 @@ def _slug_problems(slug: str) -> list[str]:
     shown = slug if len(slug) <= 80 else f"{slug[:77]}..."
     if not _SLUG.fullmatch(slug):
         return [
-            f"project_slug: {shown!r} cannot name a folder, an image and a Compose project; "
+            f"project_slug: {shown!r} cannot name a directory, an image and a Compose project; "
             "use lower-case letters and digits with single - or _ between them, such as churn_2026"
         ]
     if len(slug) > _SLUG_LENGTH:
@@ -96,7 +96,7 @@ def _ticket_problems(typed: str) -> list[str]:
 
 
 def _index_problems(index: str) -> list[str]:
-    why = _no_plain_url(index) or ("holds a $ or a quote" if re.search(r"[$']", index) else "")
+    why = _no_plain_url(index) or ("contains a $ or a quote" if re.search(r"[$']", index) else "")
     if not (index and why):
         return []
     return [
@@ -106,7 +106,7 @@ def _index_problems(index: str) -> list[str]:
 
 
 def _no_plain_url(address: str) -> str:
-    """Return why this is no http(s) address without a login, or nothing."""
+    """Return the reason if this is not an http(s) address without a login."""
     try:
         url = urlsplit(address)
         valid = url.scheme in ("http", "https") and bool(url.hostname) and not re.search(r"[\s<>\"`\\]", address)
@@ -122,7 +122,7 @@ def _image_problems(python: str, debian: str) -> list[str]:
     if not releases:
         return [f"python_version: {python!r} is not offered; choose one of {', '.join(DEBIAN_RELEASES)}"]
     return [
-        f"debian_release: there is no image python:{python}-{debian}; "
+        f"debian_release: the image python:{python}-{debian} does not exist; "
         f"for Python {python} choose {' or '.join(releases)}"
     ]
 
@@ -132,11 +132,11 @@ def _dvc_problems(url: str) -> list[str]:
         return []
     if without_credentials(url) != url:
         return [
-            f"dvc_s3_url: {excerpt(url, 80)!r} holds a password, which would be kept in files; "
+            f"dvc_s3_url: {excerpt(url, 80)!r} holds a password, which would be written into files; "
             "put it into ~/.aws/credentials"
         ]
     return [
-        f"dvc_s3_url: {excerpt(url, 80)!r} is no place in S3; write s3://bucket/path: 3 to 63 lower-case letters, "
+        f"dvc_s3_url: {excerpt(url, 80)!r} is not a valid S3 URL; write s3://bucket/path: 3 to 63 lower-case letters, "
         "digits, dots and dashes for the bucket, letters, digits and . _ - = + @ in the path"
     ]
 
@@ -152,7 +152,9 @@ def _services_problems(answer: str) -> Sequence[str]:
 def _language_problems(language: str) -> list[str]:
     if language in LANGUAGES:
         return []
-    return [f"_language: {excerpt(language, 80)!r} has no README; choose one of {', '.join(LANGUAGES)}"]
+    return [
+        f"_language: {excerpt(language, 80)!r} is not a language of the README; choose one of {', '.join(LANGUAGES)}"
+    ]
 
 
 def _production_problems(location: str, *, even_a_url: bool) -> list[str]:
@@ -160,7 +162,7 @@ def _production_problems(location: str, *, even_a_url: bool) -> list[str]:
         return []
     if without_credentials(location) != location:
         return [
-            f"production_requirements: {redacted(location)} holds a password, which would be kept in files; "
+            f"production_requirements: {redacted(location)} holds a password, which would be written into files; "
             "put it into ~/.netrc, or download the file and name that"
         ]
     try:
@@ -170,3 +172,42 @@ def _production_problems(location: str, *, even_a_url: bool) -> list[str]:
     except SourceError as error:
         return [f"production_requirements: {problem}" for problem in error.problems]
     return []
+
+
+def unknown(given: Iterable[str], questions: Mapping[str, Any]) -> list[str]:
+    """Return a problem for each name on the command line that is not a question."""
+    asked = ", ".join(question for question in questions if not question.startswith("_"))
+    return [
+        f"{name}: unknown question; {_meant(name, questions) or f'choose from {asked}'}"
+        for name in given
+        if name not in questions
+    ]
+
+
+def misspelt(configured: Iterable[str], questions: Mapping[str, Any], path: str) -> list[str]:
+    """Return a note for each name in a configuration, which is for all templates, that is nearly a question."""
+    close = {name: meant for name in configured if name not in questions and (meant := _meant(name, questions))}
+    return [f"ds-docker-env: {path}: {name}: unknown question; {meant}" for name, meant in close.items()]
+
+
+def unusable(configured: Mapping[str, Any], questions: Mapping[str, Any], path: str) -> list[str]:
+    """Return a problem for each answer in a configuration that cookiecutter would ignore or take in part."""
+    problems = []
+    for name, answer in configured.items():
+        choices = questions.get(name)
+        if name.startswith("_") or choices is None:
+            continue
+        if isinstance(choices, list):
+            if answer not in choices:
+                offered = ", ".join(map(repr, choices))
+                problems.append(f"{name}: {answer!r} in {path} is not offered; choose from {offered}, quotes included")
+        elif isinstance(answer, bool) or not isinstance(answer, str | int | float):
+            problems.append(f"{name}: {answer!r} in {path} is not text; put it in quotes, or remove it")
+    return problems
+
+
+def _meant(name: str, questions: Iterable[str]) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, questions, n=1, cutoff=0.85)
+    return f"did you mean {close[0]}?" if close else ""

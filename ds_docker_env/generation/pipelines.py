@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-# What is rendered for each, in every project; `keep` takes the others' away.
+# The files of each, all rendered in every project; `keep` removes the others.
 PIPELINES = {
     "github": (".github/dependabot.yml", ".github/workflows/analysis.yml"),
     "gitlab": (".gitlab-ci.yml", "renovate.json"),

@@ -1,4 +1,4 @@
-"""What can run in a container of its own beside the notebook."""
+"""The services that can run in containers of their own beside the notebook."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ import re
 from ds_docker_env.common.errors import AnswerError
 
 SERVICES = ("redis", "sqlite", "mysql", "postgres", "h2o", "dask")
-# Those that ask for a password.
+# The services that ask for a password.
 DATABASES = {"mysql": "MySQL", "postgres": "PostgreSQL"}
 
 
 def services_of(answer: str) -> list[str]:
     """Return the services in an answer such as ``mysql, redis``, in the order of `SERVICES`.
 
-    Raise `AnswerError` for a name that is none of them.
+    Raise `AnswerError` for an unknown name.
     """
     named = [name for name in re.split(r"[,\s]+", answer.lower()) if name]
     if unknown := [name for name in dict.fromkeys(named) if name not in SERVICES]:
         raise AnswerError(
-            f"services: {', '.join(map(repr, unknown))} cannot be had; "
-            f"choose from {', '.join(SERVICES)}, or leave it blank"
+            f"services: unknown: {', '.join(map(repr, unknown))}; choose from {', '.join(SERVICES)}, or leave it blank"
         )
     return [name for name in SERVICES if name in named]

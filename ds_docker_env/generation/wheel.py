@@ -10,9 +10,9 @@ import io
 import json
 import zipfile
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ds_docker_env import __version__
 from ds_docker_env.common.shipped import shipped_analysis, shipped_names
@@ -54,6 +54,17 @@ class Wheel(NamedTuple):
     def requirement(self) -> str:
         """Return what pip is asked to install, from the root of the file system."""
         return f"ds-docker-env @ file:///{self.name}#sha256={hashlib.sha256(self.content).hexdigest()}"
+
+
+def wheel(raw: Mapping[str, Any]) -> Wheel:
+    """Return `pack` of cookiecutter's context."""
+    return pack(Answers.of(raw))
+
+
+def former(project: Path) -> list[str]:
+    """Return the names of the files with commands that earlier versions of this template packed into a project."""
+    packed = [path.name for pattern in ("ds_docker_env-*.whl", "parity.pyz") for path in project.glob(pattern)]
+    return [name for name in packed if name != NAME]
 
 
 def pack(answers: Answers) -> Wheel:

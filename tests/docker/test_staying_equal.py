@@ -104,7 +104,7 @@ def test_a_failing_take_over_leaves_every_file_as_it_was(copy: Project) -> None:
     before = contents(copy)
     failed = take_over(copy, PRODUCTION.replace("pytz==2025.2", "pytz==1.0.2025"), check=False)
     assert failed.returncode == 2
-    assert "take-over: nothing was changed, one thing needs another look:" in failed.stderr
+    assert "take-over: nothing was changed; fix this first:" in failed.stderr
     assert "/api/requirements.txt:5: pytz==1.0.2025 cannot be had" in failed.stderr
     assert "Traceback" not in failed.stderr
     assert contents(copy) == before

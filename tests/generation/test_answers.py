@@ -65,7 +65,7 @@ def test_it_refuses(bake: Bake, answers: dict[str, str], question: str) -> None:
     assert generated.exit_code == -1
     message = generated.stderr
     assert f"  {question}: " in message
-    assert "one thing needs another look" in message
+    assert "fix this first" in message
     assert "Traceback" not in message
     assert "canary" not in message
     assert not generated.project.exists()
@@ -73,7 +73,7 @@ def test_it_refuses(bake: Bake, answers: dict[str, str], question: str) -> None:
 
 def test_two_wrong_answers_are_reported_together(bake: Bake) -> None:
     message = bake(project_slug="Churn", ticket_url="DS-1", production_requirements="no/such/file.txt").stderr
-    assert "3 things need another look" in message
+    assert "fix these 3 things first" in message
     for question in ("project_slug", "ticket_url", "production_requirements"):
         assert f"  {question}: " in message
 

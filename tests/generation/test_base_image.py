@@ -78,41 +78,33 @@ def test_the_base_image_has_the_digest_of_all_platforms_and_keeps_it_when_genera
     other = cookiecutter("-f", _base_image=PATTERN, environment=offline, python_version=OTHER_PYTHON)
     assert base(first) == f"python:{OTHER_PYTHON}-{DEBIAN}"
     asked = f"docker buildx imagetools inspect python:{OTHER_PYTHON}-{DEBIAN}"
-    assert (
-        f"\nBase image: the tag alone, as its registry cannot be reached; to see its digest: {asked}\n" in other.stdout
-    )
+    assert f"\nBase image: not pinned to a digest (registry unreachable); to see it, run: {asked}\n" in other.stdout
 
 
 @pytest.mark.parametrize(
     ("complaint", "why"),
     {
-        OFFLINE: "its registry cannot be reached",
-        "ERROR: failed to do request: dial tcp 127.0.0.1:1: connect: connection refused": (
-            "its registry cannot be reached"
-        ),
-        'ERROR: failed to do request: Head "https://r/v2/": proxyconnect tcp: EOF': "its registry cannot be reached",
-        "ERROR: failed to verify certificate: x509: certificate signed by unknown authority": (
-            "its registry cannot be reached"
-        ),
+        OFFLINE: "registry unreachable",
+        "ERROR: failed to do request: dial tcp 127.0.0.1:1: connect: connection refused": ("registry unreachable"),
+        'ERROR: failed to do request: Head "https://r/v2/": proxyconnect tcp: EOF': "registry unreachable",
+        "ERROR: failed to verify certificate: x509: certificate signed by unknown authority": ("registry unreachable"),
         "ERROR: 429 Too Many Requests: toomanyrequests: You have reached your pull rate limit.": (
-            "its registry was asked too often today"
+            "rate limit of the registry"
         ),
         "ERROR: pull access denied, repository does not exist or may require authorization": (
-            "its registry asks for a login (docker login)"
+            "registry asks for a login; run docker login"
         ),
         "ERROR: unexpected status from HEAD request to https://r/v2/: 401 Unauthorized": (
-            "its registry asks for a login (docker login)"
+            "registry asks for a login; run docker login"
         ),
-        "ERROR: 127.0.0.1:5000/python:3.13-trixie: not found": "its registry does not have it",
-        "ERROR: unexpected status from HEAD request to https://r/v2/: 503 Service Unavailable": (
-            "its registry is out of order"
-        ),
+        "ERROR: 127.0.0.1:5000/python:3.13-trixie: not found": "not found in the registry",
+        "ERROR: unexpected status from HEAD request to https://r/v2/: 503 Service Unavailable": ("registry error"),
         "docker: 'buildx' is not a docker command.\nSee 'docker --help'": "docker has no buildx",
         "Error: unrecognized command `podman buildx imagetools`": "docker has no buildx",
         'first\nERROR: no builder "https://me:pw@builder" found\x1b[0m': (
-            'docker says: ERROR: no builder "https://builder" found\\x1b[0m'
+            'docker: ERROR: no builder "https://builder" found\\x1b[0m'
         ),
-        "": "docker does not say it",
+        "": "docker gives no reason",
     }.items(),
 )
 def test_without_a_digest_the_tag_is_alone_and_the_cause_is_in_plain_words(
@@ -126,19 +118,19 @@ def test_a_docker_that_is_missing_broken_or_silent_is_named(
     docker: Docker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert by_digest("python:3.13-trixie").why == "Docker is not here"
+    assert by_digest("python:3.13-trixie").why == "Docker is not installed"
     portal = f"Name:      docker.io/library/python:3.13-trixie\nMediaType: \nDigest:    {DIGEST}\n"
     monkeypatch.setenv("PATH", docker(says=portal)["PATH"])
-    assert by_digest("python:3.13-trixie") == Base("python:3.13-trixie", "docker does not say it")
+    assert by_digest("python:3.13-trixie") == Base("python:3.13-trixie", "docker gives no reason")
     (tmp_path / "bin" / "docker").write_bytes(b"\x7fELF")
-    assert by_digest("python:3.13-trixie").why == "docker cannot be run (Exec format error)"
+    assert by_digest("python:3.13-trixie").why == "docker cannot be run: Exec format error"
 
 
 def test_a_registry_that_hangs_is_soon_left(docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base_image, "_SECONDS", 0.3)
     monkeypatch.setenv("PATH", docker(before="/bin/sleep 60")["PATH"])
     begun = time.monotonic()
-    assert by_digest("python:3.13-trixie").why == "its registry did not answer within 0.3 s"
+    assert by_digest("python:3.13-trixie").why == "no answer from the registry within 0.3 s"
     assert time.monotonic() - begun < 10
 
 
@@ -156,7 +148,7 @@ def test_a_registry_that_hangs_is_soon_left(docker: Docker, monkeypatch: pytest.
 def test_what_names_no_image_is_refused_without_its_password(name: str) -> None:
     with pytest.raises(AnswerError) as refused:
         require_name(name)
-    assert "names no image; write it with its tag, as in registry.example.com:5000/" in str(refused.value)
+    assert "is not an image with a tag; write it as in registry.example.com:5000/" in str(refused.value)
     assert "pw" not in str(refused.value)
 
 

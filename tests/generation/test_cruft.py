@@ -108,8 +108,8 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     change(
         templates,
         "local_extensions.py",
-        'environment.filters["place"] = place\n',
-        'environment.filters["place"] = place\n        environment.filters["loud"] = str.upper\n',
+        'environment.filters["services"] = services_of\n',
+        'environment.filters["services"] = services_of\n        environment.filters["loud"] = str.upper\n',
     )
     committed(templates)
 
@@ -152,5 +152,5 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     committed(project)
     more = ("--variables-to-update", json.dumps({"services": "mysql, postgres"}))
     updated = cruft("update", "--skip-apply-ask", *more, folder=project, PATH=path, **NOWHERE)
-    assert "ds-docker-env: services: cruft changes no lock and makes no password; after it, " in updated.stderr
+    assert "ds-docker-env: services: cruft changes no lock and makes no password; after the update, " in updated.stderr
     assert "\n  postgres:\n" in made.read("docker-compose.yml")

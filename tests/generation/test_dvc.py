@@ -14,7 +14,7 @@ from offers import needs
 
 from ds_docker_env.common.errors import AnswerError
 from ds_docker_env.generation import checks as refusals
-from ds_docker_env.generation.dvc import begin_repository, find_credentials
+from ds_docker_env.generation.dvc import find_credentials
 
 Run = Callable[..., Generated]
 
@@ -60,22 +60,19 @@ def test_what_is_no_place_in_s3_is_refused_with_one_message(url: str) -> None:
 
 def test_without_dvc_there_is_no_word_of_it(bake: Run) -> None:
     project = bake().project
-    assert not (project / ".git").exists()
     for path in project.rglob("*"):
         # A random password may hold the three letters.
-        if path.is_file() and path.name != "requirements.txt" and path.parent.name != ".secrets":
+        if path.is_file() and path.name != "requirements.txt" and not {".secrets", ".git"} & {*path.parts}:
             text = path.read_text(encoding="utf-8")
             assert "dvc" not in text.lower(), path
             assert "AWS" not in text, path
 
 
-def test_a_project_with_dvc_has_its_files_and_a_repository_without_a_commit(bake: Run) -> None:
+def test_a_project_with_dvc_has_its_files_in_its_repository(bake: Run) -> None:
     generated = bake(dvc_s3_url=f"{URL}/")
     assert generated.exit_code == 0, generated.stderr
     assert f"    url = {URL}/\n" in generated.read(".dvc/config")
     assert "\ndvc==" in generated.read("tools.txt")
-    assert git("rev-list", "--all", folder=generated.project) == ""
-    assert "Git:        a new repository, without a commit" in generated.stdout
     new = git("status", "--porcelain", "--untracked-files=all", folder=generated.project).split()[1::2]
     assert {".dvc/.gitignore", ".dvc/config", ".dvcignore"} <= set(new)
     assert not [name for name in new if ".secrets" in name]
@@ -92,33 +89,6 @@ def test_git_keeps_pointers_and_never_data(bake: Run) -> None:
     new = git("status", "--porcelain", "--untracked-files=all", folder=project).split()[1::2]
     assert {name for name in new if name.startswith("src/data")} == {f"src/data/{name}" for name in kept}
     assert ".env" not in new
-
-
-def test_a_project_in_a_repository_gets_none_of_its_own(bake: Run, tmp_path: Path) -> None:
-    git("init", "--quiet", folder=tmp_path)
-    generated = bake(dvc_s3_url=URL)
-    assert not (generated.project / ".git").exists()
-    assert "Git:" not in generated.stdout
-
-
-def test_a_hook_of_git_that_generates_keeps_its_own_repository(
-    bake: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GIT_DIR", str(tmp_path / "hooked"))
-    assert (bake(dvc_s3_url=URL).project / ".git").is_dir()
-    assert not (tmp_path / "hooked").exists()
-
-
-@pytest.mark.skipif(os.name != "posix", reason="a script cannot stand in for git.exe")
-@pytest.mark.parametrize("code", ["exit 1", ""], ids=["fails", "is missing"])
-def test_without_git_the_command_to_run_later_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
-) -> None:
-    if code:
-        (tmp_path / "git").write_text(f"#!/bin/sh\n{code}\n")
-        (tmp_path / "git").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert "run in the project: git init" in begin_repository(tmp_path, allowed=True)
 
 
 def test_a_persons_credentials_are_named_and_never_copied(
@@ -180,5 +150,5 @@ def test_what_dvc_has_changed_stays_when_the_project_is_generated_again(cookiecu
     before = config.read_text()
     elsewhere = cookiecutter("--overwrite-if-exists", dvc_s3_url="s3://elsewhere")
     assert "dvc remote modify storage url s3://elsewhere" in elsewhere.stdout
-    assert f"goes to {URL}\n" in cookiecutter("--overwrite-if-exists", dvc_s3_url=URL).stdout
+    assert f"sends src/data to {URL}\n" in cookiecutter("--overwrite-if-exists", dvc_s3_url=URL).stdout
     assert config.read_text() == before

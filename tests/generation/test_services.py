@@ -35,7 +35,7 @@ def test_services_are_named_in_any_order_and_spacing(bake: Bake) -> None:
 def test_an_unknown_service_is_refused_with_the_list_of_those_that_can_be_had(bake: Bake) -> None:
     generated = bake(services=f"{', '.join(SERVICES)}, mongo, kafka", project_slug="..")
     assert generated.exit_code != 0
-    assert "services: 'mongo', 'kafka' cannot be had" in generated.stderr
+    assert "services: unknown: 'mongo', 'kafka'; choose from " in generated.stderr
     assert ", ".join(SERVICES) in generated.stderr
     assert "project_slug: '..'" in generated.stderr
 

@@ -29,12 +29,12 @@ from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.sources import git, image, source_of
 from ds_docker_env.common.target import Target
 from ds_docker_env.generation import checks as refusals
+from ds_docker_env.generation.rendering import absolute_location
 from ds_docker_env.generation.services import SERVICES
 from ds_docker_env.pinning import pinned as pinning
 from ds_docker_env.pinning.lock import Lock
 from ds_docker_env.pinning.production.model import Production
 from ds_docker_env.pinning.production.reader import read_production
-from local_extensions import absolute_location
 
 CANARY = "s3cr3t-canary"
 LINUX = Target("3.11")

@@ -232,7 +232,7 @@ def test_all_versions_that_are_gone_are_refused_with_their_lines(pin: Pin, offli
     message = pin("gone==0.9\nhere==1.0\nnever==1.0\nuser-of-gone==1.0\n").stderr
     assert "requirements.txt:1: gone==0.9 cannot be had for Linux" in message
     assert "requirements.txt:3: never==1.0 cannot be had for Linux" in message
-    assert "2 things need another look" in message
+    assert "fix these 2 things first" in message
 
 
 def test_a_package_from_git_that_another_one_needs_from_the_index_is_reported(pin: Pin, offline: PackageIndex) -> None:
@@ -429,7 +429,7 @@ def test_a_wrong_hash_stops_generation_and_leaves_nothing(generate: Pin, pin: Pi
 
 def test_all_wrong_lines_are_reported_together_with_their_numbers(pin: Pin) -> None:
     message = pin("a=1=b\n\n!!\nx==1\nx==2\n").stderr
-    assert "3 things need another look" in message
+    assert "fix these 3 things first" in message
     for where in ("requirements.txt:1: ", "requirements.txt:3: ", "requirements.txt:5: "):
         assert where in message
 

@@ -1,7 +1,8 @@
-"""Where the template can come from, and what can answer its questions, with cookiecutter's real command."""
+"""The sources of the template and of the answers, with cookiecutter's real command."""
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,7 +16,7 @@ from conftest import ANSWERS, BASE_IMAGE, CONTEXT, TEMPLATE, Generated, committe
 from offers import OTHER_PYTHON, PYTHON
 
 from ds_docker_env.common.shipped import shipped_analysis
-from ds_docker_env.generation import configuration
+from ds_docker_env.generation import checks
 from ds_docker_env.generation.services import SERVICES
 
 Run = Callable[..., Generated]
@@ -118,11 +119,14 @@ def test_an_answer_to_no_question_and_a_default_that_cannot_be_taken_are_said(
     mine = tmp_path / "home" / ".cookiecutterrc"
     mine.write_text("default_context: {python_version: 3.12, servces: redis, full_name: Ada}\n")
     refused = cookiecutter("production_requirement=pins.txt", project_slug="Churn")
-    meant = "production_requirement: is no question; correct it if production_requirements is meant"
+    meant = "production_requirement: unknown question; did you mean production_requirements?"
     assert f"\n  {meant}\n" in refused.stderr
-    assert f"\n  python_version: 3.12 in {mine} is none of '{CONTEXT['python_version'][0]}', " in refused.stderr
+    assert (
+        f"\n  python_version: 3.12 in {mine} is not offered; choose from '{CONTEXT['python_version'][0]}', "
+        in refused.stderr
+    )
     assert "\n  project_slug: 'Churn' cannot name" in refused.stderr
-    assert f"ds-docker-env: {mine}: servces is no question; correct it if services is meant\n" in refused.stderr
+    assert f"ds-docker-env: {mine}: servces: unknown question; did you mean services?\n" in refused.stderr
     assert "full_name" not in refused.stderr
     assert not refused.project.exists()
 
@@ -130,20 +134,34 @@ def test_an_answer_to_no_question_and_a_default_that_cannot_be_taken_are_said(
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        ({"services": ["redis", "mysql"]}, "services: ['redis', 'mysql'] in rc is no text; write it in quotes"),
-        ({"question": None}, "question: None in rc is no text"),
-        ({"dvc_s3_url": False}, "dvc_s3_url: False in rc is no text"),
-        ({"debian_release": "buster"}, "debian_release: 'buster' in rc is none of 'trixie', 'bookworm', quotes"),
+        ({"services": ["redis", "mysql"]}, "services: ['redis', 'mysql'] in rc is not text; put it in quotes"),
+        ({"question": None}, "question: None in rc is not text"),
+        ({"dvc_s3_url": False}, "dvc_s3_url: False in rc is not text"),
+        (
+            {"debian_release": "buster"},
+            "debian_release: 'buster' in rc is not offered; choose from 'trixie', 'bookworm', quotes",
+        ),
     ],
 )
 def test_a_default_instead_of_which_another_would_be_taken_is_refused(answer: dict[str, object], why: str) -> None:
     questions = {**CONTEXT, "debian_release": ["trixie", "bookworm"]}
-    [problem] = configuration.unusable(answer, questions, "rc")
+    [problem] = checks.unusable(answer, questions, "rc")
     assert problem.startswith(why)
 
 
 def test_what_cookiecutter_takes_as_it_is_given_is_not_refused() -> None:
     taken = {"question": 42, "project_name": "A", "python_version": CONTEXT["python_version"][-1], "full_name": None}
-    assert not configuration.unusable({**taken, "__prompts__": {}, "_base_image": "x"}, CONTEXT, "rc")
-    assert not configuration.unknown(CONTEXT, CONTEXT)
-    assert not configuration.misspelt(["full_name", "email", "project_short_description"], CONTEXT, "rc")
+    assert not checks.unusable({**taken, "__prompts__": {}, "_base_image": "x"}, CONTEXT, "rc")
+    assert not checks.unknown(CONTEXT, CONTEXT)
+    assert not checks.misspelt(["full_name", "email", "project_short_description"], CONTEXT, "rc")
+
+
+def test_one_module_alone_uses_the_insides_of_cookiecutter_and_cruft() -> None:
+    for path in (TEMPLATE / "local_extensions.py", *(TEMPLATE / "ds_docker_env").rglob("*.py")):
+        imported = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                imported.add((node.module or "").partition(".")[0])
+        assert path.stem == "rendering" or not imported & {"click", "cookiecutter", "cruft"}, path

@@ -17,7 +17,7 @@ from package_index import PackageIndex
 from ds_docker_env.common.analysis import Analysis, without_floor
 from ds_docker_env.common.shipped import is_shipped, shipped_analysis
 from ds_docker_env.common.target import Target
-from ds_docker_env.generation import events as generation
+from ds_docker_env.generation import events
 from ds_docker_env.generation.services import SERVICES
 
 Run = Callable[..., Generated]
@@ -56,7 +56,7 @@ def test_what_is_a_persons_stays_and_what_is_replaced_is_kept_and_named(cookiecu
     assert "Password:   unchanged" in again.stdout
     assert "dvc remote modify storage url s3://bucket/x" in again.stdout
     [replaced] = [line for line in again.stdout.splitlines() if line.startswith("Replaced:")]
-    assert replaced.endswith("; as before they are in .former/1, which git ignores")
+    assert replaced.endswith("; the former files are in .former/1, which git ignores")
     assert all(name in replaced for name in TEMPLATES)
     for name in (".gitignore", ".dockerignore"):
         (project / name).write_text((project / name).read_text() + "clients.xlsx\n")
@@ -71,7 +71,7 @@ def test_a_pipeline_that_is_chosen_no_longer_stays_and_is_said(cookiecutter: Run
     project = cookiecutter(ci="github").project
     again = cookiecutter(FORCE, ci="gitlab")
     left = [".github/dependabot.yml", ".github/workflows/analysis.yml"]
-    assert f"Pipeline:   from before, and it stays though ci is gitlab: {', '.join(left)}\n" in again.stdout
+    assert f"Pipeline:   not used with ci=gitlab; stays until you remove it: {', '.join(left)}\n" in again.stdout
     assert {*left, ".gitlab-ci.yml"} <= set(tree(project))
 
 
@@ -86,10 +86,8 @@ def test_with_skip_nothing_that_is_there_is_touched_and_what_is_missing_is_added
     pins = tmp_path / "pins.txt"
     pins.write_text("nowhere==1.0\n")
     refused = cookiecutter(FORCE, SKIP, production_requirements=str(pins))
-    assert (
-        f"locked for Python {OTHER_PYTHON}; answer {OTHER_PYTHON}, or leave --skip-if-file-exists out" in refused.stderr
-    )
-    assert "locked without production; leave production's file out, or leave --skip" in refused.stderr
+    assert f"locked for Python {OTHER_PYTHON}; answer {OTHER_PYTHON}, or omit --skip-if-file-exists" in refused.stderr
+    assert "locked without production; omit production's file, or omit --skip" in refused.stderr
     assert tree(project) == before
     again = cookiecutter(FORCE, SKIP, question="Who?", python_version=OTHER_PYTHON)
     assert again.exit_code == 0, again.stderr
@@ -99,7 +97,7 @@ def test_with_skip_nothing_that_is_there_is_touched_and_what_is_missing_is_added
     assert "Password:   unchanged" in again.stdout
     [kept] = [line for line in again.stdout.splitlines() if line.startswith("Kept: ")]
     assert all(name in kept for name in TEMPLATES)
-    assert "Versions:   as they are in requirements.txt" in again.stdout
+    assert "Versions:   unchanged, in requirements.txt" in again.stdout
 
 
 def test_packages_of_ones_own_stay_with_their_lock_and_are_locked_with_production(
@@ -115,11 +113,11 @@ def test_packages_of_ones_own_stay_with_their_lock_and_are_locked_with_productio
     client, service = next(iter(shipped_analysis(PYTHON, SERVICES).clients.items()))
     again = cookiecutter(FORCE, services=service)
     assert again.exit_code == 0, again.stderr
-    assert "requirements.in is not the template's and stays" in again.stdout
+    assert "requirements.in has packages of your own, so it stays" in again.stdout
     assert f"Missing:    add to requirements.in and lock again: {client} (for {service})" in again.stdout
     now = tree(project)
     assert all(now[name] == before[name] for name in ("requirements.in", "requirements.txt"))
-    assert "Data:       .dvc and .dvcignore are from before and stay" in again.stdout
+    assert "Data:       .dvc and .dvcignore are no longer used; they stay" in again.stdout
 
     write_files(project, {"requirements.txt": "mine==1.0\n"})
     (tmp_path / "pins.txt").write_text("prod==1.0\n")
@@ -147,17 +145,24 @@ def test_a_lock_of_ones_own_for_another_python_is_not_taken_for_this_one(
 ) -> None:
     full_python = Target(OTHER_PYTHON).full_python
     lock = f"# made by:\n#    uv pip compile --python-version {full_python} requirements.in\n"
-    write_files(tmp_path, {"p/requirements.in": "mine\n", "p/requirements.txt": lock, "p/.p.again-01234567/x": ""})
-    monkeypatch.chdir(tmp_path / "p" / ".p.again-01234567")
+    write_files(
+        tmp_path,
+        {
+            "p/requirements.in": "mine\n",
+            "p/requirements.txt": lock,
+            "p/.generating/again/x": "",
+            "p/.generating/lock": "",
+        },
+    )
+    monkeypatch.chdir(tmp_path / "p" / ".generating" / "again")
     answers = ANSWERS | {"project_slug": "p", "__production_requirements": ""}
-    assert generation.prepare(answers) == 1
+    assert events.prepare(answers) == 1
     assert (
-        f"locked for Python {OTHER_PYTHON}; answer {OTHER_PYTHON}, or take requirements.in away"
-        in capsys.readouterr().err
+        f"locked for Python {OTHER_PYTHON}; answer {OTHER_PYTHON}, or remove requirements.in" in capsys.readouterr().err
     )
     write_files(tmp_path, {"p/requirements.txt": ""})
-    assert generation.prepare(answers) == 1
-    assert "requirements.txt: has no command in its header; get it back from git" in capsys.readouterr().err
+    assert events.prepare(answers) == 1
+    assert "requirements.txt: no command in its header; restore it from git" in capsys.readouterr().err
     assert list(Path().iterdir()) == [Path("x")]
 
 
@@ -169,7 +174,7 @@ def test_what_cannot_be_generated_over_is_said_and_nothing_changes(cookiecutter:
     before = tree(project)
     assert "directory already exists" in cookiecutter().stdout
     again = cookiecutter(FORCE)
-    assert ".secrets/jupyter_password: is a folder, where a file is to be; take it away" in again.stderr
+    assert ".secrets/jupyter_password: is a directory, but a file is expected here; remove it" in again.stderr
     code = (
         "import json, sys; from cookiecutter.main import cookiecutter\n"
         "answers = json.loads(sys.argv[3])\n"
@@ -179,7 +184,7 @@ def test_what_cannot_be_generated_over_is_said_and_nothing_changes(cookiecutter:
     by_a_program = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "is not empty; generate over it with the command cookiecutter" in by_a_program.stderr
     assert tree(project) == before
-    assert not list(project.glob(".data*"))
+    assert not list(project.glob(".generating"))
 
 
 @pytest.mark.parametrize("options", [[], SERVICES[:1], SERVICES[2::3], SERVICES])

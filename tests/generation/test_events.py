@@ -34,16 +34,6 @@ def test_the_default_project_needs_no_network_and_no_uv(cookiecutter: Run) -> No
     assert generated.read("requirements.txt") == shipped.read_text()
 
 
-def test_the_summary_ends_with_the_next_two_commands(cookiecutter: Run) -> None:
-    said = cookiecutter(environment={"PWD": ""}).stdout
-    assert f"Versions:   those tested with this template for Python {PYTHON}\n" in said
-    assert said.splitlines()[-3:] == [
-        "Next:       cd data_science_analysis",
-        "            docker compose up --build",
-        "            open http://127.0.0.1:8888",
-    ]
-
-
 def test_the_password_is_random_shown_once_and_readable_by_its_owner_only(cookiecutter: Run) -> None:
     first, second = cookiecutter(project_slug="a"), cookiecutter(project_slug="b")
     passwords = [generated.read(".secrets/jupyter_password").strip() for generated in (first, second)]
@@ -61,19 +51,6 @@ def test_the_password_is_in_no_replay_file(cookiecutter: Run, tmp_path: Path) ->
     replays = list((tmp_path / "home").rglob("*.json"))
     assert replays
     assert all(password not in replay.read_text() for replay in replays)
-
-
-def test_a_password_and_settings_of_ones_own_survive_generating_again(cookiecutter: Run) -> None:
-    generated = cookiecutter()
-    own = generated.project / ".secrets" / "jupyter_password"
-    own.write_text("root\n")
-    settings = generated.project / "uv.toml"
-    settings.write_text("offline = true\n")
-    again = cookiecutter("--overwrite-if-exists")
-    assert again.exit_code == 0, again.stderr
-    assert own.read_text() == "root\n"
-    assert settings.read_text() == "offline = true\n"
-    assert "Password:   unchanged" in again.stdout
 
 
 @pytest.mark.parametrize("typed", ["../production/requirements.txt", "~/pins.txt"])
@@ -148,25 +125,16 @@ def test_generation_stops_with_one_message_when_uv(cookiecutter: Run, tmp_path: 
     (tmp_path / "requirements.txt").write_text("a==1\n")
     generated = cookiecutter(production_requirements="requirements.txt", environment={"UV": str(fake)})
     assert generated.exit_code != 0
-    assert "ds-docker-env: nothing was generated, one thing needs another look:\n  " in generated.stderr
+    assert "ds-docker-env: nothing was generated; fix this first:\n  " in generated.stderr
     assert "Traceback" not in generated.stderr
     assert len(generated.stderr) < 6_000
-    assert not generated.project.exists()
-
-
-def test_an_index_that_is_down_is_said_and_leaves_nothing(cookiecutter: Run, tmp_path: Path) -> None:
-    (tmp_path / "requirements.txt").write_text("a==1\n")
-    down = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/simple", "UV_HTTP_RETRIES": "0"}
-    generated = cookiecutter(production_requirements="requirements.txt", environment=down)
-    assert generated.exit_code != 0
-    assert "the package index cannot be reached" in generated.stderr
     assert not generated.project.exists()
 
 
 def test_a_refusal_before_rendering_shows_no_traceback_at_all(cookiecutter: Run) -> None:
     generated = cookiecutter(project_slug="Churn", ticket_url="DS-1")
     assert generated.exit_code == 1
-    assert generated.stderr.startswith("ds-docker-env: nothing was generated, 2 things need another look:\n")
+    assert generated.stderr.startswith("ds-docker-env: nothing was generated; fix these 2 things first:\n")
     assert "Traceback" not in generated.stdout + generated.stderr
 
 
@@ -189,11 +157,6 @@ def test_no_module_comes_from_the_folder_for_temporary_files(cookiecutter: Run, 
     assert {path.name for path in shared.iterdir()} == {"json.py", "pathlib.py", "re.py"}
 
 
-def test_a_misspelt_question_in_a_test_fails_the_test(bake: Run) -> None:
-    with pytest.raises(AssertionError, match="no such question"):
-        bake(project_nam="x")
-
-
 def test_no_hook_runs_before_the_prompts() -> None:
     assert not list((TEMPLATE / "hooks").glob("pre_prompt*"))
 
@@ -213,15 +176,6 @@ def test_a_console_of_windows_that_lacks_a_letter_gets_it_escaped(
     generated = cookiecutter(environment={"PYTHONIOENCODING": "cp1252"}, **answers)
     assert generated.exit_code == 0, generated.stderr
     assert "\\u03cc.txt" in generated.stdout
-
-
-def test_nothing_is_left_among_the_temporary_files(cookiecutter: Run, tmp_path: Path) -> None:
-    """cookiecutter leaves its hooks there, with all answers."""
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    names = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
-    assert cookiecutter(environment=names).exit_code == 0
-    assert [path.name for path in temporary.iterdir()] == []
 
 
 def test_the_transcript_in_the_readme_is_what_a_person_sees(

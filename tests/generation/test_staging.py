@@ -1,4 +1,4 @@
-"""Generation that is killed, or cannot write: a whole project or nothing new, and the next run works.
+"""Generation that is killed, or cannot write: a whole project or a hidden directory at most, and the next run works.
 
 `benchmarks/kill.py` tries many more moments.
 """
@@ -24,7 +24,6 @@ from conftest import TEMPLATE, Generated, answered, write_files
 from offers import PYTHON
 
 from ds_docker_env.common.shipped import LOCKS, lock_name
-from ds_docker_env.generation import staging
 from ds_docker_env.generation.staging import Staging
 
 Run = Callable[..., Generated]
@@ -35,6 +34,7 @@ AFTER = {
     **{"README.md": "new", "src/analysis.ipynb": "mine", "requirements.txt": "new", ".dvc/config": "new"},
     **{".former/.gitignore": "*\n", ".former/1/README.md": "mine", ".former/1/production.txt": "old"},
 }
+
 
 NOW = {name: text for name, text in AFTER.items() if not name.startswith(".former/")}
 
@@ -53,9 +53,15 @@ def everything(folder: Path) -> set[str]:
 
 def staged(target: Path) -> Staging:
     """Return a project in the making, which is to be there."""
-    made = Staging.beginning(target, only_missing=False)
+    made = Staging.begin(target, only_missing=False)
     write_files(made.folder, RENDERED)
     return made
+
+
+def stopped(made: Staging) -> None:
+    """Let the lock of a process go, as the system does when it ends."""
+    assert made._claim
+    made._claim.close()
 
 
 def failing(patch: pytest.MonkeyPatch, at: int, error: BaseException) -> list[str]:
@@ -75,7 +81,7 @@ def failing(patch: pytest.MonkeyPatch, at: int, error: BaseException) -> list[st
 
 
 def at_every_step(tmp_path: Path, error: BaseException, look: Callable[[Path], None]) -> int:
-    """Put a project over another with a failure at each step; return the number of steps."""
+    """Put a project over another, with a failure at each step that ends the process; return the number of steps."""
     for at in range(1, 100):
         target = tmp_path / str(at) / "p"
         write_files(target, BEFORE)
@@ -83,42 +89,38 @@ def at_every_step(tmp_path: Path, error: BaseException, look: Callable[[Path], N
         with pytest.MonkeyPatch.context() as patch:
             steps = failing(patch, at, error)
             try:
-                made.put(kept="src/", removed=["production.txt", "uv.toml"])
+                made.put(["production.txt", "uv.toml"])
             except (Killed, OSError):
                 pass
             finally:
                 patch.undo()
+                stopped(made)
         look(target)
         if len(steps) < at:
             return len(steps)
     raise AssertionError("no end of steps")
 
 
-def failing_with(error: BaseException) -> Callable[..., None]:
-    def fail(*_: object) -> None:
-        raise error
-
-    return fail
-
-
-def guarded(folder: Path) -> str:
-    """Run the guard of a project in the making, whose cookiecutter is gone; return what it says."""
-    command = [sys.executable, "-I", "-S", staging.__file__, str(folder)]
-    return subprocess.run(command, input="", capture_output=True, text=True, check=True).stderr
-
-
-def test_a_kill_while_files_are_put_into_place_leaves_the_old_project_or_the_guard_finishes_the_new(
-    tmp_path: Path,
+def test_a_kill_while_files_are_put_into_place_leaves_the_old_project_or_the_next_generation_finishes_the_new(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outcomes = []
 
     def look(target: Path) -> None:
-        if (target / ".generating").exists():
-            guarded(target / (target / ".generating").read_text())
-        now = {name: text for name, text in tree(target).items() if not name.startswith(".p.again-")}
-        assert {name: text for name, text in now.items() if not name.startswith(".former/")} in (BEFORE, NOW)
+        hidden = {name for name in tree(target) if name.startswith(".generating/")}
+        assert not hidden or (target / ".generating" / ".gitignore").read_text() == "*\n"
+        complete = (target / ".generating" / "plan").exists()
+        # As if the next one were refused when it has begun.
+        Staging.begin(target, only_missing=False).leave()
+        assert ("completed the generation that was interrupted" in capsys.readouterr().err) == complete
+        now = tree(target)
+        assert not [name for name in now if name.startswith(".generating")]
         outcomes.append(now["README.md"] == "new")
-        assert not outcomes[-1] or now == AFTER
+        if outcomes[-1]:
+            former = {Path(name).name: text for name, text in now.items() if name.startswith(".former/")}
+            assert former == {".gitignore": "*\n", "README.md": "mine", "production.txt": "old"}
+        files = {name: text for name, text in now.items() if not name.startswith(".former/")}
+        assert files == (NOW if outcomes[-1] else BEFORE)
 
     assert at_every_step(tmp_path, Killed(), look) > 10
     # First the old ones, then the new ones.
@@ -126,18 +128,36 @@ def test_a_kill_while_files_are_put_into_place_leaves_the_old_project_or_the_gua
     assert set(outcomes) == {False, True}
 
 
+def test_a_leftover_removes_nothing_outside_the_project_and_nothing_edited_since_is_lost(tmp_path: Path) -> None:
+    target = tmp_path / "p"
+    write_files(tmp_path, {"theirs": "theirs"})
+    write_files(target, BEFORE)
+    made = staged(target)
+    (made.room / "plan").write_text("../theirs\nproduction.txt")
+    stopped(made)
+    (target / "README.md").write_text("mended")
+    (target / ".dvc").write_text("in the way")
+    with pytest.raises(OSError):
+        Staging.begin(target, only_missing=False)
+    (target / ".dvc").unlink()
+    Staging.begin(target, only_missing=False).leave()
+    now = tree(target)
+    assert (now["README.md"], now[".former/1/README.md"]) == ("new", "mended")
+    assert "production.txt" not in now
+    assert (tmp_path / "theirs").exists()
+
+
 def test_a_file_that_cannot_be_put_into_place_leaves_all_as_it_was(tmp_path: Path) -> None:
     outcomes = []
 
     def look(target: Path) -> None:
-        now = everything(target)
+        shutil.rmtree(target / ".generating", ignore_errors=True)
         outcomes.append(tree(target)["README.md"])
         if outcomes[-1] == "new":
-            # It names a folder that is gone, which nobody heeds.
-            assert {name: text for name, text in tree(target).items() if name != ".generating"} == AFTER
+            assert tree(target) == AFTER
         else:
-            left = {name for name in now if name.startswith((".p.again-", ".former", ".generating"))}
-            assert now - left == {*BEFORE, "src"}
+            left = {name for name in everything(target) if name.startswith(".former")}
+            assert everything(target) - left == {*BEFORE, "src"}
             assert {name: text for name, text in tree(target).items() if name not in left} == BEFORE
 
     at_every_step(tmp_path, OSError(errno.EACCES, "Permission denied"), look)
@@ -145,96 +165,90 @@ def test_a_file_that_cannot_be_put_into_place_leaves_all_as_it_was(tmp_path: Pat
 
 
 @pytest.mark.parametrize("existing", [True, False], ids=["over a project", "new"])
-def test_of_two_generations_at_once_each_is_whole_or_says_so(tmp_path: Path, existing: bool) -> None:
+def test_a_directory_in_which_another_process_generates_is_refused_and_left_alone(
+    tmp_path: Path, existing: bool
+) -> None:
     target = tmp_path / "p"
     if existing:
         write_files(target, BEFORE)
-    one, other = staged(target), staged(target)
-    if existing:
-        (target / ".generating").write_text(one.folder.name)
-    else:
-        one.put(kept="src/", removed=[])
-    before = (target / "README.md").read_text()
-    with pytest.raises(OSError):
-        other.put(kept="src/", removed=[])
-    assert (target / "README.md").read_text() == before
-    assert (target / "requirements.txt").exists() != existing
-    if existing:
-        shutil.rmtree(one.folder)
-        assert other.put(kept="src/", removed=[]) == (["README.md"], ".former/1")
-
-
-def test_the_guard_throws_away_what_is_not_finished_and_finishes_what_is(tmp_path: Path) -> None:
-    target = tmp_path / "p"
-    assert guarded(staged(target).folder) == "ds-docker-env: stopped; nothing was generated\n"
-    assert everything(tmp_path) == set()
-    write_files(target, BEFORE)
+    made = staged(target)
     before = everything(tmp_path)
-    made = staged(target)
-    assert "nothing was generated" in guarded(made.folder)
+    with pytest.raises(FileExistsError, match="another process is generating here; wait, or remove"):
+        staged(target)
     assert everything(tmp_path) == before
-    made = staged(target)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Staging, "_place", failing_with(Killed()))
-        with pytest.raises(Killed):
-            made.put(kept="src/", removed=["production.txt"])
-    assert tree(target)["README.md"] == "mine"
-    assert guarded(made.folder) == f"ds-docker-env: stopped, but {target} was complete\n"
-    assert tree(target) == AFTER
-    assert guarded(made.folder) == ""
+    made.put([])
+    assert tree(target)["README.md"] == "new"
+    made.leave()
+    assert not list(tmp_path.rglob("*.generating"))
+    assert staged(target).put([]) == ([], "")
 
 
-def test_where_a_folder_in_use_cannot_be_renamed_a_new_project_is_put_into_its_place_file_by_file(
+def test_a_project_that_is_made_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    made = staged(tmp_path / "p")
+    write_files(tmp_path / "p", BEFORE)
+    with pytest.raises(FileExistsError, match="was created meanwhile"):
+        made.put([])
+    assert tree(tmp_path / "p") == BEFORE
+
+
+def test_where_a_directory_in_use_cannot_be_renamed_a_new_project_still_comes_in_one_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On Windows, the shell that runs a hook keeps its folder."""
+    """On Windows, the shell that runs a hook keeps its directory."""
+    made, rename = staged(tmp_path / "p"), Path.rename
+    renamed = []
 
-    def refuse(*_: object) -> None:
-        raise PermissionError(errno.EACCES, "in use")
+    def refuse(path: Path, there: Path) -> Path:
+        if path == made.folder:
+            raise PermissionError(errno.EACCES, "in use")
+        renamed.append(there)
+        return rename(path, there)
 
-    target = tmp_path / "p"
-    made, other = staged(target), staged(target)
     monkeypatch.setattr(Path, "rename", refuse)
-    made.put(kept="src/", removed=[])
+    made.put([])
     assert tree(tmp_path / "p") == RENDERED
-    with pytest.raises(FileExistsError):
-        other.put(kept="src/", removed=[])
-    assert tree(tmp_path / "p") == RENDERED
+    assert [there for there in renamed if there.parent == tmp_path] == [tmp_path / "p"]
 
 
 def test_no_link_leads_what_is_generated_out_of_the_project(tmp_path: Path) -> None:
     target = tmp_path / "p"
     write_files(tmp_path, {"elsewhere/config": "theirs"})
     write_files(target, BEFORE)
-    (target / ".dvc").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(NotADirectoryError, match="is a link, where a folder is to be"):
-        staged(target).put(kept="src/", removed=[])
-    (target / ".dvc").unlink()
-    (target / ".former").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(NotADirectoryError):
-        staged(target).put(kept="src/", removed=[])
+    for link in (".dvc", ".former"):
+        (target / link).symlink_to(tmp_path / "elsewhere")
+        made = staged(target)
+        with pytest.raises(NotADirectoryError, match="is a link, but a directory is expected here"):
+            made.put([])
+        made.leave()
+        (target / link).unlink()
     assert tree(tmp_path / "elsewhere") == {"config": "theirs"}
     assert (target / "README.md").read_text() == "mine"
-    (target / ".former").unlink()
+    (target / ".generating").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(NotADirectoryError):
+        staged(target)
+    (target / ".generating").unlink()
     (target / "README.md").unlink()
     (target / "README.md").symlink_to("nowhere")
     made = staged(target)
     (made.folder / "src" / "data").mkdir()
     (target / "src" / "data").symlink_to("/unmounted")
-    assert made.put(kept="src/", removed=[]) == (["README.md"], ".former/1")
+    assert made.put([]) == (["README.md"], ".former/1")
     assert (target / "README.md").read_text() == "new"
     assert (target / ".former" / "1" / "README.md").readlink() == Path("nowhere")
 
 
-def begun(output: Path, *options: str, limit: str = "") -> subprocess.Popen[str]:
+def begun(
+    output: Path, *options: str, limit: str = "", environment: dict[str, str] | None = None, **answers: str
+) -> subprocess.Popen[str]:
     """Start cookiecutter in a process group of its own."""
     home = output.parent / "home"
     home.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input", *options, *answered(project_slug="p")]
+    answers = {"project_slug": "p", **answers}
+    command = [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input", *options, *answered(**answers)]
     return subprocess.Popen(
         ["sh", "-c", f'{limit or ":"}; exec "$@"', "sh", *command],
         cwd=output,
-        env={**os.environ, "HOME": str(home)},
+        env={**os.environ, "HOME": str(home), **(environment or {})},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -249,48 +263,48 @@ def wait_for(condition: Callable[[], object]) -> None:
         time.sleep(0.001)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Windows has no kill -9")
-@pytest.mark.parametrize(
-    ("moment", "existing", "group"),
-    [
-        (".p.new-*", False, True),
-        (".p.new-*/README.md", False, False),
-        ("p/.p.again-*/README.md", True, True),
-    ],
-)
-def test_kill_9_leaves_a_whole_project_or_nothing_new_and_the_next_run_works(
-    tmp_path: Path, moment: str, existing: bool, group: bool
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no kill -9")
+@pytest.mark.parametrize("group", [True, False], ids=["with its hooks", "alone"])
+@pytest.mark.parametrize("moment", [".p.generating", ".p.generating/new/README.md", "p/.generating/again/README.md"])
+def test_kill_9_leaves_a_whole_project_or_one_hidden_directory_that_the_next_run_removes(
+    tmp_path: Path, moment: str, group: bool
 ) -> None:
     output = tmp_path / "output"
     output.mkdir()
-    options = ["--overwrite-if-exists"] if existing else []
-    if existing:
+    options = ["--overwrite-if-exists"] if moment.startswith("p/") else []
+    if options:
         write_files(output / "p", BEFORE)
     before = everything(output)
     process = begun(output, *options)
-    wait_for(lambda: list(output.glob(moment)))
-    if sys.platform != "win32":
-        (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
-    process.wait()
-    wait_for(lambda: not [*output.glob(".p.*"), *output.glob("p/.p*")])
-    if (output / "p" / "Dockerfile").exists():
-        assert {"p/README.md", "p/requirements.txt", "p/.secrets/jupyter_password"} <= everything(output)
-    else:
-        assert everything(output) == before
+    wait_for((output / moment).exists)
+    (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)  # type: ignore[attr-defined, unused-ignore]
+    # Its end is that of a hook, too.
+    process.communicate()
+    if not (output / "p" / "Dockerfile").exists():
+        assert {name for name in everything(output) if ".generating" not in name} == before
         assert begun(output, *options).wait() == 0
-    if existing:
-        assert tree(output)["p/src/analysis.ipynb"] == "mine"
+    assert {"p/README.md", "p/requirements.txt", "p/.secrets/jupyter_password"} <= everything(output)
+    assert not list(output.rglob("*.generating"))
+    assert not options or tree(output)["p/src/analysis.ipynb"] == "mine"
 
 
-def test_two_generations_at_once_into_one_folder_leave_one_whole_project(tmp_path: Path) -> None:
-    output = tmp_path / "output"
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without a signal")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_stops_the_hook_as_well_and_leaves_nothing(tmp_path: Path, name: str) -> None:
+    output, pins = tmp_path / "output", tmp_path / "pins.txt"
     output.mkdir()
-    both = [begun(output), begun(output)]
-    for process in both:
-        process.communicate()
-    assert sorted(process.returncode for process in both) == [0, 1]
-    assert {"p/README.md", "p/Dockerfile", "p/.secrets/jupyter_password"} <= everything(output)
-    assert [path.name for path in output.iterdir()] == ["p"]
+    pins.write_text("prod==1.0\n")
+    with broken_index("silence") as url:
+        environment = {"UV_DEFAULT_INDEX": url}
+        process = begun(output, environment=environment, production_requirements=str(pins))
+        lock = output / ".p.generating" / "lock"
+        wait_for(lambda: lock.exists() and lock.read_text())
+        process.send_signal(getattr(signal, name))
+        _, said = process.communicate(timeout=20)
+    assert process.returncode
+    assert "ds-docker-env: stopped; nothing was generated\n" in said
+    assert "Traceback" not in said
+    assert not everything(output)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no ulimit")
@@ -304,7 +318,7 @@ def test_a_file_that_cannot_be_written_whole_is_said_and_leaves_nothing(tmp_path
     process = begun(output, "--overwrite-if-exists", limit="ulimit -f 40")
     _, said = process.communicate()
     assert process.returncode == 1
-    assert f"one thing needs another look:\n  {output / 'p'}: File too large; check the folder, " in said
+    assert f"fix this first:\n  {output / 'p'}: File too large; check the folder, " in said
     assert "Traceback" not in said
     assert everything(output) == before
 
@@ -315,9 +329,9 @@ def test_a_read_only_folder_is_said_and_left_alone(tmp_path: Path, monkeypatch: 
     # Nothing is read-only for root.
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(PermissionError, match="is read-only"):
-        made.put(kept="src/", removed=[])
+        made.put([])
     assert (tmp_path / "p" / "README.md").read_text() == "mine"
-    assert not (tmp_path / "p" / ".generating").exists()
+    assert not (tmp_path / "p" / ".former").exists()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
@@ -327,7 +341,7 @@ def test_a_summary_that_cannot_be_written_fails_no_project(tmp_path: Path) -> No
         done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert "nothing was generated" not in done.stderr
     assert {"Dockerfile", ".secrets", "src"} <= {path.name for path in (tmp_path / "p").iterdir()}
-    assert not list(tmp_path.glob(".p*"))
+    assert not list(tmp_path.glob("*.generating"))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no HOME")
@@ -347,7 +361,7 @@ def test_a_home_that_cannot_be_written_is_said_without_a_traceback(tmp_path: Pat
     assert {path.name for path in tmp_path.iterdir()} == {"home"}
 
 
-@pytest.mark.parametrize("answer", ["500", "garbage", "silence"])
+@pytest.mark.parametrize("answer", ["500", "garbage", "silence", "down"])
 def test_an_index_that_fails_leaves_nothing(
     tmp_path: Path, cookiecutter: Run, monkeypatch: pytest.MonkeyPatch, answer: str
 ) -> None:
@@ -355,10 +369,11 @@ def test_an_index_that_fails_leaves_nothing(
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     monkeypatch.setenv("UV_HTTP_TIMEOUT", "1")
     with broken_index(answer) as url:
-        monkeypatch.setenv("UV_DEFAULT_INDEX", url)
+        monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/" if answer == "down" else url)
         refused = cookiecutter(production_requirements="pins.txt")
     assert refused.exit_code == 1
-    assert "ds-docker-env: nothing was generated, one thing needs another look:" in refused.stderr
+    assert "ds-docker-env: nothing was generated; fix this first:" in refused.stderr
+    assert answer != "down" or "the package index cannot be reached" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert not everything(refused.project.parent)
 

@@ -1,0 +1,86 @@
+"""The claim of running processes on a hidden directory: a lock, which ends with the process, even by ``kill -9``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+_NAME = "lock"
+
+
+def is_claimed(directory: Path) -> bool:
+    """Say whether a directory has a lock, held or not."""
+    return (directory / _NAME).exists()
+
+
+def share(directory: Path, *, by_hook: bool = False) -> IO[str]:
+    """Claim a directory with the other processes of a generation; raise `FileExistsError` if another one has it."""
+    lock = _opened(directory)
+    if by_hook:
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+    if not _held(lock):
+        raise _busy(directory)
+    return lock
+
+
+@contextlib.contextmanager
+def taken_over(directory: Path) -> Iterator[None]:
+    """Claim a directory that has no running process; raise `FileExistsError` if it has one."""
+    with contextlib.closing(_opened(directory)) as lock:
+        if not _held(lock, alone=True):
+            raise _busy(directory)
+        yield
+
+
+def take_from_hook(lock: IO[str]) -> bool:
+    """Stop a hook that still shares the claim; return whether the directory exists and is this process's alone."""
+    if sys.platform != "win32" and not _held(lock, alone=True) and _exists(lock):
+        lock.seek(0)
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int(lock.read()), signal.SIGTERM)
+    return _held(lock, alone=True, wait=True)
+
+
+def _held(lock: IO[str], *, alone: bool = False, wait: bool = False) -> bool:
+    """Lock, alone or beside other processes; return whether that worked and the file still exists."""
+    if sys.platform == "win32":  # cannot remove a file that another process has open
+        if alone:
+            lock.close()
+            with contextlib.suppress(OSError):
+                Path(lock.name).unlink()
+        return not alone or not Path(lock.name).exists()
+    import fcntl
+
+    try:
+        fcntl.flock(lock, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return not alone
+    return _exists(lock)
+
+
+def _exists(lock: IO[str]) -> bool:
+    """Say whether the directory is still the one with this lock, and not that of a later generation."""
+    with contextlib.suppress(OSError):
+        return os.path.samestat(Path(lock.name).stat(), os.fstat(lock.fileno()))
+    return False
+
+
+def _opened(directory: Path) -> IO[str]:
+    def without_links(path: str, flags: int) -> int:
+        return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+
+    return open(directory / _NAME, "a+", encoding="utf-8", opener=without_links)
+
+
+def _busy(directory: Path) -> FileExistsError:
+    advice = "another process is generating here; wait, or remove the directory if none is running"
+    return FileExistsError(0, advice, str(directory))

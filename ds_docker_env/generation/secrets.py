@@ -1,0 +1,55 @@
+"""The files of a project that only its owner may read: passwords, and logins for package indexes."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from ds_docker_env.common.errors import ProjectError
+from ds_docker_env.generation.services import DATABASES
+from ds_docker_env.generation.staging import MISSING, Staging
+
+
+def write_password(staging: Staging) -> str:
+    """Write a random password for the notebook; return the line of the summary."""
+    path = Path(".secrets", "jupyter_password")
+    password = secrets.token_urlsafe(12)
+    if not write_secret(staging, path, password + "\n"):
+        return f"Password:   unchanged, in {path.as_posix()}"
+    return f"Password:   {password} (shown once; it is in {path.as_posix()})"
+
+
+def write_database_password(staging: Staging, database: str) -> str:
+    """Write a random password for a database; return the line of the summary."""
+    path = Path(".secrets", f"{database}_password")
+    label = f"{DATABASES[database]}:".ljust(11)
+    written = write_secret(staging, path, secrets.token_urlsafe(24) + "\n")
+    return f"{label} {'random' if written else 'unchanged'} password in {path.as_posix()}"
+
+
+def write_logins(staging: Staging, package_index: str) -> list[str]:
+    """Write the logins of all indexes for the image build and `lock`; return the lines of the summary."""
+    from ds_docker_env.common.logins import LOGINS, as_netrc, logins
+
+    path = LOGINS.as_posix()
+    lock = Path("requirements.txt")
+    text = (lock if lock.exists() else staging.target / lock).read_text(encoding="utf-8")
+    found = logins(f"--index-url {package_index}\n{text}")
+    written = write_secret(staging, LOGINS, as_netrc(found))
+    what = f"for {', '.join(found)}, copied from this machine" if written else "unchanged"
+    return [f"Logins:     {what}, in {path} for the image build"] if found else []
+
+
+def write_secret(staging: Staging, path: Path, text: str) -> bool:
+    """Write a file that only its owner may read; return False if the project has one that is not empty."""
+    former = staging.target / path
+    if former.is_dir():
+        raise ProjectError(f"{path.as_posix()}: is a directory, but a file is expected here; remove it")
+    if former.exists() and (former.stat().st_size or not text or staging.mode == MISSING):
+        return False
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    # In bytes: a database takes the \r of Windows for a part of the password.
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(text.encode())
+    return True

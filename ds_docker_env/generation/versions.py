@@ -1,0 +1,114 @@
+"""The versions of a project: the template's own, those that a former project has, or production's."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from ds_docker_env.common.analysis import package_name
+from ds_docker_env.common.errors import GenerationError, ProjectError
+from ds_docker_env.common.settings import own_settings
+from ds_docker_env.common.shipped import is_shipped, shipped_analysis, shipped_files
+from ds_docker_env.generation.answers import Answers
+from ds_docker_env.generation.staging import MISSING, Staging
+
+# Libraries that `pinning` imports beyond cookiecutter's own packages.
+LIBRARIES = {
+    "packaging": "packaging==26.3",
+    "pip_requirements_parser": "pip-requirements-parser==32.0.1",
+    "requests": "requests>=2.31",
+    "tomllib" if sys.version_info >= (3, 11) else "tomli": "tomli==2.5.0",
+    "yaml": "pyyaml==6.0.3",
+}
+_ROOT = Path(__file__).parents[2]
+# uv has 120 of them, and a production image may have to be pulled first.
+_SECONDS = 600
+
+OF_PRODUCTION = ("production.txt", "constraints.txt", "overrides.txt")
+# A lock is written as a whole or not at all.
+OF_LOCK = ("requirements.in", "requirements.txt", "uv.toml", *OF_PRODUCTION)
+
+
+def versions(staging: Staging, answers: Answers) -> tuple[dict[str, str], list[str]]:
+    """Return the locks and the files that belong to them, by name, and the summary that names their source."""
+    texts = shipped_files(answers.python_version, answers.debian_release, answers.options)
+    settings = staging.former("uv.toml")
+    texts["uv.toml"] = own_settings(settings)
+    summary = [f"Versions:   those tested with this template for Python {answers.python_version}"]
+    own = _own_requirements(staging)
+    if staging.mode == MISSING and (staging.target / "requirements.txt").exists():
+        _require_fitting_lock(staging, answers, "or omit --skip-if-file-exists")
+        texts = {name: text for name, text in texts.items() if name not in OF_LOCK}
+        summary = ["Versions:   unchanged, in requirements.txt"]
+    elif answers.production_requirements:
+        pinned = _pin(answers, settings, own, staging.former("requirements.txt") if own else "")
+        texts |= pinned["files"]
+        summary = pinned["summary"]
+    elif own:
+        _require_fitting_lock(staging, answers, "or remove requirements.in to get the template's packages")
+        texts = {name: text for name, text in texts.items() if name not in ("requirements.in", "requirements.txt")}
+        summary = [
+            "Versions:   requirements.in has packages of your own, so it stays, with its lock; to lock again, run:",
+            "            docker compose run --rm jupyter lock",
+        ]
+    return texts, [*summary, *(_missing_clients(own, answers) if own else [])]
+
+
+def _pin(answers: Answers, settings: str, requirements: str, before: str) -> dict[str, Any]:
+    """Run `pinning` in a process with its libraries."""
+    from ds_docker_env.common import uv
+    from ds_docker_env.common.progress import alive
+
+    asked = {
+        "location": answers.production_requirements,
+        "python": answers.python_version,
+        "debian": answers.debian_release,
+        "options": answers.options,
+        "settings": settings,
+        "requirements": requirements,
+        "before": before,
+    }
+    if answers.package_index:
+        os.environ["UV_DEFAULT_INDEX"] = answers.package_index
+    with alive(f"Locking production's versions for Python {answers.python_version}"):
+        printed = uv.run_module("ds_docker_env.pinning", LIBRARIES, _ROOT, stdin=json.dumps(asked), seconds=_SECONDS)
+    answer: dict[str, Any] = json.loads(printed)
+    if "problems" in answer:
+        raise GenerationError(*answer["problems"])
+    return answer
+
+
+def _own_requirements(staging: Staging) -> str:
+    """Return a requirements.in that a person has edited."""
+    text = staging.former("requirements.in")
+    return "" if not text.strip() or is_shipped(text) else text
+
+
+def _missing_clients(own: str, answers: Answers) -> list[str]:
+    """Return a line with the packages that services need and a person's own requirements.in does not have."""
+    has = {package_name(line) for line in own.splitlines()}
+    clients = shipped_analysis(answers.python_version, answers.options).clients
+    missing = [f"{name} (for {service})" for name, service in clients.items() if name not in has]
+    return [f"Missing:    add to requirements.in and lock again: {', '.join(missing)}"] if missing else []
+
+
+def _require_fitting_lock(staging: Staging, answers: Answers, otherwise: str) -> None:
+    """Raise `ProjectError` if a lock that stays was made for another Python, or with another answer for production."""
+    command = staging.former("requirements.txt").partition("\n")[2].partition("\n")[0]
+    found = re.search(r"--python-version (\d+\.\d+)", command)
+    if not found:
+        raise ProjectError(f"requirements.txt: no command in its header; restore it from git, {otherwise}")
+    problems = []
+    if found[1] != answers.python_version:
+        problems.append(f"requirements.txt: is locked for Python {found[1]}; answer {found[1]}, {otherwise}")
+    beside = "production.txt" in command
+    if beside and not answers.production_requirements:
+        problems.append(f"requirements.txt: is locked beside production; name production's file, {otherwise}")
+    elif answers.production_requirements and not beside:
+        problems.append(f"requirements.txt: is locked without production; omit production's file, {otherwise}")
+    if problems:
+        raise ProjectError(*problems)
