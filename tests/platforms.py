@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -30,6 +31,8 @@ _SCHEMAS = {
     ("vendor.gitlab-ci", "--data-transform", "gitlab-ci"): _GITLAB,
     ("vendor.renovate",): _RENOVATE,
 }
+# The inputs of each action, copied from its action.yml at this commit; minor versions keep them.
+_ACTIONS = json.loads((TEMPLATE / "tests" / "rendered" / "actions.json").read_text(encoding="utf-8"))
 BASH = shutil.which("bash")
 _OURS = TEMPLATE / ".github" / "workflows"
 # Where `uv run` has put them, besides what the system has.
@@ -63,6 +66,30 @@ def findings(repositories: Path) -> str:
             result = CliRunner().invoke(schemas.main, ["--color=never", "--builtin-schema", *schema, *files])
             said.append(result.output if result.exit_code else "")
     return "".join(said)
+
+
+def wrong_inputs(workflow: str) -> list[str]:
+    """Return the inputs that an action does not have or misses, and the actions that actions.json does not have."""
+    wrong = []
+    versions = dict(re.findall(r"uses: (\S+) # (v\d+)", workflow))
+    for job in yaml.safe_load(workflow)["jobs"].values():
+        for step in filter(lambda step: "uses" in step, job.get("steps", [])):
+            action = f"{step['uses'].partition('@')[0]}@{versions.get(step['uses'])}"
+            if action not in _ACTIONS:
+                wrong.append(f"{action}: not in actions.json; copy the inputs of its action.yml")
+                continue
+            known, given = _ACTIONS[action], step.get("with", {})
+            wrong += [f"{action}: unknown input {name}" for name in given if name not in known["inputs"]]
+            wrong += [f"{action}: missing input {name}" for name in known["required"] if name not in given]
+    return wrong
+
+
+def made_secrets(script: str, folder: Path) -> dict[str, str]:
+    """Run a pipeline's commands in an empty folder, without an engine; return the files that Compose is to mount."""
+    folder.mkdir()
+    stand_in = 'docker() { test "$*" = "compose config --output .secrets/build.yml"; }'
+    subprocess.run(["bash", "-ec", f"{stand_in}\n{script}"], cwd=folder, check=True)
+    return {path.name: path.read_text(encoding="utf-8") for path in (folder / ".secrets").iterdir()}
 
 
 def _files(repositories: Path, patterns: Iterable[str]) -> list[str]:

@@ -23,6 +23,16 @@ RUNNER = "gitlab-ci-local@4.75.1"
 TOKEN = "a-token-of-this-job"
 # The bcrypt hash of the token.
 LOGIN = "gitlab-ci-token:$2b$05$abcdefghijklmnopqrstuu1wx7x3W6Ev6.2Z.M3WBNmVe06ssyBAm\n"
+# Without the token in one piece, as the notebook is a file of the project itself; gitlab-ci-local keeps its own there.
+LOOK_FOR_THE_TOKEN = f"""\
+import os, pathlib
+token = "-".join({TOKEN.split("-")})
+files = [file for file in pathlib.Path("/project").rglob("*") if ".gitlab-ci-local" not in file.parts]
+readable = [file for file in files if file.is_file() and os.access(file, os.R_OK)]
+assert pathlib.Path("/project/.git/config") in readable
+assert not [file for file in readable if token.encode() in file.read_bytes()]
+assert token not in str(os.environ)
+"""
 # Where a company's base image has the certificate of its proxy.
 ON_THIS_MACHINE = """\
 services:
@@ -34,12 +44,12 @@ services:
 # No registry has the image of an engine here, so the job runs in a shell with this machine's.
 ENGINE = re.compile(r"^  image: docker:.*\n  services:\n(?:    .*\n)+", re.MULTILINE)
 STEPS = {
-    "docker compose config": "Build",
-    "docker compose run --rm --no-deps jupyter check": "Check",
-    "docker compose run --rm --no-deps jupyter audit": "Audit",
-    "docker compose run --rm --no-deps jupyter ruff check": "Lint",
-    "docker compose run --rm jupyter jupyter nbconvert": "Run",
-    'if [ -n "$CI_COMMIT_TAG" ]': "Push",
+    "docker compose config": "build",
+    "docker compose run --rm --no-deps jupyter check": "check",
+    "docker compose run --rm --no-deps jupyter audit": "audit",
+    "docker compose run --rm --no-deps jupyter ruff check": "lint",
+    "docker compose run --rm jupyter jupyter nbconvert": "run",
+    'if [ -n "$CI_COMMIT_TAG" ]': "push",
 }
 
 
@@ -129,7 +139,8 @@ def gitlab(built: Project, runner: Path, tmp_path: Path) -> Iterator[GitLab]:
     built.remove()
 
 
-def test_a_tag_is_checked_run_and_pushed_and_the_job_names_its_digest(gitlab: GitLab) -> None:
+def test_a_tag_is_checked_run_and_pushed_and_no_notebook_can_read_the_token(gitlab: GitLab) -> None:
+    gitlab.project.write_notebook(LOOK_FOR_THE_TOKEN, name="src/curious.ipynb")
     job = gitlab.run(CI_COMMIT_TAG="v1.0")
     assert not job.red, job.said
     assert job.steps == list(STEPS.values())
@@ -137,7 +148,7 @@ def test_a_tag_is_checked_run_and_pushed_and_the_job_names_its_digest(gitlab: Gi
     assert held in job.said
     assert "No known vulnerability in" in job.said
     assert "All checks passed!" in job.said
-    assert job.reports == ["analysis.html"]
+    assert job.reports == ["analysis.html", "curious.html"]
     [digest] = re.findall(r"^v1\.0: digest: (sha256:[0-9a-f]{64}) ", job.said, re.MULTILINE)
     name = f"{gitlab.image}:v1.0"
     assert sh("docker", "image", "inspect", "--format", "{{.RepoDigests}}", name).stdout.count(f"/churn@{digest}") == 1
@@ -148,7 +159,7 @@ def test_a_tag_is_checked_run_and_pushed_and_the_job_names_its_digest(gitlab: Gi
 def test_a_cell_that_fails_ends_a_merge_request_at_run_and_leaves_the_other_report(gitlab: GitLab) -> None:
     gitlab.project.write_notebook("1 / 0", name="src/broken.ipynb")
     job = gitlab.run(CI_PIPELINE_SOURCE="merge_request_event")
-    assert job.red == "Run"
+    assert job.red == "run"
     assert "ZeroDivisionError: division by zero" in job.said
     assert "Converting notebook src/broken.ipynb to html" in job.said
     assert job.reports == ["analysis.html"]
@@ -161,13 +172,13 @@ def test_a_pin_that_drifted_ends_the_job_at_check_and_is_named(gitlab: GitLab) -
     assert "pandas==2.2.3" in text
     (gitlab.project.folder / "production.txt").write_text(text.replace("pandas==2.2.3", "pandas==2.2.2"))
     job = gitlab.run(CI_PIPELINE_SOURCE="merge_request_event")
-    assert job.red == "Check"
+    assert job.red == "check"
     assert re.search(r"^pandas +2\.2\.2 +2\.2\.3 +2\.2\.3", job.said, re.MULTILINE)
 
 
 def test_a_vulnerability_ends_the_job_at_audit_and_is_named(gitlab: GitLab) -> None:
     gitlab.advisories.add("requests", PINNED["requests"], "PYSEC-2099-1", fixed_in="2.33.0")
     job = gitlab.run(CI_PIPELINE_SOURCE="merge_request_event")
-    assert job.red == "Audit"
+    assert job.red == "audit"
     assert re.search(r"^ requests +2\.32\.4 +PYSEC-2099-1 +2\.33\.0", job.said, re.MULTILINE)
     assert "To do: mend production, then take it over again" in job.said

@@ -1,17 +1,15 @@
-"""What GitHub reads of a project: the workflow and Dependabot's settings, for every project that the questions give."""
+"""The workflow and Dependabot's settings of ``ci=github``, for every project that the questions give."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
-import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from platforms import made_secrets
 from rendering import Renderer, answers
 
 from ds_docker_env.generation.services import SERVICES
@@ -30,8 +28,10 @@ def workflows(render: Renderer) -> dict[str, dict[str, str]]:
     return {render(WORKFLOW, **asked): asked for asked in answers()}
 
 
-def steps(job: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {step.get("name", step.get("uses")): step for step in job["steps"]}
+def steps(text: str) -> dict[str, dict[str, Any]]:
+    """Return the steps of the only job, by name."""
+    [job] = yaml.safe_load(text)["jobs"].values()
+    return {step["name"]: step for step in job["steps"]}
 
 
 def test_every_workflow_looks_hand_written(workflows: dict[str, dict[str, str]], render: Renderer) -> None:
@@ -49,43 +49,60 @@ def test_every_workflow_looks_hand_written(workflows: dict[str, dict[str, str]],
 
 def test_every_project_has_the_steps_that_it_needs_in_this_order(workflows: dict[str, dict[str, str]]) -> None:
     for text, asked in workflows.items():
-        production, dvc = asked["production_requirements"], asked["dvc_s3_url"]
-        names = [name for name in steps(yaml.safe_load(text)["jobs"]["analysis"]) if "/" not in name]
-        assert names == [
-            *("Secrets", "Store", "Layers", "Build", "New layers", "Keep layers"),
-            *(["Check"] if production else []),
-            *("Audit", "Lint"),
-            *(["Credentials", "Data"] if dvc else []),
-            *("Run", "Keep", "Image"),
+        assert list(steps(text)) == [
+            *("Check out the project", "Make the secrets", "Set up BuildKit", "Build the image"),
+            *(["Check production's versions"] if asked["production_requirements"] else []),
+            *("Audit the packages and the code", "Lint the code"),
+            *(["Write AWS credentials of the role AWS_ROLE_ARN", "Pull the data"] if asked["dvc_s3_url"] else []),
+            *("Run the notebooks", "Keep the reports", "Log in to the registry", "Push the checked image"),
         ]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs the shell of a runner")
 def test_every_secret_that_compose_needs_is_made_in_the_job(
-    workflows: dict[str, dict[str, str]], render: Renderer
+    workflows: dict[str, dict[str, str]], render: Renderer, tmp_path: Path
 ) -> None:
-    for text, asked in workflows.items():
-        needed = set(re.findall(r"\.secrets/\w+", render("docker-compose.yml", **asked)))
-        made = steps(yaml.safe_load(text)["jobs"]["analysis"])["Secrets"]["run"]
-        assert set(re.findall(r"\.secrets/\w+", made)) == needed
+    for number, (text, asked) in enumerate(workflows.items()):
+        needed = set(re.findall(r"\.secrets/(\w+)", render("docker-compose.yml", **asked)))
+        made = made_secrets(steps(text)["Make the secrets"]["run"], tmp_path / str(number))
+        assert set(made) == needed
+        assert all(re.fullmatch(r"[0-9a-f]{32}\n", made[name]) for name in needed if name.endswith("_password"))
 
 
-def test_each_job_may_do_what_it_needs_and_no_more(workflows: dict[str, dict[str, str]]) -> None:
+def test_only_the_login_gets_the_token_and_nothing_of_the_project_runs_after_it(
+    workflows: dict[str, dict[str, str]],
+) -> None:
     for text, asked in workflows.items():
         workflow = yaml.safe_load(text)
         assert workflow["permissions"] == {}
-        analysis, push = workflow["jobs"].values()
-        assert analysis["permissions"] == {"contents": "read"} | ({"id-token": "write"} if asked["dvc_s3_url"] else {})
-        assert push["permissions"] == {"packages": "write"}
-        assert push["if"] == "github.ref_type == 'tag'"
-        assert not re.search(r"checkout|compose|docker (?:build|run)", str(push["steps"]))
+        [job] = workflow["jobs"].values()
+        role = {"id-token": "write"} if asked["dvc_s3_url"] else {}
+        assert job["permissions"] == {"contents": "read", "packages": "write"} | role
+        assert [name for name, step in steps(text).items() if "github.token" in str(step)] == ["Log in to the registry"]
+        *before, login, push = job["steps"]
+        assert login["if"] == push["if"] == "github.ref_type == 'tag'"
+        assert {line.split(maxsplit=2)[1] for line in push["run"].splitlines()[1:]} == {"tag", "push", "image"}
+        assert before[0]["with"] == {"persist-credentials": False}
 
 
 def test_actions_are_pinned_and_nothing_is_pasted_into_a_command(workflows: dict[str, dict[str, str]]) -> None:
     for text in workflows:
         used = re.findall(r"uses: (.*)", text)
-        assert all(re.fullmatch(r"actions/[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action) for action in used)
-        commands = [step.get("run", "") for job in yaml.safe_load(text)["jobs"].values() for step in job["steps"]]
-        assert "${{" not in "".join(commands)
+        pinned = r"(?:actions|aws-actions|docker)/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+"
+        assert all(re.fullmatch(pinned, action) for action in used)
+        assert "${{" not in "".join(step.get("run", "") for step in steps(text).values())
+
+
+def test_the_keys_of_the_role_go_into_the_file_that_compose_mounts_and_not_into_the_environment(
+    render: Renderer,
+) -> None:
+    asked = {"dvc_s3_url": "s3://bucket/churn"}
+    step = steps(render(WORKFLOW, **asked))["Write AWS credentials of the role AWS_ROLE_ARN"]
+    secret = yaml.safe_load(render("docker-compose.yml", **asked))["secrets"]["aws_credentials"]["file"]
+    assert step["env"] == {"AWS_SHARED_CREDENTIALS_FILE": secret.partition(":-")[2].rstrip("}")}
+    # With a profile, the action exports no credentials unless it is told to.
+    assert step["with"]["aws-profile"] == "default"
+    assert not {"output-env-credentials", "output-credentials"} & set(step["with"])
 
 
 @pytest.mark.parametrize("production", ["", "/api/requirements.txt"], ids=["without", "with"])
@@ -100,40 +117,3 @@ def test_dependabot_never_moves_a_pin_apart_from_production(render: Renderer, pr
     assert {kind.partition("-")[2] for kind in ignored["update-types"]} == {
         *("update:semver-major", "update:semver-minor", "update:semver-patch")
     }
-
-
-@pytest.mark.skipif(
-    os.name != "posix" or shutil.which("jq") is None, reason="needs a POSIX shell and jq, as a runner has"
-)
-def test_the_keys_of_the_role_go_into_a_file_and_into_no_log(render: Renderer, tmp_path: Path) -> None:
-    """With stand-ins of what GitHub and AWS answer."""
-    workflow = yaml.safe_load(render(WORKFLOW, dvc_s3_url="s3://bucket/churn"))
-    step = steps(workflow["jobs"]["analysis"])["Credentials"]
-    keys = {"AccessKeyId": "AKIA-OF-AN-HOUR", "SecretAccessKey": "canary/secret", "SessionToken": "canary-session"}
-    answers = {
-        "curl": f"echo \"$@\" >asked-github; echo '{json.dumps({'value': 'canary-token'})}'",
-        "aws": f"echo \"$@\" >asked-aws; echo '{json.dumps({'Credentials': keys})}'",
-    }
-    (tmp_path / "bin").mkdir()
-    (tmp_path / ".secrets").mkdir()
-    for name, script in answers.items():
-        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
-        (tmp_path / "bin" / name).chmod(0o755)
-    given = {
-        "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
-        **{"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/churn", "GITHUB_RUN_ID": "7"},
-        **{
-            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "canary-request",
-            "ACTIONS_ID_TOKEN_REQUEST_URL": "https://id.example.com/?x=1",
-        },
-    }
-    shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
-    done = subprocess.run(shell, cwd=tmp_path, env=given, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert (tmp_path / ".secrets" / "aws_credentials").read_text() == (
-        "[default]\naws_access_key_id = AKIA-OF-AN-HOUR\n"
-        "aws_secret_access_key = canary/secret\naws_session_token = canary-session\n"
-    )
-    assert "https://id.example.com/?x=1&audience=sts.amazonaws.com" in (tmp_path / "asked-github").read_text()
-    assert "--web-identity-token file://.secrets/token" in (tmp_path / "asked-aws").read_text()
-    assert (tmp_path / ".secrets" / "token").read_text() == "canary-token\n"

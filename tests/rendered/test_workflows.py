@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from combinations import COMBINATIONS
 from conftest import CONTEXT, QUESTIONS, TEMPLATE, write_files
-from platforms import BASH, READ, findings, workflow
+from platforms import BASH, READ, findings, workflow, wrong_inputs
 from rendering import PROJECT, Renderer, answers
 
 WORKFLOWS = TEMPLATE / ".github" / "workflows"
@@ -85,6 +86,29 @@ def test_what_is_planted_is_found(tmp_path: Path) -> None:
         ),
     ):
         assert known in found, known
+
+
+def test_every_action_gets_only_inputs_that_it_has_and_all_that_it_requires(rendered: Path) -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (*WORKFLOWS.glob("*.yml"), *rendered.glob("*/.github/*/*"))]
+    assert [wrong for text in texts for wrong in wrong_inputs(text)] == []
+
+
+@pytest.mark.parametrize(
+    "step, wrong",
+    [
+        ("actions/checkout@0 # v7.0.1\n        with: {dpeth: 1}", "actions/checkout@v7: unknown input dpeth"),
+        ("actions/upload-artifact@0 # v7.0.1", "actions/upload-artifact@v7: missing input path"),
+        ("actions/cache@0 # v5.0.5", "actions/cache@v5: not in actions.json; copy the inputs of its action.yml"),
+    ],
+)
+def test_a_wrong_input_and_an_unknown_action_are_found(step: str, wrong: str) -> None:
+    assert wrong_inputs(f"jobs:\n  test:\n    steps:\n      - uses: {step}\n") == [wrong]
+
+
+def test_no_pipeline_hides_a_failure_or_holds_a_program(rendered: Path) -> None:
+    pipelines = [*WORKFLOWS.glob("*.yml"), *rendered.glob("*/.github/*/*"), *rendered.glob("*/.gitlab-ci.yml")]
+    for path in pipelines:
+        assert not re.search(r"\|\| *(?:true|:)|<<|\b(?:curl|jq|sed|awk)\b", path.read_text(encoding="utf-8")), path
 
 
 @pytest.mark.parametrize("name", ["test", "weekly"])
