@@ -1,7 +1,8 @@
 """Compare how long things take with how long they take otherwise: ``uv run benchmarks/speed.py [LINE...]``.
 
-Prints a table; without the names of lines it does all of them and writes the table into ``docs/speed.md``, which says
-how to read it. Needs hyperfine and, for images, a Docker engine whose cache of packages it empties.
+Prints a table; without the names of lines it does all of them and writes the table into
+``docs/explanations/speed.md``, which says how to read it. Needs hyperfine and, for images, a Docker engine
+whose cache of packages it empties.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from ds_docker_env.common.target import Target  # noqa: E402
 from ds_docker_env.pinning.parity import read_lock  # noqa: E402
 from ds_docker_env.pinning.resolver import compile_command  # noqa: E402
 
-PAGE = TEMPLATE / "docs" / "speed.md"
+PAGE = TEMPLATE / "docs" / "explanations" / "speed.md"
 PRODUCTION = TEMPLATE / "benchmarks" / "production.txt"
 # The Python of this machine, so that the same JupyterLab can start beside the container.
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"

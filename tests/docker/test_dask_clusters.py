@@ -1,4 +1,4 @@
-"""What docs/dask-clusters.md says, with the project's image and without a cluster."""
+"""What docs/how-to/dask-clusters.md says, with the project's image and without a cluster."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from docker.project import Done, Project, blocks, eventually, sh
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
 
-PAGE = (TEMPLATE / "docs" / "dask-clusters.md").read_text(encoding="utf-8")
+PAGE = (TEMPLATE / "docs" / "how-to" / "dask-clusters.md").read_text(encoding="utf-8")
 IMAGE = "registry.example.com/team/churn:1"
 # What the operator makes of the page's pod specs.
 DEPLOYMENTS = """
