@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from conftest import CONTEXT
-from offers import TEMPLATE
+from offers import TEMPLATE, needs
+from pages import page
 from rendering import CHOICES, Renderer, answers
 
 from ds_docker_env.generation.checks import LANGUAGES
@@ -17,6 +18,8 @@ RICHEST = {
     **{"production_requirements": "/api/requirements.txt", "dvc_s3_url": "s3://bucket/churn", "ci": "github"},
     "_package_index": "https://packages.example.com/simple/",
 }
+ALL = ("redis", "sqlite", "mysql", "postgres", "h2o", "dask")
+SETTING = re.compile(r"\b([A-Z][A-Z0-9_]+)=")
 BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -73,3 +76,14 @@ def test_the_commands_of_the_readme_are_the_same_in_every_shell(language: str) -
     lines = [line for block in blocks for line in block.splitlines()[1:-1] if ".secrets" not in line]
     assert len(lines) >= 12
     assert [line for line in lines if not re.fullmatch(r"(docker|git) [\w ./:=-]+(\"[\w ]+\")?", line)] == []
+
+
+@needs(*ALL)
+def test_each_setting_that_the_readme_and_the_pages_name_is_one_of_compose() -> None:
+    render = Renderer()
+    compose = render("docker-compose.yml", **RICHEST)
+    read = {*re.findall(r"\$\{([A-Z0-9_]+)", compose), *re.findall(r"^ +- ([A-Z_]+)$", compose, re.MULTILINE)}
+    pages = [page(name) for name in ("connect-services.md", "data-with-dvc.md", "limits.md")]
+    named = {name for text in (render("README.md", **RICHEST), *pages) for name in SETTING.findall(text)}
+    assert {"PORT", "MEMORY", "H2O_MEMORY", "AWS_PROFILE"} <= named
+    assert named - read == set()
