@@ -320,7 +320,7 @@ def other_service_versions(fork: Fork) -> Seen:
 def other_words(fork: Fork) -> Seen:
     """Say other things in a project's README."""
     fork.replace(README, "\n## Run without a browser\n", "\n## Help\n\nAsk in #analysis.\n\n## Run without a browser\n")
-    fork.cut(README, "Write settings into `.env`", "one processor.\n\n")
+    fork.cut(README, "Write Debian packages into", "in the `Dockerfile`.\n")
     fork.replace(README, "## How to\n", "## Guides\n")
     return {"README.md": "\n## Help\n\nAsk in #analysis.\n"}
 

@@ -20,6 +20,7 @@ RICHEST = {
 }
 ALL = ("redis", "sqlite", "mysql", "postgres", "h2o", "dask")
 SETTING = re.compile(r"\b([A-Z][A-Z0-9_]+)=")
+LANGUAGE_LINKS = {"README.pt.md"}
 BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -59,7 +60,8 @@ def test_each_link_of_the_readme_leads_to_a_page_of_the_template(language: str) 
 
 @pytest.mark.parametrize("path", [*TEMPLATE.glob("*.md"), *TEMPLATE.glob("docs/**/*.md")], ids=lambda path: path.name)
 def test_each_link_between_the_pages_of_the_template_leads_somewhere(path: Path) -> None:
-    found = links(path.read_text(encoding="utf-8"))
+    # A fork that deletes a language has its link until somebody edits README.md.
+    found = [link for link in links(path.read_text(encoding="utf-8")) if link not in LANGUAGE_LINKS]
     assert [link for link in found if "://" not in link and dead(link, path)] == []
 
 
