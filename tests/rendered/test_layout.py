@@ -117,7 +117,7 @@ def test_the_notebook_is_as_jupyter_would_save_it(bake: Bake, answers: dict[str,
     path = bake(**answers).project / "src" / "analysis.ipynb"
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
-    assert [cell.cell_type for cell in notebook.cells] == ["markdown"] * (1 + bool(answers)) + ["code"] * 2
+    assert [cell.cell_type for cell in notebook.cells] == ["markdown", "code", "code"]
     assert notebook.metadata.kernelspec.name == "python3"
 
 
