@@ -18,7 +18,7 @@ pytestmark = pytest.mark.docker
 
 UP = "docker compose up --build"
 RUN = "docker run --rm --publish 127.0.0.1:8888:8888"
-SHELL = "docker compose exec jupyter"
+SHELL = "docker compose exec"
 FREEZE = "docker run --rm --entrypoint python IMAGE -m pip freeze"
 NEWER = "2025.1"
 
