@@ -1,4 +1,4 @@
-"""docs/ecs.md: the files that it names, and its commands under their headings."""
+"""docs/how-to/ecs.md: the files that it names, and its commands under their headings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-PAGE = (Path(__file__).parents[1] / "docs" / "ecs.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "how-to" / "ecs.md").read_text(encoding="utf-8")
 # A file's name begins the paragraph before its block.
 FILES = dict(re.findall(r"^`([\w./-]+)`(?:[^\n]|\n(?!\n))*:\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
 TASK: Any = json.loads(FILES["ecs/task.json"])

@@ -1,4 +1,4 @@
-"""What docs/ecs.md gives to AWS, against AWS's own model of its API and what that does not say."""
+"""What docs/how-to/ecs.md gives to AWS, against AWS's own model of its API and what that does not say."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Forks as teams make them: the fast tests pass in each, and fail in those that are half done.
 
-In the one of docs/forking.md all fast tests run, in the others those of what is asked, shipped and rendered;
+In the one of docs/how-to/forking.md all fast tests run, in the others those of what is asked, shipped and rendered;
 ``DS_DOCKER_ENV_EVERY_FORK=1`` runs all in all.
 """
 
@@ -39,7 +39,7 @@ OF_THE_TEMPLATE = [
     "tests/rendered/test_workflows.py::test_the_projects_with_names_have_every_choice_of_every_question",
 ]
 FAST = ("-q", "-m", "not docker and not network and not forks", "-p", "no:cacheprovider", "--tb=short")
-PAGE = (TEMPLATE / "docs" / "forking.md").read_text(encoding="utf-8")
+PAGE = (TEMPLATE / "docs" / "how-to" / "forking.md").read_text(encoding="utf-8")
 PAGES_INDEX = "https://packages.example.com/simple/"
 COMPOSE = "{{cookiecutter.project_slug}}/docker-compose.yml"
 README = "{{cookiecutter.project_slug}}/README.md"
@@ -260,8 +260,8 @@ def removed_mysql(fork: Fork) -> Seen:
 def other_words(fork: Fork) -> Seen:
     """Say other things in a project's README."""
     fork.replace(README, "\n## Run without a browser\n", "\n## Help\n\nAsk in #analysis.\n\n## Run without a browser\n")
-    fork.cut(README, "Another port, for a second", " (the log goes on to say 8888).\n")
-    fork.replace(README, "## The same results again\n", "## Why numbers differ\n")
+    fork.cut(README, "Write Debian packages into", "in the `Dockerfile`.\n")
+    fork.replace(README, "## How to\n", "## Guides\n")
     return {"README.md": "\n## Help\n\nAsk in #analysis.\n"}
 
 
@@ -355,14 +355,14 @@ def test_the_pages_fork_is_made_tested_used_and_kept_up_with_its_own_commands(
     assert "\nQuestions go to the channel #analysis." in project.read("README.md")
 
     later = Fork(upstream, index)
-    later.replace(README, "## Audit\n", "## Audits\n")
-    later.replace("templates/README.pt.md", "## Auditoria\n", "## Auditorias\n")
+    later.replace(README, "## Check\n", "## Checks\n")
+    later.replace("templates/README.pt.md", "## Verificar\n", "## Verificações\n")
     for lock in (upstream / "locks").glob("*.txt"):
         lock.write_text(lock.read_text(encoding="utf-8").replace("index as of 2", "index as of 3"), encoding="utf-8")
     commit(later)
     fork.run("bash", "-c", keep_up, **github)
     assert fork.succeed("git", "status", "--porcelain") == ""
-    assert "\n## Audits\n" in fork.read(README)
+    assert "\n## Checks\n" in fork.read(README)
     assert "\npolars==99.0 " in fork.read("locks/requirements-3.11.txt")
     fork.test("tests/test_repository.py")
 

@@ -45,7 +45,15 @@ def test_the_readmes_tree_is_that_of_the_project() -> None:
     rendered = {path.name for path in (TEMPLATE / "{{cookiecutter.project_slug}}").iterdir() if path.is_file()}
     rendered |= {"analysis.ipynb"}
     rendered -= {name for names in PIPELINES.values() for name in names}
-    made = {"src/", "data/", "parity.pyz", "production.txt", "requirements.in", "requirements.txt", "tools.txt"}
+    made = {
+        "src/",
+        "data/",
+        "ds_docker_env-0-py3-none-any.whl",
+        "production.txt",
+        "requirements.in",
+        "requirements.txt",
+        "tools.txt",
+    }
     assert set(names) == rendered | made
 
 

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Iterator
 
 import pytest
+from pages import page
 
 from docker.advisories import LOCKED, Advisories
 from docker.conftest import PINNED, copied
-from docker.project import Done, Project, sh
+from docker.project import Done, Project, blocks, sh
 
 pytestmark = pytest.mark.docker
 
@@ -51,14 +52,11 @@ def audited(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def audit(audited: Project, advisories: Advisories) -> Callable[..., Done]:
-    """Run the README's command for those behind a proxy."""
-    start, _, end = "docker compose run --rm --env HTTPS_PROXY jupyter audit".partition("--env HTTPS_PROXY ")
-    assert f"`{start}--env HTTPS_PROXY {end}`" in audited.read("README.md")
-    assert f"\n{start}{end}\n" in audited.read("README.md")
+    """Run the command that the page about the audit has for those behind a proxy."""
+    [command] = [block.split() for block in blocks(page("audit.md"), "sh") if "HTTPS_PROXY" in block]
 
     def _audit(*options: str) -> Done:
         environment = {**audited.environment, "HTTPS_PROXY": advisories.url}
-        command = f"{start}--env HTTPS_PROXY {end}".split()
         return sh(*command, *options, folder=audited.folder, environment=environment, check=False)
 
     return _audit

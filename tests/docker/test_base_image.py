@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pages import page
 
 from docker.conftest import have_image
 from docker.project import blocks, sh
@@ -44,7 +45,7 @@ def word_in(project: Path, image: str) -> str:
     return sh("docker", "run", "--rm", image, "cat", "/word").stdout.strip()
 
 
-def test_a_project_stays_on_its_base_image_until_the_command_of_the_readme_renews_it(
+def test_a_project_stays_on_its_base_image_until_the_commands_of_the_page_renew_it(
     generate: Callable[..., Path], push: Callable[[str], str]
 ) -> None:
     name = push("old")
@@ -55,7 +56,7 @@ def test_a_project_stays_on_its_base_image_until_the_command_of_the_readme_renew
     push("new")
     assert word_in(project, f"{name}-built") == "old"
 
-    [renew] = [block for block in blocks((project / "README.md").read_text(encoding="utf-8"), "sh") if name in block]
+    [renew] = blocks(page("base-image.md"), "sh")
     before = {path.name for path in project.iterdir()}
     sh("bash", "-euo", "pipefail", "-c", renew, folder=project)
     assert word_in(project, f"{name}-built") == "new"

@@ -19,6 +19,7 @@ from urllib.parse import quote
 import nbformat
 import pytest
 from package_index import PackageIndex
+from pages import page
 
 from docker.canaries import MARK, Finds, Traces, cache_mount, canary, found_in, report
 from docker.conftest import TEMPLATE
@@ -31,18 +32,7 @@ pytestmark = pytest.mark.docker
 
 BUCKET = "canaries"
 BASE = "python:3.13-trixie"
-MIRROR = """\
-services:
-  jupyter:
-    build:
-      context: .
-      secrets: [pip.conf, uv.toml]
-secrets:
-  pip.conf:
-    file: ~/.config/pip/pip.conf
-  uv.toml:
-    file: ~/.config/uv/uv.toml
-"""
+[MIRROR] = blocks(page("private-indexes.md"), "yaml")
 # In a project, whatever it is called; git and the image must take none of them.
 DROPPED = {
     "id_ed25519": "droppedkey",

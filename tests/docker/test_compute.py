@@ -1,4 +1,4 @@
-"""SQLite's browser, H2O and Dask beside the notebook, used as the README says."""
+"""SQLite's browser, H2O and Dask beside the notebook, with the cells of docs/how-to/connect-services.md."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pages import cells
 from playwright.sync_api import Browser, expect
 
 from docker.conftest import image_of
@@ -32,12 +33,6 @@ model = H2OGradientBoostingEstimator(ntrees=5, seed=1)
 model.train(x=["x"], y="y", training_frame=frame)
 h2o.save_model(model, path="data", filename="model", force=True)
 print(h2o.cluster().version == h2o.__version__, h2o.__version__, frame.nrow, model.r2() > 0.5)"""
-
-
-def cells(readme: str) -> dict[str, str]:
-    """Return the README's cells by what stands in bold above them."""
-    found = re.findall(r"^\*\*(\w+)\*\*.*?^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
-    return {name: cell.rstrip() for name, cell in found}
 
 
 def containers(project: Project, service: str) -> list[Any]:
@@ -79,11 +74,6 @@ def ports(compute: Project) -> dict[str, int]:
     return {name: int(port) for name, port in re.findall(r"(\w+)_PORT=(\d+)", compute.read(".env"))}
 
 
-@pytest.fixture(scope="module")
-def readme(compute: Project) -> dict[str, str]:
-    return cells(compute.read("README.md"))
-
-
 def test_the_notebook_starts_once_everything_beside_it_is_healthy(at_first: dict[str, set[str]]) -> None:
     assert at_first == {service: {"healthy"} for service in SAME_IMAGE[1:]}
 
@@ -97,9 +87,9 @@ def test_only_those_for_whom_a_password_is_named_can_read_it(compute: Project) -
 
 
 def test_what_a_cell_writes_to_sqlite_is_seen_in_its_browser(
-    compute: Project, readme: dict[str, str], ports: dict[str, int], browser: Browser
+    compute: Project, ports: dict[str, int], browser: Browser
 ) -> None:
-    [said] = compute.outputs_beside_services(readme["SQLite"])
+    [said] = compute.outputs_beside_services(cells()["SQLite"])
     assert re.search(r"Ulm\s+5", said), said
     url = f"http://127.0.0.1:{ports['SQLITE']}"
     rows = ask(f"{url}/analysis/cities.json?_shape=array").json
@@ -111,18 +101,18 @@ def test_what_a_cell_writes_to_sqlite_is_seen_in_its_browser(
     page.close()
 
 
-def test_a_model_is_trained_by_a_server_of_the_clients_version(compute: Project, readme: dict[str, str]) -> None:
-    *_, said = compute.outputs_beside_services(readme["H2O"], TRAIN)
+def test_a_model_is_trained_by_a_server_of_the_clients_version(compute: Project) -> None:
+    *_, said = compute.outputs_beside_services(cells()["H2O"], TRAIN)
     [version] = re.findall(r"^h2o==(\S+)", compute.read("requirements.txt"), re.MULTILINE)
     assert said.splitlines()[-1] == f"True {version} 200 True"
     assert (compute.folder / "src" / "data" / "model").stat().st_uid == compute.folder.stat().st_uid
 
 
 def test_dask_computes_on_two_workers_of_the_notebooks_versions(
-    compute: Project, readme: dict[str, str], ports: dict[str, int], browser: Browser
+    compute: Project, ports: dict[str, int], browser: Browser
 ) -> None:
     said = compute.outputs_beside_services(
-        readme["Dask"],
+        cells()["Dask"],
         "checked = client.get_versions(check=True); print(len(checked['workers']))",
         "from importlib.metadata import distributions\n"
         "def installed(): return sorted((one.name, one.version) for one in distributions())\n"
@@ -142,7 +132,7 @@ def test_a_worker_finds_the_files_and_modules_of_the_notebook_under_the_same_nam
 ) -> None:
     (compute.folder / "src" / "doubling.py").write_text("def twice(number):\n    return 2 * number\n")
     said = compute.outputs_beside_services(
-        readme["Dask"],
+        cells()["Dask"],
         "open('data/numbers.csv', 'w').write('a\\n1\\n2\\n')",
         "client.submit(lambda: open('data/numbers.csv').read(), pure=False).result()",
         "import dask.dataframe as dd\nint(dd.read_csv('data/numbers.csv').a.sum().compute())",
@@ -153,7 +143,7 @@ def test_a_worker_finds_the_files_and_modules_of_the_notebook_under_the_same_nam
     assert (compute.folder / "src" / "data" / "from-worker").stat().st_uid == compute.folder.stat().st_uid
 
 
-def test_the_killing_of_a_worker_does_not_change_the_result(compute: Project, readme: dict[str, str]) -> None:
+def test_the_killing_of_a_worker_does_not_change_the_result(compute: Project) -> None:
     victim, _ = (one["Id"] for one in containers(compute, "dask-worker"))
     slowly = (
         "import time\n"
@@ -164,29 +154,29 @@ def test_the_killing_of_a_worker_does_not_change_the_result(compute: Project, re
     )
     begun = compute.folder / "src" / "data" / "begun"
     with ThreadPoolExecutor() as aside:
-        computed = aside.submit(compute.outputs_beside_services, readme["Dask"], slowly)
+        computed = aside.submit(compute.outputs_beside_services, cells()["Dask"], slowly)
         eventually(begun.exists, "the computation begins")
         time.sleep(2)
         sh("docker", "kill", victim)
         assert computed.result(timeout=120)[1] == f"{sum(number * number for number in range(60))} 1"
 
 
-def test_more_workers_can_be_had_at_any_time(compute: Project, readme: dict[str, str]) -> None:
+def test_more_workers_can_be_had_at_any_time(compute: Project) -> None:
     before = containers(compute, "jupyter")[0]["Id"]
     compute.compose("up", "--detach", "--scale", "dask-worker=4")
     assert len(containers(compute, "dask-worker")) == 4
     assert containers(compute, "jupyter")[0]["Id"] == before
     said = compute.outputs_beside_services(
-        readme["Dask"], "client.wait_for_workers(4, timeout=60)\nlen(client.ncores())"
+        cells()["Dask"], "client.wait_for_workers(4, timeout=60)\nlen(client.ncores())"
     )
     assert said[1] == "4"
 
 
-def test_workers_come_back_to_a_scheduler_that_was_restarted(compute: Project, readme: dict[str, str]) -> None:
+def test_workers_come_back_to_a_scheduler_that_was_restarted(compute: Project) -> None:
     there = len(containers(compute, "dask-worker"))
     compute.compose("restart", "dask-scheduler")
     wait = f"client.wait_for_workers({there}, timeout=60)\nlen(client.ncores())"
-    assert compute.outputs_beside_services(readme["Dask"], wait)[1] == str(there)
+    assert compute.outputs_beside_services(cells()["Dask"], wait)[1] == str(there)
 
 
 def test_nothing_is_published_but_to_this_machine(compute: Project, ports: dict[str, int]) -> None:

@@ -1,4 +1,4 @@
-"""What docs/dask-clusters.md says, with the project's image and without a cluster."""
+"""What docs/how-to/dask-clusters.md says, with the project's image and without a cluster."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = [
     ),
 ]
 
-PAGE = (TEMPLATE / "docs" / "dask-clusters.md").read_text(encoding="utf-8")
+PAGE = (TEMPLATE / "docs" / "how-to" / "dask-clusters.md").read_text(encoding="utf-8")
 IMAGE = "registry.example.com/team/churn:1"
 # What the operator makes of the page's pod specs.
 DEPLOYMENTS = """

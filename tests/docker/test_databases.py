@@ -1,4 +1,4 @@
-"""Redis, MySQL and PostgreSQL beside the notebook, used as the README says."""
+"""Redis, MySQL and PostgreSQL beside the notebook, with the cells of docs/how-to/connect-services.md."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from pathlib import Path
 import pytest
 import trustme
 import yaml
+from pages import cells, page
 
 from docker.conftest import PRODUCTION, copied, have_image, image_of
 from docker.project import Project, blocks, eventually, free_port, sh
 
 pytestmark = pytest.mark.docker
 
+CELLS = {"redis": "Redis", "mysql": "MySQL", "postgres": "PostgreSQL"}
 SERVERS = {"redis": "redis-server", "mysql": "mysqld", "postgres": "postgres"}
 REPLICA = "replica.example.com"
 ENVIRONMENT = "import os; print(dict(os.environ))"
 
 
-def block(readme: str, language: str, having: str) -> str:
-    """Return the one block of code in the README that says this."""
-    [found] = [block for block in blocks(readme, language) if having in block]
+def block(markdown: str, language: str, having: str) -> str:
+    """Return the one block of code that says this."""
+    [found] = [block for block in blocks(markdown, language) if having in block]
     return found
 
 
-def cells(project: Project) -> dict[str, str]:
-    readme = project.read("README.md")
-    return {name: block(readme, "python", f'host="{name}"') for name in SERVERS}
+def connecting() -> dict[str, str]:
+    return {name: cells()[CELLS[name]] for name in SERVERS}
 
 
 def health(project: Project) -> dict[str, str]:
@@ -62,8 +63,8 @@ def at_first(project: Project) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def said(project: Project, at_first: dict[str, str]) -> dict[str, str]:
     asked = {
-        **cells(project),
-        "mysql as root": cells(project)["mysql"].replace('user="analysis"', 'user="root"'),
+        **connecting(),
+        "mysql as root": connecting()["mysql"].replace('user="analysis"', 'user="root"'),
         "environment": ENVIRONMENT,
     }
     return dict(zip(asked, project.outputs(*asked.values()), strict=True))
@@ -73,7 +74,7 @@ def test_the_notebook_starts_when_the_databases_answer(at_first: dict[str, str])
     assert at_first == dict.fromkeys(SERVERS, "healthy")
 
 
-def test_the_cells_of_the_readme_cache_and_make_and_read_tables(said: dict[str, str]) -> None:
+def test_the_cells_of_the_page_cache_and_make_and_read_tables(said: dict[str, str]) -> None:
     assert said["redis"] == "0.87"
     for database in ("mysql", "postgres"):
         assert [line.split() for line in said[database].splitlines()] == [["name", "customers"], ["0", "Ulm", "5"]]
@@ -89,8 +90,8 @@ def test_data_outlive_the_containers(project: Project, said: dict[str, str]) -> 
     project.compose("down")
     project.compose("up", "--detach")
     changes = re.compile(r"^.*(cache\.set|CREATE|REPLACE|INSERT).*\n", re.MULTILINE)
-    reading = {name: changes.sub("", cell) for name, cell in cells(project).items()}
-    assert reading.keys() == {name for name, cell in cells(project).items() if reading[name] != cell}
+    reading = {name: changes.sub("", cell) for name, cell in connecting().items()}
+    assert reading.keys() == {name for name, cell in connecting().items() if reading[name] != cell}
     assert project.outputs(*reading.values()) == [said[name] for name in reading]
 
 
@@ -124,15 +125,13 @@ def test_the_administrator_of_mysql_is_not_let_in_from_the_network(said: dict[st
 def test_a_clone_gets_its_passwords_as_the_readme_says(project: Project, said: dict[str, str], tmp_path: Path) -> None:
     clone = copied(project, tmp_path)
     shutil.rmtree(clone.folder / ".secrets")
-    readme = clone.read("README.md")
     try:
-        for having in ("mkdir", "mysql_password"):
-            sh("sh", "-euc", block(readme, "sh", having), folder=clone.folder)
+        sh("sh", "-euc", block(clone.read("README.md"), "sh", "mysql_password"), folder=clone.folder)
         # As editors on Windows save it, with a space too many.
         for name in ("mysql", "postgres"):
             secret = clone.folder / ".secrets" / f"{name}_password"
             secret.write_bytes(b"\xef\xbb\xbf" + secret.read_bytes().strip() + b" \r\n")
-        assert clone.outputs(*cells(clone).values()) == [said[name] for name in SERVERS]
+        assert clone.outputs(*connecting().values()) == [said[name] for name in SERVERS]
     finally:
         clone.remove()
 
@@ -180,15 +179,15 @@ def test_a_mysql_elsewhere_is_reached_with_its_own_secret(
     project: Project, host: str, replica: tuple[int, str]
 ) -> None:
     port, password = replica
-    readme = project.read("README.md")
-    sh("sh", "-euc", block(readme, "sh", "replica").replace("its password", password), folder=project.folder)
-    override = yaml.safe_load(block(readme, "yaml", "replica"))
+    services = page("connect-services.md")
+    sh("sh", "-euc", block(services, "sh", "replica").replace("its password", password), folder=project.folder)
+    override = yaml.safe_load(block(services, "yaml", "replica"))
     # The name of a machine that is nobody's.
     override["services"]["jupyter"]["extra_hosts"] = [f"{REPLICA}:{host}"]
     (project.folder / "docker-compose.override.yml").write_text(yaml.safe_dump(override))
-    elsewhere = block(readme, "python", REPLICA).replace("port=3306", f"port={port}")
+    elsewhere = block(services, "python", REPLICA).replace("port=3306", f"port={port}")
     encrypted = "cursor = replica.cursor(); cursor.execute(\"SHOW STATUS LIKE 'Ssl_cipher'\"); print(cursor.fetchall())"
-    _, customers, cipher, environment = project.outputs(cells(project)["mysql"], elsewhere, encrypted, ENVIRONMENT)
+    _, customers, cipher, environment = project.outputs(connecting()["mysql"], elsewhere, encrypted, ENVIRONMENT)
     assert [line.split() for line in customers.splitlines()] == [["name"], ["0", "Ada"]]
     assert "TLS" in cipher
     assert password not in environment

@@ -86,7 +86,7 @@ def untracked(folder: Path) -> set[str]:
 def clone(project: Project, folder: Path) -> Project:
     """Clone and do what the README says to do first."""
     sh("git", "clone", "--quiet", str(project.folder), str(folder))
-    [first] = [line for line in project.read("README.md").splitlines() if line.startswith("mkdir ")]
+    [first] = [block for block in blocks(project.read("README.md"), "sh") if "mkdir " in block]
     sh("bash", "-euc", first, folder=folder)
     (folder / ".env").write_text(project.read(".env"))
     return replace(project, folder=folder, name=f"{project.name}-clone")

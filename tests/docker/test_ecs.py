@@ -1,4 +1,4 @@
-"""docs/ecs.md, followed with the real AWS CLI in an imitation of an AWS account that starts the project's image."""
+"""docs/how-to/ecs.md, followed with the real AWS CLI in an imitation of AWS that starts the project's image."""
 
 from __future__ import annotations
 

@@ -49,12 +49,12 @@ def test_one_kernel_is_offered(lab: Lab) -> None:
 
 def test_run_all_cells_lists_the_versions(lab: Lab) -> None:
     lab.menu("Run", "Run All Cells")
-    versions = lab.cells.nth(2)
+    versions = lab.cells.last
     lab.wait_until_run(versions)
     output = versions.locator(".jp-OutputArea-output")
-    expect(output).to_contain_text("/opt/analysis/bin/python")
+    expect(output).to_contain_text("/opt/analysis")
     shown = " ".join(output.inner_text().split()).lower()
-    assert {f"{name}=={version}".lower() for name, version in PINNED.items()} <= set(re.split(r"[, ]+", shown))
+    assert {f"{name}=={version}".lower() for name, version in PINNED.items()} <= set(shown.split())
 
 
 def test_a_new_cell_runs_on_productions_versions(lab: Lab) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pages import cells
 from playwright.sync_api import Browser, expect
 
 from docker.conftest import have_image, image_of
 from docker.lab import logged_in
 from docker.project import Project, free_port
-from docker.test_compute import TRAIN, cells
+from docker.test_compute import TRAIN
 
 pytestmark = pytest.mark.docker
 
@@ -119,14 +120,14 @@ def test_a_widget_in_the_browser_and_the_old_kernel_talk_to_each_other(old: Old,
 @pytest.mark.parametrize("old", ["3.9"], indirect=True)
 def test_the_server_of_h2o_is_the_one_that_production_pins(old: Old) -> None:
     memory = "print(h2o.cluster().version, round(int(h2o.cluster().nodes[0]['max_mem']) / 2**30))"
-    *_, said = old.project.outputs_beside_services(cells(old.project.read("README.md"))["H2O"], TRAIN, memory)
+    *_, said = old.project.outputs_beside_services(cells()["H2O"], TRAIN, memory)
     assert said == f"{old.pinned['h2o']} 1"
 
 
 @pytest.mark.parametrize("old", ["3.9"], indirect=True)
 def test_workers_are_of_the_dask_that_production_pins(old: Old) -> None:
     versions = "print({one['packages']['distributed'] for one in client.get_versions(check=True)['workers'].values()})"
-    said = old.project.outputs_beside_services(cells(old.project.read("README.md"))["Dask"], versions)
+    said = old.project.outputs_beside_services(cells()["Dask"], versions)
     assert said == ["4950", repr({old.pinned["distributed"]})]
 
 

@@ -1,4 +1,4 @@
-"""The README's commands, word for word, one after another."""
+"""The commands of the README and of the pages that it links to, word for word, one after another."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from pages import page
 
 from docker.conftest import PINNED, PRODUCTION, copied
 from docker.project import NOTEBOOK, PASSWORD, Project, ask, blocks, eventually, logs_in, sh, token_of
@@ -17,17 +18,18 @@ pytestmark = pytest.mark.docker
 
 UP = "docker compose up --build"
 RUN = "docker run --rm --publish 127.0.0.1:8888:8888"
+SHELL = "docker compose exec"
 FREEZE = "docker run --rm --entrypoint python IMAGE -m pip freeze"
 NEWER = "2025.1"
 
 
-def commands(readme: str) -> list[str]:
-    return [line for block in blocks(readme, "sh") for line in block.replace("\\\n", "").splitlines()]
+def commands(markdown: str) -> list[str]:
+    return [line for block in blocks(markdown, "sh") for line in block.splitlines()]
 
 
-def command(readme: str, *words: str) -> str:
-    """Return the one command of the README that has these words."""
-    [found] = {line for line in commands(readme) if all(word in line for word in words)}
+def command(markdown: str, *words: str) -> str:
+    """Return the one command that has these words."""
+    [found] = {line for line in commands(markdown) if all(word in line for word in words)}
     return found
 
 
@@ -52,6 +54,7 @@ def follow(project: Project, line: str) -> str:
     """Type a command, but let what would stay in the foreground go on behind."""
     typed = line.replace(UP, f"{UP} --detach").replace(FREEZE, "cat ../api/in-the-image.txt")
     typed = typed.replace(RUN, f"docker run --detach --name {project.name}-run --publish 127.0.0.1:{project.port}:8888")
+    typed = typed.replace(SHELL, f"{SHELL} --no-TTY").replace(" churn", f" {project.image}")
     said = sh("bash", "-euo", "pipefail", "-c", typed, folder=project.folder, environment=project.environment).stdout
     if typed.startswith(UP):
         project.wait_until_answering()
@@ -59,38 +62,56 @@ def follow(project: Project, line: str) -> str:
 
 
 def test_every_command_of_the_readme_works_in_its_order(reader: Project) -> None:
-    # These ask a public database and a registry; test_audit.py and test_base_image.py give them one of their own.
-    # test_reproducible_image.py builds again.
-    elsewhere = re.compile(r" audit$| imagetools |docker buildx bake")
-    lines = [line for line in commands(reader.read("README.md")) if not elsewhere.search(line)]
-    assert len(lines) >= 11
+    # This asks a public database; test_audit.py gives it one of its own.
+    lines = [line for line in commands(reader.read("README.md")) if not line.endswith(" audit")]
+    assert len(lines) >= 10
     for line in lines:
         follow(reader, line)
         if line == UP:
             assert reader.api("/api/contents").status == 200
-        elif line.startswith(RUN):
-            name = f"{reader.name}-run"
-            try:
-                token = eventually(partial(token_of, name), "a token in the log")
-                assert ask(f"{reader.url}/api/contents", token=token).status == 200
-            finally:
-                sh("docker", "rm", "--force", name)
         elif "jupyter_password" in line:
             assert f"'{reader.password}'" in line
             reader.compose("down")
-        elif "take-over /" in line:
-            assert f"pytz=={NEWER}" in reader.read("requirements.txt")
 
 
-def test_what_was_taken_over_is_in_the_image_that_is_built_next(reader: Project) -> None:
+def test_a_newer_production_file_is_taken_over_from_each_place(reader: Project) -> None:
+    mounted, start, again, piped, check = commands(page("take-over.md"))
+    follow(reader, mounted)
+    assert f"pytz=={NEWER}" in reader.read("requirements.txt")
+    follow(reader, start)
     assert reader.outputs("from importlib.metadata import version; version('pytz')") == [f"'{NEWER}'"]
+    follow(reader, check)
+
+    (reader.folder / "here.txt").write_text(PRODUCTION, encoding="utf-8")
+    follow(reader, f"{again} here.txt")
+    assert f"pytz=={PINNED['pytz']}" in reader.read("requirements.txt")
+    (reader.folder / "here.txt").write_text(f"pytz=={NEWER}\n", encoding="utf-8")
+    follow(reader, again)
+    assert f"pytz=={NEWER}" in reader.read("requirements.txt")
+    follow(reader, piped)
+    assert pins(reader.read("requirements.txt")).items() >= {name.lower(): PINNED[name] for name in PINNED}.items()
+
+
+def test_a_shell_opens_in_the_running_container_and_jupyter_starts_without_compose(reader: Project) -> None:
+    shell, _, build, run = commands(page("editors-and-engines.md"))
+    follow(reader, shell)
+    reader.compose("down")
+    follow(reader, build)
+    name = f"{reader.name}-run"
+    try:
+        follow(reader, run)
+        token = eventually(partial(token_of, name), "a token in the log")
+        assert ask(f"{reader.url}/api/contents", token=token).status == 200
+    finally:
+        sh("docker", "rm", "--force", name)
 
 
 def test_a_report_is_made_without_a_browser(reader: Project) -> None:
     follow(reader, command(reader.read("README.md"), "--execute"))
     report = reader.folder / NOTEBOOK.with_suffix(".html")
     assert "Why do customers leave?" in report.read_text(encoding="utf-8")
-    assert "/opt/analysis/bin/python" in report.read_text(encoding="utf-8")
+    assert f"numpy=={PINNED['numpy']}" in report.read_text(encoding="utf-8")
+    follow(reader, command(page("same-results.md"), "PYTHONHASHSEED=random"))
 
 
 def test_a_failing_cell_is_an_error_of_the_report(reader: Project) -> None:
@@ -114,6 +135,8 @@ def test_a_package_is_added_and_production_stays_as_it_is(reader: Project) -> No
     follow(reader, UP)
     [printed] = reader.outputs("import humanize, pandas; print(humanize.intcomma(1234567), pandas.__version__)")
     assert printed == f"1,234,567 {PINNED['pandas']}"
+    follow(reader, command(page("audit.md"), "--upgrade-package").replace("NAME", "humanize"))
+    assert pins(reader.read("requirements.txt")) == pins(after)
 
 
 def pins(lock: str) -> dict[str, str]:
@@ -133,7 +156,9 @@ def test_a_fresh_clone_starts_with_a_password_of_ones_choice(reader: Project, tm
 
     project = Project(clone, image=reader.image, name=f"{reader.name}-clone")
     try:
-        follow(project, command(project.read("README.md"), "mkdir", ".secrets"))
+        for line in commands(project.read("README.md")):
+            if ".secrets" in line:
+                follow(project, line)
         follow(project, UP)
         assert logs_in(project)
         assert sh("git", "status", "--porcelain", folder=clone).stdout == ""

@@ -1,4 +1,4 @@
-"""The command of the README that builds the same image again, in the hands of two people."""
+"""The command of docs/how-to/same-image.md that builds the same image again, in the hands of two people."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import write_files
+from pages import page
 
 from docker.archives import differences
 from docker.conftest import PRODUCTION
@@ -77,23 +79,23 @@ def test_a_mirror_that_compose_builds_from_is_in_the_plan_too(generate: Callable
     project = generate()
     override = "services: {jupyter: {build: {secrets: [pip.conf]}}}\nsecrets: {pip.conf: {file: pip.conf}}\n"
     write_files(project, {"docker-compose.override.yml": override, "pip.conf": ""})
-    plan = command(project).partition("| docker load")[0].replace("bake ", "bake --print ")
+    plan = command("churn").partition("| docker load")[0].replace("bake ", "bake --print ")
     said = sh("bash", "-euo", "pipefail", "-c", plan, folder=project).stdout
     [target] = json.loads(said)["target"].values()
     assert "id=pip.conf" in str(target["secret"])
 
 
 def built(project: Path, **environment: str) -> str:
-    """Run the README's command and return the digest that it prints."""
-    said = sh("bash", "-euo", "pipefail", "-c", command(project), folder=project, environment=environment).stdout
+    """Run the page's command and return the digest that it prints."""
+    slug = yaml.safe_load((project / "docker-compose.yml").read_text(encoding="utf-8"))["name"]
+    said = sh("bash", "-euo", "pipefail", "-c", command(slug), folder=project, environment=environment).stdout
     return said.splitlines()[-1]
 
 
-def command(project: Path) -> str:
-    """Return the README's command."""
-    readme = (project / "README.md").read_text(encoding="utf-8")
-    [command] = [block for block in blocks(readme, "sh") if "rewrite-timestamp" in block]
-    return command
+def command(slug: str) -> str:
+    """Return the page's command for a project of this name."""
+    [command] = blocks(page("same-image.md"), "sh")
+    return command.replace(" churn\n", f" {slug}\n")
 
 
 def created(image: str) -> float:

@@ -113,8 +113,7 @@ def test_a_typed_answer_is_rendered_to_the_letter(cookiecutter: Run, text: str) 
     notebook = nbformat.read(generated.project / "src" / "analysis.ipynb", as_version=4)
     nbformat.validate(notebook)
     assert readme.startswith(f"# {one_line}\n\n**Question.** {one_line}\n\n**Data.** {one_line}\n")
-    assert notebook.cells[0].source == f"# {one_line}"
-    assert f"**Question.** {one_line}" in notebook.cells[1].source
+    assert notebook.cells[0].source == f"# {one_line}\n\n**Question.** {one_line}\n\n**Data.** {one_line}"
     assert yaml.safe_load(generated.read("docker-compose.yml"))["name"] == "analysis"
     assert not Path("/tmp/ds-docker-env-was-here").exists()
 
@@ -124,4 +123,4 @@ def test_an_answer_of_several_lines_keeps_them(bake: Bake) -> None:
     generated = bake(question=question)
     assert f"**Question.** {question}\n" in generated.read("README.md")
     notebook = nbformat.read(generated.project / "src" / "analysis.ipynb", as_version=4)
-    assert notebook.cells[1].source == f"**Question.** {question}"
+    assert notebook.cells[0].source.endswith(f"\n\n**Question.** {question}")

@@ -10,6 +10,7 @@ import yaml
 from conftest import TEMPLATE, Generated
 from offers import DEBIAN, PYTHON, needs
 from package_index import PackageIndex
+from pages import cells
 
 from ds_docker_env.common import uv
 from ds_docker_env.common.shipped import only, shipped_files
@@ -41,11 +42,17 @@ def test_an_unknown_service_is_refused_with_the_list_of_those_that_can_be_had(ba
 
 
 @needs("postgres")
-def test_each_service_says_in_the_readme_how_to_connect_and_no_other_does(bake: Bake) -> None:
+def test_the_readme_leads_to_the_cell_of_each_service_and_to_no_other(bake: Bake) -> None:
     readme = bake(services="postgres").read("README.md")
-    assert "psycopg.connect(" in readme
+    [link] = re.findall(r"\[(\w+)\]\(\S+/docs/how-to/connect-services\.md#postgresql\)", readme)
+    assert "psycopg.connect(" in cells()[link]
     for other in ("redis", "sqlite", "mysql", "h2o", "dask"):
         assert other not in readme.lower(), other
+
+
+def test_every_service_has_a_cell_that_connects() -> None:
+    named = {heading.lower() for heading in cells()}
+    assert [name for name in SERVICES if not any(heading.startswith(name) for heading in named)] == []
 
 
 @needs("mysql", "postgres")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import ast
 import re
 import shutil
 import subprocess
@@ -118,9 +117,13 @@ def test_the_notebook_is_as_jupyter_would_save_it(bake: Bake, answers: dict[str,
     path = bake(**answers).project / "src" / "analysis.ipynb"
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
-    assert [cell.cell_type for cell in notebook.cells] == ["markdown"] * (1 + bool(answers)) + ["code"]
+    assert [cell.cell_type for cell in notebook.cells] == ["markdown", "code", "code"]
     assert notebook.metadata.kernelspec.name == "python3"
-    ast.parse(notebook.cells[-1].source)
+
+
+def test_the_first_cell_is_the_analysts_and_the_last_shows_the_environment(default: Generated) -> None:
+    notebook = nbformat.read(default.project / "src" / "analysis.ipynb", as_version=4)
+    assert [cell.source for cell in notebook.cells if cell.cell_type == "code"] == ["", "%pip freeze"]
 
 
 def test_the_notebook_and_the_readme_state_the_question_the_data_and_the_ticket(rich: Generated) -> None:
@@ -133,14 +136,14 @@ def test_the_notebook_and_the_readme_state_the_question_the_data_and_the_ticket(
 
 def test_the_readme_speaks_only_of_what_the_project_has(default: Generated, rich: Generated) -> None:
     assert "parity" not in default.read("Dockerfile")
-    for word in ("production.txt", "parity.pyz", "take-over", "**Question.**", "**Data.**", "**Ticket.**"):
+    for word in ("production.txt", "jupyter check", "take-over", "**Question.**", "**Data.**", "**Ticket.**"):
         assert word in rich.read("README.md")
         assert word not in default.read("README.md")
 
 
 def test_every_file_named_in_the_readme_exists_after_the_commands_that_make_it(rich: Generated) -> None:
     made_later = {"src/analysis.html"}
-    named = set(re.findall(r"`([\w./]+\.(?:txt|in|ipynb|html|yml|md|pyz))`", rich.read("README.md")))
+    named = set(re.findall(r"`([\w./]+\.(?:txt|in|ipynb|html|yml|md))`", rich.read("README.md")))
     assert named
     assert named - made_later <= tree(rich.project)
 

@@ -23,7 +23,7 @@ class StandardInput:
 
     def read(self) -> bytes:
         if sys.stdin is None or sys.stdin.isatty():
-            raise SourceError(f"{self.name}: nothing is piped in; put a command and | in front, as README.md says")
+            raise SourceError(f"{self.name}: nothing is piped in; write a command in front, such as pip freeze |")
         content = sys.stdin.buffer.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise too_large(self.name)
