@@ -1,3 +1,1 @@
-"""The code of this template: see CONTRIBUTING.md for its rooms."""
-
-__version__ = "2026.11.0"
+"""The code of this template: CONTRIBUTING.md names its rooms."""

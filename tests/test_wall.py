@@ -28,9 +28,12 @@ WINGS = {
     "hooks": STANDARD | {"generation"},
 }
 PACKAGE = TEMPLATE / "ds_docker_env"
+FILES = PACKAGE / "image" / "files"
 MODULES = {
     ".".join(path.relative_to(TEMPLATE).with_suffix("").parts).removesuffix(".__init__"): path
     for path in [TEMPLATE / "local_extensions.py", *(TEMPLATE / "hooks").glob("*.py"), *PACKAGE.rglob("*.py")]
+    # Laid into the image as they are, for Jupyter and IPython.
+    if FILES not in path.parents
 }
 
 

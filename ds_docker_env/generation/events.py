@@ -16,7 +16,7 @@ from typing import Any
 
 from ds_docker_env.common.errors import GenerationError, ProjectError
 from ds_docker_env.common.shipped import shipped_files
-from ds_docker_env.generation import repository, wheel
+from ds_docker_env.generation import repository
 from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.base_image import Base
 from ds_docker_env.generation.dvc import CREDENTIALS, dvc_files, find_credentials, remote
@@ -104,19 +104,21 @@ def _finish(base: Base, staging: Staging, raw: Mapping[str, Any]) -> None:
     if left := [name for name in others(answers.ci) if (staging.target / name).exists()]:
         lines.append(f"Pipeline:   not used with ci={answers.ci}; stays until you remove it: {', '.join(left)}")
     staging.keep_ignored()
+    from ds_docker_env.generation.wheel import former
+
     removed = ["uv.toml", *OF_PRODUCTION] if (staging.target / "production.txt").exists() else ["uv.toml"]
-    removed = [name for name in removed if not Path(name).exists()] + wheel.former(staging.target)
+    removed = [name for name in removed if not Path(name).exists()] + former(staging.target)
     # cruft compares two projects that it generates, and a repository in them would hide every change.
     own = "_commit" not in raw and repository.is_needed(staging.target, ROOT)
     begun = own and staging.mode == NEW and repository.begin(staging.folder)
     # The rest takes milliseconds.
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    replaced, former = staging.put(removed)
-    if replaced and not former:
+    replaced, kept = staging.put(removed)
+    if replaced and not kept:
         lines.append(f"Kept:       {', '.join(replaced)}; the answers would have changed them")
     elif replaced:
-        lines.append(f"Replaced:   {', '.join(replaced)}; the former files are in {former}, which git ignores")
+        lines.append(f"Replaced:   {', '.join(replaced)}; the former files are in {kept}, which git ignores")
     if begun or (own and staging.mode != NEW and repository.begin(staging.target)):
         lines.append("Git:        new repository without a commit")
     elif answers.dvc_s3_url and repository.is_needed(staging.target, ROOT):
@@ -149,7 +151,9 @@ def _finish_for_comparison(answers: Answers) -> None:
 
 def _write(texts: Mapping[str, str], answers: Answers) -> None:
     contents = {name: text.encode() for name, text in texts.items() if text}
-    commands = wheel.pack(answers)
+    from ds_docker_env.generation.wheel import pack
+
+    commands = pack(answers)
     contents[commands.name] = commands.content
     for name, content in contents.items():
         Path(name).parent.mkdir(exist_ok=True)

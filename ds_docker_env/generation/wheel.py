@@ -14,14 +14,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ds_docker_env import __version__
 from ds_docker_env.common.shipped import shipped_analysis, shipped_names
 from ds_docker_env.common.target import PYTHON_VERSIONS
 from ds_docker_env.generation.answers import Answers
-from ds_docker_env.generation.commit import commit
+from ds_docker_env.generation.release import VERSION, commit
 
 PACKAGE = Path(__file__).parents[1]
-NAME = f"ds_docker_env-{__version__}-py3-none-any.whl"
+NAME = f"ds_docker_env-{VERSION}-py3-none-any.whl"
 # The libraries and programs that the image's modules use; the tools' lock has their versions.
 REQUIRES = (
     *("dumb-init", "packaging", "pip-audit", "pip-requirements-parser", "pyyaml", "requests", "rich", "ruff", "uv"),
@@ -38,8 +37,8 @@ _ALIASES = {
     "pip": ["pip3", *(f"pip{version}" for version in PYTHON_VERSIONS)],
     "dask-worker": ["dask-scheduler"],
 }
-_INFO = f"ds_docker_env-{__version__}.dist-info"
-_DATA = f"ds_docker_env-{__version__}.data/data"
+_INFO = f"ds_docker_env-{VERSION}.dist-info"
+_DATA = f"ds_docker_env-{VERSION}.data/data"
 
 
 class Wheel(NamedTuple):
@@ -73,7 +72,8 @@ def pack(answers: Answers) -> Wheel:
     The same commit and the same answers give the same bytes everywhere. Nothing is compressed, because each version of
     zlib compresses differently.
     """
-    members = dict(_members(answers))
+    made_from = commit()
+    members = dict(_members(answers, made_from))
     record = "".join(f"{name},sha256={_digest(content)},{len(content)}\n" for name, content in sorted(members.items()))
     members[f"{_INFO}/RECORD"] = f"{record}{_INFO}/RECORD,,\n".encode()
     buffer = io.BytesIO()
@@ -82,10 +82,10 @@ def pack(answers: Answers) -> Wheel:
             member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             member.create_system, member.external_attr = 3, (0o100755 if "/commands/" in name else 0o100644) << 16
             archive.writestr(member, content)
-    return Wheel(buffer.getvalue(), NAME, __version__, commit())
+    return Wheel(buffer.getvalue(), NAME, VERSION, made_from)
 
 
-def _members(answers: Answers) -> Iterator[tuple[str, bytes]]:
+def _members(answers: Answers, made_from: str) -> Iterator[tuple[str, bytes]]:
     chosen = ["", *answers.options, *(["production"] if answers.production_requirements else [])]
     yield "ds_docker_env/__init__.py", (PACKAGE / "__init__.py").read_bytes()
     for path in (path for wing in _WINGS for path in (PACKAGE / wing).rglob("*.py")):
@@ -98,8 +98,8 @@ def _members(answers: Answers) -> Iterator[tuple[str, bytes]]:
                 where = path.relative_to(PACKAGE / _FILES).with_name(name).as_posix()
                 yield f"{_DATA}/{where}", path.read_bytes()
     known = {
-        "version": __version__,
-        "commit": commit(),
+        "version": VERSION,
+        "commit": made_from,
         "names": shipped_names(answers.python_version),
         "clients": dict(shipped_analysis(answers.python_version, answers.options).clients),
     }
@@ -108,10 +108,10 @@ def _members(answers: Answers) -> Iterator[tuple[str, bytes]]:
         f"{_INFO}/METADATA",
         "\n".join(
             [
-                *("Metadata-Version: 2.1", "Name: ds-docker-env", f"Version: {__version__}"),
+                *("Metadata-Version: 2.1", "Name: ds-docker-env", f"Version: {VERSION}"),
                 *(
                     "Summary: The commands of an image of ds-docker-env",
-                    f"Project-URL: Source, {answers.template_url}/tree/{commit()}",
+                    f"Project-URL: Source, {answers.template_url}/tree/{made_from}",
                 ),
                 *(f"Requires-Dist: {name}" for name in REQUIRES),
                 "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -11,6 +12,8 @@ import pytest
 from conftest import ANSWERS, BASE_IMAGE, Generated, committed, copy_template, git, run_in_home, write_files
 from offers import DEBIAN, needs
 from package_index import PackageIndex
+
+from ds_docker_env.generation.wheel import NAME
 
 Cruft = Callable[..., Generated]
 
@@ -100,7 +103,7 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
 
     change(templates, f"{FOLDER}/README.md", "## Start\n", "## {{ 'begin' | loud }}\n")
     change(templates, f"{FOLDER}/docker-compose.yml", "pids_limit: 2048", "pids_limit: 4096")
-    change(templates, f"{FOLDER}/src/analysis.ipynb", "import platform", "import this")
+    change(templates, f"{FOLDER}/src/analysis.ipynb", "%pip freeze", "%pip list")
     change(templates, f"locks/tools-{DEBIAN}-options.txt", "\n", "\n# newer\n")
     change(templates, "locks/requirements.in", "\n", "\n# newer\n")
     change(templates, "ds_docker_env/image/commands.py", "\n", "\n# newer\n")
@@ -141,7 +144,11 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
         assert f"@{digest} AS base\n" in made.read("Dockerfile")
         assert docker_asked == b"\n" == asked.read_bytes()
     assert "\n# newer\n" in made.read("tools.txt")
-    assert b"\n# newer\n" in (project / "parity.pyz").read_bytes()
+    assert b"\n# newer\n" in (project / NAME).read_bytes()
+    revision = git("rev-parse", "HEAD", folder=templates).strip()
+    assert f'org.opencontainers.image.revision="{revision}"' in made.read("Dockerfile")
+    digest_of_wheel = hashlib.sha256((project / NAME).read_bytes()).hexdigest()
+    assert f"#sha256={digest_of_wheel}" in made.read("Dockerfile")
     assert made.read(".gitignore").endswith("clients.xlsx\n")
     assert not list(project.rglob("*.rej"))
     state = json.loads(made.read(".cruft.json"))["context"]["cookiecutter"]

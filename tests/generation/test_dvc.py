@@ -15,6 +15,7 @@ from offers import needs
 from ds_docker_env.common.errors import AnswerError
 from ds_docker_env.generation import checks as refusals
 from ds_docker_env.generation.dvc import find_credentials
+from ds_docker_env.generation.wheel import NAME
 
 Run = Callable[..., Generated]
 
@@ -62,7 +63,7 @@ def test_without_dvc_there_is_no_word_of_it(bake: Run) -> None:
     project = bake().project
     for path in project.rglob("*"):
         # A random password may hold the three letters.
-        if path.is_file() and path.name != "requirements.txt" and not {".secrets", ".git"} & {*path.parts}:
+        if path.is_file() and not {".secrets", ".git", "requirements.txt", NAME} & {*path.parts}:
             text = path.read_text(encoding="utf-8")
             assert "dvc" not in text.lower(), path
             assert "AWS" not in text, path

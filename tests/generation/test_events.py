@@ -43,7 +43,7 @@ def test_the_password_is_random_shown_once_and_readable_by_its_owner_only(cookie
     if os.name == "posix":
         assert stat.S_IMODE((first.project / ".secrets" / "jupyter_password").stat().st_mode) == 0o600
     for path in first.project.rglob("*"):
-        assert path.is_dir() or path.parent.name == ".secrets" or passwords[0] not in path.read_text()
+        assert path.is_dir() or path.parent.name == ".secrets" or passwords[0].encode() not in path.read_bytes()
 
 
 def test_the_password_is_in_no_replay_file(cookiecutter: Run, tmp_path: Path) -> None:

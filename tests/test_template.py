@@ -16,6 +16,7 @@ from ds_docker_env.generation import checks as refusals
 from ds_docker_env.generation.base_image import require_name
 from ds_docker_env.generation.pipelines import PIPELINES
 from ds_docker_env.generation.services import SERVICES
+from ds_docker_env.generation.wheel import NAME
 from ds_docker_env.pinning.parity import read_lock
 
 README = (TEMPLATE / "README.md").read_text()
@@ -48,7 +49,7 @@ def test_the_readmes_tree_is_that_of_the_project() -> None:
     made = {
         "src/",
         "data/",
-        "ds_docker_env-0-py3-none-any.whl",
+        NAME,
         "production.txt",
         "requirements.in",
         "requirements.txt",
@@ -61,7 +62,9 @@ def test_contributing_says_of_every_room_what_is_in_it_and_names_no_other() -> N
     page = (TEMPLATE / "CONTRIBUTING.md").read_text(encoding="utf-8")
     named = re.findall(r"^\| `([^`]+)/` \| \S", page, re.MULTILINE)
     modules = [path for name in ("ds_docker_env", "hooks", "locks") for path in (TEMPLATE / name).rglob("*.py")]
-    rooms = {path.parent for path in modules if "import " in path.read_text(encoding="utf-8")}
+    rooms = {
+        path.parent for path in modules if "import " in path.read_text(encoding="utf-8") and "files" not in path.parts
+    }
     assert {room.relative_to(TEMPLATE).as_posix() for room in rooms} - {*named} == set()
     assert [name for name in named if not (TEMPLATE / name).is_dir()] == []
 

@@ -19,11 +19,11 @@ import pytest
 from conftest import ANSWERS
 from offers import CONTEXT, PYTHON, TEMPLATE
 
-from ds_docker_env import __version__
 from ds_docker_env.common.analysis import package_name
 from ds_docker_env.common.shipped import shipped_analysis
-from ds_docker_env.generation import commit as commits
+from ds_docker_env.generation import release
 from ds_docker_env.generation.answers import Answers
+from ds_docker_env.generation.release import VERSION
 from ds_docker_env.generation.services import SERVICES
 from ds_docker_env.generation.wheel import REQUIRES, Wheel, pack
 
@@ -110,11 +110,11 @@ def test_it_names_every_library_that_its_modules_import_and_the_tools_bring_them
 def test_it_carries_the_version_and_the_commit_of_the_template() -> None:
     wheel = packed()
     files = members(wheel)
-    assert wheel.name == f"ds_docker_env-{__version__}-py3-none-any.whl"
-    assert f'\nversion = "{__version__}"\n' in (TEMPLATE / "pyproject.toml").read_text(encoding="utf-8")
+    assert wheel.name == f"ds_docker_env-{VERSION}-py3-none-any.whl"
+    assert f'\nversion = "{VERSION}"\n' in (TEMPLATE / "pyproject.toml").read_text(encoding="utf-8")
     known = json.loads(files["ds_docker_env/image/template.json"])
-    assert (known["version"], known["commit"]) == (__version__, wheel.commit)
-    metadata = files[f"ds_docker_env-{__version__}.dist-info/METADATA"].decode()
+    assert (known["version"], known["commit"]) == (VERSION, wheel.commit)
+    metadata = files[f"ds_docker_env-{VERSION}.dist-info/METADATA"].decode()
     assert f"Project-URL: Source, {CONTEXT['_template_url']}/tree/{wheel.commit}\n" in metadata
 
 
@@ -129,13 +129,11 @@ def test_the_commit_is_that_of_the_clone_of_an_archive_or_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def found(**patched: Any) -> str:
-        commits.commit.cache_clear()
         with monkeypatch.context() as patch:
             for name, value in patched.items():
-                patch.setattr(commits, name, value)
-            return commits.commit()
+                patch.setattr(release, name, value)
+            return release.commit()
 
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", found())
     assert found(_ARCHIVED="1" * 40) == "1" * 40
     assert found(_ROOT=tmp_path) == "unknown"
-    commits.commit.cache_clear()
