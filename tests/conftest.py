@@ -207,8 +207,13 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Package
 
 def copy_template(folder: Path) -> None:
     """Copy what a template is for those who use it: without its tests, its history and what tools left in it."""
-    names = shutil.ignore_patterns(".*", "__pycache__", "tests", "docs", "benchmarks", "screenshots", "uv.lock")
-    shutil.copytree(TEMPLATE, folder, ignore=lambda path, found: names(path, found) if path == str(TEMPLATE) else set())
+    names = shutil.ignore_patterns(".*", "tests", "docs", "benchmarks", "screenshots", "uv.lock")
+    compiled = shutil.ignore_patterns("__pycache__")
+
+    def ignored(path: str, found: list[str]) -> set[str]:
+        return {*compiled(path, found), *(names(path, found) if path == str(TEMPLATE) else ())}
+
+    shutil.copytree(TEMPLATE, folder, ignore=ignored)
 
 
 def git(*arguments: str, folder: Path) -> str:

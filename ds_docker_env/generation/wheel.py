@@ -29,7 +29,7 @@ _WINGS = ("common", "pinning", "image")
 _FILES = "image/files/"
 # Programs that are there for one choice only; all others are in every image.
 _OPTIONAL = {
-    **{"check": "production", "take-over": "production", "dvc": "dvc", "h2o": "h2o"},
+    **{"check": "production", "take-over": "production", "dvc": "dvc", "h2o": "h2o", "listens": "sqlite"},
     **{"dask-scheduler": "dask", "dask-worker": "dask"},
 }
 # The same file under further names.

@@ -90,7 +90,9 @@ def test_a_module_that_the_tools_lack_ends_a_command_with_2(tmp_path: Path) -> N
 
 @pytest.mark.skipif(sys.platform == "win32", reason="they run in the image, on Linux")
 def test_shellcheck_has_nothing_to_say_of_the_shell_scripts() -> None:
-    scripts = [path for path in (FILES / "commands").iterdir() if path.read_text().startswith("#!/bin/sh\n")]
+    scripts = [
+        path for path in (FILES / "commands").iterdir() if path.read_text().startswith(("#!/bin/sh\n", "#!/bin/bash\n"))
+    ]
     assert {path.name for path in scripts} >= {"as-owner", "dask-worker", "dvc", "h2o", "pip"}
     shellcheck = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     assert shellcheck, "shellcheck is not installed"

@@ -1,0 +1,100 @@
+"""Three whole projects as they are rendered, without locks, secrets and wheel: ``uv run tests/golden.py`` renews them.
+
+Their diff shows what a change of the template does to a project.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from conftest import answered
+from offers import TEMPLATE
+from package_index import PackageIndex
+
+from ds_docker_env.common.analysis import package_name
+from ds_docker_env.common.shipped import shipped_analysis
+from ds_docker_env.generation.services import SERVICES
+
+GOLDEN = TEMPLATE / "tests" / "golden"
+_PYTHON = {"python_version": "3.13", "debian_release": "trixie"}
+_PINS = "prod==1.0\n"
+RICHEST = {
+    **_PYTHON,
+    "project_name": "Churn, 2026",
+    "question": "Which customers leave, and why?",
+    "data": "Contracts of 2026, from the warehouse.",
+    "ticket_url": "https://tickets.example.com/browse/DS-1",
+    "production_requirements": "requirements.txt",
+    "dvc_s3_url": "s3://bucket/churn",
+    "services": "redis, sqlite, mysql, postgres, h2o, dask",
+    "ci": "github",
+}
+PROJECTS: dict[str, dict[str, str]] = {
+    "default": _PYTHON,
+    "production": {**_PYTHON, "production_requirements": "requirements.txt"},
+    "richest": RICHEST,
+}
+# Named by the versions in them, which move by themselves, or private.
+_LEFT_OUT = re.compile(r"(\.git|\.secrets)/|(requirements|tools)\.txt$|requirements\.in$|.*\.whl$")
+
+
+def rendered(name: str) -> dict[str, str]:
+    """Return the texts of a project by their names, with words for what differs in each commit and on each day."""
+    with tempfile.TemporaryDirectory() as folder, PackageIndex(Path(folder, "index")) as index:
+        index.add_analysis_packages()
+        index.add("prod", "1.0")
+        for line in shipped_analysis(_PYTHON["python_version"], SERVICES).requirements:
+            index.add(package_name(line), "9999.1")
+        production = Path(folder, "requirements.txt")
+        production.write_text(_PINS, encoding="utf-8")
+        output = Path(folder, "output")
+        output.mkdir()
+        answers = answered(**PROJECTS[name])
+        subprocess.run(
+            [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input", "--output-dir", str(output), *answers],
+            cwd=folder,
+            env={**os.environ, "HOME": folder, "USERPROFILE": folder, "UV_DEFAULT_INDEX": index.url},
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        [project] = output.iterdir()
+        names = {path.relative_to(project).as_posix(): path for path in project.rglob("*") if path.is_file()}
+        return {
+            name: _timeless(path.read_text(encoding="utf-8"), str(production))
+            for name, path in sorted(names.items())
+            if not _LEFT_OUT.match(name)
+        }
+
+
+def golden(name: str) -> dict[str, str]:
+    """Return the texts of a golden tree by their names."""
+    paths = [path for path in (GOLDEN / name).rglob("*") if path.is_file()]
+    return {path.relative_to(GOLDEN / name).as_posix(): path.read_text(encoding="utf-8") for path in sorted(paths)}
+
+
+def _timeless(text: str, production: str) -> str:
+    for pattern, word in {
+        r'(image\.revision=)"[^"]*"': r'\1"COMMIT"',
+        r"#sha256=[0-9a-f]{64}": "#sha256=DIGEST",
+        r"(# taken over on: ).*": r"\1DAY",
+        re.escape(production): "/api/requirements.txt",
+    }.items():
+        text = re.sub(pattern, word, text)
+    return text
+
+
+if __name__ == "__main__":
+    for name in PROJECTS:
+        shutil.rmtree(GOLDEN / name, ignore_errors=True)
+        for file, text in rendered(name).items():
+            path = GOLDEN / name / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")

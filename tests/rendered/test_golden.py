@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+from golden import PROJECTS, RICHEST, golden, rendered
+from offers import CONTEXT, needs
+from rendering import CHOICES, Renderer
+
+from ds_docker_env.generation.services import SERVICES
+
+# Lines, comments included.
+BUDGET = {
+    "default": {"Dockerfile": 60, "docker-compose.yml": 45, "README.md": 85, "in all": 300},
+    "production": {"Dockerfile": 60, "docker-compose.yml": 50, "README.md": 105, "in all": 340},
+    "richest": {
+        **{"Dockerfile": 75, "docker-compose.yml": 190, "README.md": 190, "in all": 650},
+        **{".github/workflows/analysis.yml": 90},
+    },
+}
+# The lines of requirements.in, which the golden trees leave out, with the template's own packages.
+REQUIREMENTS = {"default": 11, "production": 12, "richest": 22}
+PROGRAMS = {
+    "a heredoc": r"<<-?\\?[\"']?[A-Z_]{2,}",
+    "a failure that is hidden": r"\|\| *true\b|\|\| *:",
+    "a program in a string": r"\b(python3?|bash|sh|node|perl) (-\w+ )*-\w*c\b",
+    "a number of seconds without a name": r"(?<![\w.#:-])\d{9,}(?![\w.])",
+    "a replaced builtin": r"\b\w+\(\) *\{",
+}
+
+
+@needs(*RICHEST["services"].split(", "))
+@pytest.mark.parametrize("name", PROJECTS)
+def test_a_project_is_as_its_golden_tree_shows(name: str) -> None:
+    now, shown = rendered(name), golden(name)
+    assert now.keys() == shown.keys(), "run: uv run tests/golden.py"
+    for file, text in now.items():
+        assert text == shown[file], f"{name}/{file} differs; run `uv run tests/golden.py` and review its diff"
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_a_person_has_no_more_lines_to_review_than_the_budget_has(name: str) -> None:
+    lines = Counter({file: len(text.splitlines()) for file, text in golden(name).items()})
+    lines["in all"] = lines.total() + REQUIREMENTS[name]
+    over = {file: lines[file] for file, most in BUDGET[name].items() if lines[file] > most}
+    assert over == {}, f"{name}: lines of each file over its budget of {BUDGET[name]}"
+
+
+def test_no_file_holds_a_program_or_a_failure_that_is_hidden() -> None:
+    texts = {f"{name}/{file}": text for name in PROJECTS for file, text in golden(name).items()}
+    texts["gitlab"] = Renderer()(".gitlab-ci.yml", services=CHOICES[-1], dvc_s3_url="s3://bucket/churn")
+    found = [
+        f"{file}: {what}: {hit[0]}"
+        for file, text in texts.items()
+        for what, pattern in PROGRAMS.items()
+        if not file.endswith(".ipynb") and (hit := re.search(pattern, text))
+    ]
+    assert found == []
+
+
+def test_the_gitlab_pipeline_is_within_the_budget() -> None:
+    answers = {"production_requirements": "/api.txt", "dvc_s3_url": "s3://bucket/churn", "services": ",".join(SERVICES)}
+    lines = len(Renderer()(".gitlab-ci.yml", **answers).splitlines())
+    assert lines <= 90, f".gitlab-ci.yml has {lines} lines"
+    assert {"github", "gitlab"} <= {*CONTEXT["ci"]}
