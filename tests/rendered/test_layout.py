@@ -46,7 +46,9 @@ Bake = Callable[..., Generated]
 
 
 def tree(project: Path) -> set[str]:
-    return {path.relative_to(project).as_posix() + "/" * path.is_dir() for path in project.rglob("*")}
+    """Return the names of all files but git's own."""
+    names = {path.relative_to(project).as_posix() + "/" * path.is_dir() for path in project.rglob("*")}
+    return {name for name in names if not name.startswith(".git/")}
 
 
 @pytest.fixture(scope="module")
