@@ -75,9 +75,9 @@ class Staging:
 
     def leave(self) -> None:
         """Stop a hook that still runs, and remove the hidden directory: the last act of cookiecutter's process."""
-        unfinished = self.folder.exists()
         if self._claim and take_from_hook(self._claim):
-            unfinished = unfinished and not (self.room / _PLAN).exists()
+            # On Windows, an empty directory is left by the hook that has put the project into its place.
+            unfinished = not (self.room / _PLAN).exists() and self.folder.exists() and any(self.folder.iterdir())
             with contextlib.suppress(OSError):
                 _finish(self.room, self.target)
             if unfinished:
