@@ -18,7 +18,7 @@ from collections import Counter
 from pathlib import Path
 
 TEMPLATE = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TEMPLATE / "tests")]
+sys.path[:0] = [str(TEMPLATE), str(TEMPLATE / "tests")]
 
 from package_index import PackageIndex  # noqa: E402
 

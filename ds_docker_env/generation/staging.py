@@ -77,9 +77,9 @@ class Staging:
 
     def leave(self) -> None:
         """Stop a hook that still runs, and remove the hidden directory: the last act of cookiecutter's process."""
-        unfinished = self.folder.exists()
         if self._claim and take_from_hook(self._claim):
-            unfinished = unfinished and not (self.room / _PLAN).exists()
+            # On Windows, an empty directory is left by the hook that has put the project into its place.
+            unfinished = not (self.room / _PLAN).exists() and self.folder.exists() and any(self.folder.iterdir())
             with contextlib.suppress(OSError):
                 _finish(self.room, self.target)
             if unfinished:
@@ -112,7 +112,14 @@ class Staging:
         if self.folder == self.target:
             return [], ""
         if self.mode == NEW:
-            self._move()
+            try:
+                self.folder.rename(self.target)
+            except PermissionError:  # on Windows, the shell that runs a hook has its working directory here
+                (self.room / "whole").mkdir()
+                for path in self.folder.iterdir():
+                    path.rename(self.room / "whole" / path.name)
+                (self.room / "whole").rename(self.target)
+            shutil.rmtree(self.room, ignore_errors=True)
             return [], ""
         replaced = self._replaced()
         gone = [name for name in removed if self.mode == AGAIN and os.path.lexists(self.target / name)]
@@ -126,23 +133,6 @@ class Staging:
             raise
         shutil.rmtree(self.room, ignore_errors=True)
         return [*replaced, *gone], former
-
-    def _move(self) -> None:
-        """Move a new project to its place by one rename."""
-        try:
-            try:
-                self.folder.rename(self.target)
-            except PermissionError:  # on Windows, the shell that runs a hook has its working directory here
-                whole = self.room / "whole"
-                whole.mkdir()
-                for path in self.folder.iterdir():
-                    path.rename(whole / path.name)
-                whole.rename(self.target)
-        except OSError:
-            if self.target.exists():
-                raise FileExistsError(0, "was created meanwhile; look at its content", str(self.target)) from None
-            raise
-        shutil.rmtree(self.room, ignore_errors=True)
 
     def _replaced(self) -> list[str]:
         """Drop the files that stay as they are in the project; return the names of those that are replaced."""
