@@ -246,5 +246,8 @@ def test_a_tag_pushes_the_image_that_was_checked_without_a_layer_of_other_runs_a
         assert f"digest: {digest}" in run.said["Push the checked image"]
         assert digest == sh("docker", "image", "inspect", "--format", "{{ .Id }}", project.image).stdout.strip()
         assert TOKEN not in "".join(run.said.values())
-        print(run.said["Build the image"])
+        built = run.said["Build the image"]
+        steps = dict(re.findall(r"^#(\d+) (\[.*)$", built, re.MULTILINE))
+        cached = [steps[number] for number in re.findall(r"^#(\d+) CACHED$", built, re.MULTILINE)]
+        assert not [step for step in cached if " FROM " not in step]
         sh("docker", "image", "rm", f"{name}:v1.0")
