@@ -203,6 +203,11 @@ def blocks(markdown: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", markdown, re.MULTILINE | re.DOTALL)
 
 
+def shown(html: str) -> str:
+    """Return the text of a page, without tags."""
+    return re.sub(r"<[^>]+>", "", html)
+
+
 def _printed_by_cells(notebook: str) -> list[str]:
     return [_printed(cell) for cell in nbformat.reads(notebook, as_version=4).cells]
 

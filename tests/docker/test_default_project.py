@@ -12,7 +12,7 @@ import pytest
 
 from docker.conftest import copied, have_image, image_of
 from docker.npm import commands_of
-from docker.project import Project, sh
+from docker.project import Project, sh, shown
 from ds_docker_env.common.target import DEBIAN_RELEASES
 
 pytestmark = pytest.mark.docker
@@ -60,7 +60,7 @@ def test_the_image_is_on_the_chosen_debian(default: Project) -> None:
 
 def test_the_report_names_exactly_the_versions_of_the_lock(default: Project) -> None:
     default.run("jupyter", "nbconvert", "--to", "html", "--execute", "src/analysis.ipynb")
-    report = default.read("src/analysis.html")
+    report = shown(default.read("src/analysis.html"))
     locked = re.findall(r"^([a-z0-9-]+)==([^\s;]+)", default.read("requirements.txt"), re.MULTILINE)
     for name, version in locked:
         assert re.search(rf"{name.replace('-', '[-_.]')}=={re.escape(version)}\b", report, re.IGNORECASE), name

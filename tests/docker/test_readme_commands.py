@@ -12,7 +12,7 @@ import pytest
 from pages import page
 
 from docker.conftest import PINNED, PRODUCTION, copied
-from docker.project import NOTEBOOK, PASSWORD, Project, ask, blocks, eventually, logs_in, sh, token_of
+from docker.project import NOTEBOOK, PASSWORD, Project, ask, blocks, eventually, logs_in, sh, shown, token_of
 
 pytestmark = pytest.mark.docker
 
@@ -108,9 +108,9 @@ def test_a_shell_opens_in_the_running_container_and_jupyter_starts_without_compo
 
 def test_a_report_is_made_without_a_browser(reader: Project) -> None:
     follow(reader, command(reader.read("README.md"), "--execute"))
-    report = reader.folder / NOTEBOOK.with_suffix(".html")
-    assert "Why do customers leave?" in report.read_text(encoding="utf-8")
-    assert f"numpy=={PINNED['numpy']}" in report.read_text(encoding="utf-8")
+    report = shown(reader.read(NOTEBOOK.with_suffix(".html")))
+    assert "Why do customers leave?" in report
+    assert f"numpy=={PINNED['numpy']}" in report
     follow(reader, command(page("same-results.md"), "PYTHONHASHSEED=random"))
 
 

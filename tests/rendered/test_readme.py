@@ -73,7 +73,7 @@ def test_a_fork_sets_the_address_of_the_pages_in_one_place() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_commands_of_the_readme_are_the_same_in_every_shell(language: str) -> None:
-    """Only bash reads the ones that make passwords; PowerShell 5 knows no ``&&``, and no shell of Windows ``A=b c``."""
+    """PowerShell 5 has no ``&&``, and no shell of Windows has ``NAME=value command``; passwords are set in bash."""
     blocks = BLOCK.findall(Renderer()("README.md", _language=language, **RICHEST))
     lines = [line for block in blocks for line in block.splitlines()[1:-1] if ".secrets" not in line]
     assert len(lines) >= 12
