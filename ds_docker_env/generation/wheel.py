@@ -18,6 +18,7 @@ from ds_docker_env.common.shipped import shipped_analysis, shipped_names
 from ds_docker_env.common.target import PYTHON_VERSIONS
 from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.release import VERSION, commit
+from ds_docker_env.generation.services import DATABASES
 
 PACKAGE = Path(__file__).parents[1]
 NAME = f"ds_docker_env-{VERSION}-py3-none-any.whl"
@@ -30,7 +31,7 @@ _FILES = "image/files/"
 # Programs that are there for one choice only; all others are in every image.
 _OPTIONAL = {
     **{"check": "production", "take-over": "production", "dvc": "dvc", "h2o": "h2o", "listens": "sqlite"},
-    **{"dask-scheduler": "dask", "dask-worker": "dask"},
+    **{"check-passwords": "databases", "dask-scheduler": "dask", "dask-worker": "dask"},
 }
 # The same file under further names.
 _ALIASES = {
@@ -86,7 +87,9 @@ def pack(answers: Answers) -> Wheel:
 
 
 def _members(answers: Answers, made_from: str) -> Iterator[tuple[str, bytes]]:
-    chosen = ["", *answers.options, *(["production"] if answers.production_requirements else [])]
+    chosen = {"", *answers.options}
+    chosen |= {"production"} if answers.production_requirements else set()
+    chosen |= {"databases"} if DATABASES.keys() & chosen else set()
     yield "ds_docker_env/__init__.py", (PACKAGE / "__init__.py").read_bytes()
     for path in (path for wing in _WINGS for path in (PACKAGE / wing).rglob("*.py")):
         name = path.relative_to(PACKAGE).as_posix()

@@ -136,6 +136,19 @@ def test_a_clone_gets_its_passwords_as_the_readme_says(project: Project, said: d
         clone.remove()
 
 
+def test_a_password_file_in_utf_16_is_named_before_a_database_is_created(project: Project, tmp_path: Path) -> None:
+    clone = copied(project, tmp_path)
+    # As PowerShell 5 writes it.
+    (clone.folder / ".secrets" / "postgres_password").write_text("secret1\r\n", encoding="utf-16")
+    try:
+        started = clone.compose("up", "--detach", check=False)
+        assert 'service "passwords" didn\'t complete successfully' in started.stderr
+        assert ".secrets/postgres_password: not UTF-8 text; " in clone.compose("logs", "passwords").stdout
+        assert clone.inspect("postgres")["State"]["Status"] == "created"
+    finally:
+        clone.remove()
+
+
 @pytest.fixture
 def replica(project: Project, host: str, tmp_path: Path) -> Iterator[tuple[int, str]]:
     """Run a MySQL on the network of this machine, with a certificate; yield its port and password."""

@@ -25,7 +25,8 @@ def names(lock: str) -> set[str]:
 
 def beside_the_notebook(generated: Generated) -> list[str]:
     assert generated.exit_code == 0, generated.stderr
-    return [name for name in yaml.safe_load(generated.read("docker-compose.yml"))["services"] if name != "jupyter"]
+    services = yaml.safe_load(generated.read("docker-compose.yml"))["services"]
+    return [name for name in services if name not in ("jupyter", "passwords")]
 
 
 @needs("mysql", "redis")

@@ -59,7 +59,7 @@ def test_the_same_commit_and_answers_give_the_same_bytes() -> None:
 def test_it_has_the_commands_of_what_is_chosen_and_no_others() -> None:
     pips = {f"pip{python}" for python in CONTEXT["python_version"]}
     assert commands(packed()) - pips == COMMANDS
-    chosen = {"check", "dask-scheduler", "dask-worker", "dvc", "h2o", "listens", "take-over"}
+    chosen = {"check", "check-passwords", "dask-scheduler", "dask-worker", "dvc", "h2o", "listens", "take-over"}
     assert commands(packed(**EVERYTHING)) - pips == COMMANDS | chosen
     assert commands(packed()) >= pips
 

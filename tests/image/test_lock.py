@@ -27,7 +27,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offline: PackageInde
     for name in ("UV_EXCLUDE_NEWER", "UV_CUSTOM_COMPILE_COMMAND"):
         monkeypatch.setenv(name, "to be forgotten")
         monkeypatch.delenv(name)
+    # As in the image.
     monkeypatch.setenv("UV_PYTHON", sys.executable)
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS", "never")
     assert shutil.which("uv")
     return tmp_path
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from offers import TEMPLATE
 
+from ds_docker_env.image.passwords import main as check_passwords
 from ds_docker_env.image.passwords import read_password
 
 FILES = TEMPLATE / "ds_docker_env" / "image" / "files"
@@ -82,8 +83,33 @@ def test_a_password_that_powershell_wrote_is_refused_in_a_line_that_does_not_sho
     (tmp_path / "jupyter_password").write_text("canary", encoding="utf-16")
     with pytest.raises(SystemExit) as ended:
         read_password("jupyter_password", tmp_path)
-    assert str(ended.value.code).startswith(".secrets/jupyter_password: is not UTF-8 text, perhaps because PowerShell")
+    assert str(ended.value.code).startswith(".secrets/jupyter_password: not UTF-8 text; write the password again")
     assert "canary" not in str(ended.value.code)
+
+
+REFUSED = {
+    "that PowerShell wrote": ("postgres_password", "canary".encode("utf-16"), "not UTF-8 text"),
+    "that is blank": ("postgres_password", b" \r\n", "empty"),
+    "of two lines": ("mysql_password", b"canary\ncanary\n", "more than one line"),
+    "with a quote, for MySQL": ("mysql_password", b"can'ary\n", "contains a quote or a backslash"),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "problem"), REFUSED.values(), ids=REFUSED)
+def test_a_database_does_not_start_with_a_password(tmp_path: Path, name: str, content: bytes, problem: str) -> None:
+    (tmp_path / "jupyter_password").write_bytes(b"fine\n")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SystemExit) as ended:
+        check_passwords(tmp_path)
+    assert str(ended.value.code).startswith(f".secrets/{name}: {problem}; write the password again as one line")
+    assert "canary" not in str(ended.value.code)
+    assert "\n" not in str(ended.value.code)
+
+
+def test_a_database_starts_with_a_password_from_any_other_editor(tmp_path: Path) -> None:
+    (tmp_path / "mysql_password").write_bytes(b"secret\r\n")
+    (tmp_path / "postgres_password").write_bytes(b"\xef\xbb\xbfit's \xc3\xa4 secret")
+    check_passwords(tmp_path)
 
 
 class Settings(SimpleNamespace):

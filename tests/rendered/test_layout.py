@@ -207,13 +207,15 @@ def test_git_and_the_image_take_no_key_wherever_it_was_dropped(default: Generate
     """Docker's patterns are compared with git's, which are tried."""
     begin, *_ = default.read(".gitignore").split("\n\n")
     ignored = [line for line in begin.splitlines()[1:] if not line.startswith("!")]
-    assert {".netrc", ".git-credentials", ".pgpass", ".my.cnf", ".docker/", ".kube/", ".ssh/", "*.pem"} <= set(ignored)
+    assert {"?netrc", ".git-credentials", ".pgpass", ".my.cnf", ".docker/", ".kube/", ".ssh/", "*.pem"} <= set(ignored)
     denied = {f"**/{line}" for line in ignored if not line.startswith(".")}
     assert {"**/.*", *denied} <= set(default.read(".dockerignore").splitlines())
     (tmp_path / ".gitignore").write_text(default.read(".gitignore"))
     for folder in ("", "src/", "src/deep/"):
         for line in ignored:
-            path = tmp_path / folder / (line.replace("*", "one") + ("one" if line.endswith("/") else ""))
+            path = (
+                tmp_path / folder / (line.replace("*", "one").replace("?", "_") + ("one" if line.endswith("/") else ""))
+            )
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
     subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
