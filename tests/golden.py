@@ -24,7 +24,8 @@ from ds_docker_env.common.shipped import shipped_analysis
 from ds_docker_env.generation.services import SERVICES
 
 GOLDEN = TEMPLATE / "tests" / "golden"
-_PYTHON = {"python_version": "3.13", "debian_release": "trixie"}
+PAIR = ("3.13", "trixie")
+_PYTHON = dict(zip(("python_version", "debian_release"), PAIR, strict=True))
 _PINS = "prod==1.0\n"
 RICHEST = {
     **_PYTHON,

@@ -32,10 +32,13 @@ EVERYTHING = os.environ.get("DS_DOCKER_ENV_EVERY_FORK") == "1"
 # Reading production, locking, and surviving a kill are the same in most forks.
 OF_THE_TEMPLATE = [
     *(f"tests/generation/test_{name}.py" for name in ("answers", "dvc", "services")),
-    *(f"tests/rendered/test_{name}.py" for name in ("compose", "gitlab", "github", "languages", "layout")),
-    "tests/test_repository.py",
+    *(
+        f"tests/rendered/test_{name}.py"
+        for name in ("compose", "gitlab", "github", "golden", "languages", "layout", "readme")
+    ),
+    "tests/test_template.py",
     "tests/docker/test_dockerfile.py",
-    "tests/generation/test_generation.py::test_the_transcript_in_the_readme_is_what_a_person_sees",
+    "tests/generation/test_events.py::test_the_transcript_in_the_readme_is_what_a_person_sees",
     "tests/rendered/test_workflows.py::test_the_projects_with_names_have_every_choice_of_every_question",
 ]
 FAST = ("-q", "-m", "not docker and not network and not forks", "-p", "no:cacheprovider", "--tb=short")
@@ -234,6 +237,7 @@ def added_question(fork: Fork) -> Seen:
     row = "| `project_name` |"
     fork.replace("README.md", row, f"| `owner` | `analysis@example.com` | who is responsible |\n{row}")
     fork.replace(README, "\n## Start\n", "\n**Owner.** {{ cookiecutter.owner }}\n\n## Start\n")
+    fork.succeed(sys.executable, "tests/golden.py")
     return {"README.md": "\n**Owner.** analysis@example.com\n"}
 
 
@@ -249,8 +253,8 @@ def removed_mysql(fork: Fork) -> Seen:
     fork.replace("README.md", "services=mysql", "services=postgres")
     fork.replace(
         "README.md",
-        "MySQL:      a random password in .secrets/mysql",
-        "PostgreSQL: a random password in .secrets/postgres",
+        "MySQL:      random password in .secrets/mysql",
+        "PostgreSQL: random password in .secrets/postgres",
     )
     fork.replace("cookiecutter.json", "mysql, postgres, h2o", "postgres, h2o")
     fork.answer(services="postgres")
@@ -364,7 +368,7 @@ def test_the_pages_fork_is_made_tested_used_and_kept_up_with_its_own_commands(
     assert fork.succeed("git", "status", "--porcelain") == ""
     assert "\n## Checks\n" in fork.read(README)
     assert "\npolars==99.0 " in fork.read("locks/requirements-3.11.txt")
-    fork.test("tests/test_repository.py")
+    fork.test("tests/test_template.py")
 
 
 def half_a_service(fork: Fork) -> set[str]:
@@ -401,7 +405,7 @@ BROKEN: tuple[Callable[[Fork], set[str]], ...] = (
 @pytest.mark.parametrize("change", BROKEN, ids=lambda change: change.__name__)
 def test_a_fork_that_is_half_done_fails_and_says_where(fork: Fork, change: Callable[[Fork], set[str]]) -> None:
     wanted = change(fork)
-    files = ("tests/test_repository.py", *(["tests/generation/test_services.py"] if change is half_a_service else []))
+    files = ("tests/test_template.py", *(["tests/generation/test_services.py"] if change is half_a_service else []))
     done = fork.run(sys.executable, "-m", "pytest", *FAST, "--numprocesses=0", *files)
     said = [line for line in done.stdout.splitlines() if line.startswith(("E  ", "FAILED"))]
     assert done.returncode == 1

@@ -4,8 +4,8 @@ import re
 from collections import Counter
 
 import pytest
-from golden import PROJECTS, RICHEST, golden, rendered
-from offers import CONTEXT, needs
+from golden import PAIR, PROJECTS, RICHEST, golden, rendered
+from offers import CONTEXT, PAIRS, needs
 from rendering import CHOICES, Renderer
 
 from ds_docker_env.generation.services import SERVICES
@@ -31,6 +31,7 @@ PROGRAMS = {
 
 
 @needs(*RICHEST["services"].split(", "))
+@pytest.mark.skipif(PAIR not in PAIRS, reason=f"not on offer: Python {PAIR[0]} on {PAIR[1]}")
 @pytest.mark.parametrize("name", PROJECTS)
 def test_a_project_is_as_its_golden_tree_shows(name: str) -> None:
     now, shown = rendered(name), golden(name)
