@@ -23,10 +23,9 @@ RUNNER = "gitlab-ci-local@4.75.1"
 TOKEN = "a-token-of-this-job"
 # The bcrypt hash of the token.
 LOGIN = "gitlab-ci-token:$2b$05$abcdefghijklmnopqrstuu1wx7x3W6Ev6.2Z.M3WBNmVe06ssyBAm\n"
-# Without the token in one piece, as the notebook is a file of the project itself; gitlab-ci-local keeps its own there.
+# With the token backwards, as the notebook is a file of the project itself; gitlab-ci-local keeps its own there.
 LOOK_FOR_THE_TOKEN = f"""\
-import os, pathlib
-token = "-".join({TOKEN.split("-")})
+token = "{TOKEN[::-1]}"[::-1]
 files = [file for file in pathlib.Path("/project").rglob("*") if ".gitlab-ci-local" not in file.parts]
 readable = [file for file in files if file.is_file() and os.access(file, os.R_OK)]
 assert pathlib.Path("/project/.git/config") in readable
@@ -140,7 +139,7 @@ def gitlab(built: Project, runner: Path, tmp_path: Path) -> Iterator[GitLab]:
 
 
 def test_a_tag_is_checked_run_and_pushed_and_no_notebook_can_read_the_token(gitlab: GitLab) -> None:
-    gitlab.project.write_notebook(LOOK_FOR_THE_TOKEN, name="src/curious.ipynb")
+    gitlab.project.write_notebook("import os\nimport pathlib", LOOK_FOR_THE_TOKEN, name="src/curious.ipynb")
     job = gitlab.run(CI_COMMIT_TAG="v1.0")
     assert not job.red, job.said
     assert job.steps == list(STEPS.values())
@@ -181,4 +180,4 @@ def test_a_vulnerability_ends_the_job_at_audit_and_is_named(gitlab: GitLab) -> N
     job = gitlab.run(CI_PIPELINE_SOURCE="merge_request_event")
     assert job.red == "audit"
     assert re.search(r"^ requests +2\.32\.4 +PYSEC-2099-1 +2\.33\.0", job.said, re.MULTILINE)
-    assert "To do: mend production, then take it over again" in job.said
+    assert "To do: fix production's pins in production, then run take-over" in job.said
