@@ -58,12 +58,12 @@ def _document(name: str, target: Target) -> Document:
 
 def _within(seconds: float, location: str, target: Target) -> Production:
     """Read production but give up after a while, whatever it is that hangs: a look-up of a name cannot be stopped."""
-    outcome: list[Production | GenerationError] = []
+    outcome: list[Production | Exception] = []
 
     def read() -> None:
         try:
             outcome.append(read_production(location, target))
-        except GenerationError as error:
+        except Exception as error:
             outcome.append(error)
 
     thread = threading.Thread(target=read, daemon=True)
@@ -71,6 +71,6 @@ def _within(seconds: float, location: str, target: Target) -> Production:
     thread.join(seconds)
     if not outcome:
         raise SourceError(f"{redacted(location)}: did not arrive within {seconds:g} s; check the network")
-    if isinstance(outcome[0], GenerationError):
+    if isinstance(outcome[0], Exception):
         raise outcome[0]
     return outcome[0]

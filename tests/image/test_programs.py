@@ -83,7 +83,7 @@ def test_a_password_that_powershell_wrote_is_refused_in_a_line_that_does_not_sho
     (tmp_path / "jupyter_password").write_text("canary", encoding="utf-16")
     with pytest.raises(SystemExit) as ended:
         read_password("jupyter_password", tmp_path)
-    assert str(ended.value.code).startswith(".secrets/jupyter_password: not UTF-8 text; write the password again")
+    assert str(ended.value.code).startswith(".secrets/jupyter_password: not UTF-8 text; write another password")
     assert "canary" not in str(ended.value.code)
 
 
@@ -101,7 +101,7 @@ def test_a_database_does_not_start_with_a_password(tmp_path: Path, name: str, co
     (tmp_path / name).write_bytes(content)
     with pytest.raises(SystemExit) as ended:
         check_passwords(tmp_path)
-    assert str(ended.value.code).startswith(f".secrets/{name}: {problem}; write the password again as one line")
+    assert str(ended.value.code).startswith(f".secrets/{name}: {problem}; write another password, as one line")
     assert "canary" not in str(ended.value.code)
     assert "\n" not in str(ended.value.code)
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from ds_docker_env.image.passwords import read_password
 
 c = get_config()  # noqa: F821
-port = os.environ.get("PORT", "8888")
+port = os.environ.get("PORT") or "8888"
+if not port.isdecimal():
+    raise SystemExit(f"PORT: {port!r} is not a number; correct it in .env")
 
 c.KernelSpecManager.ensure_native_kernel = False
 c.KernelManager.transport_encryption = "auto"
