@@ -23,9 +23,7 @@ from ds_docker_env.generation.services import DATABASES
 PACKAGE = Path(__file__).parents[1]
 NAME = f"ds_docker_env-{VERSION}-py3-none-any.whl"
 # The libraries and programs that the image's modules use; the tools' lock has their versions.
-REQUIRES = (
-    *("dumb-init", "packaging", "pip-audit", "pip-requirements-parser", "pyyaml", "requests", "rich", "ruff", "uv"),
-)
+REQUIRES = "dumb-init packaging pip-audit pip-requirements-parser pyyaml requests rich ruff uv".split()
 _WINGS = ("common", "pinning", "image")
 _FILES = "image/files/"
 # Programs that are there for one choice only; all others are in every image.
@@ -107,20 +105,12 @@ def _members(answers: Answers, made_from: str) -> Iterator[tuple[str, bytes]]:
         "clients": dict(shipped_analysis(answers.python_version, answers.options).clients),
     }
     yield "ds_docker_env/image/template.json", json.dumps(known, indent=0).encode()
-    yield (
-        f"{_INFO}/METADATA",
-        "\n".join(
-            [
-                *("Metadata-Version: 2.1", "Name: ds-docker-env", f"Version: {VERSION}"),
-                *(
-                    "Summary: The commands of an image of ds-docker-env",
-                    f"Project-URL: Source, {answers.template_url}/tree/{made_from}",
-                ),
-                *(f"Requires-Dist: {name}" for name in REQUIRES),
-                "",
-            ]
-        ).encode(),
+    metadata = (
+        f"Metadata-Version: 2.1\nName: ds-docker-env\nVersion: {VERSION}\n"
+        "Summary: The commands of an image of ds-docker-env\n"
+        f"Project-URL: Source, {answers.template_url}/tree/{made_from}\n"
     )
+    yield f"{_INFO}/METADATA", (metadata + "".join(f"Requires-Dist: {name}\n" for name in REQUIRES)).encode()
     yield f"{_INFO}/WHEEL", b"Wheel-Version: 1.0\nGenerator: ds-docker-env\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
