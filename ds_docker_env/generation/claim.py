@@ -19,11 +19,7 @@ def is_claimed(directory: Path) -> bool:
 
 def claim(directory: Path, *, alone: bool = False, by_hook: bool = False) -> IO[str]:
     """Claim a directory, alone or with the other processes of a generation; raise `FileExistsError` if it is taken."""
-
-    def without_links(path: str, flags: int) -> int:
-        return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
-
-    lock = open(directory / _NAME, "a+", encoding="utf-8", opener=without_links)
+    lock = _opened(directory / _NAME)
     if by_hook:
         lock.truncate(0)
         lock.write(str(os.getpid()))
@@ -68,3 +64,10 @@ def _exists(lock: IO[str]) -> bool:
     with contextlib.suppress(OSError):
         return os.path.samestat(Path(lock.name).stat(), os.fstat(lock.fileno()))
     return False
+
+
+def _opened(path: Path) -> IO[str]:
+    def without_links(path: str, flags: int) -> int:
+        return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+
+    return open(path, "a+", encoding="utf-8", opener=without_links)

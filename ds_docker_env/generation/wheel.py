@@ -23,7 +23,9 @@ from ds_docker_env.generation.services import DATABASES
 PACKAGE = Path(__file__).parents[1]
 NAME = f"ds_docker_env-{VERSION}-py3-none-any.whl"
 # The libraries and programs that the image's modules use; the tools' lock has their versions.
-REQUIRES = "dumb-init packaging pip-audit pip-requirements-parser pyyaml requests rich ruff uv".split()
+REQUIRES = (
+    *("dumb-init", "packaging", "pip-audit", "pip-requirements-parser", "pyyaml", "requests", "rich", "ruff", "uv"),
+)
 _WINGS = ("common", "pinning", "image")
 _FILES = "image/files/"
 # Programs that are there for one choice only; all others are in every image.
