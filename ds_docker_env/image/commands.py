@@ -68,25 +68,24 @@ def main(name: str, arguments: Sequence[str] | None = None) -> NoReturn:
     command = COMMANDS[name]
     options = _options(name, command, arguments)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    code, failed = FAILED, f"{name}: {command.outcome}"
     try:
         _settle()
-        code: int = importlib.import_module(f"ds_docker_env.image.{command.module}").run(options)
+        ended = importlib.import_module(f"ds_docker_env.image.{command.module}").run(options)
         sys.stdout.flush()
+        sys.exit(ended)
     except GenerationError as error:
         # The container has no other netrc.
-        print(error.report(f"{name}: {command.outcome}").replace("~/.netrc", LOGINS.as_posix()), file=sys.stderr)
-        code = FAILED
+        said = error.report(failed).replace("~/.netrc", LOGINS.as_posix())
     except KeyboardInterrupt:
-        print(f"\n{name}: stopped; {command.outcome}", file=sys.stderr)
-        code = STOPPED
+        code, said = STOPPED, f"\n{name}: stopped; {command.outcome}"
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"{name}: {command.outcome}: {where}{error.strerror}; check its owner and mode", file=sys.stderr)
-        code = FAILED
+        said = f"{failed}: {where}{error.strerror}; check its owner and mode"
     except Exception as error:
-        said = printable(excerpt(f"{type(error).__name__}: {error}"))
-        print(f"{name}: {command.outcome}: {said}; report this error to the template's issues", file=sys.stderr)
-        code = FAILED
+        unexpected = printable(excerpt(f"{type(error).__name__}: {error}"))
+        said = f"{failed}: {unexpected}; report this error to the template's issues"
+    print(said, file=sys.stderr)
     sys.exit(code)
 
 

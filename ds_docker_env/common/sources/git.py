@@ -104,8 +104,11 @@ class GitFile(Remote):
             raise SourceError(
                 f"{self.name}: git cannot read from there; write git+https://, git+ssh://, git+file:/// or git+/path"
             )
-        if protocol != "file":
-            self._check_host(url)
+        if protocol != "file" and not _has_host(url):
+            raise SourceError(
+                f"{self.name}: names no host that git can reach; write it as https://host/team/repository.git "
+                "or ssh://git@host/team/repository.git, with a / after the host"
+            )
         if self.location.partition("#")[0].endswith("@") or (ref and _BAD_REF.search(ref)):
             raise SourceError(
                 f"{self.name}: {ref!r} is no branch, tag or commit; write one after the @, such as @v1.4.2"
@@ -113,18 +116,6 @@ class GitFile(Remote):
         if _BAD_PATH.search(path):
             raise SourceError(
                 f"{self.name}: {path!r} is no path in a repository; write it from the repository's root, without .."
-            )
-
-    def _check_host(self, url: str) -> None:
-        try:
-            parts = urlsplit(url)
-            valid = bool(parts.hostname) and not str(parts.hostname).startswith("-") and (parts.port or 1) > 0
-        except ValueError:
-            valid = False
-        if not valid:
-            raise SourceError(
-                f"{self.name}: names no host that git can reach; write it as https://host/team/repository.git "
-                "or ssh://git@host/team/repository.git, with a / after the host"
             )
 
 
@@ -190,6 +181,14 @@ class _Git:
         """Return the hash of a commit, or a blank where there is none or several."""
         done = self.run("rev-parse", "--verify", "--quiet", f"{what}^{{commit}}")
         return "" if done.returncode else done.stdout.decode().strip()
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and not str(parts.hostname).startswith("-") and (parts.port or 1) > 0
+    except ValueError:
+        return False
 
 
 def last_commit(path: str) -> str:
