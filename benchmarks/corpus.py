@@ -1,10 +1,9 @@
 """Pin a folder of real production files as generation would: ``uv run benchmarks/corpus.py FOLDER [SERVICE...]``.
 
 FOLDER holds ``INDEX.tsv`` with at least the columns folder, entry and python; services are those of the question.
-Prints a line for each file (how it ended, seconds, the oldest package of the analysis with its month, packages of the
-analysis that were left out) and the totals. Fails if a pin changed, a lock holds a credential, a package is below its
-floor, an exception other than ours appears, or a file takes longer than 120 s. Months come from the index; where it
-has none, nothing is the oldest.
+Prints a line for each file (how it ended, seconds, packages of the analysis that were left out) and the totals. Fails
+if a pin changed, a lock holds a credential, a package is below its floor, an exception other than ours appears, or a
+file takes longer than 120 s.
 """
 
 from __future__ import annotations
@@ -15,22 +14,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from ds_docker_env.common import uv
 from ds_docker_env.common.errors import GenerationError, LockError
 from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.shipped import shipped_analysis
@@ -52,7 +44,6 @@ class Outcome:
     seconds: float
     messages: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
-    oldest: str = ""
     broken: tuple[str, ...] = ()
 
 
@@ -77,24 +68,21 @@ def run(location: str, target: Target, services: Sequence[str]) -> Outcome:
     if ended != "locked":
         return Outcome(ended, seconds, messages, broken=tuple(broken))
     lock, production = read_lock(pinned.files["requirements.txt"]), _production(pinned, target)
-    wanted: dict[str, Requirement] = {
-        canonicalize_name((found := Requirement(line)).name): found for line in analysis.requirements
-    }
+    wanted = {canonicalize_name((found := Requirement(line)).name): found for line in analysis.requirements}
     ours = {pin.name for pin in production.pins}
-    free: dict[str, str] = {name: lock[name].version for name in wanted if name in lock and name not in ours}
     try:
         prove(production, lock, target)
     except GenerationError as error:
         broken += error.problems
     broken += [
-        f"{name} {version} is below its floor"
-        for name, version in free.items()
-        if not wanted[name].specifier.contains(version)
+        f"{name} {lock[name].version} is below its floor"
+        for name in (wanted.keys() & lock.keys()) - ours
+        if not wanted[name].specifier.contains(lock[name].version)
     ]
     if any(without_credentials(text) != text for text in pinned.files.values()):
         broken.append("a file holds a credential")
     left_out = tuple(name for name in wanted if name not in lock)
-    return Outcome(ended, seconds, (), left_out, _oldest(free, target), tuple(broken))
+    return Outcome(ended, seconds, (), left_out, tuple(broken))
 
 
 def main(folder: Path, *services: str) -> int:
@@ -107,7 +95,7 @@ def main(folder: Path, *services: str) -> int:
         outcomes.append(outcome)
         print(
             f"{row['folder'][:42]:42} {row['python']:5} {outcome.ended:16} {outcome.seconds:5.1f} s  "
-            f"{outcome.oldest:30} {', '.join(outcome.left_out)}"
+            f"{', '.join(outcome.left_out)}"
         )
         for line in (*outcome.messages, *outcome.broken):
             print(f"    {line}", flush=True)
@@ -126,27 +114,6 @@ def _production(pinned: Pinned, target: Target) -> Production:
         for name, text in pinned.files.items():
             Path(folder, name).write_text(text, encoding="utf-8")
         return read_production(str(Path(folder, "production.txt")), target)
-
-
-def _oldest(versions: Mapping[str, str], target: Target) -> str:
-    """Return the package that was released first, with the month, as the index dates it."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "all.in").write_text(
-            "".join(f"{name}=={version}\n" for name, version in versions.items()), encoding="utf-8"
-        )
-        options = ("--quiet", "--no-deps", "--python-version", target.full_python, "--output-file", "pylock.toml")
-        uv.run("pip", "compile", *options, "all.in", folder=Path(folder))
-        dated = Path(folder, "pylock.toml")
-        packages = tomllib.loads(dated.read_text(encoding="utf-8"))["packages"] if dated.exists() else []
-    released: dict[str, datetime] = {}
-    for package in packages:
-        times = [file["upload-time"] for file in package.get("wheels", []) if "upload-time" in file]
-        if times:
-            released[package["name"]] = min(times)
-    if not released:
-        return ""
-    name = min(released, key=lambda found: released[found])
-    return f"{name} {versions[name]} ({released[name]:%Y-%m})"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,7 +43,7 @@ def check(raw: Mapping[str, Any]) -> Answers:
     problems = [
         *_text_problems(raw),
         *_slug_problems(str(raw["project_slug"])),
-        *_ticket_problems(str(raw["ticket_url"])),
+        *_ticket_problems(str(raw["ticket_url"]).strip()),
         *_image_problems(str(raw["python_version"]), str(raw["debian_release"])),
         *_dvc_problems(str(raw["dvc_s3_url"]).strip()),
         *_services_problems(str(raw["services"])),
@@ -56,53 +56,41 @@ def check(raw: Mapping[str, Any]) -> Answers:
     return Answers.of(raw)
 
 
-def _text_problems(raw: Mapping[str, Any]) -> list[str]:
-    problems = []
+def _text_problems(raw: Mapping[str, Any]) -> Iterator[str]:
     for name in _TEXTS:
-        text = str(raw[name])
         allowed = "" if name in _ONE_LINE else "\n\t"
-        found = sorted({c for c in text if unicodedata.category(c) in ("Cc", "Cs") and c not in allowed})
+        found = {c for c in str(raw[name]) if unicodedata.category(c) in ("Cc", "Cs") and c not in allowed}
         if found:
-            codes = ", ".join(f"U+{ord(c):04X}" for c in found)
-            problems.append(f"{name}: contains {codes}, which a text file should not; remove it")
+            codes = ", ".join(f"U+{ord(c):04X}" for c in sorted(found))
+            yield f"{name}: contains {codes}, which a text file should not; remove it"
     if not str(raw["project_name"]).strip():
-        problems.append("project_name: is blank; give the analysis a title")
-    return problems
+        yield "project_name: is blank; give the analysis a title"
 
 
-def _slug_problems(slug: str) -> list[str]:
+def _slug_problems(slug: str) -> Iterator[str]:
     shown = slug if len(slug) <= 80 else f"{slug[:77]}..."
     if not _SLUG.fullmatch(slug):
-        return [
+        yield (
             f"project_slug: {shown!r} cannot name a directory, an image and a Compose project; "
             "use lower-case letters and digits with single - or _ between them, such as churn_2026"
-        ]
-    if len(slug) > _SLUG_LENGTH:
-        return [f"project_slug: {shown!r} has {len(slug)} characters; use at most {_SLUG_LENGTH}"]
-    if slug in _RESERVED:
-        return [f"project_slug: {shown!r} is a reserved name on Windows; choose another, such as {slug}_analysis"]
-    return []
+        )
+    elif len(slug) > _SLUG_LENGTH:
+        yield f"project_slug: {shown!r} has {len(slug)} characters; use at most {_SLUG_LENGTH}"
+    elif slug in _RESERVED:
+        yield f"project_slug: {shown!r} is a reserved name on Windows; choose another, such as {slug}_analysis"
 
 
-def _ticket_problems(typed: str) -> list[str]:
-    ticket = typed.strip()
-    why = _no_plain_url(ticket)
-    if not (ticket and why):
-        return []
-    return [
-        f"ticket_url: {excerpt(ticket, 80)!r} {why}; paste the ticket's address, beginning with https://, "
-        "or leave it blank"
-    ]
+def _ticket_problems(ticket: str) -> Iterator[str]:
+    if ticket and (why := _no_plain_url(ticket)):
+        advice = "paste the ticket's address, beginning with https://, or leave it blank"
+        yield f"ticket_url: {excerpt(ticket, 80)!r} {why}; {advice}"
 
 
-def _index_problems(index: str) -> list[str]:
+def _index_problems(index: str) -> Iterator[str]:
     why = _no_plain_url(index) or ("contains a $ or a quote" if re.search(r"[$']", index) else "")
-    if not (index and why):
-        return []
-    return [
-        f"_package_index: {excerpt(without_credentials(index), 80)!r} {why}; write it as in "
-        "https://packages.example.com/simple/, and put a login into ~/.netrc"
-    ]
+    if index and why:
+        advice = "write it as in https://packages.example.com/simple/, and put a login into ~/.netrc"
+        yield f"_package_index: {excerpt(without_credentials(index), 80)!r} {why}; {advice}"
 
 
 def _no_plain_url(address: str) -> str:
@@ -115,63 +103,58 @@ def _no_plain_url(address: str) -> str:
     return "is not a URL" if not valid else "holds a password" if url.username or url.password else ""
 
 
-def _image_problems(python: str, debian: str) -> list[str]:
+def _image_problems(python: str, debian: str) -> Iterator[str]:
     releases = DEBIAN_RELEASES.get(python, ())
-    if debian in releases:
-        return []
     if not releases:
-        return [f"python_version: {python!r} is not offered; choose one of {', '.join(DEBIAN_RELEASES)}"]
-    return [
-        f"debian_release: the image python:{python}-{debian} does not exist; "
-        f"for Python {python} choose {' or '.join(releases)}"
-    ]
+        yield f"python_version: {python!r} is not offered; choose one of {', '.join(DEBIAN_RELEASES)}"
+    elif debian not in releases:
+        yield (
+            f"debian_release: the image python:{python}-{debian} does not exist; "
+            f"for Python {python} choose {' or '.join(releases)}"
+        )
 
 
-def _dvc_problems(url: str) -> list[str]:
+def _dvc_problems(url: str) -> Iterator[str]:
+    shown = f"dvc_s3_url: {excerpt(url, 80)!r}"
     if not url or _S3.fullmatch(url):
-        return []
+        return
     if without_credentials(url) != url:
-        return [
-            f"dvc_s3_url: {excerpt(url, 80)!r} holds a password, which would be written into files; "
-            "put it into ~/.aws/credentials"
-        ]
-    return [
-        f"dvc_s3_url: {excerpt(url, 80)!r} is not a valid S3 URL; write s3://bucket/path: 3 to 63 lower-case letters, "
-        "digits, dots and dashes for the bucket, letters, digits and . _ - = + @ in the path"
-    ]
+        yield f"{shown} holds a password, which would be written into files; put it into ~/.aws/credentials"
+    else:
+        yield (
+            f"{shown} is not a valid S3 URL; write s3://bucket/path: 3 to 63 lower-case letters, digits, dots and "
+            "dashes for the bucket, letters, digits and . _ - = + @ in the path"
+        )
 
 
-def _services_problems(answer: str) -> Sequence[str]:
+def _services_problems(answer: str) -> Iterator[str]:
     try:
         services_of(answer)
     except AnswerError as error:
-        return error.problems
-    return []
+        yield from error.problems
 
 
-def _language_problems(language: str) -> list[str]:
-    if language in LANGUAGES:
-        return []
-    return [
-        f"_language: {excerpt(language, 80)!r} is not a language of the README; choose one of {', '.join(LANGUAGES)}"
-    ]
+def _language_problems(language: str) -> Iterator[str]:
+    if language not in LANGUAGES:
+        offered = ", ".join(LANGUAGES)
+        yield f"_language: {excerpt(language, 80)!r} is not a language of the README; choose one of {offered}"
 
 
-def _production_problems(location: str, *, even_a_url: bool) -> list[str]:
+def _production_problems(location: str, *, even_a_url: bool) -> Iterator[str]:
     if not location:
-        return []
+        return
     if without_credentials(location) != location:
-        return [
+        yield (
             f"production_requirements: {redacted(location)} holds a password, which would be written into files; "
             "put it into ~/.netrc, or download the file and name that"
-        ]
+        )
+        return
     try:
         source = source_of(location)
         if isinstance(source, LocalFile) or (even_a_url and location.lower().startswith("http")):
             decode(source.read(), source.name)
     except SourceError as error:
-        return [f"production_requirements: {problem}" for problem in error.problems]
-    return []
+        yield from (f"production_requirements: {problem}" for problem in error.problems)
 
 
 def unknown(given: Iterable[str], questions: Mapping[str, Any]) -> list[str]:

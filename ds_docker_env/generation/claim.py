@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -18,25 +17,18 @@ def is_claimed(directory: Path) -> bool:
     return (directory / _NAME).exists()
 
 
-def share(directory: Path, *, by_hook: bool = False) -> IO[str]:
-    """Claim a directory with the other processes of a generation; raise `FileExistsError` if another one has it."""
-    lock = _opened(directory)
+def claim(directory: Path, *, alone: bool = False, by_hook: bool = False) -> IO[str]:
+    """Claim a directory, alone or with the other processes of a generation; raise `FileExistsError` if it is taken."""
+    lock = _opened(directory / _NAME)
     if by_hook:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-    if not _held(lock):
-        raise _busy(directory)
+    if not _held(lock, alone=alone):
+        lock.close()
+        advice = "another process is generating here; wait, or remove the directory if none is running"
+        raise FileExistsError(0, advice, str(directory))
     return lock
-
-
-@contextlib.contextmanager
-def taken_over(directory: Path) -> Iterator[None]:
-    """Claim a directory that has no running process; raise `FileExistsError` if it has one."""
-    with contextlib.closing(_opened(directory)) as lock:
-        if not _held(lock, alone=True):
-            raise _busy(directory)
-        yield
 
 
 def take_from_hook(lock: IO[str]) -> bool:
@@ -74,13 +66,8 @@ def _exists(lock: IO[str]) -> bool:
     return False
 
 
-def _opened(directory: Path) -> IO[str]:
+def _opened(path: Path) -> IO[str]:
     def without_links(path: str, flags: int) -> int:
         return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
 
-    return open(directory / _NAME, "a+", encoding="utf-8", opener=without_links)
-
-
-def _busy(directory: Path) -> FileExistsError:
-    advice = "another process is generating here; wait, or remove the directory if none is running"
-    return FileExistsError(0, advice, str(directory))
+    return open(path, "a+", encoding="utf-8", opener=without_links)

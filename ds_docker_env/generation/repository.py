@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 _SECONDS = 10
@@ -22,22 +21,19 @@ def is_needed(project: Path, template: Path) -> bool:
 
 def begin(folder: Path) -> bool:
     """Make an empty repository; return whether that worked."""
+    return git("init", "--quiet", str(folder)) is not None
+
+
+def git(*arguments: str) -> str | None:
+    """Return what git says, or nothing if it fails or is missing."""
     import subprocess
 
-    git = shutil.which("git")
-    if not git:
-        return False
+    from ds_docker_env.common.sources.command import run
+
     # A git hook that generates would pass on its own repository.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
-        done = subprocess.run(
-            [git, "init", "--quiet", str(folder)],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-        )
+        done = run(["git", *arguments], seconds=_SECONDS, environment=environment)
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return not done.returncode
+        return None
+    return None if done.returncode else done.stdout.decode().strip()

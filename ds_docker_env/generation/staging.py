@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from ds_docker_env.common.errors import ProjectError
-from ds_docker_env.generation.claim import is_claimed, share, take_from_hook, taken_over
+from ds_docker_env.generation.claim import claim, is_claimed, take_from_hook
 
 NEW, AGAIN, MISSING = "new", "again", "missing"
 # The directory of a project that keeps the replaced files.
@@ -46,7 +46,7 @@ class Staging:
             return cls(folder, folder)
         slug = room.name.removeprefix(".").removesuffix(_ROOM) if folder.name == NEW else ""
         staging = cls(folder, room.parent / slug, folder.name)
-        staging._claim = share(room, by_hook=True)
+        staging._claim = claim(room, by_hook=True)
         return staging
 
     @classmethod
@@ -67,12 +67,12 @@ class Staging:
         for room in (beside, inside):
             _require_no_link(room)
             if room.exists():
-                with taken_over(room):
+                with claim(room, alone=True):
                     _finish(room, target)
         staging.room.mkdir(parents=True)
         # The project's own .gitignore may not have it, or not count.
         (staging.room / ".gitignore").write_text("*\n", encoding="utf-8")
-        staging._claim = share(staging.room)
+        staging._claim = claim(staging.room)
         return staging
 
     def leave(self) -> None:

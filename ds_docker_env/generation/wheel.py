@@ -107,20 +107,12 @@ def _members(answers: Answers, made_from: str) -> Iterator[tuple[str, bytes]]:
         "clients": dict(shipped_analysis(answers.python_version, answers.options).clients),
     }
     yield "ds_docker_env/image/template.json", json.dumps(known, indent=0).encode()
-    yield (
-        f"{_INFO}/METADATA",
-        "\n".join(
-            [
-                *("Metadata-Version: 2.1", "Name: ds-docker-env", f"Version: {VERSION}"),
-                *(
-                    "Summary: The commands of an image of ds-docker-env",
-                    f"Project-URL: Source, {answers.template_url}/tree/{made_from}",
-                ),
-                *(f"Requires-Dist: {name}" for name in REQUIRES),
-                "",
-            ]
-        ).encode(),
+    metadata = (
+        f"Metadata-Version: 2.1\nName: ds-docker-env\nVersion: {VERSION}\n"
+        "Summary: The commands of an image of ds-docker-env\n"
+        f"Project-URL: Source, {answers.template_url}/tree/{made_from}\n"
     )
+    yield f"{_INFO}/METADATA", (metadata + "".join(f"Requires-Dist: {name}\n" for name in REQUIRES)).encode()
     yield f"{_INFO}/WHEEL", b"Wheel-Version: 1.0\nGenerator: ds-docker-env\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from ds_docker_env.common.errors import GenerationError, ProjectError, RequirementsError, SourceError
 from ds_docker_env.common.redaction import redacted
@@ -58,19 +60,16 @@ def _document(name: str, target: Target) -> Document:
 
 def _within(seconds: float, location: str, target: Target) -> Production:
     """Read production but give up after a while, whatever it is that hangs: a look-up of a name cannot be stopped."""
-    outcome: list[Production | Exception] = []
+    arriving: Future[Production] = Future()
 
     def read() -> None:
         try:
-            outcome.append(read_production(location, target))
+            arriving.set_result(read_production(location, target))
         except Exception as error:
-            outcome.append(error)
+            arriving.set_exception(error)
 
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if not outcome:
-        raise SourceError(f"{redacted(location)}: did not arrive within {seconds:g} s; check the network")
-    if isinstance(outcome[0], Exception):
-        raise outcome[0]
-    return outcome[0]
+    threading.Thread(target=read, daemon=True).start()
+    try:
+        return arriving.result(seconds)
+    except FutureTimeoutError:
+        raise SourceError(f"{redacted(location)}: did not arrive within {seconds:g} s; check the network") from None

@@ -68,14 +68,9 @@ def compare_places(taken: Document, lock: Document, installed: Installed, source
                 now[pin.name] += ", another hash"
         moved = _moved(taken, then, source, now, target)
     said = {name: package.version or "from its URL" for name, package in locked.items()}
+    there = {name: package.version for name, package in image.items()}
     rows = [
-        Row(
-            name,
-            now.get(name, ""),
-            then.get(name, ""),
-            said.get(name, ""),
-            image[name].version if name in image else "",
-        )
+        Row(name, *(place.get(name, "") for place in (now, then, said, there)))
         for name in sorted(_not_held(parity) | unlocked | stale | moved)
     ]
     return Comparison(parity, frozenset(moved), frozenset(unlocked), frozenset(stale), tuple(rows))

@@ -105,13 +105,8 @@ def _resolve(resolver: Resolver, analysis: list[str]) -> Attempt:
 
 def _conflicts(resolver: Resolver, analysis: list[str], attempt: Attempt) -> dict[str, str]:
     """Return which packages that uv's explanation names cannot live beside which pin, each tried by itself."""
-    candidates = [requirement for requirement in analysis if _name(requirement) in attempt.names]
-    reasons = {
-        requirement: reason(resolver, requirement, attempt)
-        for requirement in candidates
-        if _name(requirement) != REQUIRED
-    }
-    return {requirement: pins for requirement, pins in reasons.items() if pins}
+    named = [each for each in analysis if _name(each) in attempt.names and _name(each) != REQUIRED]
+    return {requirement: pins for requirement in named if (pins := reason(resolver, requirement, attempt))}
 
 
 def _conflicts_with(resolver: Resolver, analysis: list[str], pins: list[str]) -> dict[str, str]:

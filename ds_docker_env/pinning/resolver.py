@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,7 +19,7 @@ from ds_docker_env.common.errors import RefusedError, UnreachableError
 from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.target import PLATFORM, Target
 from ds_docker_env.pinning.builds import Building, Failure
-from ds_docker_env.pinning.production.model import Production
+from ds_docker_env.pinning.production.model import Production, as_lines
 
 # Pins to look at in one explanation; the reason is among the first.
 _NAMED = 8
@@ -27,8 +27,8 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?")
 _UNREACHABLE = re.compile(
     r"error sending request|dns error|client error \(Connect\)|operation timed out|HTTP status (server|client) error"
 )
-_NOTE = re.compile(r"warning: |Resolved \d+ package")
-_YANKED = re.compile(r"warning: `([^`]+)` is yanked")
+_NOTE = re.compile(r"^(?:warning: |Resolved \d+ package).*\n?", re.MULTILINE)
+_YANKED = re.compile(r"^warning: `([^`]+)` is yanked", re.MULTILINE)
 _REFUSED = re.compile(r"An index URL \((\S+)\) could not be queried due to a lack of valid authentication credentials")
 _INDEX_LINES = re.compile(r"^(?:--.*\n)+", re.MULTILINE)
 _MADE = re.compile(r"^# uv .*\n", re.MULTILINE)
@@ -119,10 +119,22 @@ class Resolver:
         platform: str = PLATFORM,
     ) -> Attempt:
         target = target or self.target
+        command = compile_command(
+            target.full_python,
+            *(["--emit-index-url"] if self.production.indexes else []),
+            *(["--overrides", "overrides.txt"] if overrides else []),
+            # uv takes the newest of what it meets first, and what production leaves open comes before the analysis.
+            *("production.txt", "requirements.in"),
+            platform=platform,
+        )
+        files = {
+            "requirements.in": as_lines(analysis),
+            "production.txt": production,
+            "constraints.txt": self.production.constraints_text(),
+            "overrides.txt": as_lines(overrides),
+        }
         while True:
-            attempt = self._compile_once(
-                analysis, production, *options, overrides=overrides, target=target, platform=platform
-            )
+            attempt = self._run(command, files, options)
             failure = None if attempt.text else Failure.find(attempt.stderr)
             if failure is None or not self._learn(failure, target):
                 return attempt
@@ -135,36 +147,13 @@ class Resolver:
         self.wheels_only |= {failure.name}
         return another
 
-    def _compile_once(
-        self,
-        analysis: Sequence[str],
-        production: str,
-        *options: str,
-        overrides: Sequence[str],
-        target: Target,
-        platform: str,
-    ) -> Attempt:
-        for name, text in (
-            ("requirements.in", _lines(analysis)),
-            ("production.txt", production),
-            ("constraints.txt", self.production.constraints_text()),
-            ("overrides.txt", _lines(overrides)),
-            ("uv.toml", self.building.render()),
-        ):
+    def _run(self, command: list[str], files: Mapping[str, str], options: Sequence[str]) -> Attempt:
+        for name, text in {**files, "uv.toml": self.building.render()}.items():
             (self.folder / name).write_text(text, encoding="utf-8", newline="\n")
         output = self.folder / "requirements.txt"
         output.unlink(missing_ok=True)
         if self.before:
             output.write_text(self.before, encoding="utf-8", newline="\n")
-        command = compile_command(
-            target.full_python,
-            *(["--emit-index-url"] if self.production.indexes else []),
-            *(["--overrides", "overrides.txt"] if overrides else []),
-            # uv takes the newest of what it meets first, and what production leaves open comes before the analysis.
-            *("production.txt", "requirements.in"),
-            platform=platform,
-        )
-        asked = self.production.names()
         done = uv.run(
             *command,
             *("--no-progress", "--color", "never"),
@@ -172,20 +161,17 @@ class Resolver:
             # that is new each time.
             *("--python", os.path.realpath(sys.executable)),
             *("--custom-compile-command", header(" ".join(["uv", *command]))),
-            *(part for name in sorted(self.wheels_only - asked) for part in ("--only-binary", name)),
+            *(part for name in sorted(self.wheels_only - self.production.names()) for part in ("--only-binary", name)),
             *self._cache(),
             *options,
             folder=self.folder,
             seconds=self.deadline - time.monotonic(),
         )
         written = output.exists() and not done.returncode
-        notes = [line for line in done.stderr.splitlines() if _NOTE.match(line)]
-        said = "\n".join(line for line in done.stderr.splitlines() if not _NOTE.match(line))
-        text = output.read_text(encoding="utf-8") if written else ""
         attempt = Attempt(
-            _with_plain_indexes(text),
-            without_credentials(said),
-            tuple(found[1] for line in notes if (found := _YANKED.match(line))),
+            _with_plain_indexes(output.read_text(encoding="utf-8")) if written else "",
+            without_credentials(_NOTE.sub("", done.stderr).rstrip("\n")),
+            tuple(_YANKED.findall(done.stderr)),
         )
         if done.returncode and (refused := _REFUSED.search(attempt.stderr)):
             raise RefusedError(
@@ -232,10 +218,6 @@ def _with_plain_indexes(lock: str) -> str:
     """Remove the logins from the index lines: uv writes its own settings there, whatever is in them."""
 
     def plain(lines: re.Match[str]) -> str:
-        return _lines(dict.fromkeys(without_credentials(line) for line in lines[0].splitlines()))
+        return as_lines(dict.fromkeys(without_credentials(line) for line in lines[0].splitlines()))
 
     return _INDEX_LINES.sub(plain, lock)
-
-
-def _lines(requirements: Iterable[str]) -> str:
-    return "".join(f"{requirement}\n" for requirement in requirements)

@@ -233,7 +233,6 @@ def answering(**changed: Any) -> str:
         "distributions": [package("shop")],
         "python": "3.11.9",
         "implementation": "CPython",
-        "machine": "x86_64",
         "system": {"ID": "debian", "VERSION_CODENAME": "bookworm"},
         "elsewhere": "",
         **changed,

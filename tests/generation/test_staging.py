@@ -1,7 +1,4 @@
-"""Generation that is killed, or cannot write: a whole project or a hidden directory at most, and the next run works.
-
-`benchmarks/kill.py` tries many more moments.
-"""
+"""Generation that is killed, or cannot write: a whole project or a hidden directory at most, and the next run works."""
 
 from __future__ import annotations
 

@@ -50,23 +50,22 @@ class GitFile(Remote):
     @property
     def provenance(self) -> str:
         """The commit that was read, as ``commit <40 hex>``."""
-        return f"commit {self._fetched(time.monotonic() + SECONDS)[1]}"
+        return f"commit {self._fetched()[1]}"
 
     def read(self) -> bytes:
-        deadline = time.monotonic() + SECONDS
-        git, commit = self._fetched(deadline)
+        git, commit = self._fetched()
         path = posixpath.normpath(self._parts()[2])
-        kind, size, thing = git.look(f"{commit}:{path}", deadline)
+        kind, size, thing = git.look(f"{commit}:{path}")
         where = f"in commit {commit[:10]}"
         if kind == "tree":
-            raise SourceError(f"{self.name}: {path} is a directory {where}; {_there(git.files(thing, deadline), '')}")
+            raise SourceError(f"{self.name}: {path} is a directory {where}; {_there(git.files(thing), '')}")
         if kind == "link":
             raise SourceError(f"{self.name}: {path} is a link {where} that leads out of it; name the file itself")
         if kind != "blob":
-            raise SourceError(f"{self.name}: no file {path} {where}; {_there(git.files(commit, deadline), path)}")
+            raise SourceError(f"{self.name}: no file {path} {where}; {_there(git.files(commit), path)}")
         if size > MAX_BYTES:
             raise too_large(self.name)
-        return git.must("cat-file", "blob", thing, deadline=deadline)
+        return git.must("cat-file", "blob", thing)
 
     def beside(self, reference: str) -> str:
         if "://" in reference:
@@ -87,13 +86,14 @@ class GitFile(Remote):
             repository, at, ref = folder.rpartition("@")
         return f"{scheme}{separator}{host}{slash}{repository}", ref, path or "requirements.txt"
 
-    def _fetched(self, deadline: float) -> tuple[_Git, str]:
+    def _fetched(self) -> tuple[_Git, str]:
+        deadline = time.monotonic() + SECONDS
         self._check()
         url, ref, _ = self._parts()
         if (url, ref) not in _FETCHED:
             _FETCHED[url, ref] = _fetch(self.name, url, ref, deadline)
         folder, commit = _FETCHED[url, ref]
-        return _Git(self.name, folder), commit
+        return _Git(self.name, folder, deadline), commit
 
     def _check(self) -> None:
         if not self.location.isprintable():
@@ -104,8 +104,11 @@ class GitFile(Remote):
             raise SourceError(
                 f"{self.name}: git cannot read from there; write git+https://, git+ssh://, git+file:/// or git+/path"
             )
-        if protocol != "file":
-            self._check_host(url)
+        if protocol != "file" and not _has_host(url):
+            raise SourceError(
+                f"{self.name}: names no host that git can reach; write it as https://host/team/repository.git "
+                "or ssh://git@host/team/repository.git, with a / after the host"
+            )
         if self.location.partition("#")[0].endswith("@") or (ref and _BAD_REF.search(ref)):
             raise SourceError(
                 f"{self.name}: {ref!r} is no branch, tag or commit; write one after the @, such as @v1.4.2"
@@ -115,18 +118,6 @@ class GitFile(Remote):
                 f"{self.name}: {path!r} is no path in a repository; write it from the repository's root, without .."
             )
 
-    def _check_host(self, url: str) -> None:
-        try:
-            parts = urlsplit(url)
-            valid = bool(parts.hostname) and not str(parts.hostname).startswith("-") and (parts.port or 1) > 0
-        except ValueError:
-            valid = False
-        if not valid:
-            raise SourceError(
-                f"{self.name}: names no host that git can reach; write it as https://host/team/repository.git "
-                "or ssh://git@host/team/repository.git, with a / after the host"
-            )
-
 
 # Folder and commit by URL and ref: what a file includes comes from the same commit, even if the branch moves meanwhile.
 _FETCHED: dict[tuple[str, str], tuple[Path, str]] = {}
@@ -134,17 +125,18 @@ _FETCHED: dict[tuple[str, str], tuple[Path, str]] = {}
 
 @dataclass(frozen=True)
 class _Git:
-    """Git in a bare repository of its own, on behalf of a source with this name."""
+    """Git in a bare repository of its own, on behalf of a source with this name, until a deadline."""
 
     name: str
     folder: Path
+    deadline: float
 
-    def run(self, *arguments: str, deadline: float, stdin: str = "") -> subprocess.CompletedProcess[bytes]:
+    def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[bytes]:
         # The user's own hooks would see the references change.
         quiet = ("-c", f"core.hooksPath={os.devnull}", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
         command = ["git", f"--git-dir={self.folder}", *quiet, *arguments]
         try:
-            left = deadline - time.monotonic()
+            left = self.deadline - time.monotonic()
             return run(command, seconds=left, environment=_environment(), stdin=stdin.encode())
         except subprocess.TimeoutExpired:
             raise SourceError(
@@ -154,14 +146,14 @@ class _Git:
         except OSError as error:
             raise SourceError(f"{self.name}: git cannot be run ({error.strerror}); install it again") from None
 
-    def must(self, *arguments: str, deadline: float) -> bytes:
-        done = self.run(*arguments, deadline=deadline)
+    def must(self, *arguments: str) -> bytes:
+        done = self.run(*arguments)
         if done.returncode:
             raise self.failed(done)
         return done.stdout
 
-    def fetch(self, *arguments: str, deadline: float) -> subprocess.CompletedProcess[bytes]:
-        return self.run("fetch", "--quiet", "--no-tags", *arguments, deadline=deadline)
+    def fetch(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+        return self.run("fetch", "--quiet", "--no-tags", *arguments)
 
     def failed(self, done: subprocess.CompletedProcess[bytes]) -> SourceError:
         cause = _cause(done.stderr)
@@ -171,9 +163,9 @@ class _Git:
         )
         return SourceError(f"{self.name}: git cannot fetch it ({cause}); {advice}")
 
-    def look(self, what: str, deadline: float) -> tuple[str, int, str]:
+    def look(self, what: str) -> tuple[str, int, str]:
         """Return kind, size and object of ``commit:path``, following links inside the repository."""
-        done = self.run("cat-file", "--batch-check", "--follow-symlinks", deadline=deadline, stdin=f"{what}\n")
+        done = self.run("cat-file", "--batch-check", "--follow-symlinks", stdin=f"{what}\n")
         if done.returncode:
             raise self.failed(done)
         if done.stdout.startswith((b"symlink ", b"dangling ", b"loop ")):
@@ -181,14 +173,22 @@ class _Git:
         found = re.match(rb"([0-9a-f]{40,64}) (\w+) (\d+)\n", done.stdout)
         return (found[2].decode(), int(found[3]), found[1].decode()) if found else ("", 0, "")
 
-    def files(self, tree: str, deadline: float) -> list[str]:
-        listed = self.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", tree, deadline=deadline).stdout
+    def files(self, tree: str) -> list[str]:
+        listed = self.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", tree).stdout
         return [name for name in listed.decode(errors="replace").split("\0") if name and name.isprintable()]
 
-    def commit(self, what: str, deadline: float) -> str:
+    def commit(self, what: str) -> str:
         """Return the hash of a commit, or a blank where there is none or several."""
-        done = self.run("rev-parse", "--verify", "--quiet", f"{what}^{{commit}}", deadline=deadline)
+        done = self.run("rev-parse", "--verify", "--quiet", f"{what}^{{commit}}")
         return "" if done.returncode else done.stdout.decode().strip()
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and not str(parts.hostname).startswith("-") and (parts.port or 1) > 0
+    except ValueError:
+        return False
 
 
 def last_commit(path: str) -> str:
@@ -216,32 +216,32 @@ def _fetch(name: str, url: str, ref: str, deadline: float) -> tuple[Path, str]:
         )
     folder = Path(tempfile.mkdtemp(prefix="ds-docker-env-git-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    git = _Git(name, folder)
-    git.must("init", "--quiet", "--bare", "--template=", str(folder), deadline=deadline)
+    git = _Git(name, folder, deadline)
+    git.must("init", "--quiet", "--bare", "--template=", str(folder))
     # In a file that only this user can read, because a command line is public.
-    git.must("config", f"remote.{_REMOTE}.url", url, deadline=deadline)
-    if not (os.environ.get("GIT_SSH") or git.run("config", "core.sshCommand", deadline=deadline).stdout):
-        git.must("config", "core.sshCommand", "ssh -o BatchMode=yes", deadline=deadline)
+    git.must("config", f"remote.{_REMOTE}.url", url)
+    if not (os.environ.get("GIT_SSH") or git.run("config", "core.sshCommand").stdout):
+        git.must("config", "core.sshCommand", "ssh -o BatchMode=yes")
     # Names of files are enough; git gets the content of the few that are read when it is asked for them.
     names_only, found = ["--filter=blob:none"], "FETCH_HEAD"
-    done = git.fetch("--depth=1", *names_only, _REMOTE, ref or "HEAD", deadline=deadline)
+    done = git.fetch("--depth=1", *names_only, _REMOTE, ref or "HEAD")
     if done.returncode and b"shallow capabilities" in done.stderr:
-        git.run("config", "--unset-all", f"remote.{_REMOTE}.partialCloneFilter", deadline=deadline)
-        git.run("config", "--unset-all", f"remote.{_REMOTE}.promisor", deadline=deadline)
+        git.run("config", "--unset-all", f"remote.{_REMOTE}.partialCloneFilter")
+        git.run("config", "--unset-all", f"remote.{_REMOTE}.promisor")
         names_only = []
-        done = git.fetch(_REMOTE, ref or "HEAD", deadline=deadline)
+        done = git.fetch(_REMOTE, ref or "HEAD")
     if done.returncode and _HASH.fullmatch(ref) and re.search(_UNKNOWN, done.stderr):
-        done, found = git.fetch(*names_only, _REMOTE, *_EVERYTHING, deadline=deadline), ref
-    commit = "" if done.returncode else git.commit(found, deadline)
+        done, found = git.fetch(*names_only, _REMOTE, *_EVERYTHING), ref
+    commit = "" if done.returncode else git.commit(found)
     if commit:
         return folder, commit
     if done.returncode and b"find remote ref" not in done.stderr:
         raise git.failed(done)
-    raise SourceError(_no_such_ref(git, ref, deadline))
+    raise SourceError(_no_such_ref(git, ref))
 
 
-def _no_such_ref(git: _Git, ref: str, deadline: float) -> str:
-    listed = git.run("ls-remote", "--heads", "--tags", "--refs", _REMOTE, deadline=deadline).stdout
+def _no_such_ref(git: _Git, ref: str) -> str:
+    listed = git.run("ls-remote", "--heads", "--tags", "--refs", _REMOTE).stdout
     names = [line.split("\t")[-1].split("/", 2)[-1] for line in listed.decode(errors="replace").splitlines()]
     if not ref:
         there = f"name one, such as @{names[0]}" if names else "push one first"

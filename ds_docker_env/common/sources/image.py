@@ -119,7 +119,6 @@ answer = {
     "distributions": list(distributions()),
     "python": platform.python_version(),
     "implementation": platform.python_implementation(),
-    "machine": platform.machine(),
     "system": dict(word.split("=", 1) for word in shlex.split(system) if "=" in word),
     "elsewhere": environment_of_command(),
 }
@@ -145,11 +144,6 @@ class Image(Remote):
     def debian(self) -> str:
         """Such as ``bookworm``; blank if it is no Debian."""
         return _installed(self).debian
-
-    @property
-    def architecture(self) -> str:
-        """Such as ``x86_64``."""
-        return _installed(self).architecture
 
     def read(self) -> bytes:
         """Return the installed packages as ``pip freeze`` would, except that a wheel from a file is a version."""
@@ -181,14 +175,8 @@ def disagreements(image: Image, python: str, debian: str) -> list[str]:
     if found.debian not in releases:
         offered = f"{image.python} on {' or '.join(releases)}" if releases else ", ".join(DEBIAN_RELEASES)
         return [f"{where} Python {image.python} on {found.debian}, and an analysis Python {offered}; {instead}"]
-    wrong = [
-        f"{question} {actual}"
-        for question, chosen, actual in (
-            ("python_version", python, image.python),
-            ("debian_release", debian, found.debian),
-        )
-        if chosen != actual
-    ]
+    wrong = [f"python_version {image.python}"] if python != image.python else []
+    wrong += [f"debian_release {found.debian}"] if debian != found.debian else []
     return [f"{where} Python {image.python} on {found.debian}; choose {' and '.join(wrong)}"] if wrong else []
 
 
@@ -201,7 +189,6 @@ class _Installed:
     implementation: str
     debian: str
     system: str
-    architecture: str
     lines: tuple[str, ...]
 
 
@@ -217,19 +204,16 @@ def _installed(image: Image) -> _Installed:
     details = _inspect(image)
     answer = _ask_any_python(image, details)
     try:
-        lines = sorted({_requirement(found) for found in answer["distributions"]}, key=_by_name)
-        installed = _Installed(
+        return _Installed(
             identity=_identity(image, details),
             full_python=re.fullmatch(r"\d+\.\d+[\w.+-]*", answer["python"])[0],  # type: ignore[index]
             implementation=_printable(answer["implementation"]),
             debian=_debian(answer["system"]),
             system=_printable(answer["system"].get("PRETTY_NAME", "an unknown system")),
-            architecture=_printable(answer["machine"]),
-            lines=tuple(lines),
+            lines=tuple(sorted({_requirement(found) for found in answer["distributions"]}, key=_by_name)),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _garbage(image, f"{type(error).__name__}: {error}") from None
-    return installed
 
 
 def _reference(image: Image) -> str:
@@ -323,14 +307,11 @@ def _requirement(found: dict[str, Any]) -> str:
         return f"{name}=={version}"
     if re.search(r"[\s\x00-\x1f\x7f]", url):
         raise ValueError(f"{url!r} is no address")
-    below = f"subdirectory={direct['subdirectory']}" if direct.get("subdirectory") else ""
     vcs = direct.get("vcs_info")
-    if vcs:
-        place = f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
-    elif url.startswith("file:") and _ARCHIVE.search(url.partition("#")[0]):
+    if not vcs and url.startswith("file:") and _ARCHIVE.search(url.partition("#")[0]):
         return f"{name}=={version}"
-    else:
-        place = url
+    below = f"subdirectory={direct['subdirectory']}" if direct.get("subdirectory") else ""
+    place = f"{vcs['vcs']}+{url}@{vcs['commit_id']}" if vcs else url
     if (direct.get("dir_info") or {}).get("editable"):
         return f"-e {place}#egg={name}" + (f"&{below}" if below else "")
     fragment = "&".join(filter(None, [below, _sha256(direct)]))

@@ -106,11 +106,11 @@ class Production:
 
     def requirements(self) -> str:
         """Return what production installs as plain requirements, one a line."""
-        return _lines([*self.option_lines(), *(str(pin) for pin in self.pins), *self.unpinned])
+        return as_lines([*self.option_lines(), *(str(pin) for pin in self.pins), *self.unpinned])
 
     def only(self, requirements: Iterable[str]) -> str:
         """Return a few requirements by themselves, with production's indexes and constraints."""
-        return _lines([*self.option_lines(), *requirements])
+        return as_lines([*self.option_lines(), *requirements])
 
     def option_lines(self) -> list[str]:
         """Return the option lines of production.txt: its indexes, and its constraints if there are any."""
@@ -118,7 +118,7 @@ class Production:
 
     def constraints_text(self) -> str:
         """Return the constraints as a file, which is empty if there are none."""
-        return _lines([*(str(pin) for pin in self.constraints), *self.bounds])
+        return as_lines([*(str(pin) for pin in self.constraints), *self.bounds])
 
 
 def same_version(one: str, other: str) -> bool:
@@ -129,5 +129,6 @@ def same_version(one: str, other: str) -> bool:
         return one == other
 
 
-def _lines(lines: Iterable[str]) -> str:
+def as_lines(lines: Iterable[str]) -> str:
+    """Return a text with each of these on a line."""
     return "".join(f"{line}\n" for line in lines)

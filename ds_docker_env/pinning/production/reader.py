@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +14,7 @@ from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
-from pip_requirements_parser import OptionLine, RequirementsFile
+from pip_requirements_parser import RequirementsFile
 
 from ds_docker_env.common.decoding import decode
 from ds_docker_env.common.errors import GenerationError, RequirementsError
@@ -64,9 +65,9 @@ def read_production(location: str, target: Target) -> Production:
     source = source_of(location)
     content = source.read()
     production = Production(source.name, hashlib.sha256(content).hexdigest(), source.provenance)
-    problems = _read_into(production, source, content, constraint=False, seen={source.name: False})
-    problems += _python_mismatches(production, target)
-    problems += _contradictions(production, target)
+    reading = _Reading(production, {source.name: False})
+    reading.read(source, content, constraint=False)
+    problems = [*reading.problems, *_python_mismatches(production, target), *_contradictions(production, target)]
     if not (production.pins or production.unpinned or problems):
         raise RequirementsError(f"{source.name}: names no package; is it the right file?")
     if problems:
@@ -82,63 +83,134 @@ def parse(text: str) -> RequirementsFile:
         return RequirementsFile.from_file(str(path), include_nested=False)
 
 
-def _read_into(
-    production: Production, source: Source, content: bytes, *, constraint: bool, seen: dict[str, bool]
-) -> list[str]:
-    """Return what is wrong; ``seen`` are the files that were read, each with whether it only bounds."""
-    converted = as_requirements(decode(content, source.name), source.name)
-    for line in converted.left_out:
-        production.left_out[line] = canonicalize_name(re.split(r"[\s=]", line)[0])
-    if converted.python:
-        production.pythons[source.name] = converted.python
-    text, settings = _CONFIG_SETTINGS.subn("", converted.text)
-    production.ignored += ["--config-settings"] * bool(settings)
-    if len(_LINE.findall(text)) > ENTRIES:
-        raise RequirementsError(f"{source.name}: has more than {ENTRIES:,} entries; is it the right file?")
-    parsed = parse(_SPACES.sub(" ", text))
-    problems = []
-    for invalid in parsed.invalid_lines:
-        line = invalid.line.strip()
-        if _VCS.match(line):
-            egg = line.partition("#egg=")[2]
-            production.left_out[without_credentials(line)] = canonicalize_name(re.split(r"[=<>&]", egg)[0])
+@dataclass
+class _Reading:
+    """Reads files into ``production``; ``seen`` are those that were read, each with whether it only bounds."""
+
+    production: Production
+    seen: dict[str, bool]
+    problems: list[str] = field(default_factory=list)
+
+    def read(self, source: Source, content: bytes, *, constraint: bool) -> None:
+        production = self.production
+        converted = as_requirements(decode(content, source.name), source.name)
+        for line in converted.left_out:
+            production.left_out[line] = canonicalize_name(re.split(r"[\s=]", line)[0])
+        if converted.python:
+            production.pythons[source.name] = converted.python
+        text, settings = _CONFIG_SETTINGS.subn("", converted.text)
+        production.ignored += ["--config-settings"] * bool(settings)
+        if len(_LINE.findall(text)) > ENTRIES:
+            raise RequirementsError(f"{source.name}: has more than {ENTRIES:,} entries; is it the right file?")
+        parsed = parse(_SPACES.sub(" ", text))
+        for invalid in parsed.invalid_lines:
+            line = invalid.line.strip()
+            if _VCS.match(line):
+                egg = line.partition("#egg=")[2]
+                production.left_out[without_credentials(line)] = canonicalize_name(re.split(r"[=<>&]", egg)[0])
+            else:
+                where = f"{source.name}:{invalid.requirement_line.line_number}"
+                self.problems.append(f"{where}: {_shown(line)!r} is not a requirement; {_advice(line)}")
+        for entry in parsed.requirements:
+            where = f"{source.name}:{entry.requirement_line.line_number}"
+            production.ignored += [
+                f"{name} of {entry.name}" for name in (*entry.global_options, *entry.install_options)
+            ]
+            if entry.is_editable or entry.is_local_path or entry.is_url:
+                self._take_location(entry, where)
+            else:
+                self._take_entry(entry, where, constraint=constraint)
+        for option in parsed.options:
+            where = f"{source.name}:{option.requirement_line.line_number}"
+            for name, value in option.options.items():
+                self._take_option(name, value, where, source, constraint=constraint)
+
+    def _take_entry(self, entry: Any, where: str, *, constraint: bool) -> None:
+        production = self.production
+        try:
+            requirement = _requirement(str(entry.req) + (f" ; {entry.marker}" if entry.marker else ""))
+        except (ValueError, UndefinedEnvironmentName, RecursionError) as error:
+            undecided = isinstance(error, (UndefinedComparison, UndefinedEnvironmentName))
+            # What an error quotes, behind a colon, may be a secret.
+            reason = "its marker cannot be decided" if undecided else re.split(r"[:'\"\n]", str(error))[0]
+            line = _shown(entry.requirement_line.line.strip())
+            self.problems.append(f"{where}: {line!r} is not a requirement ({reason}); correct it")
+            return
+        specifiers = list(requirement.specifier)
+        if (
+            len(specifiers) == 1
+            and specifiers[0].operator in ("==", "===")
+            and not specifiers[0].version.endswith(".*")
+        ):
+            pin = Pin(
+                name=canonicalize_name(requirement.name),
+                specifier=str(specifiers[0]),
+                extras=() if constraint else tuple(sorted(entry.extras)),
+                marker=str(requirement.marker or ""),
+                hashes=frozenset(entry.hash_options),
+                where=where,
+            )
+            (production.constraints if constraint else production.pins).append(pin)
         else:
-            where = f"{source.name}:{invalid.requirement_line.line_number}"
-            problems.append(f"{where}: {_shown(line)!r} is not a requirement; {_advice(line)}")
-    for entry in parsed.requirements:
-        where = f"{source.name}:{entry.requirement_line.line_number}"
-        problems += _take_entry(production, entry, where, constraint=constraint)
-    for option in parsed.options:
-        problems += _take_option(production, option, source, constraint=constraint, seen=seen)
-    return problems
+            (production.bounds if constraint else production.unpinned).append(str(requirement))
 
+    def _take_location(self, entry: Any, where: str) -> None:
+        line = entry.requirement_line.line.strip()
+        shown = without_credentials(line)
+        url = entry.link.url if entry.link else ""
+        if url.startswith("file:") and entry.name and _CONDA_BUILD.search(url):
+            self.problems.append(
+                f"{where}: {shown!r} was built by conda, which hides the version; "
+                "make the file with: pip list --format=freeze"
+            )
+        elif not (url.startswith(("http:", "https:")) and entry.name) or entry.is_editable:
+            self.production.left_out[shown] = canonicalize_name(entry.name or "")
+        elif shown != line:
+            self.problems.append(
+                f"{where}: {shown!r} holds a password, which the lock would show; put it into ~/.netrc instead"
+            )
+        else:
+            hashes = {*entry.hash_options, *(":".join(found) for found in _URL_HASH.findall(url))}
+            extras = f"[{','.join(sorted(entry.extras))}]" if entry.extras else ""
+            marker = f" ; {entry.marker}" if entry.marker else ""
+            name = canonicalize_name(entry.name)
+            self.production.unpinned.append(f"{name}{extras} @ {_FRAGMENT.sub('', url).rstrip('#&')}{marker}")
+            self.production.downloads.append(Pin(name, "", (), "", frozenset(hashes), where))
 
-def _take_entry(production: Production, entry: Any, where: str, *, constraint: bool) -> list[str]:
-    line = entry.requirement_line.line.strip()
-    production.ignored += [f"{option} of {entry.name}" for option in (*entry.global_options, *entry.install_options)]
-    if entry.is_editable or entry.is_local_path or entry.is_url:
-        return _take_location(production, entry, line, where)
-    try:
-        requirement = _requirement(str(entry.req) + (f" ; {entry.marker}" if entry.marker else ""))
-    except (ValueError, UndefinedEnvironmentName, RecursionError) as error:
-        undecided = isinstance(error, (UndefinedComparison, UndefinedEnvironmentName))
-        # What an error quotes, behind a colon, may be a secret.
-        reason = "its marker cannot be decided" if undecided else re.split(r"[:'\"\n]", str(error))[0]
-        return [f"{where}: {_shown(line)!r} is not a requirement ({reason}); correct it"]
-    specifiers = list(requirement.specifier)
-    if len(specifiers) == 1 and specifiers[0].operator in ("==", "===") and not specifiers[0].version.endswith(".*"):
-        pin = Pin(
-            name=canonicalize_name(requirement.name),
-            specifier=str(specifiers[0]),
-            extras=() if constraint else tuple(sorted(entry.extras)),
-            marker=str(requirement.marker or ""),
-            hashes=frozenset(entry.hash_options),
-            where=where,
-        )
-        (production.constraints if constraint else production.pins).append(pin)
-    else:
-        (production.bounds if constraint else production.unpinned).append(str(requirement))
-    return []
+    def _take_option(self, name: str, value: Any, where: str, source: Source, *, constraint: bool) -> None:
+        if name in ("requirements", "constraints"):
+            for reference in value:
+                self._include(source, reference, where, constraint=constraint or name == "constraints")
+        elif name in _INDEX_OPTIONS:
+            for address in [value] if isinstance(value, str) else value:
+                if "://" not in address:
+                    self.production.ignored.append(f"{_INDEX_OPTIONS[name]} {address}")
+                    continue
+                plain = without_credentials(address)
+                try:
+                    urlsplit(plain)
+                except ValueError as error:
+                    self.problems.append(f"{where}: {plain!r} is not a valid address ({error}); correct it")
+                else:
+                    self.production.indexes.setdefault(f"{_INDEX_OPTIONS[name]} {plain}", where)
+        else:
+            self.production.ignored.append(f"--{name.replace('_', '-')}")
+
+    def _include(self, source: Source, reference: str, where: str, *, constraint: bool) -> None:
+        try:
+            if not isinstance(source, LocalFile) and _OF_THIS_MACHINE.match(reference):
+                raise RequirementsError(
+                    f"{reference}: is not read for a file from elsewhere; download both and look at them"
+                )
+            included = source_of(source.beside(reference))
+            if included.name in self.seen and (constraint or not self.seen[included.name]):
+                return
+            if len(self.seen) >= _FILES:
+                raise RequirementsError(f"{reference}: is one of more than {_FILES} files; name the one with the pins")
+            self.seen[included.name] = constraint
+            self.read(included, included.read(), constraint=constraint)
+        except GenerationError as error:
+            self.problems += [f"{problem} (included at {where})" for problem in error.problems]
 
 
 def _requirement(text: str) -> Requirement:
@@ -152,81 +224,6 @@ def _requirement(text: str) -> Requirement:
     if requirement.marker:
         requirement.marker.evaluate(_ANY_ENVIRONMENT)
     return requirement
-
-
-def _take_location(production: Production, entry: Any, line: str, where: str) -> list[str]:
-    shown = without_credentials(line)
-    url = entry.link.url if entry.link else ""
-    if url.startswith("file:") and entry.name and _CONDA_BUILD.search(url):
-        return [
-            f"{where}: {shown!r} was built by conda, which hides the version; "
-            "make the file with: pip list --format=freeze"
-        ]
-    if url.startswith(("http:", "https:")) and entry.name and not entry.is_editable:
-        if shown != line:
-            return [f"{where}: {shown!r} holds a password, which the lock would show; put it into ~/.netrc instead"]
-        hashes = {*entry.hash_options, *(":".join(found) for found in _URL_HASH.findall(url))}
-        extras = f"[{','.join(sorted(entry.extras))}]" if entry.extras else ""
-        marker = f" ; {entry.marker}" if entry.marker else ""
-        name = canonicalize_name(entry.name)
-        production.unpinned.append(f"{name}{extras} @ {_FRAGMENT.sub('', url).rstrip('#&')}{marker}")
-        production.downloads.append(Pin(name, "", (), "", frozenset(hashes), where))
-    else:
-        production.left_out[shown] = canonicalize_name(entry.name or "")
-    return []
-
-
-def _take_option(
-    production: Production, option: OptionLine, source: Source, *, constraint: bool, seen: dict[str, bool]
-) -> list[str]:
-    problems = []
-    for name, value in option.options.items():
-        if name in ("requirements", "constraints"):
-            for reference in value:
-                problems += _include(production, source, reference, option, constraint or name == "constraints", seen)
-        elif name in _INDEX_OPTIONS:
-            for address in [value] if isinstance(value, str) else value:
-                if "://" not in address:
-                    production.ignored.append(f"{_INDEX_OPTIONS[name]} {address}")
-                    continue
-                where, plain = f"{source.name}:{option.requirement_line.line_number}", without_credentials(address)
-                if problem := _address_problem(plain):
-                    problems.append(f"{where}: {plain!r} is not a valid address ({problem}); correct it")
-                    continue
-                line = f"{_INDEX_OPTIONS[name]} {plain}"
-                production.indexes.setdefault(line, where)
-        else:
-            production.ignored.append(f"--{name.replace('_', '-')}")
-    return problems
-
-
-def _address_problem(address: str) -> str:
-    """Return why an address is invalid, or nothing."""
-    try:
-        urlsplit(address)
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
-def _include(
-    production: Production, source: Source, reference: str, option: OptionLine, constraint: bool, seen: dict[str, bool]
-) -> list[str]:
-    where = f"{source.name}:{option.requirement_line.line_number}"
-    try:
-        if not isinstance(source, LocalFile) and _OF_THIS_MACHINE.match(reference):
-            raise RequirementsError(
-                f"{reference}: is not read for a file from elsewhere; download both and look at them"
-            )
-        included = source_of(source.beside(reference))
-        if included.name in seen and (constraint or not seen[included.name]):
-            return []
-        if len(seen) >= _FILES:
-            raise RequirementsError(f"{reference}: is one of more than {_FILES} files; name the one with the pins")
-        seen[included.name] = constraint
-        return _read_into(production, included, included.read(), constraint=constraint, seen=seen)
-    except GenerationError as error:
-        return [f"{problem} (included at {where})" for problem in error.problems]
 
 
 def _contradictions(production: Production, target: Target) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 
-from ds_docker_env.pinning.production.model import Production
+from ds_docker_env.pinning.production.model import Production, as_lines
 
 
 def render_production(production: Production, today: date) -> str:
@@ -21,7 +21,7 @@ def render_production(production: Production, today: date) -> str:
         ("", [str(pin) for pin in production.pins]),
         ("# Not pinned by production, or from a URL; the lock says what was chosen.\n", production.unpinned),
     ):
-        parts.append(title + _lines(lines) if lines else "")
+        parts.append(title + as_lines(lines) if lines else "")
     parts.append(_comment("Not taken over, as it is not from an index or was not reachable:", production.left_out))
     return "\n".join(part for part in parts if part)
 
@@ -34,12 +34,8 @@ def render_constraints(production: Production) -> str:
 def render_overrides(overrides: Iterable[str]) -> str:
     """Return overrides.txt, which makes uv lock pins that exclude each other."""
     title = "# Production runs pins that exclude each other, so these versions hold whatever others ask of them."
-    return _lines([title, *overrides])
-
-
-def _lines(lines: Iterable[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
+    return as_lines([title, *overrides])
 
 
 def _comment(title: str, lines: Iterable[str]) -> str:
-    return f"# {title}\n" + _lines([f"#   {line}" for line in lines]) if lines else ""
+    return f"# {title}\n" + as_lines([f"#   {line}" for line in lines]) if lines else ""

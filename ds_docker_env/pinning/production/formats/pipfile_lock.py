@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from packaging.markers import default_environment
+
 from ds_docker_env.common.errors import RequirementsError
 from ds_docker_env.common.redaction import excerpt
 from ds_docker_env.pinning.production.formats.page import Converted, Page
@@ -16,16 +18,7 @@ from ds_docker_env.pinning.production.formats.vcs import vcs_url
 _REMEDY = "make the file with: pipenv requirements > requirements.txt"
 _REPOSITORIES = ("git", "hg", "svn", "bzr")
 # Pipfiles may hold a marker in pieces: `os_name = "== 'posix'"`.
-_VARIABLES = (
-    "implementation_name",
-    "os_name",
-    "platform_machine",
-    "platform_python_implementation",
-    "platform_system",
-    "python_full_version",
-    "python_version",
-    "sys_platform",
-)
+_VARIABLES = sorted(default_environment())
 
 
 def from_pipfile_lock(text: str, name: str) -> Converted:
