@@ -15,7 +15,6 @@ sys.path.insert(0, ROOT)
 
 from ds_docker_env.generation import rendering  # noqa: E402
 from ds_docker_env.generation.services import services_of  # noqa: E402
-from ds_docker_env.generation.wheel import wheel  # noqa: E402
 
 
 class TemplateExtension(Extension):
@@ -39,7 +38,7 @@ class TemplateExtension(Extension):
         environment.filters["for_hooks"] = rendering.for_hooks
         environment.filters["place"] = rendering.place
         environment.filters["services"] = services_of
-        environment.filters["wheel"] = wheel
+        environment.filters["wheel"] = rendering.wheel
         logging.getLogger("cookiecutter.hooks").addFilter(rendering.without_traceback)
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:

@@ -22,6 +22,7 @@ class Answers(NamedTuple):
     ci: str
     package_index: str
     template_url: str
+    commit: str
 
     @property
     def options(self) -> list[str]:
@@ -40,4 +41,5 @@ class Answers(NamedTuple):
             ci=raw["ci"],
             package_index=raw["_package_index"],
             template_url=raw["_template_url"],
+            commit=raw.get("__commit", ""),
         )

@@ -31,8 +31,11 @@ from jinja2 import Environment, TemplateError, pass_environment
 
 from ds_docker_env.common.errors import AnswerError, GenerationError, ProjectError
 from ds_docker_env.generation import checks
+from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.base_image import Base, find, found, require_name
+from ds_docker_env.generation.release import commit
 from ds_docker_env.generation.staging import Staging
+from ds_docker_env.generation.wheel import Wheel, pack
 
 # Before it there are no --keep-project-on-failure and no questions in words. It calls itself 2.1.2.dev0.
 OLDEST = "2.2.0"
@@ -47,6 +50,8 @@ _ROOT = Path(__file__).parents[2]
 _MORE = ("production_requirements", "python_version", "debian_release", "dvc_s3_url", "services")
 # The paths behind the locations that were typed under cruft, which keeps the context in a file for git.
 _LOCATIONS: dict[str, str] = {}
+# The template's commit for each project rendered: it must not change between the Dockerfile and the hooks.
+_COMMIT: list[str] = []
 
 
 def absolute_location(answer: Any) -> str:
@@ -81,6 +86,7 @@ def place(environment: Environment, answers: MutableMapping[str, Any]) -> str:
     Checks the answers again, because a replay skips the questions. cruft and pytest-cookies look for the project where
     it was rendered: for them this is its place.
     """
+    _COMMIT.append(commit())
     compared = _looked_at()
     if compared:
         _recall(answers, compared)
@@ -120,7 +126,12 @@ def for_hooks(answers: Mapping[str, Any]) -> dict[str, Any]:
     """Return the answers with the facts that only this process knows."""
     location = answers["__production_requirements"]
     known = {"__production_requirements": _LOCATIONS.get(location, location), "__compared": bool(_looked_at())}
-    return {**answers, **known}
+    return {**answers, **known, "__commit": _COMMIT[-1] if _COMMIT else commit()}
+
+
+def wheel(answers: Mapping[str, Any]) -> Wheel:
+    """Return the wheel with the image's commands, which a hook packs again."""
+    return pack(Answers.of(for_hooks(answers)))
 
 
 def without_traceback(record: logging.LogRecord) -> bool:

@@ -9,13 +9,14 @@ _SECONDS = 10
 
 
 def is_needed(project: Path, template: Path) -> bool:
-    """Say whether a project lies in no git work tree, or only in the clone of its template.
+    """Say whether a project lies in no git work tree, or only in the one that holds its template.
 
     git itself is not asked, because it refuses the repositories of other users.
     """
     for folder in (project, *project.parents):
         if (folder / ".git").exists():
-            return folder != project and folder.resolve() == template.resolve()
+            root = template.resolve()
+            return folder != project and folder.resolve() in (root, *root.parents)
     return True
 
 

@@ -20,8 +20,8 @@ FORMER = ".former"
 # The user's own files, which the template never replaces.
 _KEPT = "src/"
 _FROM_BEFORE = "# From before this was generated again."
-# A line of .dockerignore that the template rendered before 2026.11.
-_RENDERED_BEFORE = "!parity.pyz"
+# Lines of .gitignore and .dockerignore that the template rendered before 2026.11.
+_RENDERED_BEFORE = {"!parity.pyz", ".env", ".env.*", ".netrc", "_netrc", "**/_netrc"}
 # The hidden directory. Its plan names the files to remove, and exists only once all others are complete.
 _ROOM, _PLAN = ".generating", "plan"
 
@@ -97,7 +97,7 @@ class Staging:
         """Append the patterns that a person has added to the new .gitignore and .dockerignore."""
         for name in (".gitignore", ".dockerignore"):
             text = (self.folder / name).read_text(encoding="utf-8")
-            known = {"", _FROM_BEFORE, _RENDERED_BEFORE, *text.splitlines()}
+            known = {"", _FROM_BEFORE, *_RENDERED_BEFORE, *text.splitlines()}
             own = [line for line in self.former(name).splitlines() if line.strip() not in known]
             if own:
                 (self.folder / name).write_bytes("\n".join([text, _FROM_BEFORE, *own, ""]).encode())

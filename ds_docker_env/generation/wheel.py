@@ -10,21 +10,32 @@ import io
 import json
 import zipfile
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ds_docker_env.common.shipped import shipped_analysis, shipped_names
 from ds_docker_env.common.target import PYTHON_VERSIONS
 from ds_docker_env.generation.answers import Answers
-from ds_docker_env.generation.release import VERSION, commit
+from ds_docker_env.generation.release import VERSION
 from ds_docker_env.generation.services import DATABASES
 
 PACKAGE = Path(__file__).parents[1]
 NAME = f"ds_docker_env-{VERSION}-py3-none-any.whl"
 # The libraries and programs that the image's modules use; the tools' lock has their versions.
 REQUIRES = (
-    *("dumb-init", "packaging", "pip-audit", "pip-requirements-parser", "pyyaml", "requests", "rich", "ruff", "uv"),
+    *(
+        "dumb-init",
+        "packaging",
+        "pip",
+        "pip-audit",
+        "pip-requirements-parser",
+        "pyyaml",
+        "requests",
+        "rich",
+        "ruff",
+        "uv",
+    ),
 )
 _WINGS = ("common", "pinning", "image")
 _FILES = "image/files/"
@@ -56,11 +67,6 @@ class Wheel(NamedTuple):
         return f"ds-docker-env @ file:///{self.name}#sha256={hashlib.sha256(self.content).hexdigest()}"
 
 
-def wheel(raw: Mapping[str, Any]) -> Wheel:
-    """Return `pack` of cookiecutter's context."""
-    return pack(Answers.of(raw))
-
-
 def former(project: Path) -> list[str]:
     """Return the names of the files with commands that earlier versions of this template packed into a project."""
     packed = [path.name for pattern in ("ds_docker_env-*.whl", "parity.pyz") for path in project.glob(pattern)]
@@ -73,8 +79,7 @@ def pack(answers: Answers) -> Wheel:
     The same commit and the same answers give the same bytes everywhere. Nothing is compressed, because each version of
     zlib compresses differently.
     """
-    made_from = commit()
-    members = dict(_members(answers, made_from))
+    members = dict(_members(answers))
     record = "".join(f"{name},sha256={_digest(content)},{len(content)}\n" for name, content in sorted(members.items()))
     members[f"{_INFO}/RECORD"] = f"{record}{_INFO}/RECORD,,\n".encode()
     buffer = io.BytesIO()
@@ -83,10 +88,10 @@ def pack(answers: Answers) -> Wheel:
             member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             member.create_system, member.external_attr = 3, (0o100755 if "/commands/" in name else 0o100644) << 16
             archive.writestr(member, content)
-    return Wheel(buffer.getvalue(), NAME, VERSION, made_from)
+    return Wheel(buffer.getvalue(), NAME, VERSION, answers.commit)
 
 
-def _members(answers: Answers, made_from: str) -> Iterator[tuple[str, bytes]]:
+def _members(answers: Answers) -> Iterator[tuple[str, bytes]]:
     chosen = {"", *answers.options}
     chosen |= {"production"} if answers.production_requirements else set()
     chosen |= {"databases"} if DATABASES.keys() & chosen else set()
@@ -95,14 +100,16 @@ def _members(answers: Answers, made_from: str) -> Iterator[tuple[str, bytes]]:
         name = path.relative_to(PACKAGE).as_posix()
         if not name.startswith(_FILES):
             yield f"ds_docker_env/{name}", path.read_bytes()
-    for path in (path for path in (PACKAGE / _FILES).rglob("*") if path.is_file()):
+    files = [path for path in (PACKAGE / _FILES).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    # A file manager leaves hidden files.
+    for path in (path for path in files if not path.name.startswith(".")):
         for name in (path.name, *_ALIASES.get(path.name, [])):
             if _OPTIONAL.get(name, "") in chosen:
                 where = path.relative_to(PACKAGE / _FILES).with_name(name).as_posix()
                 yield f"{_DATA}/{where}", path.read_bytes()
     known = {
         "version": VERSION,
-        "commit": made_from,
+        "commit": answers.commit,
         "names": shipped_names(answers.python_version),
         "clients": dict(shipped_analysis(answers.python_version, answers.options).clients),
     }
@@ -110,7 +117,7 @@ def _members(answers: Answers, made_from: str) -> Iterator[tuple[str, bytes]]:
     metadata = (
         f"Metadata-Version: 2.1\nName: ds-docker-env\nVersion: {VERSION}\n"
         "Summary: The commands of an image of ds-docker-env\n"
-        f"Project-URL: Source, {answers.template_url}/tree/{made_from}\n"
+        f"Project-URL: Source, {answers.template_url}/tree/{answers.commit}\n"
     )
     yield f"{_INFO}/METADATA", (metadata + "".join(f"Requires-Dist: {name}\n" for name in REQUIRES)).encode()
     yield f"{_INFO}/WHEEL", b"Wheel-Version: 1.0\nGenerator: ds-docker-env\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
