@@ -35,6 +35,8 @@ def install(packages: list[str]) -> int:
         shutil.copytree(SOURCES, sources)
         for file in sources.glob("*.sources"):
             file.write_text(of_the_day(file.read_text(encoding="utf-8"), SOURCES / file.name), encoding="utf-8")
+        for name in ("cache/archives/partial", "lists/partial", "log"):
+            Path(folder, name).mkdir(parents=True)
         options = {
             **{"Dir::Etc::SourceParts": sources, "Acquire::Check-Valid-Until": "false", "Acquire::Retries": 3},
             **{"Dir::Cache": f"{folder}/cache", "Dir::State::lists": f"{folder}/lists", "Dir::Log": f"{folder}/log"},

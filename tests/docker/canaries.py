@@ -43,8 +43,8 @@ Thing = tuple[str, bytes]
 Places = dict[str, Callable[[], Iterable[Thing]]]
 
 PROCESSES = 'for process in /proc/[0-9]*; do cat "$process/environ" "$process/cmdline"; done 2>/dev/null'
-# Where passwords are mounted.
-MOUNTED = "--exclude=/run/secrets"
+# Where passwords are mounted, and what a server notes for other programs: in memory, until it ends.
+MOUNTED = ("--exclude=/run/secrets", "--exclude=/dev/shm/jupyter")
 WRITTEN = "/dev/shm /etc /home /opt/analysis/etc /root /run /tmp /var"
 CACHED = """\
 FROM {image}
@@ -151,7 +151,7 @@ class Traces:
             yield container, _out(*_root(container), "sh", "-c", read)
 
     def _written(self) -> Iterator[Thing]:
-        wanted = ("tar", "--create", "--file=-", MOUNTED, "--ignore-failed-read", *WRITTEN.split())
+        wanted = ("tar", "--create", "--file=-", *MOUNTED, "--ignore-failed-read", *WRITTEN.split())
         for container in self._containers():
             yield from _members(io.BytesIO(_out(*_root(container), *wanted, check=False)))
 

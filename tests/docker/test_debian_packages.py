@@ -98,8 +98,10 @@ def test_they_are_those_of_the_day_that_the_base_image_names_unless_it_has_a_mir
     sources: str, asked: str, base: str, archive: Archive, built: Project, tmp_path: Path
 ) -> None:
     [step] = re.findall(r"^ARG DEBIAN_PACKAGES=.*\nRUN .*\n", built.read("Dockerfile"), re.MULTILINE)
+    named = step.replace('""', f'"{PACKAGES}"')
+    assert PACKAGES in named
     files = {"base/Dockerfile": BASE, "base/debian.sources": SOURCES.format(day=DAY, uri=sources)}
-    write_files(tmp_path, files | {"project/Dockerfile": f"FROM {base}\n{step}"})
+    write_files(tmp_path, files | {"project/Dockerfile": f"FROM {base}\n{named}"})
     [wheel] = built.folder.glob("*.whl")
     shutil.copy(wheel, tmp_path / "base")
     sh("docker", "build", "--tag", base, str(tmp_path / "base"))
@@ -120,7 +122,7 @@ def digest(project: Path, archive: Archive) -> str:
             "--provenance=false",
             "--metadata-file=said.json",
         ),
-        *(f"--build-arg=http_proxy={archive.url}", f"--build-arg=DEBIAN_PACKAGES={PACKAGES}"),
+        f"--build-arg=http_proxy={archive.url}",
         *("--output=type=oci,dest=image.tar,rewrite-timestamp=true,compression=uncompressed", "."),
         folder=project,
         environment={"SOURCE_DATE_EPOCH": "1700000000"},

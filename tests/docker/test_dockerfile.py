@@ -20,7 +20,7 @@ def dockerfiles(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     choices: tuple[dict[str, str], ...] = (
         {},
         {"dvc_s3_url": "s3://bucket/churn"},
-        {"_package_index": "http://packages.example.com/simple/"},
+        {"_package_index": "https://packages.example.com/simple/"},
     )
     texts = {render("Dockerfile", **asked) for asked in choices}
     texts |= {render("Dockerfile", python_version=python, debian_release=debian) for python, debian in PAIRS}

@@ -225,7 +225,7 @@ def test_without_credentials_everything_starts_and_dvc_says_what_to_do(mine: Pro
         forget(mine, "customers.csv")
         said = mine.compose("exec", "--no-TTY", "jupyter", "dvc", "pull", check=False)
         assert said.returncode != 0
-        assert "dvc: AWS credentials are missing, or their file is not as it should be; " in said.stderr
+        assert "dvc: AWS credentials are missing, or their file is invalid; " in said.stderr
         assert "look for aws_credentials in README.md" in said.stderr
         (mine.folder / SECRET).write_text(storage.credentials)
         mine.compose("exec", "--no-TTY", "jupyter", "dvc", "pull")
