@@ -37,7 +37,7 @@ def python(code: str) -> str:
     packages = re.findall(r"^\| \w+ \| `(.+)` \|$", PAGE, re.MULTILINE)
     assert len(packages) == 2
     options = [f"--with={package}" for package in packages]
-    return sh("uv", "run", "--no-project", "--python=3.13", *options, "python", "-c", code).stdout
+    return sh("uv", "run", "--no-project", *options, "python", "-c", code).stdout
 
 
 def test_the_cluster_of_the_page_computes_and_its_parts_have_the_same_packages() -> None:

@@ -79,14 +79,6 @@ def test_debian_packages_that_production_has_are_named_in_one_place(default: Pro
         sh("docker", "image", "rm", "--force", tag, check=False)
 
 
-def test_the_audit_finds_nothing_in_src_and_fails_without_a_network(default: Project) -> None:
-    asked = ("docker", "run", "--rm", "--network", "none", "--volume", f"{default.folder}:/project", default.image)
-    said = sh(*asked, "audit", check=False)
-    assert said.stdout == ""
-    assert said.stderr.startswith("audit: requirements.txt is not audited and may hold vulnerabilities: ")
-    assert said.returncode == 2
-
-
 def test_vs_code_opens_the_container_of_the_notebook_with_its_python(default: Project, tmp_path: Path) -> None:
     """Dev Containers and Codespaces are made around this command."""
     project = copied(default, tmp_path)

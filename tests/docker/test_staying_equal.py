@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 
 from docker.conftest import PINNED, PRODUCTION
-from docker.project import Done, Project, sh
+from docker.project import Done, Project
 
 pytestmark = pytest.mark.docker
 
@@ -108,52 +103,3 @@ def test_a_failing_take_over_leaves_every_file_as_it_was(copy: Project) -> None:
     assert "/api/requirements.txt:5: pytz==1.0.2025 cannot be had" in failed.stderr
     assert "Traceback" not in failed.stderr
     assert contents(copy) == before
-
-
-def test_what_an_image_holds_is_piped_in(copy: Project) -> None:
-    freeze = "docker run --rm --entrypoint python python:3.11-bookworm -m pip freeze --all"
-    sh(
-        *("bash", "-euo", "pipefail", "-c", f"{freeze} | docker compose run --rm -T jupyter take-over -"),
-        folder=copy.folder,
-        environment=copy.environment,
-    )
-    taken = copy.read("production.txt")
-    assert "# source: standard input\n" in taken
-    assert "\npip==" in taken
-
-
-class Requirements(BaseHTTPRequestHandler):
-    """Production's file, as it is just now."""
-
-    text = NEWER
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(self.text.encode())
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def server(engine: None) -> Iterator[str]:
-    """Serve where containers can reach it and nobody else can."""
-    [bridge] = json.loads(sh("docker", "network", "inspect", "bridge").stdout)
-    gateway = bridge["IPAM"]["Config"][0]["Gateway"]
-    with ThreadingHTTPServer((gateway, 0), Requirements) as running:
-        threading.Thread(target=running.serve_forever, args=[0.01], daemon=True).start()
-        yield f"http://{gateway}:{running.server_port}/requirements.txt"
-        running.shutdown()
-
-
-def test_productions_file_behind_a_url_is_taken_over_and_then_compared(
-    copy: Project, server: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copy.run("take-over", server)
-    assert f"# source: {server}\n" in copy.read("production.txt")
-    monkeypatch.setattr(Requirements, "text", NEWER.replace("six==1.17.0", "six==1.16.0"))
-    checked = copy.run("check", check=False)
-    assert checked.returncode == 1
-    assert words(checked.stdout, "six") == ["six", "1.16.0", "1.17.0", "1.17.0", "1.17.0"]
-    assert f"{server} is not what production.txt says" in checked.stdout
