@@ -220,18 +220,14 @@ def _printed(cell: Any) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", "".join(parts)).strip()
 
 
-def logs_in(project: Project, password: str | None = None) -> bool:
-    """Give the form of the login this password, or the right one, whatever characters it has."""
+def logs_in(project: Project) -> bool:
+    """Give the form of the login the password, whatever characters it has."""
     jar = CookieJar()
     opener = build_opener(HTTPCookieProcessor(jar))
     opener.open(f"{project.url}/login", timeout=30).close()
     xsrf = next(cookie.value for cookie in jar if cookie.name == "_xsrf")
-    form = urlencode({"password": password or project.password, "_xsrf": xsrf}).encode()
-    try:
-        opener.open(f"{project.url}/login", form, timeout=30).close()
-    except urllib.error.HTTPError as refused:
-        assert refused.code == 401
-        return False
+    form = urlencode({"password": project.password, "_xsrf": xsrf}).encode()
+    opener.open(f"{project.url}/login", form, timeout=30).close()
     with opener.open(f"{project.url}/api/contents", timeout=30) as answer:
         return bool(answer.status == 200)
 

@@ -16,6 +16,7 @@ from typing import Any
 import nbformat
 import pytest
 import yaml
+from conftest import committed
 
 from docker.advisories import LOCKED, Advisories
 from docker.conftest import PINNED, PRODUCTION, missing
@@ -157,9 +158,7 @@ def project(engine: None, generate: Callable[..., Path], tmp_path_factory: pytes
     slug = f"ds-docker-env-test-{secrets.token_hex(3)}"
     answers = {"python_version": "3.11", "debian_release": "bookworm", "ci": "github", "project_slug": slug}
     project = Project(generate(production_requirements=str(production), **answers), image=slug, name=slug)
-    sh("git", "init", "--quiet", folder=project.folder)
-    sh("git", "add", ".", folder=project.folder)
-    sh("git", *IDENTITY, "commit", "--quiet", "--message", "Begin", folder=project.folder)
+    committed(project.folder)
     yield project
     sh("docker", "image", "rm", "--force", slug, check=False)
 
@@ -212,16 +211,6 @@ def test_a_pin_that_drifted_from_production_is_red_at_the_check_of_a_build_with_
     assert "importing cache manifest from local" in run.said["Build the image"]
     assert run.red == list(run.said)[-1] == "Check production's versions"
     assert re.search(rf"pytz +2025\.1 +{PINNED['pytz']}", run.said[run.red])
-
-
-def test_a_vulnerability_is_red_at_the_audit(github: GitHub, advisories: Advisories) -> None:
-    advisories.add("requests", PINNED["requests"], "PYSEC-2099-1", fixed_in="2.33.0")
-    try:
-        run = github.run("vulnerable")
-    finally:
-        advisories.know("requests", PINNED["requests"])
-    assert run.red == "Audit the packages and the code"
-    assert re.search(r"requests +2\.32\.4 +PYSEC-2099-1 +2\.33\.0", run.said[run.red])
 
 
 def test_a_cell_that_fails_is_red_at_the_run_and_the_reports_until_then_are_kept(github: GitHub) -> None:
