@@ -18,10 +18,14 @@ LOCKED = re.compile(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)", re.MULTILINE)
 
 
 class Advisories:
-    """Knows versions of packages, some with advisories; ``status`` other than 200 is the answer to everything."""
+    """Knows every version of a lock, some with advisories; ``status`` other than 200 is the answer to everything."""
 
-    def __init__(self) -> None:
-        self.known: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    def __init__(self, lock: str) -> None:
+        self.known: dict[tuple[str, str], list[dict[str, Any]]] = {
+            # No database has a build of one's own, such as PyTorch's +cpu.
+            (name, version.partition("+")[0]): []
+            for name, version in LOCKED.findall(lock)
+        }
         self.asked: list[str] = []
         self.status = 200
         self.authority = trustme.CA()
@@ -40,9 +44,6 @@ class Advisories:
 
     def write_certificate(self, path: Path) -> None:
         self.authority.cert_pem.write_to_path(str(path))
-
-    def know(self, name: str, version: str) -> None:
-        self.known[canonicalize_name(name), version] = []
 
     def add(self, name: str, version: str, *ids: str, fixed_in: str = "", withdrawn: bool = False) -> None:
         """Add an advisory in both dresses: that of the package index and that of OSV."""

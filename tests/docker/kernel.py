@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -56,21 +55,9 @@ class Kernel:
 def started_kernel(project: Project) -> Iterator[Kernel]:
     answer = project.api("/api/kernels", method="POST", body={"name": "python3"})
     assert answer.status == 201, answer.text
-    with connected(project, answer.json["id"]) as kernel:
-        yield kernel
-
-
-@contextmanager
-def connected(project: Project, kernel: str) -> Iterator[Kernel]:
-    # Without a ping: a server that computes for two hundred others may answer one late.
-    patient = partial(connect, max_size=None, ping_interval=None)
-    with patient(channels(project, kernel), additional_headers=login(project)) as connection:
+    kernel = answer.json["id"]
+    channels = f"ws://127.0.0.1:{project.port}/api/kernels/{kernel}/channels?session_id={uuid4().hex}"
+    login = {"Authorization": f"token {project.password}"}
+    # Without a ping: a server that computes may answer one late.
+    with connect(channels, max_size=None, ping_interval=None, additional_headers=login) as connection:
         yield Kernel(kernel, connection)
-
-
-def channels(project: Project, kernel: str) -> str:
-    return f"ws://127.0.0.1:{project.port}/api/kernels/{kernel}/channels?session_id={uuid4().hex}"
-
-
-def login(project: Project) -> dict[str, str]:
-    return {"Authorization": f"token {project.password}"}

@@ -80,12 +80,6 @@ def test_the_cells_of_the_page_cache_and_make_and_read_tables(said: dict[str, st
         assert [line.split() for line in said[database].splitlines()] == [["name", "customers"], ["0", "Ulm", "5"]]
 
 
-def test_the_clients_are_productions(project: Project) -> None:
-    locked = project.read("requirements.txt").lower()
-    assert "redis==5.0.8 " in locked
-    assert "pymysql==1.1.1 " in locked
-
-
 def test_data_outlive_the_containers(project: Project, said: dict[str, str]) -> None:
     project.compose("down")
     project.compose("up", "--detach")

@@ -66,19 +66,6 @@ def test_the_report_names_exactly_the_versions_of_the_lock(default: Project) -> 
         assert re.search(rf"{name.replace('-', '[-_.]')}=={re.escape(version)}\b", report, re.IGNORECASE), name
 
 
-def test_debian_packages_that_production_has_are_named_in_one_place(default: Project) -> None:
-    dockerfile = default.folder / "Dockerfile"
-    text = dockerfile.read_text(encoding="utf-8")
-    dockerfile.write_text(text.replace('DEBIAN_PACKAGES=""', 'DEBIAN_PACKAGES="tree libpq5"'), encoding="utf-8")
-    tag = f"{default.image}-debian"
-    try:
-        sh("docker", "build", "--target", "base", "--tag", tag, str(default.folder))
-        assert sh("docker", "run", "--rm", tag, "tree", "--version").stdout.startswith("tree")
-    finally:
-        dockerfile.write_text(text, encoding="utf-8")
-        sh("docker", "image", "rm", "--force", tag, check=False)
-
-
 def test_vs_code_opens_the_container_of_the_notebook_with_its_python(default: Project, tmp_path: Path) -> None:
     """Dev Containers and Codespaces are made around this command."""
     project = copied(default, tmp_path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shlex
 import shutil
 import subprocess
@@ -18,8 +17,8 @@ import pytest
 import yaml
 from conftest import committed
 
-from docker.advisories import LOCKED, Advisories
-from docker.conftest import PINNED, PRODUCTION, missing
+from docker.advisories import Advisories
+from docker.conftest import PINNED, PRODUCTION, generated, missing
 from docker.project import Project, sh
 from docker.registry import registry
 
@@ -155,30 +154,21 @@ def project(engine: None, generate: Callable[..., Path], tmp_path_factory: pytes
     """Generate what other tests build as well, with a pipeline, and commit it."""
     production = tmp_path_factory.mktemp("production") / "requirements.txt"
     production.write_text(PRODUCTION, encoding="utf-8")
-    slug = f"ds-docker-env-test-{secrets.token_hex(3)}"
-    answers = {"python_version": "3.11", "debian_release": "bookworm", "ci": "github", "project_slug": slug}
-    project = Project(generate(production_requirements=str(production), **answers), image=slug, name=slug)
-    committed(project.folder)
-    yield project
-    sh("docker", "image", "rm", "--force", slug, check=False)
+    answers = {"python_version": "3.11", "debian_release": "bookworm", "ci": "github"}
+    with generated(generate, production_requirements=str(production), **answers) as project:
+        committed(project.folder)
+        yield project
 
 
 @pytest.fixture(scope="module")
-def advisories(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Advisories]:
-    with Advisories() as advisories:
-        for name, version in LOCKED.findall(project.read("requirements.txt")):
-            advisories.know(name, version)
-        yield advisories
-
-
-@pytest.fixture(scope="module")
-def github(project: Project, advisories: Advisories, tmp_path_factory: pytest.TempPathFactory) -> GitHub:
+def github(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitHub]:
     if "containerd" not in sh("docker", "info", "--format", "{{ .DriverStatus }}").stdout:
         missing("the engine does not use containerd's image store, so its own builder cannot keep a cache")
     folder = tmp_path_factory.mktemp("github")
-    advisories.write_certificate(folder / "proxy.pem")
-    override = ON_THIS_MACHINE.format(proxy=advisories.url, certificate=folder / "proxy.pem")
-    return GitHub(project.folder, folder, override)
+    with Advisories(project.read("requirements.txt")) as advisories:
+        advisories.write_certificate(folder / "proxy.pem")
+        override = ON_THIS_MACHINE.format(proxy=advisories.url, certificate=folder / "proxy.pem")
+        yield GitHub(project.folder, folder, override)
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from conftest import committed
 from rendering import Renderer
 
-from docker.advisories import LOCKED, Advisories
+from docker.advisories import Advisories
 from docker.conftest import PINNED, copied, missing
 from docker.npm import commands_of
 from docker.project import Project, sh
@@ -76,7 +77,6 @@ class GitLab:
     """A project that is pushed to GitLab, and the runner of its pipelines."""
 
     project: Project
-    advisories: Advisories
     runner: Path
     address: str
 
@@ -87,8 +87,7 @@ class GitLab:
     def run(self, **variables: str) -> Job:
         """Commit what was changed and run the job in a clean clone, for the event that these variables are those of."""
         folder, clone = self.project.folder, self.project.folder.parent / "clone"
-        sh("git", "add", "--all", folder=folder)
-        sh("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "-m", "Change", folder=folder)
+        committed(folder)
         sh("git", "clone", "--quiet", str(folder), str(clone))
         sh("git", "remote", "set-url", "origin", "https://gitlab.example.com/shop/churn.git", folder=clone)
         # In a checkout of GitLab's, everybody may write.
@@ -123,9 +122,7 @@ class GitLab:
 def gitlab(built: Project, runner: Path, tmp_path: Path) -> Iterator[GitLab]:
     project = copied(built, tmp_path)
     pipeline = Renderer()(".gitlab-ci.yml", project_slug=project.image, production_requirements="requirements.txt")
-    with Advisories() as advisories, registry(tmp_path, LOGIN) as address:
-        for name, version in LOCKED.findall(project.read("requirements.txt")):
-            advisories.know(name, version)
+    with Advisories(project.read("requirements.txt")) as advisories, registry(tmp_path, LOGIN) as address:
         advisories.write_certificate(project.folder / "proxy.pem")
         for name, text in {
             ".gitignore": project.read(".gitignore") + "!proxy.pem\n",
@@ -135,7 +132,7 @@ def gitlab(built: Project, runner: Path, tmp_path: Path) -> Iterator[GitLab]:
         }.items():
             (project.folder / name).write_text(text, encoding="utf-8")
         sh("git", "init", "--quiet", "--initial-branch", "main", folder=project.folder)
-        yield GitLab(project, advisories, runner, address)
+        yield GitLab(project, runner, address)
     built.remove()
 
 

@@ -6,13 +6,14 @@ import re
 import secrets
 import shlex
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from package_index import PackageIndex
 from packaging.utils import canonicalize_name
 
-from docker.conftest import copied
+from docker.conftest import copied, generated
 from docker.project import Done, Project, sh
 
 pytestmark = pytest.mark.docker
@@ -39,19 +40,12 @@ def private(
     (home / ".netrc").write_text(f"machine {host} login me password {PASSWORD}\nmachine other login a password b\n")
     production = home / "requirements.txt"
     production.write_text(f"--extra-index-url {index.url}\nacme-prices==1.0\n")
-    slug = f"ds-docker-env-test-{secrets.token_hex(3)}"
-    folder = generate(
-        home=home,
-        project_slug=slug,
-        production_requirements=str(production),
-        python_version="3.11",
-        debian_release="bookworm",
-    )
-    (folder / "requirements.in").write_text("ipykernel\n")
-    [command] = re.findall(r"^#    (uv .*)", (folder / "requirements.txt").read_text(), re.MULTILINE)
-    sh(*shlex.split(command), folder=folder, environment={"HOME": str(home)})
-    yield Project(folder, image=slug, name=slug)
-    sh("docker", "image", "rm", "--force", slug, check=False)
+    answers = {"python_version": "3.11", "debian_release": "bookworm", "production_requirements": str(production)}
+    with generated(partial(generate, home), **answers) as project:
+        (project.folder / "requirements.in").write_text("ipykernel\n")
+        [command] = re.findall(r"^#    (uv .*)", project.read("requirements.txt"), re.MULTILINE)
+        sh(*shlex.split(command), folder=project.folder, environment={"HOME": str(home)})
+        yield project
 
 
 @pytest.fixture(scope="module")

@@ -74,12 +74,8 @@ def test_with_a_blank_password_the_server_still_asks_for_a_token(copy: Project) 
         assert ask(f"{copy.url}/api/contents", token=printed_token(copy.log())).status == 200
 
 
-@pytest.mark.parametrize("trouble", ["no permission", "not a text file, as PowerShell 5 writes it"])
-def test_a_password_that_cannot_be_read_stops_the_server_with_the_reason(copy: Project, trouble: str) -> None:
-    if trouble == "no permission":
-        (copy.folder / PASSWORD).chmod(0)
-    else:
-        (copy.folder / PASSWORD).write_text("pässword", encoding="utf-16")
+def test_a_password_that_cannot_be_read_stops_the_server_with_the_reason(copy: Project) -> None:
+    (copy.folder / PASSWORD).chmod(0)
     copy.compose("up", "--detach")
     eventually(lambda: not copy.inspect()["State"]["Running"], "the server stopped")
     assert copy.inspect()["State"]["ExitCode"] != 0
