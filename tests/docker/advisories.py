@@ -16,6 +16,15 @@ from packaging.utils import canonicalize_name
 # A package in a lock, and its version.
 LOCKED = re.compile(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)", re.MULTILINE)
 
+# Where a company's base image has the certificate of its proxy.
+ON_THIS_MACHINE = """\
+services:
+  jupyter:
+    network_mode: host
+    environment: ["HTTPS_PROXY={proxy}"]
+    volumes: ["{certificate}:/etc/ssl/certs/ca-certificates.crt:ro"]
+"""
+
 
 class Advisories:
     """Knows every version of a lock, some with advisories; ``status`` other than 200 is the answer to everything."""
@@ -41,6 +50,11 @@ class Advisories:
 
     def __exit__(self, *error: object) -> None:
         self._server.shutdown()
+
+    def override(self, certificate: Path) -> str:
+        """Write the certificate, and return what lets Compose's container ask here."""
+        self.write_certificate(certificate)
+        return ON_THIS_MACHINE.format(proxy=self.url, certificate=certificate)
 
     def write_certificate(self, path: Path) -> None:
         self.authority.cert_pem.write_to_path(str(path))

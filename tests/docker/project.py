@@ -189,13 +189,12 @@ class Project:
 
     def outputs(self, *cells: str) -> list[str]:
         """Run cells on the notebook's kernel and return what each of them printed."""
-        name = self.write_notebook(*cells)
-        return _printed_by_cells(self.run(*EXECUTE, name).stdout)
+        return _printed_by_cells(self.run(*EXECUTE, self.write_notebook(*cells)).stdout)
 
     def outputs_beside_services(self, *cells: str) -> list[str]:
         """Do the same in the container that is up, so that Compose starts and stops nothing."""
-        name = self.write_notebook(*cells)
-        return _printed_by_cells(self.compose("exec", "--no-TTY", "jupyter", "as-owner", *EXECUTE, name).stdout)
+        execute = ("as-owner", *EXECUTE, self.write_notebook(*cells))
+        return _printed_by_cells(self.compose("exec", "--no-TTY", "jupyter", *execute).stdout)
 
 
 def blocks(markdown: str, language: str) -> list[str]:

@@ -39,9 +39,10 @@ def default(engine: None, generate: Callable[..., Path]) -> Iterator[Project]:
         yield project
 
 
-def test_the_canonical_packages_do_their_work_on_the_chosen_python(default: Project) -> None:
+def test_the_canonical_packages_do_their_work_on_the_chosen_python_and_debian(default: Project) -> None:
     assert default.outputs(WORK) == ["(3, 13) 2.0 4"]
     assert (default.folder / "src" / "data" / "line.png").read_bytes().startswith(b"\x89PNG")
+    assert "VERSION_CODENAME=trixie" in default.run("cat", "/etc/os-release").stdout
 
 
 @pytest.mark.skipif(os.environ.get("DS_DOCKER_ENV_EVERY_PYTHON") != "1", reason="takes ten minutes, as each week")
@@ -52,10 +53,6 @@ def test_they_do_the_same_work_on_other_pythons(
     have_image(f"python:{python}-{debian}")
     with image_of(generate, python_version=python, debian_release=debian) as project:
         assert project.outputs(WORK) == [f"({python.replace('.', ', ')}) 2.0 4"]
-
-
-def test_the_image_is_on_the_chosen_debian(default: Project) -> None:
-    assert "VERSION_CODENAME=trixie" in default.run("cat", "/etc/os-release").stdout
 
 
 def test_the_report_names_exactly_the_versions_of_the_lock(default: Project) -> None:

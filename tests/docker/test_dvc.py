@@ -271,11 +271,13 @@ def test_plain_dvc_on_the_host_does_the_same(mine: Project, tmp_path: Path, stor
     home = tmp_path / "home"
     (home / ".aws").mkdir(parents=True)
     (home / ".aws" / "credentials").write_text(storage.credentials)
-    settings = {"HOME": str(home), "DVC_SITE_CACHE_DIR": str(home / "site"), "AWS_ENDPOINT_URL": storage.url}
+    cache = sh(sys.executable, "-m", "uv", "cache", "dir").stdout.strip()
+    settings = {"HOME": str(home), "DVC_SITE_CACHE_DIR": str(home / "site"), "UV_CACHE_DIR": cache}
+    settings["AWS_ENDPOINT_URL"] = storage.url
 
     def dvc(*arguments: str) -> None:
         asked = ("-m", "uv", "tool", "run", "--from", version.replace("dvc", "dvc[s3]"), "dvc", *arguments)
-        sh(sys.executable, *asked, folder=mine.folder, environment=settings | {"UV_CACHE_DIR": uv_cache()})
+        sh(sys.executable, *asked, folder=mine.folder, environment=settings)
 
     (mine.folder / "src" / "data" / "host.csv").write_bytes(b"host\n")
     dvc("add", "src/data/host.csv")
@@ -287,7 +289,3 @@ def test_plain_dvc_on_the_host_does_the_same(mine: Project, tmp_path: Path, stor
     forget(mine, "host.csv", "customers.csv")
     dvc("pull")
     assert (mine.folder / "src" / "data" / "host.csv").read_bytes() == b"host\n"
-
-
-def uv_cache() -> str:
-    return sh(sys.executable, "-m", "uv", "cache", "dir").stdout.strip()

@@ -29,14 +29,6 @@ IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
 TOKEN = "a-token-of-this-run"
 # The bcrypt hash of the token.
 LOGIN = "ada:$2b$05$abcdefghijklmnopqrstuuT5iqe/kRCBdD0cNUl29LJJUlYKsTEvG\n"
-# Where a company's base image has the certificate of its proxy.
-ON_THIS_MACHINE = """\
-services:
-  jupyter:
-    network_mode: host
-    environment: ["HTTPS_PROXY={proxy}"]
-    volumes: ["{certificate}:/etc/ssl/certs/ca-certificates.crt:ro"]
-"""
 
 
 @dataclass
@@ -166,9 +158,7 @@ def github(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         missing("the engine does not use containerd's image store, so its own builder cannot keep a cache")
     folder = tmp_path_factory.mktemp("github")
     with Advisories(project.read("requirements.txt")) as advisories:
-        advisories.write_certificate(folder / "proxy.pem")
-        override = ON_THIS_MACHINE.format(proxy=advisories.url, certificate=folder / "proxy.pem")
-        yield GitHub(project.folder, folder, override)
+        yield GitHub(project.folder, folder, advisories.override(folder / "proxy.pem"))
 
 
 @pytest.fixture(scope="module")

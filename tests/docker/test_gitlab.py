@@ -34,14 +34,6 @@ assert pathlib.Path("/project/.git/config") in readable
 assert not [file for file in readable if token.encode() in file.read_bytes()]
 assert token not in str(os.environ)
 """
-# Where a company's base image has the certificate of its proxy.
-ON_THIS_MACHINE = """\
-services:
-  jupyter:
-    network_mode: host
-    environment: ["HTTPS_PROXY={proxy}"]
-    volumes: ["./proxy.pem:/etc/ssl/certs/ca-certificates.crt:ro"]
-"""
 # No registry has the image of an engine here, so the job runs in a shell with this machine's.
 ENGINE = re.compile(r"^  image: docker:.*\n  services:\n(?:    .*\n)+", re.MULTILINE)
 STEPS = {
@@ -123,12 +115,10 @@ def gitlab(built: Project, runner: Path, tmp_path: Path) -> Iterator[GitLab]:
     project = copied(built, tmp_path)
     pipeline = Renderer()(".gitlab-ci.yml", project_slug=project.image, production_requirements="requirements.txt")
     with Advisories(project.read("requirements.txt")) as advisories, registry(tmp_path, LOGIN) as address:
-        advisories.write_certificate(project.folder / "proxy.pem")
         for name, text in {
-            ".gitignore": project.read(".gitignore") + "!proxy.pem\n",
             ".gitlab-ci.yml": pipeline,
             "on-this-machine.yml": ENGINE.sub("", pipeline),
-            "docker-compose.override.yml": ON_THIS_MACHINE.format(proxy=advisories.url),
+            "docker-compose.override.yml": advisories.override(tmp_path / "proxy.pem"),
         }.items():
             (project.folder / name).write_text(text, encoding="utf-8")
         sh("git", "init", "--quiet", "--initial-branch", "main", folder=project.folder)

@@ -9,6 +9,7 @@ import secrets
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -91,18 +92,15 @@ def build(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ca
     (code / "setup.py").write_text("")
     (context / "Dockerfile").write_text(DOCKERFILE)
     name = f"ds-docker-env-test-{secrets.token_hex(3)}"
-    built: set[str] = set()
 
+    @cache
     def _build(target: str) -> str:
-        tag = f"{name}:{target}"
-        if tag not in built:
-            sh("docker", "build", "--target", target, "--tag", tag, str(context))
-            built.add(tag)
-        return f"image:{tag}"
+        sh("docker", "build", "--target", target, "--tag", f"{name}:{target}", str(context))
+        return f"image:{name}:{target}"
 
     yield _build
-    for tag in built:
-        sh("docker", "image", "rm", "--force", tag, check=False)
+    tags = sh("docker", "image", "ls", "--quiet", name).stdout.split()
+    sh("docker", "image", "rm", "--force", *tags, check=False)
 
 
 def packages(location: str) -> list[str]:
