@@ -6,7 +6,6 @@ import json
 import secrets
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from unittest import mock
 
@@ -66,10 +65,8 @@ class Account(Storage):
         self.group = ec2.create_security_group(GroupName="task", Description="task", VpcId=vpc)["GroupId"]
         self.client("ecs").put_account_setting(name="taskLongArnFormat", value="enabled")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        super().__exit__(kind, error, trace)
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
         state_manager.unset_transition("ecs::task")
         self._undo.close()
 

@@ -8,7 +8,6 @@ import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import trustme
@@ -17,12 +16,25 @@ from packaging.utils import canonicalize_name
 # A package in a lock, and its version.
 LOCKED = re.compile(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)", re.MULTILINE)
 
+# Where a company's base image has the certificate of its proxy.
+ON_THIS_MACHINE = """\
+services:
+  jupyter:
+    network_mode: host
+    environment: ["HTTPS_PROXY={proxy}"]
+    volumes: ["{certificate}:/etc/ssl/certs/ca-certificates.crt:ro"]
+"""
+
 
 class Advisories:
-    """Knows versions of packages, some with advisories; ``status`` other than 200 is the answer to everything."""
+    """Knows every version of a lock, some with advisories; ``status`` other than 200 is the answer to everything."""
 
-    def __init__(self) -> None:
-        self.known: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    def __init__(self, lock: str) -> None:
+        self.known: dict[tuple[str, str], list[dict[str, Any]]] = {
+            # No database has a build of one's own, such as PyTorch's +cpu.
+            (name, version.partition("+")[0]): []
+            for name, version in LOCKED.findall(lock)
+        }
         self.asked: list[str] = []
         self.status = 200
         self.authority = trustme.CA()
@@ -36,16 +48,16 @@ class Advisories:
         threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._server.shutdown()
+
+    def override(self, certificate: Path) -> str:
+        """Write the certificate, and return what lets Compose's container ask here."""
+        self.write_certificate(certificate)
+        return ON_THIS_MACHINE.format(proxy=self.url, certificate=certificate)
 
     def write_certificate(self, path: Path) -> None:
         self.authority.cert_pem.write_to_path(str(path))
-
-    def know(self, name: str, version: str) -> None:
-        self.known[canonicalize_name(name), version] = []
 
     def add(self, name: str, version: str, *ids: str, fixed_in: str = "", withdrawn: bool = False) -> None:
         """Add an advisory in both dresses: that of the package index and that of OSV."""

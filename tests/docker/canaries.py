@@ -214,16 +214,6 @@ class Traces:
                 yield str(path.relative_to(folder)), path.read_bytes()
 
 
-def report(good: Finds, leaky: Finds) -> str:
-    """Return a table: what was read at each place, in how many files and the like canaries were, and one example."""
-    lines = [f"{'place':<40} {'kB read':>9} {'good':>4} {'leaky':>5}  example"]
-    for place, found in good.items():
-        leaks = leaky[place].kinds
-        example = next((f"{', '.join(sorted(kinds))} in {where}" for where, kinds in leaks.items()), "")
-        lines.append(f"{place:<40} {found.read / 1000:>9,.0f} {len(found.kinds):>4} {len(leaks):>5}  {example[:90]}")
-    return "\n".join(lines)
-
-
 def _search(things: Iterable[Thing]) -> Found:
     found = Found()
     for where, content in things:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -32,18 +33,8 @@ certifi==2025.4.26
 PyMySQL==1.1.1
 colorama==0.4.6 ; sys_platform == "win32"
 """
-PINNED = {
-    "numpy": "2.2.5",
-    "pandas": "2.2.3",
-    "python-dateutil": "2.9.0.post0",
-    "pytz": "2025.2",
-    "six": "1.17.0",
-    "tzdata": "2025.2",
-    "requests": "2.32.4",
-    "PySocks": "1.7.1",
-    "certifi": "2025.4.26",
-    "PyMySQL": "1.1.1",
-}
+# But for what is not for Linux.
+PINNED = dict(re.findall(r"^([\w-]+)(?:\[socks\])?==(\S+)(?!.* ;)", PRODUCTION, re.MULTILINE))
 
 
 def missing(what: str) -> NoReturn:

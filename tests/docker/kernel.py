@@ -6,8 +6,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 from uuid import uuid4
 
 from websockets.sync.client import connect
@@ -18,9 +16,8 @@ from docker.project import Project
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel with a connection of its own, as of one browser tab."""
+    """A kernel, over a connection of its own."""
 
-    id: str
     connection: Connection
 
     def begin(self, code: str) -> str:
@@ -31,14 +28,11 @@ class Kernel:
         self.connection.send(json.dumps(message))
         return header["msg_id"]
 
-    def heard(self, seconds: float = 60) -> Any:
-        return json.loads(self.connection.recv(seconds))
-
     def run(self, code: str, seconds: float = 60) -> str:
         """Run a cell, and return what it printed, or its error."""
         sent, said = self.begin(code), ""
         while True:
-            message = self.heard(seconds)
+            message = json.loads(self.connection.recv(seconds))
             content, kind = message["content"], message["msg_type"]
             if kind == "status" and content["execution_state"] in ("dead", "restarting"):
                 return str(content["execution_state"])
@@ -56,21 +50,8 @@ class Kernel:
 def started_kernel(project: Project) -> Iterator[Kernel]:
     answer = project.api("/api/kernels", method="POST", body={"name": "python3"})
     assert answer.status == 201, answer.text
-    with connected(project, answer.json["id"]) as kernel:
-        yield kernel
-
-
-@contextmanager
-def connected(project: Project, kernel: str) -> Iterator[Kernel]:
-    # Without a ping: a server that computes for two hundred others may answer one late.
-    patient = partial(connect, max_size=None, ping_interval=None)
-    with patient(channels(project, kernel), additional_headers=login(project)) as connection:
-        yield Kernel(kernel, connection)
-
-
-def channels(project: Project, kernel: str) -> str:
-    return f"ws://127.0.0.1:{project.port}/api/kernels/{kernel}/channels?session_id={uuid4().hex}"
-
-
-def login(project: Project) -> dict[str, str]:
-    return {"Authorization": f"token {project.password}"}
+    channels = f"ws://127.0.0.1:{project.port}/api/kernels/{answer.json['id']}/channels?session_id={uuid4().hex}"
+    login = {"Authorization": f"token {project.password}"}
+    # Without a ping: a server that computes may answer one late.
+    with connect(channels, max_size=None, ping_interval=None, additional_headers=login) as connection:
+        yield Kernel(connection)

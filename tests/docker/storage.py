@@ -6,7 +6,6 @@ import json
 import logging
 import socket
 import urllib.request
-from types import TracebackType
 from typing import Any
 
 import boto3
@@ -32,17 +31,15 @@ class Storage:
         self.key = {name: key[name] for name in ("AccessKeyId", "SecretAccessKey")}
         self._client("s3", anybody).create_bucket(Bucket=bucket)
         # From now on every key and every signature is checked.
-        tell_moto(self.url, "reset-auth", b"0")
+        _tell_moto(self.url, "reset-auth", b"0")
 
     def __enter__(self) -> Storage:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         # moto keeps both for all its servers in a process, also for those of the next test file.
         self.trust_everybody()
-        tell_moto(self.url, "reset")
+        _tell_moto(self.url, "reset")
         self.stop()
 
     @property
@@ -72,7 +69,7 @@ class Storage:
 
     def trust_everybody(self) -> None:
         """Take any key from now on, also one that nobody was given."""
-        tell_moto(self.url, "reset-auth", b"inf")
+        _tell_moto(self.url, "reset-auth", b"inf")
 
     def start(self) -> None:
         self._server = ThreadedMotoServer(self._host, self._port, verbose=False)
@@ -85,6 +82,6 @@ class Storage:
         return boto3.client(service, endpoint_url=self.url, region_name="us-east-1", **key)
 
 
-def tell_moto(url: str, what: str, body: bytes = b"") -> None:
+def _tell_moto(url: str, what: str, body: bytes = b"") -> None:
     asked = urllib.request.Request(f"{url}/moto-api/{what}", body, {"Content-Type": "text/plain"})
     urllib.request.urlopen(asked, timeout=30).close()

@@ -30,10 +30,7 @@ CLEAN = "No known vulnerability"
 
 @pytest.fixture
 def advisories(audited: Project) -> Iterator[Advisories]:
-    """Know every version of the lock, none with an advisory."""
-    with Advisories() as advisories:
-        for name, version in LOCKED.findall(audited.read("requirements.txt")):
-            advisories.know(name, version.removesuffix(LOCAL))
+    with Advisories(audited.read("requirements.txt")) as advisories:
         advisories.write_certificate(audited.folder / "proxy.pem")
         yield advisories
 

@@ -15,7 +15,7 @@ import trustme
 import yaml
 from pages import cells, page
 
-from docker.conftest import PRODUCTION, copied, have_image, image_of
+from docker.conftest import copied, have_image, image_of
 from docker.project import Project, blocks, eventually, free_port, sh
 
 pytestmark = pytest.mark.docker
@@ -36,17 +36,9 @@ def connecting() -> dict[str, str]:
     return {name: cells()[CELLS[name]] for name in SERVERS}
 
 
-def health(project: Project) -> dict[str, str]:
-    return {name: project.inspect(name)["State"]["Health"]["Status"] for name in SERVERS}
-
-
 @pytest.fixture(scope="module")
-def project(engine: None, generate: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Build for a production that pins the clients."""
-    production = tmp_path_factory.mktemp("production") / "requirements.txt"
-    production.write_text(f"{PRODUCTION}redis==5.0.8\n")
-    answers = {"production_requirements": str(production), "python_version": "3.13", "debian_release": "trixie"}
-    with image_of(generate, **answers, services="redis, mysql, postgres") as project:
+def project(engine: None, generate: Callable[..., Path]) -> Iterator[Project]:
+    with image_of(generate, services="redis, mysql, postgres") as project:
         services = yaml.safe_load(project.read("docker-compose.yml"))["services"]
         for name in SERVERS:
             have_image(services[name]["image"])
@@ -57,7 +49,7 @@ def project(engine: None, generate: Callable[..., Path], tmp_path_factory: pytes
 def at_first(project: Project) -> dict[str, str]:
     """Start, and look at once how the databases are."""
     project.compose("up", "--detach")
-    return health(project)
+    return {name: project.inspect(name)["State"]["Health"]["Status"] for name in SERVERS}
 
 
 @pytest.fixture(scope="module")
@@ -78,12 +70,6 @@ def test_the_cells_of_the_page_cache_and_make_and_read_tables(said: dict[str, st
     assert said["redis"] == "0.87"
     for database in ("mysql", "postgres"):
         assert [line.split() for line in said[database].splitlines()] == [["name", "customers"], ["0", "Ulm", "5"]]
-
-
-def test_the_clients_are_productions(project: Project) -> None:
-    locked = project.read("requirements.txt").lower()
-    assert "redis==5.0.8 " in locked
-    assert "pymysql==1.1.1 " in locked
 
 
 def test_data_outlive_the_containers(project: Project, said: dict[str, str]) -> None:

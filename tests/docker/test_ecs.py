@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 from ecs_page import CONTAINER, FILES, TASK, commands
 
-from docker.conftest import have_image, missing
+from docker.conftest import generated, have_image, missing
 from docker.project import NOTEBOOK, Project, sh
 from docker.registry import registry
 
@@ -67,16 +66,14 @@ def account(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture(scope="module")
 def project(account: Account, generate: Callable[..., Path]) -> Iterator[Project]:
     """Generate, with data and a password, and write what the page says to write."""
-    slug = f"ds-docker-env-test-{secrets.token_hex(3)}"
     answers = {"dvc_s3_url": f"s3://{BUCKET}/churn", "python_version": "3.13", "debian_release": "trixie"}
-    project = Project(generate(project_slug=slug, **answers), image=slug, name=slug)
-    for name, text in {**FILES, "src/data/customers.csv.dvc": POINTER, REPLICA: f"{PASSWORD}\n"}.items():
-        (project.folder / name).parent.mkdir(exist_ok=True)
-        (project.folder / name).write_text(text, encoding="utf-8")
-    project.write_notebook(CELL, name=NOTEBOOK.as_posix())
-    account.s3.put_object(Bucket=BUCKET, Key=STORED, Body=CUSTOMERS)
-    yield project
-    sh("docker", "image", "rm", "--force", slug, check=False)
+    with generated(generate, **answers) as project:
+        for name, text in {**FILES, "src/data/customers.csv.dvc": POINTER, REPLICA: f"{PASSWORD}\n"}.items():
+            (project.folder / name).parent.mkdir(exist_ok=True)
+            (project.folder / name).write_text(text, encoding="utf-8")
+        project.write_notebook(CELL, name=NOTEBOOK.as_posix())
+        account.s3.put_object(Bucket=BUCKET, Key=STORED, Body=CUSTOMERS)
+        yield project
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shlex
 import shutil
 import subprocess
@@ -16,9 +15,10 @@ from typing import Any
 import nbformat
 import pytest
 import yaml
+from conftest import committed
 
-from docker.advisories import LOCKED, Advisories
-from docker.conftest import PINNED, PRODUCTION, missing
+from docker.advisories import Advisories
+from docker.conftest import PINNED, PRODUCTION, generated, missing
 from docker.project import Project, sh
 from docker.registry import registry
 
@@ -29,14 +29,6 @@ IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
 TOKEN = "a-token-of-this-run"
 # The bcrypt hash of the token.
 LOGIN = "ada:$2b$05$abcdefghijklmnopqrstuuT5iqe/kRCBdD0cNUl29LJJUlYKsTEvG\n"
-# Where a company's base image has the certificate of its proxy.
-ON_THIS_MACHINE = """\
-services:
-  jupyter:
-    network_mode: host
-    environment: ["HTTPS_PROXY={proxy}"]
-    volumes: ["{certificate}:/etc/ssl/certs/ca-certificates.crt:ro"]
-"""
 
 
 @dataclass
@@ -154,32 +146,19 @@ def project(engine: None, generate: Callable[..., Path], tmp_path_factory: pytes
     """Generate what other tests build as well, with a pipeline, and commit it."""
     production = tmp_path_factory.mktemp("production") / "requirements.txt"
     production.write_text(PRODUCTION, encoding="utf-8")
-    slug = f"ds-docker-env-test-{secrets.token_hex(3)}"
-    answers = {"python_version": "3.11", "debian_release": "bookworm", "ci": "github", "project_slug": slug}
-    project = Project(generate(production_requirements=str(production), **answers), image=slug, name=slug)
-    sh("git", "init", "--quiet", folder=project.folder)
-    sh("git", "add", ".", folder=project.folder)
-    sh("git", *IDENTITY, "commit", "--quiet", "--message", "Begin", folder=project.folder)
-    yield project
-    sh("docker", "image", "rm", "--force", slug, check=False)
+    answers = {"python_version": "3.11", "debian_release": "bookworm", "ci": "github"}
+    with generated(generate, production_requirements=str(production), **answers) as project:
+        committed(project.folder)
+        yield project
 
 
 @pytest.fixture(scope="module")
-def advisories(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Advisories]:
-    with Advisories() as advisories:
-        for name, version in LOCKED.findall(project.read("requirements.txt")):
-            advisories.know(name, version)
-        yield advisories
-
-
-@pytest.fixture(scope="module")
-def github(project: Project, advisories: Advisories, tmp_path_factory: pytest.TempPathFactory) -> GitHub:
+def github(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GitHub]:
     if "containerd" not in sh("docker", "info", "--format", "{{ .DriverStatus }}").stdout:
         missing("the engine does not use containerd's image store, so its own builder cannot keep a cache")
     folder = tmp_path_factory.mktemp("github")
-    advisories.write_certificate(folder / "proxy.pem")
-    override = ON_THIS_MACHINE.format(proxy=advisories.url, certificate=folder / "proxy.pem")
-    return GitHub(project.folder, folder, override)
+    with Advisories(project.read("requirements.txt")) as advisories:
+        yield GitHub(project.folder, folder, advisories.override(folder / "proxy.pem"))
 
 
 @pytest.fixture(scope="module")
@@ -212,16 +191,6 @@ def test_a_pin_that_drifted_from_production_is_red_at_the_check_of_a_build_with_
     assert "importing cache manifest from local" in run.said["Build the image"]
     assert run.red == list(run.said)[-1] == "Check production's versions"
     assert re.search(rf"pytz +2025\.1 +{PINNED['pytz']}", run.said[run.red])
-
-
-def test_a_vulnerability_is_red_at_the_audit(github: GitHub, advisories: Advisories) -> None:
-    advisories.add("requests", PINNED["requests"], "PYSEC-2099-1", fixed_in="2.33.0")
-    try:
-        run = github.run("vulnerable")
-    finally:
-        advisories.know("requests", PINNED["requests"])
-    assert run.red == "Audit the packages and the code"
-    assert re.search(r"requests +2\.32\.4 +PYSEC-2099-1 +2\.33\.0", run.said[run.red])
 
 
 def test_a_cell_that_fails_is_red_at_the_run_and_the_reports_until_then_are_kept(github: GitHub) -> None:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from conftest import committed
 from rendering import Renderer
 
-from docker.advisories import LOCKED, Advisories
+from docker.advisories import Advisories
 from docker.conftest import PINNED, copied, missing
 from docker.npm import commands_of
 from docker.project import Project, sh
@@ -31,14 +32,6 @@ readable = [file for file in files if file.is_file() and os.access(file, os.R_OK
 assert pathlib.Path("/project/.git/config") in readable
 assert not [file for file in readable if token.encode() in file.read_bytes()]
 assert token not in str(os.environ)
-"""
-# Where a company's base image has the certificate of its proxy.
-ON_THIS_MACHINE = """\
-services:
-  jupyter:
-    network_mode: host
-    environment: ["HTTPS_PROXY={proxy}"]
-    volumes: ["./proxy.pem:/etc/ssl/certs/ca-certificates.crt:ro"]
 """
 # No registry has the image of an engine here, so the job runs in a shell with this machine's.
 ENGINE = re.compile(r"^  image: docker:.*\n  services:\n(?:    .*\n)+", re.MULTILINE)
@@ -75,7 +68,6 @@ class GitLab:
     """A project that is pushed to GitLab, and the runner of its pipelines."""
 
     project: Project
-    advisories: Advisories
     runner: Path
     address: str
 
@@ -86,8 +78,7 @@ class GitLab:
     def run(self, **variables: str) -> Job:
         """Commit what was changed and run the job in a clean clone, for the event that these variables are those of."""
         folder, clone = self.project.folder, self.project.folder.parent / "clone"
-        sh("git", "add", "--all", folder=folder)
-        sh("git", "-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "-m", "Change", folder=folder)
+        committed(folder)
         sh("git", "clone", "--quiet", str(folder), str(clone))
         sh("git", "remote", "set-url", "origin", "https://gitlab.example.com/shop/churn.git", folder=clone)
         # In a checkout of GitLab's, everybody may write.
@@ -122,19 +113,15 @@ class GitLab:
 def gitlab(built: Project, runner: Path, tmp_path: Path) -> Iterator[GitLab]:
     project = copied(built, tmp_path)
     pipeline = Renderer()(".gitlab-ci.yml", project_slug=project.image, production_requirements="requirements.txt")
-    with Advisories() as advisories, registry(tmp_path, LOGIN) as address:
-        for name, version in LOCKED.findall(project.read("requirements.txt")):
-            advisories.know(name, version)
-        advisories.write_certificate(project.folder / "proxy.pem")
+    with Advisories(project.read("requirements.txt")) as advisories, registry(tmp_path, LOGIN) as address:
         for name, text in {
-            ".gitignore": project.read(".gitignore") + "!proxy.pem\n",
             ".gitlab-ci.yml": pipeline,
             "on-this-machine.yml": ENGINE.sub("", pipeline),
-            "docker-compose.override.yml": ON_THIS_MACHINE.format(proxy=advisories.url),
+            "docker-compose.override.yml": advisories.override(tmp_path / "proxy.pem"),
         }.items():
             (project.folder / name).write_text(text, encoding="utf-8")
         sh("git", "init", "--quiet", "--initial-branch", "main", folder=project.folder)
-        yield GitLab(project, advisories, runner, address)
+        yield GitLab(project, runner, address)
     built.remove()
 
 
@@ -164,20 +151,3 @@ def test_a_cell_that_fails_ends_a_merge_request_at_run_and_leaves_the_other_repo
     assert job.reports == ["analysis.html"]
     assert "importing cache manifest from" in job.said
     assert "exporting cache" not in job.said
-
-
-def test_a_pin_that_drifted_ends_the_job_at_check_and_is_named(gitlab: GitLab) -> None:
-    text = gitlab.project.read("production.txt")
-    assert "pandas==2.2.3" in text
-    (gitlab.project.folder / "production.txt").write_text(text.replace("pandas==2.2.3", "pandas==2.2.2"))
-    job = gitlab.run(CI_PIPELINE_SOURCE="merge_request_event")
-    assert job.red == "check"
-    assert re.search(r"^pandas +2\.2\.2 +2\.2\.3 +2\.2\.3", job.said, re.MULTILINE)
-
-
-def test_a_vulnerability_ends_the_job_at_audit_and_is_named(gitlab: GitLab) -> None:
-    gitlab.advisories.add("requests", PINNED["requests"], "PYSEC-2099-1", fixed_in="2.33.0")
-    job = gitlab.run(CI_PIPELINE_SOURCE="merge_request_event")
-    assert job.red == "audit"
-    assert re.search(r"^ requests +2\.32\.4 +PYSEC-2099-1 +2\.33\.0", job.said, re.MULTILINE)
-    assert "To do: fix production's pins in production, then run take-over" in job.said

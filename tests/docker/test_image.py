@@ -86,10 +86,6 @@ def test_data_and_secrets_stay_out_of_the_image_and_of_the_context(
     assert build.sent < 2_000_000
     files = build.said("find", "/project", "-type", "f").split()
     assert sorted(files) == ["/project/src/analysis.ipynb", "/project/src/deep/er/helper.py"]
-    searched = f"grep -rlE 'do-not-ship|{re.escape(built.password)}' /project /etc /home /run /opt/tools/etc; true"
-    assert build.said("sh", "-c", searched) == ""
-    history = sh("docker", "history", "--no-trunc", build.tag).stdout
-    assert built.password not in history
 
 
 def test_editing_the_notebook_builds_only_the_last_layer_again(
@@ -174,8 +170,3 @@ def test_nothing_has_to_be_compiled_at_a_start(built: Project, environment: str,
     loaded = re.findall(r"^# code object from '?(.*?)'?$", said, re.MULTILINE)
     assert len(loaded) > 300
     assert [file for file in loaded if not file.endswith(".pyc")] == []
-
-
-def test_compose_takes_the_file_without_a_word(built: Project) -> None:
-    said = built.compose("config", "--quiet")
-    assert said.stdout + said.stderr == ""

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from conftest import committed
 from pages import page
 
 from docker.conftest import PINNED, PRODUCTION, copied
@@ -101,7 +102,9 @@ def test_a_shell_opens_in_the_running_container_and_jupyter_starts_without_compo
     try:
         follow(reader, run)
         token = eventually(partial(token_of, name), "a token in the log")
-        assert ask(f"{reader.url}/api/contents", token=token).status == 200
+        contents = f"{reader.url}/api/contents"
+        assert eventually(lambda: ask(contents).status, "an answer") == 403
+        assert ask(contents, token=token).status == 200
     finally:
         sh("docker", "rm", "--force", name)
 
@@ -145,11 +148,8 @@ def pins(lock: str) -> dict[str, str]:
 
 def test_a_fresh_clone_starts_with_a_password_of_ones_choice(reader: Project, tmp_path: Path) -> None:
     author, clone = tmp_path / "author", tmp_path / "clone"
-    identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
     sh("cp", "-r", str(reader.folder), str(author))
-    sh("git", "init", "--quiet", folder=author)
-    sh("git", "add", ".", folder=author)
-    sh("git", *identity, "commit", "--quiet", "--message", "Begin", folder=author)
+    committed(author)
     sh("git", "clone", "--quiet", str(author), str(clone))
     assert not (clone / PASSWORD).exists()
     assert not (clone / "src" / "analysis.html").exists()

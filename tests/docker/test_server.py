@@ -7,27 +7,17 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 
 from docker.conftest import copied, missing
-from docker.project import PASSWORD, Project, ask, eventually, free_port, logs_in, printed_token, sh, token_of
+from docker.project import PASSWORD, Project, ask, eventually, logs_in, printed_token
 
 pytestmark = pytest.mark.docker
 
 THEME = "/lab/api/settings/@jupyterlab/apputils-extension:themes"
-
-
-def processes(project: Project) -> list[dict[str, str]]:
-    """Return the status and the environment of the server, of a kernel and of what is above them."""
-    assert project.api("/api/kernels", method="POST", body={"name": "python3"}).status == 201
-    found = project.processes()
-    assert len(found) >= 3
-    return found
 
 
 def test_only_the_password_opens_the_server(running: Project) -> None:
@@ -58,20 +48,6 @@ def test_only_this_machine_reaches_the_server(running: Project) -> None:
     assert running.compose("port", "jupyter", "8888").stdout.strip() == f"127.0.0.1:{running.port}"
 
 
-def test_the_password_is_in_no_environment_variable(running: Project) -> None:
-    assert running.password not in json.dumps(running.inspect())
-    assert running.password not in running.compose("config").stdout
-    assert all(running.password not in process["environ"] for process in processes(running))
-
-
-def test_the_password_is_in_no_log_after_failed_and_successful_visits(running: Project) -> None:
-    ask(f"{running.url}/api/contents")
-    ask(f"{running.url}/api/contents?token={running.password}")
-    running.api("/api/contents")
-    assert "403" in running.log()
-    assert running.password not in running.log()
-
-
 def test_a_new_password_counts_after_a_restart(copy: Project) -> None:
     with copy.up():
         old = copy.password
@@ -90,21 +66,16 @@ def test_the_browser_offers_no_password_that_would_outlive_the_secret(running: P
     assert 'name="new_password"' not in login.text
 
 
-@pytest.mark.parametrize("content", ["", " \n"], ids=["empty", "blank"])
-def test_without_a_usable_password_the_server_still_asks_for_a_token(copy: Project, content: str) -> None:
-    (copy.folder / PASSWORD).write_text(content, encoding="utf-8")
+def test_with_a_blank_password_the_server_still_asks_for_a_token(copy: Project) -> None:
+    (copy.folder / PASSWORD).write_text(" \n", encoding="utf-8")
     with copy.up():
         assert ask(f"{copy.url}/api/contents").status == 403
         assert ask(f"{copy.url}/api/contents?token=").status == 403
         assert ask(f"{copy.url}/api/contents", token=printed_token(copy.log())).status == 200
 
 
-@pytest.mark.parametrize("trouble", ["no permission", "not a text file, as PowerShell 5 writes it"])
-def test_a_password_that_cannot_be_read_stops_the_server_with_the_reason(copy: Project, trouble: str) -> None:
-    if trouble == "no permission":
-        (copy.folder / PASSWORD).chmod(0)
-    else:
-        (copy.folder / PASSWORD).write_text("pässword", encoding="utf-16")
+def test_a_password_that_cannot_be_read_stops_the_server_with_the_reason(copy: Project) -> None:
+    (copy.folder / PASSWORD).chmod(0)
     copy.compose("up", "--detach")
     eventually(lambda: not copy.inspect()["State"]["Running"], "the server stopped")
     assert copy.inspect()["State"]["ExitCode"] != 0
@@ -120,28 +91,7 @@ def test_without_a_password_file_nothing_starts_and_the_path_is_named(copy: Proj
     assert not (copy.folder / PASSWORD).exists()
 
 
-def test_without_compose_every_run_has_a_token_of_its_own(built: Project) -> None:
-    tokens = set()
-    for _ in range(2):
-        port = free_port()
-        container = sh("docker", "run", "--detach", "--rm", "--publish", f"127.0.0.1:{port}:8888", built.image)
-        name = container.stdout.strip()
-        try:
-            token = eventually(partial(token_of, name), "a token in the log")
-            contents = f"http://127.0.0.1:{port}/api/contents"
-            assert eventually(partial(status, contents), "an answer") == 403
-            assert ask(contents, token=token).status == 200
-            tokens.add(token)
-        finally:
-            sh("docker", "rm", "--force", name, check=False)
-    assert len(tokens) == 2
-
-
-def status(url: str) -> int:
-    return ask(url).status
-
-
-@pytest.fixture(scope="module", params=[1000, 1001, 4242, 0], ids="uid-{}".format)
+@pytest.fixture(scope="module", params=[1000, 4242, 0], ids="uid-{}".format)
 def owned(request: Any, built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """Start the project from a folder that belongs to this user, its password readable for nobody else."""
     if sys.platform == "win32" or (os.geteuid() != 0 and request.param != os.geteuid()):
@@ -166,7 +116,10 @@ def test_files_made_in_the_notebook_belong_to_the_owner_of_the_folder(owned: Pro
 
 def test_nothing_runs_with_a_capability_or_as_another_user(owned: Project) -> None:
     owner = owned.folder.stat()
-    for process in processes(owned):
+    assert owned.api("/api/kernels", method="POST", body={"name": "python3"}).status == 201
+    processes = owned.processes()
+    assert len(processes) >= 3
+    for process in processes:
         assert set(process["Uid"].split()) == {str(owner.st_uid)}, process["Name"]
         assert set(process["Gid"].split()) == {str(owner.st_gid)}, process["Name"]
         assert process["Groups"] in ("", str(owner.st_gid)), process["Name"]
@@ -174,8 +127,9 @@ def test_nothing_runs_with_a_capability_or_as_another_user(owned: Project) -> No
         assert process["NoNewPrivs"] == "1"
 
 
-def test_a_shell_in_the_running_container_is_the_owners(owned: Project) -> None:
-    shell = "touch src/from-shell $HOME/from-shell && id -u && grep CapEff /proc/self/status"
+def test_a_shell_in_the_running_container_is_the_owners_and_starts_programs_in_tmp(owned: Project) -> None:
+    start = "cp /bin/true /tmp/program && /tmp/program"
+    shell = f"{start} && touch src/from-shell $HOME/from-shell && id -u && grep CapEff /proc/self/status"
     said = owned.compose("exec", "--no-TTY", "jupyter", "as-owner", "bash", "-c", shell).stdout.split()
     assert said == [str(owned.folder.stat().st_uid), "CapEff:", "0" * 16]
     assert (owned.folder / "src" / "from-shell").stat().st_uid == owned.folder.stat().st_uid
@@ -189,11 +143,6 @@ def test_nothing_can_be_written_but_the_project_the_home_and_tmp(owned: Project)
     assert said.split() == ["home", "project", "tmp"]
 
 
-def test_a_program_in_tmp_can_be_started(owned: Project) -> None:
-    script = "cp /bin/true /tmp/program && /tmp/program && rm /tmp/program"
-    assert owned.compose("exec", "--no-TTY", "jupyter", "as-owner", "sh", "-c", script).returncode == 0
-
-
 def test_settings_of_jupyterlab_outlive_the_container(copy: Project) -> None:
     with copy.up():
         dark = {"raw": json.dumps({"theme": "JupyterLab Dark"})}
@@ -202,22 +151,3 @@ def test_settings_of_jupyterlab_outlive_the_container(copy: Project) -> None:
         copy.compose("up", "--detach")
         copy.wait_until_answering()
         assert copy.api(THEME).json["settings"]["theme"] == "JupyterLab Dark"
-
-
-def test_two_analyses_run_side_by_side(running: Project, tmp_path: Path) -> None:
-    other = renamed(copied(running, tmp_path), f"{running.image}-other")
-    try:
-        other.compose("up", "--build", "--detach")
-        other.wait_until_answering()
-        (other.folder / "src" / "only-here.txt").touch()
-        files = [{entry["name"] for entry in one.api("/api/contents/src").json["content"]} for one in (running, other)]
-        assert files[1] - files[0] == {"only-here.txt"}
-    finally:
-        other.remove()
-        sh("docker", "image", "rm", "--force", other.image, check=False)
-
-
-def renamed(project: Project, slug: str) -> Project:
-    compose = project.folder / "docker-compose.yml"
-    compose.write_text(compose.read_text(encoding="utf-8").replace(project.image, slug), encoding="utf-8")
-    return Project(project.folder, image=slug, name=slug)
