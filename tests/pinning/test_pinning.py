@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import Generated, Pin, Write
 from offers import PYTHON
-from package_index import PackageIndex, add_file, add_source
+from package_index import PackageIndex
 
 from ds_docker_env.common import uv
 from ds_docker_env.common.analysis import package_name
@@ -217,7 +217,7 @@ def test_a_pin_for_another_python_is_refused_with_the_pythons_that_would_do(pin:
 
 def test_a_pin_that_has_a_wheel_for_other_pythons_only_is_reported(pin: Pin, offline: PackageIndex) -> None:
     offline.add("numpy", "1.19.5", tag="cp39-cp39-manylinux_2_17_x86_64")
-    add_source(offline, "numpy", "1.19.5")
+    offline.add_source("numpy", "1.19.5")
     generated = pin("numpy==1.19.5\n")
     assert generated.locked["numpy"] == "1.19.5"
     assert "Compiled:   numpy==1.19.5 has no wheel for Python 3.11, so the image builds it; Python 3.9 has one" in (
@@ -405,7 +405,7 @@ def test_an_index_of_productions_that_cannot_be_reached_is_named_with_its_line(
 
 
 def test_a_source_that_no_longer_builds_is_named_with_its_line(pin: Pin, offline: PackageIndex) -> None:
-    add_source(offline, "ours", "0.5.4", said="SyntaxError: Missing parentheses in call to 'print'")
+    offline.add_source("ours", "0.5.4", said="SyntaxError: Missing parentheses in call to 'print'")
     message = pin("\nours==0.5.4\n").stderr
     assert "requirements.txt:2: ours==0.5.4 has no wheel" in message
     assert "its source no longer builds" in message
@@ -554,7 +554,7 @@ def test_a_password_with_odd_characters_arrives_as_it_is(tmp_path: Path) -> None
 
 
 def test_a_source_archive_of_a_kind_that_uv_refuses_is_named_as_such(pin: Pin, offline: PackageIndex) -> None:
-    add_file(offline, "twisted", "Twisted-19.10.0.tar.bz2")
+    offline.add_file("twisted", "Twisted-19.10.0.tar.bz2", b"")
     message = pin("twisted==19.10.0\n").stderr
     assert "requirements.txt:1: twisted==19.10.0 is on the package index only as a source archive" in message
 
