@@ -1,7 +1,6 @@
 """One project's lock as each tool writes it, shortened.
 
-They were made by uv 0.13.9, Poetry 2.5.1, 1.8.5 and 1.1.15, pipenv 2026.10.3 and pip 26.3; PDM's follows
-its tests.
+They were made by uv 0.13.9, Poetry 2.5.1, 1.8.5 and 1.1.15, pipenv 2026.10.3 and pip 26.3; PDM's follows its tests.
 """
 
 from __future__ import annotations
@@ -55,7 +54,6 @@ sdist = { url = "https://files.example/iniconfig-2.1.0.tar.gz", hash = "sha256:3
 name = "lib"
 version = "1.0"
 source = { directory = "lib" }
-dependencies = [{ name = "six" }]
 
 [[package]]
 name = "pluggy"
@@ -68,6 +66,7 @@ name = "shop"
 version = "0.1.0"
 source = { virtual = "." }
 dependencies = [
+    { name = "colorama", marker = "sys_platform == 'win32'" },
     { name = "gitlib" },
     { name = "iniconfig", version = "2.0.0", source = { registry = "https://public.example/simple" }, \
 marker = "python_full_version < '3.11'" },
@@ -75,7 +74,6 @@ marker = "python_full_version < '3.11'" },
 marker = "python_full_version >= '3.11'" },
     { name = "lib" },
     { name = "toml" },
-    { name = "tqdm", extra = ["slack"] },
 ]
 
 [package.optional-dependencies]
@@ -83,18 +81,6 @@ fancy = [{ name = "sortedcontainers" }]
 
 [package.dev-dependencies]
 dev = [{ name = "pluggy" }]
-
-[[package]]
-name = "six"
-version = "1.16.0"
-source = { registry = "https://public.example/simple" }
-sdist = { url = "https://files.example/six-1.16.0.tar.gz", hash = "sha256:1e61" }
-
-[[package]]
-name = "slack-sdk"
-version = "3.27.1"
-source = { registry = "https://public.example/simple" }
-sdist = { url = "https://files.example/slack_sdk-3.27.1.tar.gz", hash = "sha256:907a" }
 
 [[package]]
 name = "sortedcontainers"
@@ -107,16 +93,6 @@ name = "toml"
 version = "0.10.2"
 source = { url = "https://files.example/toml-0.10.2-py2.py3-none-any.whl" }
 wheels = [{ url = "https://files.example/toml-0.10.2-py2.py3-none-any.whl", hash = "sha256:8061" }]
-
-[[package]]
-name = "tqdm"
-version = "4.66.4"
-source = { registry = "https://public.example/simple" }
-dependencies = [{ name = "colorama", marker = "sys_platform == 'win32'" }]
-sdist = { url = "https://files.example/tqdm-4.66.4.tar.gz", hash = "sha256:e4d9" }
-
-[package.optional-dependencies]
-slack = [{ name = "slack-sdk" }]
 """)
 
 PYLOCK_OF_PDM = """\
@@ -147,12 +123,6 @@ name = "lib"
 directory = { path = "lib", editable = false }
 
 [[packages]]
-name = "pluggy"
-version = "1.5.0"
-marker = "\\"dev\\" in dependency_groups or \\"fancy\\" in extras"
-sdist = { url = "https://files.example/pluggy-1.5.0.tar.gz", hashes = { sha256 = "2cff" } }
-
-[[packages]]
 name = "toml"
 version = "0.10.2"
 archive = { url = "https://files.example/toml-0.10.2-py2.py3-none-any.whl", hashes = { sha256 = "8061" } }
@@ -161,15 +131,6 @@ archive = { url = "https://files.example/toml-0.10.2-py2.py3-none-any.whl", hash
 PYLOCK_OF_PIP = """\
 lock-version = "1.0"
 created-by = "pip"
-
-[[packages]]
-name = "gitlib"
-
-[packages.vcs]
-type = "git"
-url = "ssh://git@git.example/gitlib"
-requested-revision = "v1.0"
-commit-id = "9a455a38"
 
 [[packages]]
 name = "six"
@@ -210,14 +171,6 @@ url = "git@git.example:team/gitlib.git"
 reference = "v1.0"
 resolved_reference = "9a455a38"
 subdirectory = "py"
-
-[[package]]
-name = "iniconfig"
-version = "2.0.0"
-optional = false
-groups = ["main"]
-markers = "python_version == \\"3.10\\""
-files = [{file = "iniconfig-2.0.0.tar.gz", hash = "sha256:2d91"}]
 
 [[package]]
 name = "iniconfig"
@@ -307,12 +260,6 @@ version = "1.5.0"
 category = "dev"
 optional = false
 
-[[package]]
-name = "sortedcontainers"
-version = "2.4.0"
-category = "main"
-optional = true
-
 [metadata]
 lock-version = "1.1"
 python-versions = "^3.10"
@@ -335,34 +282,18 @@ PIPFILE = """\
         ]
     },
     "default": {
-        "colorama": {
-            "markers": "sys_platform == 'win32'",
-            "version": "*"
-        },
-        "gitlib": {
-            "git": "https://git.example/gitlib",
-            "ref": "9a455a38"
-        },
-        "lib": {
-            "editable": true,
-            "path": "./lib"
-        },
+        "colorama": {"markers": "sys_platform == 'win32'", "version": "*"},
+        "gitlib": {"git": "https://git.example/gitlib", "ref": "9a455a38"},
+        "lib": {"editable": true, "path": "./lib"},
         "tqdm": {
             "extras": ["slack"],
             "hashes": ["sha256:3552", "sha256:e4d9"],
             "markers": "python_version >= '3.8'",
             "version": "==4.66.4"
         },
-        "toml": {
-            "file": "https://files.example/toml-0.10.2-py2.py3-none-any.whl",
-            "hashes": ["sha256:8061"]
-        }
+        "toml": {"file": "https://files.example/toml-0.10.2-py2.py3-none-any.whl", "hashes": ["sha256:8061"]}
     },
-    "develop": {
-        "pluggy": {
-            "version": "==1.5.0"
-        }
-    }
+    "develop": {"pluggy": {"version": "==1.5.0"}}
 }
 """
 

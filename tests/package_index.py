@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import io
 import tarfile
 import threading
@@ -11,7 +12,6 @@ import zipfile
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingTCPServer
-from types import TracebackType
 from typing import BinaryIO
 
 from offers import PYTHON
@@ -43,9 +43,9 @@ class PackageIndex:
 
     def __init__(self, folder: Path, login: str = "", host: str = "127.0.0.1") -> None:
         self.folder = folder
-        handler = _handler(folder, login)
+        self._links: dict[str, dict[str, str]] = {}
         self._host = host
-        self._server = _Server((host, 0), handler)
+        self._server = _Server((host, 0), _handler(folder, login))
 
     @property
     def url(self) -> str:
@@ -55,9 +55,7 @@ class PackageIndex:
         threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.shutdown()
 
     def add_analysis_packages(self) -> None:
@@ -65,39 +63,59 @@ class PackageIndex:
         for line in {*PACKAGES.splitlines()[1:], *shipped_analysis(PYTHON).requirements}:
             requirement = Requirement(line)
             floor = next(iter(requirement.specifier)).version
-            self.add(requirement.name, floor)
-            self.add(requirement.name, "9999.1")
+            self.add(requirement.name, floor, "9999.1")
         self.add("setuptools", "79.0.1")
 
     def add(
         self,
         name: str,
-        version: str,
+        *versions: str,
         requires: tuple[str, ...] = (),
         python: str = "",
         tag: str = "py3-none-any",
         yanked: str = "",
     ) -> str:
-        """Add a wheel, perhaps one that is withdrawn for a reason, and return its hash as ``sha256:…``."""
-        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        metadata += f"Requires-Python: {python}\n" if python else ""
-        metadata += "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
+        """Add wheels, perhaps withdrawn for a reason, and return the hash of the last one as ``sha256:…``."""
         module = canonicalize_name(name).replace("-", "_")
+        attributes = ' data-core-metadata="true"'
+        attributes += f' data-requires-python="{html.escape(python)}"' if python else ""
+        attributes += f' data-yanked="{yanked}"' if yanked else ""
+        for version in versions:
+            metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+            metadata += f"Requires-Python: {python}\n" if python else ""
+            metadata += "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
+            wheel = f"{module}-{version}-{tag}.whl"
+            digest = self.add_file(name, wheel, _wheel(module, version, metadata, tag), attributes)
+            (self.folder / "simple" / canonicalize_name(name) / f"{wheel}.metadata").write_text(metadata)
+        return f"sha256:{digest}"
+
+    def add_source(self, name: str, version: str, *, said: str = "") -> None:
+        """Add a source package; its build fails with this, or else uv reads its metadata without building it."""
+        backend = f"raise SystemExit({said!r})\n" if said else ""
+        files = {
+            "pyproject.toml": '[build-system]\nrequires = []\nbackend-path = ["."]\nbuild-backend = "backend"\n'
+            + ("" if backend else f'[project]\nname = "{name}"\nversion = "{version}"\n'),
+            "backend.py": backend or "raise SystemExit('not built by a test')\n",
+            "PKG-INFO": f"Metadata-Version: {'1.0' if backend else '2.2'}\nName: {name}\nVersion: {version}\n",
+        }
+        content = io.BytesIO()
+        with tarfile.open(fileobj=content, mode="w:gz") as archive:
+            for member_name, text in files.items():
+                member = tarfile.TarInfo(f"{name}-{version}/{member_name}")
+                member.size = len(text)
+                archive.addfile(member, io.BytesIO(text.encode()))
+        self.add_file(name, f"{name}-{version}.tar.gz", content.getvalue())
+
+    def add_file(self, name: str, file: str, content: bytes, attributes: str = "") -> str:
+        """Add a file of a package, with these attributes of its link, and return its hash."""
         folder = self.folder / "simple" / canonicalize_name(name)
         folder.mkdir(parents=True, exist_ok=True)
-        wheel = folder / f"{module}-{version}-{tag}.whl"
-        _write_wheel(wheel, module, version, metadata, tag)
-        wheel.with_name(f"{wheel.name}.metadata").write_text(metadata)
-        if yanked:
-            wheel.with_name(f"{wheel.name}.yanked").write_text(yanked)
-        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-        links = [
-            f'<a href="{found.name}#sha256={hashlib.sha256(found.read_bytes()).hexdigest()}" data-core-metadata="true"'
-            f"{_requires_python(found)}{_yanked(found)}>{found.name}</a>"
-            for found in sorted(folder.glob("*.whl"))
-        ]
-        (folder / "index.html").write_text("<!DOCTYPE html><html><body>" + "\n".join(links) + "</body></html>")
-        return f"sha256:{digest}"
+        (folder / file).write_bytes(content)
+        digest = hashlib.sha256(content).hexdigest()
+        links = self._links.setdefault(folder.name, {})
+        links[file] = f'<a href="{file}#sha256={digest}"{attributes}>{file}</a>'
+        (folder / "index.html").write_text("<!DOCTYPE html>\n" + "\n".join(links.values()))
+        return digest
 
 
 class _Server(ThreadingTCPServer):
@@ -105,50 +123,7 @@ class _Server(ThreadingTCPServer):
     request_queue_size = 128
 
 
-def add_file(index: PackageIndex, name: str, file: str) -> None:
-    """Add an empty file, whatever it is called."""
-    folder = index.folder / "simple" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / file).touch()
-    (folder / "index.html").write_text(f'<a href="{file}">{file}</a>')
-
-
-def add_source(index: PackageIndex, name: str, version: str, *, said: str = "") -> None:
-    """Add a source package; its build fails with what it said, or else uv reads its metadata without building it."""
-    backend = f"raise SystemExit({said!r})\n" if said else ""
-    files = {
-        "pyproject.toml": '[build-system]\nrequires = []\nbackend-path = ["."]\nbuild-backend = "backend"\n'
-        + ("" if backend else f'[project]\nname = "{name}"\nversion = "{version}"\n'),
-        "backend.py": backend or "raise SystemExit('not built by a test')\n",
-        "PKG-INFO": f"Metadata-Version: {'1.0' if backend else '2.2'}\nName: {name}\nVersion: {version}\n",
-    }
-    folder = index.folder / "simple" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{version}.tar.gz"
-    with tarfile.open(path, "w:gz") as archive:
-        for member_name, text in files.items():
-            member = tarfile.TarInfo(f"{name}-{version}/{member_name}")
-            member.size = len(text)
-            archive.addfile(member, io.BytesIO(text.encode()))
-    page = folder / "index.html"
-    links = page.read_text() if page.exists() else ""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    page.write_text(f'{links}\n<a href="{path.name}#sha256={digest}">{path.name}</a>')
-
-
-def _requires_python(wheel: Path) -> str:
-    for line in wheel.with_name(f"{wheel.name}.metadata").read_text().splitlines():
-        if line.startswith("Requires-Python: "):
-            return f' data-requires-python="{line.partition(": ")[2].replace("<", "&lt;").replace(">", "&gt;")}"'
-    return ""
-
-
-def _yanked(wheel: Path) -> str:
-    reason = wheel.with_name(f"{wheel.name}.yanked")
-    return f' data-yanked="{reason.read_text()}"' if reason.exists() else ""
-
-
-def _write_wheel(path: Path, module: str, version: str, metadata: str, tag: str) -> None:
+def _wheel(module: str, version: str, metadata: str, tag: str) -> bytes:
     info = f"{module}-{version}.dist-info"
     files = {
         f"{module}.py": f'__version__ = "{version}"\n',
@@ -157,9 +132,11 @@ def _write_wheel(path: Path, module: str, version: str, metadata: str, tag: str)
     }
     record = [f"{name},{_record_hash(text)},{len(text.encode())}" for name, text in files.items()]
     files[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,", ""])
-    with zipfile.ZipFile(path, "w") as wheel:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as wheel:
         for name, text in files.items():
             wheel.writestr(zipfile.ZipInfo(name), text)
+    return content.getvalue()
 
 
 def _record_hash(text: str) -> str:

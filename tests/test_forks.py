@@ -181,7 +181,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackageIndex]:
     with PackageIndex(tmp_path_factory.mktemp("index")) as index:
         for (name, version), these in pythons.items():
             oldest = min(these, key=lambda python: int(python.partition(".")[2]))
-            index.add(name, version, tuple(sorted(needs[name, version])), python=f">={oldest}")
+            index.add(name, version, requires=tuple(sorted(needs[name, version])), python=f">={oldest}")
         for name in ("polars", "duckdb"):
             index.add(name, "99.0")
         index.add("setuptools", "79.0.1")

@@ -4,10 +4,11 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingTCPServer
+from unittest.mock import Mock
 
 import pytest
 
@@ -18,9 +19,6 @@ from ds_docker_env.common.target import Target
 from ds_docker_env.pinning.production.reader import read_production
 
 LINUX = Target("3.11")
-
-
-SECRET = Path(__file__)
 
 
 class Answer(BaseHTTPRequestHandler):
@@ -45,7 +43,7 @@ class Answer(BaseHTTPRequestHandler):
         files = {
             "requirements.txt": "-r base/common.txt\na==1\n",
             "base/common.txt": "b==2\n",
-            "curious.txt": f"a==1\n-r file://{SECRET}\n-c image:theirs\n",
+            "curious.txt": f"a==1\n-r file://{__file__}\n-c image:theirs\n",
             "private.txt": "c==3\n" if self.headers["Authorization"] else "",
         }
         body = files.get(name, "").encode()
@@ -79,12 +77,6 @@ def server() -> Iterator[str]:
         running.shutdown()
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "SILENCE", 0.3)
-    monkeypatch.setattr(web, "WHOLE", 0.6)
-
-
 def test_a_url_is_read_with_what_it_includes(server: str) -> None:
     production = read_production(f"{server}/requirements.txt", LINUX)
     assert sorted(pin.name for pin in production.pins) == ["a", "b"]
@@ -94,23 +86,19 @@ def test_a_url_is_read_with_what_it_includes(server: str) -> None:
 def test_a_file_from_the_web_gets_nothing_of_this_machine_read(server: str) -> None:
     with pytest.raises(GenerationError) as refused:
         read_production(f"{server}/curious.txt", LINUX)
-    assert [problem.partition(": is not read for a file from elsewhere")[0] for problem in refused.value.problems] == [
-        f"file://{SECRET}",
-        "image:theirs",
-    ]
+    of_the_host, of_an_image = refused.value.problems
+    assert of_the_host.startswith(f"file://{__file__}: is not read for a file from elsewhere")
+    assert of_an_image.startswith("image:theirs: is not read for a file from elsewhere")
 
 
 def test_the_password_for_a_url_comes_from_netrc(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login me password canary\n")
-    netrc.chmod(0o600)
-    monkeypatch.setenv("NETRC", str(netrc))
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password canary\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     assert [pin.name for pin in read_production(f"{server}/private.txt", LINUX).pins] == ["c"]
 
 
 UNREADABLE = {
     "404": ("/404", "answers 404 Not Found"),
-    "500": ("/500", "answers 500"),
     "a missing password": ("/401", "the password in ~/.netrc"),
     "silence": ("/silence", "no answer within"),
     "a trickle": ("/drops", "did not arrive within"),
@@ -119,9 +107,10 @@ UNREADABLE = {
 }
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize(("path", "message"), UNREADABLE.values(), ids=UNREADABLE)
-def test_a_url_is_refused_for(server: str, path: str, message: str) -> None:
+def test_a_url_is_refused_for(server: str, path: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "SILENCE", 0.3)
+    monkeypatch.setattr(web, "WHOLE", 0.6)
     with pytest.raises(GenerationError) as caught:
         source_of(server.replace("//", "//me:canary@") + path).read()
     (problem,) = caught.value.problems
@@ -130,25 +119,17 @@ def test_a_url_is_refused_for(server: str, path: str, message: str) -> None:
     assert "canary" not in problem
 
 
-def test_a_refused_connection_says_so(unused_port: Callable[[], int]) -> None:
-    with pytest.raises(GenerationError, match=r"cannot be reached \(connection refused\)"):
-        source_of(f"http://127.0.0.1:{unused_port()}/requirements.txt").read()
+def test_a_refused_connection_says_so() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        with pytest.raises(GenerationError, match=r"cannot be reached \(connection refused\)"):
+            source_of(f"http://127.0.0.1:{closed.getsockname()[1]}/requirements.txt").read()
 
 
-@pytest.fixture
-def unused_port() -> Callable[[], int]:
-    def _port() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
-
-    return _port
-
-
-@pytest.mark.parametrize("scheme", ["ftp", "s3", "gopher"])
-def test_another_kind_of_url_is_refused_by_name(scheme: str) -> None:
-    with pytest.raises(GenerationError, match=rf"{scheme.replace('+', '.')}:// cannot be read; name a path,"):
-        source_of(f"{scheme}://me:canary@example.com/requirements.txt")
+def test_another_kind_of_url_is_refused_by_name() -> None:
+    with pytest.raises(GenerationError, match="s3:// cannot be read; name a path,") as caught:
+        source_of("s3://me:canary@example.com/requirements.txt")
+    assert "canary" not in str(caught.value)
 
 
 # Older ones leave it to who connects.
@@ -194,13 +175,13 @@ SECRETS = {
 }
 
 
-def test_a_comment_is_no_part_of_an_address() -> None:
-    assert without_credentials("https://example.com/x  #key=2\n#key=1\n") == "https://example.com/x  #key=2\n#key=1\n"
-
-
 @pytest.mark.parametrize(("url", "clean"), SECRETS.items())
 def test_no_credential_survives_in_a_url(url: str, clean: str) -> None:
     assert without_credentials(f"at {url}, see") == f"at {clean}, see"
+
+
+def test_a_comment_is_no_part_of_an_address() -> None:
+    assert without_credentials("https://example.com/x  #key=2\n#key=1\n") == "https://example.com/x  #key=2\n#key=1\n"
 
 
 PLACES = {
@@ -225,9 +206,6 @@ def test_a_path_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest
     path = tmp_path / "requirements.txt"
     path.write_text("a==1\n")
 
-    def _deny(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "open", _deny)
+    monkeypatch.setattr(Path, "open", Mock(side_effect=PermissionError(13, "Permission denied")))
     with pytest.raises(GenerationError, match=r"cannot be read \(Permission denied\)"):
         source_of(str(path)).read()

@@ -96,7 +96,7 @@ def test_the_image_of_the_analysis_is_never_asked_for_in_a_registry(bake: Bake) 
 
 def test_a_lock_cut_to_some_files_is_what_uv_makes_of_them(offline: PackageIndex, tmp_path: Path) -> None:
     for name, requires in {"a": ("shared", "b"), "b": ("a",), "c": ("shared", "d"), "d": (), "e": ("d",)}.items():
-        offline.add(name, "1.0", requires)
+        offline.add(name, "1.0", requires=requires)
     offline.add("shared", "1.0")
     wanted = {"requirements.in": "a\n", "requirements-c.in": "c\na\n", "requirements-e.in": "e\n"}
 
@@ -149,7 +149,7 @@ def test_productions_version_of_a_client_wins(bake: Bake, offline: PackageIndex,
 def test_a_service_whose_client_cannot_live_beside_production_stops_generation(
     bake: Bake, offline: PackageIndex, tmp_path: Path
 ) -> None:
-    offline.add("redis", "9.9.9", ("six>=2",))
+    offline.add("redis", "9.9.9", requires=("six>=2",))
     offline.add("six", "1.17.0")
     offline.add("six", "2.0.0")
     production = tmp_path / "requirements.txt"

@@ -109,7 +109,7 @@ def test_every_file_stays_as_it_is_if_production(
 def test_a_service_keeps_its_client(folder: Path, offline: PackageIndex, tmp_path: Path) -> None:
     (folder / "requirements.in").write_text("ipykernel>=6\nredis>=2.10\n")
     before = contents(folder)
-    offline.add("redis", "9.9.9", ("prod<2",))
+    offline.add("redis", "9.9.9", requires=("prod<2",))
     offline.add("prod", "2.0")
     (tmp_path / "newer.txt").write_text("prod==2.0\n")
     with pytest.raises(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from conftest import Generated, Pin, Read
-from package_index import PackageIndex, add_source
+from package_index import PackageIndex
 
 from ds_docker_env.common.errors import GenerationError
 from ds_docker_env.common.settings import own_settings
@@ -24,7 +24,7 @@ def uv_toml(generated: Generated) -> dict[str, Any]:
 
 def test_a_source_that_does_not_build_on_this_machine_is_left_to_the_image(pin: Pin, offline: PackageIndex) -> None:
     offline.add("numpy", "1.21")
-    add_source(offline, "ours", "1.0", said="RuntimeError: Python 3.8 is required")
+    offline.add_source("ours", "1.0", said="RuntimeError: Python 3.8 is required")
     generated = pin("numpy==1.21\nours==1.0\n")
     assert generated.locked["ours"] == "1.0"
     assert "Production: 2 of 2 pins kept exactly" in generated.stdout
@@ -35,7 +35,7 @@ def test_a_source_that_does_not_build_on_this_machine_is_left_to_the_image(pin: 
 
 
 def test_a_source_for_an_old_setuptools_gets_one_here_and_in_the_image(pin: Pin, offline: PackageIndex) -> None:
-    add_source(offline, "pystache", "0.5.4", said="error in pystache setup command: use_2to3 is invalid.")
+    offline.add_source("pystache", "0.5.4", said="error in pystache setup command: use_2to3 is invalid.")
     generated = pin("pystache==0.5.4\n")
     assert uv_toml(generated)["build-constraint-dependencies"] == ["setuptools<58"]
     assert "Old source: built with setuptools<58" in generated.stdout
@@ -45,13 +45,13 @@ def test_a_source_that_silently_needs_another_of_productions_packages_gets_that_
     pin: Pin, offline: PackageIndex
 ) -> None:
     offline.add("numpy", "1.21")
-    add_source(offline, "bottleneck", "1.2", said="ModuleNotFoundError: No module named 'numpy'")
+    offline.add_source("bottleneck", "1.2", said="ModuleNotFoundError: No module named 'numpy'")
     assert uv_toml(pin("bottleneck==1.2\nnumpy==1.21\n"))["extra-build-dependencies"] == {"bottleneck": ["numpy==1.21"]}
 
 
 def test_a_module_that_nobody_pins_is_not_taken_from_the_index_by_its_name(pin: Pin, offline: PackageIndex) -> None:
     offline.add("settings", "1.0")
-    add_source(offline, "ours", "1.0", said="ModuleNotFoundError: No module named 'settings'")
+    offline.add_source("ours", "1.0", said="ModuleNotFoundError: No module named 'settings'")
     assert "extra-build-dependencies" not in uv_toml(pin("ours==1.0\n"))
 
 
@@ -67,7 +67,7 @@ def test_what_production_does_not_pin_is_taken_with_a_wheel_if_its_source_does_n
     pin: Pin, offline: PackageIndex
 ) -> None:
     offline.add("needed", "1.0")
-    add_source(offline, "needed", "2.0", said="gcc: command not found")
+    offline.add_source("needed", "2.0", said="gcc: command not found")
     offline.add("ours", "1.0", requires=("needed",))
     generated = pin("ours==1.0\n")
     assert generated.locked["needed"] == "1.0"
@@ -76,7 +76,7 @@ def test_what_production_does_not_pin_is_taken_with_a_wheel_if_its_source_does_n
 
 def test_the_lock_in_the_header_works_again_with_what_the_image_builds(pin: Pin, offline: PackageIndex) -> None:
     offline.add("redis", "5.0")
-    add_source(offline, "ours", "1.0", said="mysql_config: not found")
+    offline.add_source("ours", "1.0", said="mysql_config: not found")
     generated = pin("ours==1.0\n")
     with (generated.project / "requirements.in").open("a") as file:
         file.write("redis\n")

@@ -2,36 +2,32 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import pytest
+from conftest import Read
 
 from ds_docker_env.common.errors import GenerationError
 from ds_docker_env.common.target import Target
-from ds_docker_env.pinning.production.model import Production
 from ds_docker_env.pinning.production.reader import read_production
 from ds_docker_env.pinning.production.rendering import render_production
 
-Read = Callable[[bytes], Production]
+TEXT = "# r\u00e9sum\u00e9\na==1.0\nb[x]==2.0 ; python_version > '3'\n"
+WINDOWS = TEXT.replace("\n", "\r\n")
+ENCODED = {
+    "UTF-8 with BOM": TEXT.encode("utf-8-sig"),
+    "CRLF": WINDOWS.encode(),
+    "PowerShell's UTF-16": WINDOWS.encode("utf-16"),
+    "UTF-16 LE without BOM": TEXT.encode("utf-16-le"),
+    "UTF-16 BE without BOM": TEXT.encode("utf-16-be"),
+    "Latin-1": TEXT.encode("latin-1"),
+}
 
 
-@pytest.mark.parametrize(
-    "encode",
-    [
-        lambda text: text.encode("utf-8-sig"),
-        lambda text: text.replace("\n", "\r\n").encode(),
-        lambda text: text.replace("\n", "\r\n").encode("utf-16"),
-        lambda text: text.encode("utf-16-le"),
-        lambda text: text.encode("utf-16-be"),
-        lambda text: text.encode("latin-1"),
-    ],
-    ids=["UTF-8 with BOM", "CRLF", "PowerShell's UTF-16", "UTF-16 LE without BOM", "UTF-16 BE without BOM", "Latin-1"],
-)
-def test_it_reads(read: Read, encode: Callable[[str], bytes]) -> None:
-    production = read(encode("# r\u00e9sum\u00e9\na==1.0\nb[x]==2.0 ; python_version > '3'\n"))
-    assert [str(pin) for pin in production.pins] == ["a==1.0", 'b[x]==2.0 ; python_version > "3"']
+@pytest.mark.parametrize("content", ENCODED.values(), ids=ENCODED)
+def test_it_reads(read: Read, content: bytes) -> None:
+    assert [str(pin) for pin in read(content).pins] == ["a==1.0", 'b[x]==2.0 ; python_version > "3"']
 
 
 UNREADABLE = {
@@ -47,21 +43,19 @@ UNREADABLE = {
     "a script by mistake": (b'export DB_PASSWORD="canary one"\n', "'export ...' is not"),
     "a settings file": (b"DB_PASS=canary\n", "'DB_PASS=...' is not"),
     "a settings file with digits": (b"PASS=31415926535\n", "'PASS=...' is not"),
-    "a settings file in YAML": (b"pass: canary\n", "'pass: ...' is not"),
-    "a key of AWS's": (b"aws_secret_access_key = canary\n", "'aws_secret_access_key = ...' is not"),
-    "a netrc": (b"machine example.com login me password canary\n", "'machine ...' is not"),
     "a pgpass": (b"db.example.com:5432:*:me:canary\n", "'db.example.com:...' is not"),
-    "a pgpass for every server": (b"*:*:*:me:canary\n", "'...' is not"),
-    "gpg-agent's passphrase": (b"passphrase canary\n", "'passphrase ...' is not"),
     "a header": (b"bearer canary\n", "'bearer ...' is not"),
-    "a token of Slack's": (b"export xoxb-1-canary\n", "'export ...' is not"),
     "a token before something else": (b"eyJ0eXAiOiJKV1QifQ.eyJzdWIiOiIxMjM0NTYifQ.canary me\n", "'...' is not"),
     "a token that no name can be": (b"eyJ0eXAi.eyJzdWIi.canary-$\n", "'...' is not"),
     "a token that is nearly a name": (b"xoxb-1-canary_\n", "'...' is not a requirement (name is invalid)"),
-    "a marker that compares in no way": (
-        b"numpy==1.0 ; os_name ~= 'canary'\n",
-        "'numpy==1.0...' is not a requirement (its marker cannot be decided)",
-    ),
+    "a marker that compares in no way": (b"numpy==1.0 ; os_name ~= 'canary'\n", "(its marker cannot be decided)"),
+    "a marker for locks": (b"a==1 ; 'canary' in extras", "(its marker cannot be decided)"),
+    "a number of 5,000 digits": (b"a==" + b"9" * 5_000, "(it is too long)"),
+    "a number of 5,000 digits in a marker": (b"a==1 ; python_version > '" + b"9" * 5_000 + b"'", "(it is too long)"),
+    "an equality with nothing": (b"a===", "'...' is not a requirement (it does not have a valid version)"),
+    "an index without an address": (b"--index-url http://[x\na==1", "'http://[x' is not a valid address"),
+    "an include without an address": (b"-r http://[x\na==1", "is no address"),
+    "10,001 entries": (b"a==1\n" * 10_001, "has more than 10,000 entries"),
     "the head of a key": (b"-----BEGIN RSA canary-----\n", "'-----BEGIN ...' is not"),
     "a line of a key": (b"canary+" + b"k" * 63 + b"=\n", "'...' is not"),
     "the last line of a key": (b"canary==\n", "'...' is not"),
@@ -79,6 +73,7 @@ def test_it_refuses(read: Read, content: bytes, message: str) -> None:
     assert message in problem
     assert "requirements.txt" in problem
     assert "canary" not in problem
+    assert problem.isprintable()
 
 
 TYPOS = {
@@ -117,11 +112,10 @@ def test_two_spellings_of_one_version_do_not_contradict_each_other(read: Read) -
     assert len(read(b"a==1.0\na==1\n").pins) == 2
 
 
-@pytest.mark.parametrize("line", ["a==1.*", "a>=1", "a", "a~=1.4", "a==1,!=1.1"])
-def test_a_range_is_no_pin(read: Read, line: str) -> None:
-    production = read(f"{line}\n".encode())
+def test_a_range_is_no_pin(read: Read) -> None:
+    production = read(b"a==1.*\nb>=1\nc\nd~=1.4\ne==1,!=1.1\n")
     assert production.pins == []
-    assert len(production.unpinned) == 1
+    assert len(production.unpinned) == 5
 
 
 def test_production_txt_reads_back_as_the_same_pins(read: Read, tmp_path: Path) -> None:
@@ -131,12 +125,9 @@ def test_production_txt_reads_back_as_the_same_pins(read: Read, tmp_path: Path) 
     assert second.unpinned == first.unpinned
 
 
-@pytest.mark.parametrize(
-    "line", ["git+https://git.example.com/boto.git@2.43#egg=boto==2.43.0-patch3", "-e git+ssh://x"]
-)
-def test_production_from_version_control_is_left_out_whatever_its_name(read: Read, line: str) -> None:
-    production = read(f"a==1\n{line}\n".encode())
-    assert list(production.left_out) == [line]
+def test_production_from_version_control_is_left_out_whatever_its_name(read: Read) -> None:
+    lines = ["git+https://git.example.com/boto.git@2.43#egg=boto==2.43.0-patch3", "-e git+ssh://x"]
+    assert list(read("\n".join(["a==1", *lines]).encode()).left_out) == lines
 
 
 WHEEL = "https://public.example/six-1.17.0-py2.py3-none-any.whl"
@@ -180,34 +171,6 @@ def test_a_lock_for_another_python_than_the_chosen_one_is_refused(name: str, tmp
     path.write_text(LOCKS[name] % "3.12")
     with pytest.raises(GenerationError, match=r"is for Python .*3\.12.*, not 3\.11; choose"):
         read_production(str(path), Target("3.11"))
-
-
-HOSTILE = {
-    "a number of 5,000 digits": "a==" + "9" * 5_000,
-    "a number of 5,000 digits in a marker": "a==1 ; python_version > '" + "9" * 5_000 + "'",
-    "a comparison that has no meaning": "a==1 ; os_name ~= 'x'",
-    "a marker for locks": "a==1 ; 'x' in extras",
-    "a name that ends with an underscore": "a_",
-    "an equality with nothing": "a===",
-    "an index without an address": "--index-url http://[x\na==1",
-    "an include without an address": "-r http://[x\na==1",
-    "10,001 entries": "a==1\n" * 10_001,
-}
-
-
-@pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
-def test_it_refuses_in_one_printable_line(read: Read, content: str) -> None:
-    with pytest.raises(GenerationError) as caught:
-        read(content.encode())
-    (problem,) = caught.value.problems
-    assert "requirements.txt" in problem
-    assert problem.isprintable()
-
-
-def test_a_password_is_not_cut_in_two(read: Read) -> None:
-    with pytest.raises(GenerationError) as caught:
-        read(b"a " + b"b" * 170 + b" https://me:canary" + b"x" * 100 + b"@public.example/simple\n")
-    assert "canary" not in str(caught.value.problems)
 
 
 def test_spaces_and_addresses_without_end_take_no_time(read: Read) -> None:
