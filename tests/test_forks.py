@@ -32,10 +32,7 @@ EVERYTHING = os.environ.get("DS_DOCKER_ENV_EVERY_FORK") == "1"
 # Reading production, locking, and surviving a kill are the same in most forks.
 OF_THE_TEMPLATE = [
     *(f"tests/generation/test_{name}.py" for name in ("answers", "dvc", "services")),
-    *(
-        f"tests/rendered/test_{name}.py"
-        for name in ("compose", "gitlab", "github", "golden", "languages", "layout", "readme")
-    ),
+    *(f"tests/rendered/test_{name}.py" for name in ("compose", "golden", "languages", "layout", "pipelines", "readme")),
     "tests/test_template.py",
     "tests/docker/test_dockerfile.py",
     "tests/generation/test_events.py::test_the_transcript_in_the_readme_is_what_a_person_sees",
