@@ -228,8 +228,8 @@ def git(*arguments: str, folder: Path) -> str:
 
 def committed(folder: Path) -> None:
     """Commit all that is in a folder, in a repository of its own."""
-    git("init", "--quiet", folder=folder)
-    git("add", ".", folder=folder)
+    git("init", "--quiet", "--initial-branch=main", folder=folder)
+    git("add", "--all", folder=folder)
     git("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "--quiet", "-m", "Change", folder=folder)
 
 
