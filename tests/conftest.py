@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -142,37 +143,39 @@ def run_in_home(
     )
 
 
+def generate(
+    tmp_path: Path,
+    *arguments: str,
+    typed: str | None = None,
+    folder: Path | None = None,
+    environment: dict[str, str] | None = None,
+    **answers: str,
+) -> Generated:
+    """Run the real ``cookiecutter`` command in an empty home, from any folder, with any environment."""
+    assert set(answers) <= {*QUESTIONS, *ANSWERS}, f"no such question: {set(answers) - {*QUESTIONS}}"
+    home, output = tmp_path / "home", tmp_path / "output"
+    home.mkdir(exist_ok=True)
+    output.mkdir(exist_ok=True)
+    before = set(output.iterdir())
+    done = run_in_home(
+        home,
+        *("cookiecutter", str(TEMPLATE), "--output-dir", str(output)),
+        *([] if typed is not None else ["--no-input"]),
+        *arguments,
+        *answered(**answers),
+        typed=typed or "",
+        folder=folder or tmp_path,
+        environment=environment,
+    )
+    new = [path for path in output.iterdir() if path not in before]
+    project = new[0] if new else output / "nothing-generated"
+    return Generated(done.returncode, project, done.stdout, done.stderr)
+
+
 @pytest.fixture
 def cookiecutter(tmp_path: Path) -> Callable[..., Generated]:
-    """Run the real ``cookiecutter`` command in an empty home, from any folder, with any environment."""
-
-    def _run(
-        *arguments: str,
-        typed: str | None = None,
-        folder: Path | None = None,
-        environment: dict[str, str] | None = None,
-        **answers: str,
-    ) -> Generated:
-        assert set(answers) <= {*QUESTIONS, *ANSWERS}, f"no such question: {set(answers) - {*QUESTIONS}}"
-        home, output = tmp_path / "home", tmp_path / "output"
-        home.mkdir(exist_ok=True)
-        output.mkdir(exist_ok=True)
-        before = set(output.iterdir())
-        done = run_in_home(
-            home,
-            *("cookiecutter", str(TEMPLATE), "--output-dir", str(output)),
-            *([] if typed is not None else ["--no-input"]),
-            *arguments,
-            *answered(**answers),
-            typed=typed or "",
-            folder=folder or tmp_path,
-            environment=environment,
-        )
-        new = [path for path in output.iterdir() if path not in before]
-        project = new[0] if new else output / "nothing-generated"
-        return Generated(done.returncode, project, done.stdout, done.stderr)
-
-    return _run
+    """Run `generate` in the folder of this test."""
+    return partial(generate, tmp_path)
 
 
 @pytest.fixture
@@ -225,8 +228,8 @@ def git(*arguments: str, folder: Path) -> str:
 
 def committed(folder: Path) -> None:
     """Commit all that is in a folder, in a repository of its own."""
-    git("init", "--quiet", folder=folder)
-    git("add", ".", folder=folder)
+    git("init", "--quiet", "--initial-branch=main", folder=folder)
+    git("add", "--all", folder=folder)
     git("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "--quiet", "-m", "Change", folder=folder)
 
 

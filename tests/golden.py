@@ -40,7 +40,7 @@ RICHEST = {
 }
 PROJECTS: dict[str, dict[str, str]] = {
     "default": _PYTHON,
-    "production": {**_PYTHON, "production_requirements": "requirements.txt"},
+    "production": {**_PYTHON, "production_requirements": "requirements.txt", "ci": "gitlab"},
     "richest": RICHEST,
 }
 # Named by the versions in them, which move by themselves, or private.

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import write_files
+from conftest import committed, git, write_files
 from platforms import BASH, workflow
 
 from ds_docker_env.common import uv
@@ -14,23 +14,13 @@ from locks import change, refresh
 
 LOCK = "# made by\n#    uv pip compile requirements.in\n# uv 0.13.9, index as of 2026-01-01T00:00:00Z\n"
 OLD = f"{LOCK}numpy==1.0 \\\n    --hash=sha256:00\npandas==2.0 \\\n    --hash=sha256:00\n"
-IDENTITY = {f"GIT_{who}_{what}": "ada@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-
-
-def git(*arguments: str, folder: Path) -> str:
-    done = subprocess.run(
-        ["git", *arguments], cwd=folder, env={**os.environ, **IDENTITY}, capture_output=True, text=True, check=True
-    )
-    return done.stdout
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """Clone a repository with one lock."""
     write_files(tmp_path / "origin", {"locks/requirements-3.13.txt": OLD})
-    git("init", "--quiet", "--initial-branch", "main", folder=tmp_path / "origin")
-    git("add", ".", folder=tmp_path / "origin")
-    git("commit", "--quiet", "--message", "Begin", folder=tmp_path / "origin")
+    committed(tmp_path / "origin")
     git("clone", "--quiet", "origin", "clone", folder=tmp_path)
     return tmp_path / "clone"
 
@@ -57,8 +47,7 @@ def test_a_lock_that_only_would_be_newer_stays(
 def test_the_text_says_what_moved_and_in_which_lock(clone: Path) -> None:
     path = clone / "locks" / "requirements-3.13.txt"
     path.write_text(OLD.replace("numpy==1.0", "numpy==1.1").replace("pandas==2.0", "six==1.0"))
-    lines = change.table("package from to", change.moved([path]))
-    assert lines == [
+    assert change.table("package from to", change.moved([path])) == [
         "",
         "| package | from | to | in |",
         "|---|---|---|---|",
@@ -66,9 +55,7 @@ def test_the_text_says_what_moved_and_in_which_lock(clone: Path) -> None:
         "| pandas | 2.0 | none | 3.13 |",
         "| six | none | 1.0 | 3.13 |",
     ]
-
-
-def test_a_lock_with_options_is_named_only_where_the_one_without_is_not() -> None:
+    # A lock with options is named only where the one without is not.
     locks = ["requirements-3.12-options", "requirements-3.13", "requirements-3.13-options", "tools-trixie"]
     assert change.table("package", {("numpy",): locks})[-1] == "| numpy | 3.12-options, 3.13, tools-trixie |"
 
@@ -76,18 +63,12 @@ def test_a_lock_with_options_is_named_only_where_the_one_without_is_not() -> Non
 def test_the_text_says_what_is_known_and_what_could_not_be_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = {
-        "a.txt": json.dumps(
-            {
-                "dependencies": [
-                    {"name": "numpy", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1", "1.2"]}]},
-                    {"name": "six", "version": "1.0", "vulns": []},
-                    {"name": "ours", "skip_reason": "not on the index"},
-                ]
-            }
-        ),
-        "b.txt": "",
-    }
+    packages = [
+        {"name": "numpy", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1", "1.2"]}]},
+        {"name": "six", "version": "1.0", "vulns": []},
+        {"name": "ours", "skip_reason": "not on the index"},
+    ]
+    said = {"a.txt": json.dumps({"dependencies": packages}), "b.txt": ""}
 
     def audit(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(arguments, 1, stdout=said[arguments[-1]], stderr="one\nthe index is gone\n")

@@ -46,27 +46,8 @@ def test_the_readmes_tree_is_that_of_the_project() -> None:
     rendered = {path.name for path in (TEMPLATE / "{{cookiecutter.project_slug}}").iterdir() if path.is_file()}
     rendered |= {"analysis.ipynb"}
     rendered -= {name for names in PIPELINES.values() for name in names}
-    made = {
-        "src/",
-        "data/",
-        NAME,
-        "production.txt",
-        "requirements.in",
-        "requirements.txt",
-        "tools.txt",
-    }
+    made = {"src/", "data/", NAME, "production.txt", "requirements.in", "requirements.txt", "tools.txt"}
     assert set(names) == rendered | made
-
-
-def test_contributing_says_of_every_room_what_is_in_it_and_names_no_other() -> None:
-    page = (TEMPLATE / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    named = re.findall(r"^\| `([^`]+)/` \| \S", page, re.MULTILINE)
-    modules = [path for name in ("ds_docker_env", "hooks", "locks") for path in (TEMPLATE / name).rglob("*.py")]
-    rooms = {
-        path.parent for path in modules if "import " in path.read_text(encoding="utf-8") and "files" not in path.parts
-    }
-    assert {room.relative_to(TEMPLATE).as_posix() for room in rooms} - {*named} == set()
-    assert [name for name in named if not (TEMPLATE / name).is_dir()] == []
 
 
 def test_the_index_has_every_decision_with_its_date_and_status() -> None:
@@ -118,26 +99,20 @@ def test_every_python_on_offer_has_an_image_a_patch_release_and_a_lock_and_no_ot
     made_for += [("tools", debian) for debian in CONTEXT["debian_release"]]
     locks = {lock_name(kind, one, options=options) for kind, one in made_for for options in (False, True)}
     assert {path.name for path in LOCKS.glob("*.txt")} == locks
+    assert not [path.name for path in LOCKS.glob("*.txt") if "://" in path.read_text()], "a lock holds an address"
 
 
 @pytest.mark.parametrize("version", CONTEXT["python_version"])
 def test_the_shipped_lock_holds_every_package_above_its_floor_with_hashes(version: str) -> None:
     lock = read_lock(shipped_analysis(version).lock)
+    assert "ipykernel" in lock, "the notebook needs it"
     for line in shipped_analysis(version).requirements:
+        assert re.fullmatch(r"[a-z0-9-]+>=[\d.]+", line)
         requirement = Requirement(line)
         locked = lock.get(canonicalize_name(requirement.name))
         assert locked, f"{line} is not locked for {version}; run locks/refresh.py"
         assert requirement.specifier.contains(locked.version), line
     assert all(package.hashes for package in lock.values())
-
-
-def test_no_lock_holds_an_address() -> None:
-    for lock in (TEMPLATE / "locks").glob("*.txt"):
-        assert "://" not in lock.read_text(), lock.name
-
-
-def test_ipykernel_is_among_the_packages_because_the_notebook_needs_it() -> None:
-    assert any(Requirement(line).name == "ipykernel" for line in shipped_analysis(PYTHON).requirements)
 
 
 def test_the_hook_starts_without_what_it_seldom_needs() -> None:

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from offers import TEMPLATE
 
+from ds_docker_env.common.analysis import package_name
+from ds_docker_env.generation.wheel import REQUIRES
+
 # Importable with every cookiecutter that works, from 2.2.0 on; urllib3 comes with requests.
 COOKIECUTTERS = {"click", "cookiecutter", "jinja2", "requests", "rich", "urllib3", "yaml"}
 LIBRARIES = {"packaging", "pip_requirements_parser", "tomli", "tomllib"}
@@ -86,9 +89,23 @@ def test_every_module_is_in_a_wing() -> None:
     assert {wing(module) for module in MODULES} - {""} == WINGS.keys()
 
 
-def test_only_what_reads_the_web_pays_for_importing_requests() -> None:
-    readers = {module for module in MODULES if {wing(other) for other in imported(module)} & {"requests", "urllib3"}}
-    assert readers == {"ds_docker_env.common.sources.web"}
+def test_only_what_reads_the_web_pays_for_importing_requests_and_one_module_uses_the_insides_of_cookiecutter() -> None:
+    def users(*libraries: str) -> set[str]:
+        return {module for module in MODULES if {wing(other) for other in imported(module)} & {*libraries}}
+
+    assert users("requests", "urllib3") == {"ds_docker_env.common.sources.web"}
+    assert users("click", "cookiecutter", "cruft") == {"ds_docker_env.generation.rendering"}
+
+
+def test_the_wheel_requires_every_library_that_its_modules_import_and_the_tools_bring_them_by_name() -> None:
+    import_names = {"pip-requirements-parser": "pip_requirements_parser", "pyyaml": "yaml"}
+    tools = (TEMPLATE / "locks" / "tools.in").read_text(encoding="utf-8").splitlines()
+    assert set(REQUIRES) <= {package_name(line) for line in tools}
+    packed = [module for module in MODULES if wing(module) in ("common", "pinning", "image")]
+    libraries = {wing(other) for module in packed for other in imported(module) - MODULES.keys()}
+    # urllib3 is a part of requests; tomli is for older Pythons than the tools'.
+    libraries -= sys.stdlib_module_names | {"urllib3", "tomli"}
+    assert libraries <= {import_names.get(name, name) for name in REQUIRES}
 
 
 def test_no_two_modules_import_each_other_in_a_circle() -> None:

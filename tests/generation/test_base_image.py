@@ -85,22 +85,16 @@ def test_the_base_image_has_the_digest_of_all_platforms_and_keeps_it_when_genera
     ("complaint", "why"),
     {
         OFFLINE: "registry unreachable",
-        "ERROR: failed to do request: dial tcp 127.0.0.1:1: connect: connection refused": ("registry unreachable"),
-        'ERROR: failed to do request: Head "https://r/v2/": proxyconnect tcp: EOF': "registry unreachable",
-        "ERROR: failed to verify certificate: x509: certificate signed by unknown authority": ("registry unreachable"),
+        "ERROR: failed to verify certificate: x509: certificate signed by unknown authority": "registry unreachable",
         "ERROR: 429 Too Many Requests: toomanyrequests: You have reached your pull rate limit.": (
             "rate limit of the registry"
         ),
         "ERROR: pull access denied, repository does not exist or may require authorization": (
             "registry asks for a login; run docker login"
         ),
-        "ERROR: unexpected status from HEAD request to https://r/v2/: 401 Unauthorized": (
-            "registry asks for a login; run docker login"
-        ),
         "ERROR: 127.0.0.1:5000/python:3.13-trixie: not found": "not found in the registry",
-        "ERROR: unexpected status from HEAD request to https://r/v2/: 503 Service Unavailable": ("registry error"),
+        "ERROR: unexpected status from HEAD request to https://r/v2/: 503 Service Unavailable": "registry error",
         "docker: 'buildx' is not a docker command.\nSee 'docker --help'": "docker has no buildx",
-        "Error: unrecognized command `podman buildx imagetools`": "docker has no buildx",
         'first\nERROR: no builder "https://me:pw@builder" found\x1b[0m': (
             'docker: ERROR: no builder "https://builder" found\\x1b[0m'
         ),
@@ -134,17 +128,7 @@ def test_a_registry_that_hangs_is_soon_left(docker: Docker, monkeypatch: pytest.
     assert time.monotonic() - begun < 10
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "python",
-        "--help",
-        "python:3.13 AS other",
-        "python:3.13\nRUN true",
-        "https://me:pw@example.com/python:3",
-        "a:b@c",
-    ],
-)
+@pytest.mark.parametrize("name", ["python", "--help", "python:3.13\nRUN true", "https://me:pw@example.com/python:3"])
 def test_what_names_no_image_is_refused_without_its_password(name: str) -> None:
     with pytest.raises(AnswerError) as refused:
         require_name(name)
@@ -166,5 +150,4 @@ def test_a_fork_may_name_its_own_registry(docker: Docker, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", docker(says=FOUND)["PATH"])
     render, pattern = Renderer(), own.replace(PYTHON, "{{ cookiecutter.python_version }}")
     assert f"\nFROM {own}@{DIGEST} AS base\n" in render("Dockerfile", _base_image=pattern)
-    readme = render("README.md", _base_image=pattern)
-    assert f"built on `{own}`" in readme
+    assert f"built on `{own}`" in render("README.md", _base_image=pattern)

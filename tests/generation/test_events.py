@@ -6,15 +6,15 @@ import shlex
 import stat
 import subprocess
 import sys
-import venv
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import TEMPLATE, Generated, Write
+from conftest import TEMPLATE, Generated, Write, generate, run_in_home, write_files
 from offers import PYTHON
 from package_index import PackageIndex
 
+from ds_docker_env.common import uv
 from ds_docker_env.common.shipped import shipped_analysis
 from ds_docker_env.generation.services import services_of
 
@@ -26,86 +26,91 @@ def without_uv() -> dict[str, str]:
     return {"PATH": os.defpath, "UV": ""}
 
 
-def test_the_default_project_needs_no_network_and_no_uv(cookiecutter: Run) -> None:
+@pytest.fixture(scope="module")
+def default(tmp_path_factory: pytest.TempPathFactory) -> Generated:
+    """Generate without answers, a network and uv, and with modules of somebody else in the folder for temporary files.
+
+    That is where cookiecutter puts the hooks.
+    """
+    folder = tmp_path_factory.mktemp("default")
+    shared = folder / "shared"
+    write_files(
+        shared, {f"{name}.py": "raise SystemExit('from somebody else')\n" for name in ("json", "pathlib", "re")}
+    )
     nowhere = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/", "HTTPS_PROXY": "http://127.0.0.1:9", **without_uv()}
-    generated = cookiecutter(environment=nowhere)
+    temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(shared))
+    generated = generate(folder, environment={**nowhere, **temporary, "PWD": str(folder)})
     assert generated.exit_code == 0, generated.stderr
-    shipped = TEMPLATE / "locks" / f"requirements-{PYTHON}.txt"
-    assert generated.read("requirements.txt") == shipped.read_text()
+    assert {path.name for path in shared.iterdir()} == {"json.py", "pathlib.py", "re.py"}
+    return generated
 
 
-def test_the_password_is_random_shown_once_and_readable_by_its_owner_only(cookiecutter: Run) -> None:
-    first, second = cookiecutter(project_slug="a"), cookiecutter(project_slug="b")
-    passwords = [generated.read(".secrets/jupyter_password").strip() for generated in (first, second)]
-    assert len(set(passwords)) == 2
-    assert all(len(password) >= 16 for password in passwords)
-    assert first.stdout.count(passwords[0]) == 1
+def test_the_default_project_has_the_packages_and_the_lock_that_are_shipped(default: Generated) -> None:
+    for name, shipped in {
+        "requirements.txt": f"requirements-{PYTHON}.txt",
+        "requirements.in": "requirements.in",
+    }.items():
+        assert default.read(name) == (TEMPLATE / "locks" / shipped).read_text()
+
+
+def test_the_next_command_is_right_for_another_output_folder(default: Generated) -> None:
+    assert f"Next:       cd {Path('output', 'data_science_analysis')}\n" in default.stdout
+
+
+def test_the_password_is_random_shown_once_and_readable_by_its_owner_only(default: Generated, bake: Run) -> None:
+    password, other = (one.read(".secrets/jupyter_password").strip() for one in (default, bake()))
+    assert password != other
+    assert len(password) >= 16
+    assert default.stdout.count(password) == 1
     if os.name == "posix":
-        assert stat.S_IMODE((first.project / ".secrets" / "jupyter_password").stat().st_mode) == 0o600
-    for path in first.project.rglob("*"):
-        assert path.is_dir() or path.parent.name == ".secrets" or passwords[0].encode() not in path.read_bytes()
+        assert stat.S_IMODE((default.project / ".secrets" / "jupyter_password").stat().st_mode) == 0o600
+    folder = default.project.parents[1]
+    files = [path for path in folder.rglob("*") if path.is_file() and path.parent.name != ".secrets"]
+    assert [path for path in files if path.parent.name == ".cookiecutter_replay"]
+    assert not [path for path in files if password.encode() in path.read_bytes()]
 
 
-def test_the_password_is_in_no_replay_file(cookiecutter: Run, tmp_path: Path) -> None:
-    password = cookiecutter().read(".secrets/jupyter_password").strip()
-    replays = list((tmp_path / "home").rglob("*.json"))
-    assert replays
-    assert all(password not in replay.read_text() for replay in replays)
-
-
-@pytest.mark.parametrize("typed", ["../production/requirements.txt", "~/pins.txt"])
-def test_a_path_is_seen_from_where_the_command_was_typed(
-    cookiecutter: Run, offline: PackageIndex, tmp_path: Path, typed: str
+def test_a_path_is_seen_from_where_it_was_typed_with_uv_as_a_module_and_replayed(
+    cookiecutter: Run, offline: PackageIndex, tmp_path: Path
 ) -> None:
     offline.add("seen", "1.0")
-    for file in (tmp_path / "production" / "requirements.txt", tmp_path / "home" / "pins.txt"):
-        file.parent.mkdir()
-        file.write_text("seen==1.0\n")
-    generated = cookiecutter(folder=tmp_path / "production", production_requirements=typed)
-    assert generated.exit_code == 0, generated.stderr
-    assert "\nseen==1.0 \\\n" in generated.read("requirements.txt")
-
-
-def test_replaying_the_answers_gives_the_same_project(cookiecutter: Run, offline: PackageIndex, tmp_path: Path) -> None:
-    offline.add("again", "1.0")
-    (tmp_path / "requirements.txt").write_text("again==1.0\n")
-    first = cookiecutter(production_requirements="requirements.txt", question="Same?")
-    kept = {name: first.read(name) for name in ("README.md", "requirements.txt", "requirements.in", "Dockerfile")}
-    done = subprocess.run(
-        [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--replay", "-o", str(tmp_path / "replayed")],
-        env={**os.environ, "HOME": str(tmp_path / "home"), "USERPROFILE": str(tmp_path / "home")},
-        capture_output=True,
-        text=True,
-        check=False,
+    write_files(tmp_path, {"production/requirements.txt": "seen==1.0\n"})
+    first = cookiecutter(
+        folder=tmp_path / "production",
+        production_requirements="../production/requirements.txt",
+        question="Same?",
+        environment=without_uv(),
     )
+    assert first.exit_code == 0, first.stderr
+    assert "\nseen==1.0 \\\n" in first.read("requirements.txt")
+    command = ("cookiecutter", str(TEMPLATE), "--replay", "--output-dir", str(tmp_path / "replayed"))
+    done = run_in_home(tmp_path / "home", *command, folder=tmp_path / "production")
     assert done.returncode == 0, done.stderr
-    replayed = tmp_path / "replayed" / "data_science_analysis"
-    for name, text in kept.items():
-        again = (replayed / name).read_text(encoding="utf-8")
-        assert [line for line in again.splitlines() if "index as of" not in line] == [
-            line for line in text.splitlines() if "index as of" not in line
-        ], name
+    for name in ("README.md", "requirements.txt", "requirements.in", "Dockerfile"):
+        again = (tmp_path / "replayed" / "data_science_analysis" / name).read_text(encoding="utf-8")
+        texts = [re.sub("index as of .*", "", text) for text in (again, first.read(name))]
+        assert texts[0] == texts[1], name
 
 
-def test_a_missing_uv_is_said_with_the_command_that_installs_it(tmp_path: Path) -> None:
-    venv.create(tmp_path / "bare", with_pip=False)
-    python = next((tmp_path / "bare").rglob("python3" if os.name == "posix" else "python.exe"))
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from ds_docker_env.common import uv; uv.find()"
-    done = subprocess.run(
-        [python, "-c", code, str(TEMPLATE)],
-        env={**os.environ, **without_uv()},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "install it with: pip install uv" in done.stderr
-
-
-def test_uv_is_found_as_a_module_of_this_python(cookiecutter: Run, offline: PackageIndex, tmp_path: Path) -> None:
-    offline.add("found", "1.0")
-    (tmp_path / "requirements.txt").write_text("found==1.0\n")
-    generated = cookiecutter(production_requirements="requirements.txt", environment=without_uv())
+@pytest.mark.skipif(sys.platform == "darwin", reason="names of files are stored in another form")
+def test_a_path_may_begin_at_home_and_a_console_of_windows_that_lacks_a_letter_of_it_gets_it_escaped(
+    cookiecutter: Run, offline: PackageIndex, tmp_path: Path
+) -> None:
+    offline.add("a", "1.0")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "ό.txt").write_text("a==1.0\n", encoding="utf-8")
+    generated = cookiecutter(environment={"PYTHONIOENCODING": "cp1252"}, production_requirements="~/ό.txt")
     assert generated.exit_code == 0, generated.stderr
+    assert "\\u03cc.txt" in generated.stdout
+
+
+def test_a_missing_uv_is_said_with_the_command_that_installs_it() -> None:
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from ds_docker_env.common import uv; uv.find()"
+    # Without the folder of installed modules.
+    command = [sys.executable, "-S", "-c", code, str(TEMPLATE)]
+    environment = {**os.environ, **without_uv()}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert "install it with: pip install uv" in done.stderr
 
 
 BROKEN_UV = {
@@ -118,64 +123,27 @@ BROKEN_UV = {
 
 @pytest.mark.skipif(os.name != "posix", reason="a script cannot stand in for uv.exe")
 @pytest.mark.parametrize("code", BROKEN_UV.values(), ids=BROKEN_UV)
-def test_generation_stops_with_one_message_when_uv(cookiecutter: Run, tmp_path: Path, code: str) -> None:
-    fake = tmp_path / "uv"
-    fake.write_text(f"#!{sys.executable}\n{code}\n")
-    fake.chmod(0o755)
-    (tmp_path / "requirements.txt").write_text("a==1\n")
-    generated = cookiecutter(production_requirements="requirements.txt", environment={"UV": str(fake)})
-    assert generated.exit_code != 0
-    assert "ds-docker-env: nothing was generated; fix this first:\n  " in generated.stderr
-    assert "Traceback" not in generated.stderr
-    assert len(generated.stderr) < 6_000
-    assert not generated.project.exists()
+def test_generation_stops_with_one_message_when_uv(
+    pin: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, code: str
+) -> None:
+    (tmp_path / "uv").write_text(f"#!{sys.executable}\n{code}\n")
+    (tmp_path / "uv").chmod(0o755)
+    monkeypatch.setenv("UV", str(tmp_path / "uv"))
+    # Which is kept for the next test.
+    monkeypatch.setattr(uv, "version", lambda: "uv 0.13.9")
+    refused = pin("a==1\n")
+    assert refused.exit_code == 1
+    assert "nothing was generated; fix this first:\n  " in refused.stderr
+    assert len(refused.stderr) < 6_000
 
 
-def test_a_refusal_before_rendering_shows_no_traceback_at_all(cookiecutter: Run) -> None:
-    generated = cookiecutter(project_slug="Churn", ticket_url="DS-1")
-    assert generated.exit_code == 1
-    assert generated.stderr.startswith("ds-docker-env: nothing was generated; fix these 2 things first:\n")
-    assert "Traceback" not in generated.stdout + generated.stderr
-
-
-def test_the_hooks_stay_thin_and_hold_one_jinja_expression_a_line() -> None:
-    for hook in ("pre_gen_project.py", "post_gen_project.py"):
-        text = (TEMPLATE / "hooks" / hook).read_text()
+def test_the_hooks_stay_thin_and_hold_one_jinja_expression_a_line_and_none_runs_before_the_prompts() -> None:
+    hooks = {path.name: path.read_text() for path in (TEMPLATE / "hooks").glob("*.py")}
+    assert hooks.keys() == {"pre_gen_project.py", "post_gen_project.py"}
+    for text in hooks.values():
         assert len(text.splitlines()) <= 15
         expressions = {"cookiecutter | for_hooks | tojson", "cookiecutter | base_image | tojson", "template_root"}
         assert set(re.findall(r"{{ (.*?) }}", text)) <= expressions
-
-
-def test_no_module_comes_from_the_folder_for_temporary_files(cookiecutter: Run, tmp_path: Path) -> None:
-    """In which cookiecutter puts the hooks, and anybody else what they like."""
-    shared = tmp_path / "shared"
-    shared.mkdir()
-    for name in ("json", "pathlib", "re"):
-        (shared / f"{name}.py").write_text("raise SystemExit('from somebody else')\n")
-    generated = cookiecutter(environment={"TMPDIR": str(shared), "TEMP": str(shared), "TMP": str(shared)})
-    assert generated.exit_code == 0, generated.stderr
-    assert {path.name for path in shared.iterdir()} == {"json.py", "pathlib.py", "re.py"}
-
-
-def test_no_hook_runs_before_the_prompts() -> None:
-    assert not list((TEMPLATE / "hooks").glob("pre_prompt*"))
-
-
-def test_the_next_command_is_right_for_another_output_folder(cookiecutter: Run, tmp_path: Path) -> None:
-    generated = cookiecutter(environment={"PWD": str(tmp_path)})
-    assert f"Next:       cd {Path('output', 'data_science_analysis')}\n" in generated.stdout
-
-
-@pytest.mark.skipif(sys.platform == "darwin", reason="names of files are stored in another form")
-def test_a_console_of_windows_that_lacks_a_letter_gets_it_escaped(
-    cookiecutter: Run, offline: PackageIndex, tmp_path: Path
-) -> None:
-    offline.add("a", "1.0")
-    (tmp_path / "ό.txt").write_text("a==1.0\n", encoding="utf-8")
-    answers = {"production_requirements": str(tmp_path / "ό.txt")}
-    generated = cookiecutter(environment={"PYTHONIOENCODING": "cp1252"}, **answers)
-    assert generated.exit_code == 0, generated.stderr
-    assert "\\u03cc.txt" in generated.stdout
 
 
 def test_the_transcript_in_the_readme_is_what_a_person_sees(

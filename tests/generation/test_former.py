@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from conftest import ANSWERS, TEMPLATE, Generated, write_files
+from conftest import ANSWERS, TEMPLATE, Generated, git, write_files
 from offers import OTHER_PYTHON, PYTHON, needs_two_pythons
 from package_index import PackageIndex
 
@@ -30,7 +30,7 @@ OWN = {
     "src/data/customers.csv": "1\n",
     ".secrets/jupyter_password": "mine\n",
     ".env": "AWS_PROFILE=team\n",
-    ".dvc/config": "mine\n",
+    ".dvc/config": "['remote \"storage\"']\n    url = s3://bucket/mine\n",
     "uv.toml": "offline = true\n",
     "notes.md": "mine\n",
 }
@@ -42,13 +42,9 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def test_what_is_a_persons_stays_and_what_is_replaced_is_kept_and_named(cookiecutter: Run) -> None:
-    project = cookiecutter().project
-    first = tree(project)
-    again = cookiecutter(FORCE)
-    assert tree(project) == first
-    assert "Replaced:" not in again.stdout
+    project = cookiecutter(ci="github").project
     write_files(project, OWN | TEMPLATES)
-    again = cookiecutter(FORCE, dvc_s3_url="s3://bucket/x")
+    again = cookiecutter(FORCE, dvc_s3_url="s3://bucket/x", ci="gitlab")
     assert again.exit_code == 0, again.stderr
     now = tree(project)
     assert {name: now[name].decode() for name in OWN} == OWN
@@ -58,21 +54,20 @@ def test_what_is_a_persons_stays_and_what_is_replaced_is_kept_and_named(cookiecu
     [replaced] = [line for line in again.stdout.splitlines() if line.startswith("Replaced:")]
     assert replaced.endswith("; the former files are in .former/1, which git ignores")
     assert all(name in replaced for name in TEMPLATES)
-    for name in (".gitignore", ".dockerignore"):
-        (project / name).write_text((project / name).read_text() + "clients.xlsx\n")
-    assert "Replaced:   .dockerignore; " in cookiecutter(FORCE, dvc_s3_url="s3://bucket/x").stdout
-    assert tree(project)[".gitignore"].endswith(b"\n# From before this was generated again.\nmine\nclients.xlsx\n")
-    assert "Replaced:" not in cookiecutter(FORCE, dvc_s3_url="s3://bucket/x").stdout
-    ignored = subprocess.run(["git", "status", "--porcelain"], cwd=project, capture_output=True, text=True, check=True)
-    assert ".former" not in ignored.stdout
-
-
-def test_a_pipeline_that_is_chosen_no_longer_stays_and_is_said(cookiecutter: Run) -> None:
-    project = cookiecutter(ci="github").project
-    again = cookiecutter(FORCE, ci="gitlab")
     left = [".github/dependabot.yml", ".github/workflows/analysis.yml"]
     assert f"Pipeline:   not used with ci=gitlab; stays until you remove it: {', '.join(left)}\n" in again.stdout
-    assert {*left, ".gitlab-ci.yml"} <= set(tree(project))
+    assert {*left, ".gitlab-ci.yml"} <= set(now)
+
+    for name in (".gitignore", ".dockerignore"):
+        (project / name).write_text((project / name).read_text() + "clients.xlsx\n")
+    again = cookiecutter(FORCE, dvc_s3_url="s3://bucket/mine", ci="gitlab")
+    assert "Replaced:   .dockerignore, README.md; " in again.stdout
+    assert "sends src/data to s3://bucket/mine\n" in again.stdout
+    now = tree(project)
+    assert now[".gitignore"].endswith(b"\n# From before this was generated again.\nmine\nclients.xlsx\n")
+    assert "Replaced:" not in cookiecutter(FORCE, dvc_s3_url="s3://bucket/mine", ci="gitlab").stdout
+    assert tree(project) == now
+    assert ".former" not in git("status", "--porcelain", folder=project)
 
 
 @needs_two_pythons
@@ -145,15 +140,8 @@ def test_a_lock_of_ones_own_for_another_python_is_not_taken_for_this_one(
 ) -> None:
     full_python = Target(OTHER_PYTHON).full_python
     lock = f"# made by:\n#    uv pip compile --python-version {full_python} requirements.in\n"
-    write_files(
-        tmp_path,
-        {
-            "p/requirements.in": "mine\n",
-            "p/requirements.txt": lock,
-            "p/.generating/again/x": "",
-            "p/.generating/lock": "",
-        },
-    )
+    write_files(tmp_path / "p", {"requirements.in": "mine\n", "requirements.txt": lock})
+    write_files(tmp_path / "p" / ".generating", {"again/x": "", "lock": ""})
     monkeypatch.chdir(tmp_path / "p" / ".generating" / "again")
     answers = ANSWERS | {"project_slug": "p", "__production_requirements": ""}
     assert events.prepare(answers) == 1
@@ -166,13 +154,10 @@ def test_a_lock_of_ones_own_for_another_python_is_not_taken_for_this_one(
     assert list(Path().iterdir()) == [Path("x")]
 
 
-def test_what_cannot_be_generated_over_is_said_and_nothing_changes(cookiecutter: Run) -> None:
-    project = cookiecutter().project
-    (project / ".secrets" / "jupyter_password").unlink()
-    (project / ".secrets" / "jupyter_password").mkdir()
-    (project / "README.md").write_text("mine")
+def test_what_cannot_be_generated_over_is_said_and_nothing_changes(cookiecutter: Run, tmp_path: Path) -> None:
+    project = tmp_path / "output" / "data_science_analysis"
+    write_files(project, {"README.md": "mine", ".secrets/jupyter_password/x": "a directory"})
     before = tree(project)
-    assert "directory already exists" in cookiecutter().stdout
     again = cookiecutter(FORCE)
     assert ".secrets/jupyter_password: is a directory, but a file is expected here; remove it" in again.stderr
     code = (

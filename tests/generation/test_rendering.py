@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import ast
 import json
-from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 
 import pytest
 import yaml
-from conftest import ANSWERS, BASE_IMAGE, CONTEXT, TEMPLATE, Generated, committed, copy_template, git, run_in_home
+from conftest import (
+    ANSWERS,
+    BASE_IMAGE,
+    CONTEXT,
+    TEMPLATE,
+    Generated,
+    answered,
+    committed,
+    copy_template,
+    git,
+    run_in_home,
+)
 from offers import OTHER_PYTHON, PYTHON
+from package_index import PackageIndex
 
 from ds_docker_env.common.shipped import shipped_analysis
 from ds_docker_env.generation import checks
@@ -22,7 +30,6 @@ from ds_docker_env.generation.services import SERVICES
 Run = Callable[..., Generated]
 
 NAME = "ds-docker-env"
-ARGUMENTS = [f"{name}={value}" for name, value in ANSWERS.items()]
 README = "{{cookiecutter.project_slug}}/README.md"
 
 
@@ -40,21 +47,6 @@ def cookiecutter(tmp_path: Path, *arguments: str, typed: str = "", **environment
     return project
 
 
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[str]:
-    """Serve the folder ``web``."""
-    (tmp_path / "web").mkdir()
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "web"))) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
 def test_it_comes_from_a_folder_of_a_repository_on_github_at_a_tag(tmp_path: Path) -> None:
     templates = tmp_path / "org" / "templates.git"
     copy_template(templates / NAME)
@@ -67,7 +59,7 @@ def test_it_comes_from_a_folder_of_a_repository_on_github_at_a_tag(tmp_path: Pat
     project = cookiecutter(
         tmp_path,
         *("gh:org/templates", "--directory", NAME, "--checkout", "v1", "--no-input"),
-        *ARGUMENTS,
+        *answered(),
         GIT_CONFIG_GLOBAL=str(configured),
     )
     shipped = TEMPLATE / "locks" / f"requirements-{ANSWERS['python_version']}.txt"
@@ -76,11 +68,11 @@ def test_it_comes_from_a_folder_of_a_repository_on_github_at_a_tag(tmp_path: Pat
 
 
 def test_a_zip_is_taken_with_the_answers_of_a_configuration_and_replayed_when_a_question_is_new(
-    tmp_path: Path, web: str
+    tmp_path: Path, offline: PackageIndex
 ) -> None:
     client, service = next(iter(shipped_analysis(PYTHON, SERVICES).clients.items()))
     python = OTHER_PYTHON or PYTHON
-    repository, archive = tmp_path / NAME, tmp_path / "web" / f"{NAME}-1.0.zip"
+    repository, archive = tmp_path / NAME, offline.folder / "simple" / f"{NAME}-1.0.zip"
     copy_template(repository)
     committed(repository)
     # As GitHub makes it.
@@ -88,7 +80,7 @@ def test_a_zip_is_taken_with_the_answers_of_a_configuration_and_replayed_when_a_
     (tmp_path / "home").mkdir()
     settings = {
         "default_context": {**ANSWERS, "project_name": "Churn", "python_version": python, "full_name": "Ada"},
-        "abbreviations": {"team": f"{web}/{{0}}-1.0.zip"},
+        "abbreviations": {"team": f"{offline.url}{{0}}-1.0.zip"},
         "replay_dir": str(tmp_path / "answers"),
     }
     (tmp_path / "home" / ".cookiecutterrc").write_text(yaml.dump(settings))
@@ -154,14 +146,3 @@ def test_what_cookiecutter_takes_as_it_is_given_is_not_refused() -> None:
     assert not checks.unusable({**taken, "__prompts__": {}, "_base_image": "x"}, CONTEXT, "rc")
     assert not checks.unknown(CONTEXT, CONTEXT)
     assert not checks.misspelt(["full_name", "email", "project_short_description"], CONTEXT, "rc")
-
-
-def test_one_module_alone_uses_the_insides_of_cookiecutter_and_cruft() -> None:
-    for path in (TEMPLATE / "local_extensions.py", *(TEMPLATE / "ds_docker_env").rglob("*.py")):
-        imported = set()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                imported |= {alias.name.partition(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                imported.add((node.module or "").partition(".")[0])
-        assert path.stem == "rendering" or not imported & {"click", "cookiecutter", "cruft"}, path

@@ -6,18 +6,16 @@ import errno
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TEMPLATE, Generated, answered, write_files
+from conftest import TEMPLATE, Generated, answered, run_in_home, write_files
 from offers import PYTHON
 
 from ds_docker_env.common.shipped import LOCKS, lock_name
@@ -31,8 +29,6 @@ AFTER = {
     **{"README.md": "new", "src/analysis.ipynb": "mine", "requirements.txt": "new", ".dvc/config": "new"},
     **{".former/.gitignore": "*\n", ".former/1/README.md": "mine", ".former/1/production.txt": "old"},
 }
-
-
 NOW = {name: text for name, text in AFTER.items() if not name.startswith(".former/")}
 
 
@@ -41,11 +37,8 @@ class Killed(BaseException):
 
 
 def tree(folder: Path) -> dict[str, str]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_text(errors="replace")
-        for path in folder.rglob("*")
-        if path.is_file()
-    }
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_text(errors="replace") for path in files}
 
 
 def everything(folder: Path) -> set[str]:
@@ -238,18 +231,17 @@ def test_no_link_leads_what_is_generated_out_of_the_project(tmp_path: Path) -> N
     assert (target / ".former" / "1" / "README.md").readlink() == Path("nowhere")
 
 
-def begun(
-    output: Path, *options: str, limit: str = "", environment: dict[str, str] | None = None, **answers: str
-) -> subprocess.Popen[str]:
-    """Start cookiecutter in a process group of its own."""
+def begun(output: Path, *options: str, limit: str = ":", **answers: str) -> subprocess.Popen[str]:
+    """Start cookiecutter in a process group of its own, below a shell that has set a limit."""
     home = output.parent / "home"
     home.mkdir(exist_ok=True)
+    output.mkdir(exist_ok=True)
     answers = {"project_slug": "p", **answers}
     command = [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input", *options, *answered(**answers)]
     return subprocess.Popen(
-        ["sh", "-c", f'{limit or ":"}; exec "$@"', "sh", *command],
+        ["sh", "-c", f'{limit}; exec "$@"', "sh", *command],
         cwd=output,
-        env={**os.environ, "HOME": str(home), **(environment or {})},
+        env={**os.environ, "HOME": str(home)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -265,20 +257,21 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no kill -9")
-@pytest.mark.parametrize("group", [True, False], ids=["with its hooks", "alone"])
-@pytest.mark.parametrize("moment", [".p.generating", ".p.generating/new/README.md", "p/.generating/again/README.md"])
+@pytest.mark.parametrize(
+    ("moment", "with_its_hooks"),
+    [(".p.generating", True), (".p.generating/new/README.md", False), ("p/.generating/again/README.md", True)],
+)
 def test_kill_9_leaves_a_whole_project_or_one_hidden_directory_that_the_next_run_removes(
-    tmp_path: Path, moment: str, group: bool
+    tmp_path: Path, moment: str, with_its_hooks: bool
 ) -> None:
     output = tmp_path / "output"
-    output.mkdir()
     options = ["--overwrite-if-exists"] if moment.startswith("p/") else []
     if options:
         write_files(output / "p", BEFORE)
     before = everything(output)
     process = begun(output, *options)
     wait_for((output / moment).exists)
-    (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)  # type: ignore[attr-defined, unused-ignore]
+    (os.killpg if with_its_hooks else os.kill)(process.pid, signal.SIGKILL)  # type: ignore[attr-defined, unused-ignore]
     # Its end is that of a hook, too.
     process.communicate()
     if not (output / "p" / "Dockerfile").exists():
@@ -289,19 +282,24 @@ def test_kill_9_leaves_a_whole_project_or_one_hidden_directory_that_the_next_run
     assert not options or tree(output)["p/src/analysis.ipynb"] == "mine"
 
 
+@pytest.fixture
+def silent_index(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let uv ask an index that never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{server.getsockname()[1]}/simple/")
+        yield
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without a signal")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_stops_the_hook_as_well_and_leaves_nothing(tmp_path: Path, name: str) -> None:
+def test_a_signal_stops_the_hook_as_well_and_leaves_nothing(tmp_path: Path, silent_index: None, name: str) -> None:
     output, pins = tmp_path / "output", tmp_path / "pins.txt"
-    output.mkdir()
     pins.write_text("prod==1.0\n")
-    with broken_index("silence") as url:
-        environment = {"UV_DEFAULT_INDEX": url}
-        process = begun(output, environment=environment, production_requirements=str(pins))
-        lock = output / ".p.generating" / "lock"
-        wait_for(lambda: lock.exists() and lock.read_text())
-        process.send_signal(getattr(signal, name))
-        _, said = process.communicate(timeout=20)
+    process = begun(output, production_requirements=str(pins))
+    lock = output / ".p.generating" / "lock"
+    wait_for(lambda: lock.exists() and lock.read_text())
+    process.send_signal(getattr(signal, name))
+    _, said = process.communicate(timeout=20)
     assert process.returncode
     assert "ds-docker-env: stopped; nothing was generated\n" in said
     assert "Traceback" not in said
@@ -337,69 +335,33 @@ def test_a_read_only_folder_is_said_and_left_alone(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_a_summary_that_cannot_be_written_fails_no_project(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input", *answered(project_slug="p")]
-    with Path("/dev/full").open("wb") as full:
-        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert "nothing was generated" not in done.stderr
-    assert {"Dockerfile", ".secrets", "src"} <= {path.name for path in (tmp_path / "p").iterdir()}
-    assert not list(tmp_path.glob("*.generating"))
+    process = begun(tmp_path / "output", limit="exec >/dev/full")
+    _, said = process.communicate()
+    assert "nothing was generated" not in said
+    assert {"p/Dockerfile", "p/.secrets", "p/src"} <= everything(tmp_path / "output")
+    assert not list(tmp_path.rglob("*.generating"))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no HOME")
 def test_a_home_that_cannot_be_written_is_said_without_a_traceback(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "cookiecutter", str(TEMPLATE), "--no-input", *answered()]
     (tmp_path / "home").write_text("a file")
-    done = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env={**os.environ, "HOME": str(tmp_path / "home")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ("cookiecutter", str(TEMPLATE), "--no-input", *answered())
+    done = run_in_home(tmp_path / "home", *command, folder=tmp_path)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr, done.stderr
     assert {path.name for path in tmp_path.iterdir()} == {"home"}
 
 
-@pytest.mark.parametrize("answer", ["500", "garbage", "silence", "down"])
-def test_an_index_that_fails_leaves_nothing(
-    tmp_path: Path, cookiecutter: Run, monkeypatch: pytest.MonkeyPatch, answer: str
-) -> None:
+def test_an_index_that_is_down_or_silent_leaves_nothing(tmp_path: Path, cookiecutter: Run, silent_index: None) -> None:
     (tmp_path / "pins.txt").write_text("prod==1.0\n")
-    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
-    monkeypatch.setenv("UV_HTTP_TIMEOUT", "1")
-    with broken_index(answer) as url:
-        monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/" if answer == "down" else url)
-        refused = cookiecutter(production_requirements="pins.txt")
-    assert refused.exit_code == 1
-    assert "ds-docker-env: nothing was generated; fix this first:" in refused.stderr
-    assert answer != "down" or "the package index cannot be reached" in refused.stderr
-    assert "Traceback" not in refused.stderr
-    assert not everything(refused.project.parent)
-
-
-@contextmanager
-def broken_index(answer: str) -> Iterator[str]:
-    """Serve an index on 127.0.0.1 whose every answer is this."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if answer == "silence":
-                released.wait(30)
-                return
-            self.send_response(500 if answer == "500" else 200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(os.urandom(1000))
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
-    released = threading.Event()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_address[1]}/simple/"
-        yield url
-        released.set()
-        server.shutdown()
+    limits = {"UV_HTTP_RETRIES": "0", "UV_HTTP_TIMEOUT": "1"}
+    silent = cookiecutter(production_requirements="pins.txt", environment=limits)
+    down = cookiecutter(
+        production_requirements="pins.txt", environment={**limits, "UV_DEFAULT_INDEX": "http://127.0.0.1:9/"}
+    )
+    assert "the package index cannot be reached" in down.stderr
+    for refused in (silent, down):
+        assert refused.exit_code == 1
+        assert "ds-docker-env: nothing was generated; fix this first:" in refused.stderr
+        assert "Traceback" not in refused.stderr
+        assert not everything(tmp_path / "output")

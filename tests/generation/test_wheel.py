@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import ast
 import csv
 import hashlib
 import io
@@ -25,7 +24,7 @@ from ds_docker_env.generation import release
 from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.release import VERSION
 from ds_docker_env.generation.services import SERVICES
-from ds_docker_env.generation.wheel import REQUIRES, Wheel, pack
+from ds_docker_env.generation.wheel import Wheel, pack
 
 EVERYTHING = {
     "services": ",".join(SERVICES),
@@ -88,23 +87,6 @@ def test_pip_installs_it_by_its_hash_with_executable_commands_and_refuses_any_ot
         [*uv, "--reinstall", "--require-hashes", other], capture_output=True, text=True, check=False
     )
     assert refused.returncode and "Hash mismatch" in refused.stderr
-
-
-def test_it_names_every_library_that_its_modules_import_and_the_tools_bring_them_by_name() -> None:
-    import_names = {"pip-requirements-parser": "pip_requirements_parser", "pyyaml": "yaml"}
-    named = {import_names.get(name, name) for name in REQUIRES}
-    tools = (TEMPLATE / "locks" / "tools.in").read_text(encoding="utf-8").splitlines()
-    assert set(REQUIRES) <= {package_name(line) for line in tools}
-    imported = set()
-    for name, content in members(packed(**EVERYTHING)).items():
-        if name.startswith("ds_docker_env/") and name.endswith(".py"):
-            for node in ast.walk(ast.parse(content)):
-                if isinstance(node, ast.ImportFrom) and not node.level:
-                    imported.add(str(node.module).partition(".")[0])
-                elif isinstance(node, ast.Import):
-                    imported |= {alias.name.partition(".")[0] for alias in node.names}
-    # urllib3 is a part of requests; tomli is for older Pythons than the tools'.
-    assert imported - sys.stdlib_module_names - {"ds_docker_env", "urllib3", "tomli"} <= named
 
 
 def test_it_carries_the_version_and_the_commit_of_the_template() -> None:

@@ -34,36 +34,29 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offline: PackageInde
     return tmp_path
 
 
-def test_the_command_in_the_header_is_run_again_and_the_header_says_how_new_the_index_was(folder: Path) -> None:
+def test_the_command_in_the_header_is_run_again_with_further_options_and_moves_nothing_if_it_fails_or_need_not(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / "requirements.txt"
     assert lock.run([]) == 0
-    text = (folder / "requirements.txt").read_text()
+    text = path.read_text()
     assert text.startswith(f"{HEADER}{NOTE}# uv ")
     assert "\nprod==1.0 \\\n" in text
 
-
-def test_a_lock_that_would_only_be_newer_stays_to_the_letter(folder: Path) -> None:
-    lock.run([])
-    path = folder / "requirements.txt"
-    path.write_text(path.read_text().replace("index as of 2", "index as of 1"))
+    # It would only be newer.
+    path.write_text(text.replace("index as of 2", "index as of 1"))
     before = path.read_text()
     assert lock.run(["--upgrade"]) == 0
     assert path.read_text() == before
 
-
-def test_further_options_go_to_uv(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    lock.run([])
-    (folder / "requirements.in").write_text("prod\n")
-    assert lock.run(["--upgrade-package", "prod"]) == 0
-    assert "\nprod==2.0 \\\n" in (folder / "requirements.txt").read_text()
-    assert f"+ {COMMAND} --upgrade-package prod\n" in capfd.readouterr().err
-
-
-def test_a_requirement_that_cannot_be_had_leaves_the_lock_as_it_is_and_fails(folder: Path) -> None:
-    lock.run([])
-    before = (folder / "requirements.txt").read_text()
     (folder / "requirements.in").write_text("missing\n")
     assert lock.run([]) != 0
-    assert (folder / "requirements.txt").read_text() == before
+    assert path.read_text() == before
+
+    (folder / "requirements.in").write_text("prod\n")
+    assert lock.run(["--upgrade-package", "prod"]) == 0
+    assert "\nprod==2.0 \\\n" in path.read_text()
+    assert f"+ {COMMAND} --upgrade-package prod\n" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("option", [["--exclude-newer", "2026-01-02"], ["--exclude-newer=2026-01-02"]])

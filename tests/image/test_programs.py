@@ -44,32 +44,18 @@ def script(tmp_path: Path) -> Script:
 
 
 @on_linux
-def test_pip_installs_nothing_and_says_how_a_package_is_added(script: Script) -> None:
+def test_each_script_starts_its_program_and_pip_installs_nothing_and_says_how_a_package_is_added(
+    script: Script,
+) -> None:
     said = script("pip", "install", "humanize")
     assert (said.returncode, said.stdout) == (1, "")
     assert "requirements.in" in said.stderr and "README.md" in said.stderr
-
-
-@on_linux
-def test_pip_lists_what_uv_lists(script: Script) -> None:
     assert script("pip", "list", "--outdated").stdout.startswith("uv pip list --outdated\n")
-
-
-@on_linux
-def test_dvc_becomes_the_owner_of_the_project_first(script: Script) -> None:
     assert script("dvc", "pull", "a b").stdout.splitlines()[0].endswith("/dvc pull a b")
-
-
-@on_linux
-@pytest.mark.parametrize("name", ["h2o", "dask-worker"])
-def test_a_server_outside_of_its_container_fails(script: Script, name: str) -> None:
-    assert script(name).returncode != 0
-
-
-@on_linux
-def test_as_owner_starts_a_command_below_an_init(script: Script) -> None:
-    said = script("as-owner", "jupyter", "lab").stdout
-    assert "dumb-init -- jupyter lab" in said
+    assert "dumb-init -- jupyter lab" in script("as-owner", "jupyter", "lab").stdout
+    # Outside of the container of a service.
+    assert script("h2o").returncode != 0
+    assert script("dask-worker").returncode != 0
 
 
 def test_a_password_may_come_from_any_editor(tmp_path: Path) -> None:
@@ -120,13 +106,11 @@ class Settings(SimpleNamespace):
         return getattr(self, name)
 
 
-@pytest.mark.parametrize(("environment", "port"), [({}, 8888), ({"PORT": "8889"}, 8889)])
-def test_jupyters_settings_name_the_address_that_is_published(
-    environment: dict[str, str], port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("port", [8888, 8889])
+def test_jupyters_settings_name_the_address_that_is_published(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PORT", raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+    if port != 8888:
+        monkeypatch.setenv("PORT", str(port))
     path = FILES / "etc" / "jupyter" / "jupyter_config.py"
     settings = Settings()
     exec(compile(path.read_text(), path, "exec"), {"get_config": lambda: settings, "__file__": str(path)})

@@ -86,11 +86,7 @@ REFUSED = {
     "contradicts itself": ("prod==1\nprod==2\n", {}, "contradicts prod==1 at"),
     "cannot be had": ("missing==1\n", {}, "missing==1 cannot be had"),
     "meets no notebook": ("prod==2.0\n", {"requirements.in": "pandas\n"}, "ipykernel is missing"),
-    "meets a line with more than a package": (
-        "prod==2.0\n",
-        {"requirements.in": "-r more.in\n"},
-        "'-r more.in' is not",
-    ),
+    "meets a line of another kind": ("prod==2.0\n", {"requirements.in": "-r more.in\n"}, "'-r more.in' is not"),
 }
 
 

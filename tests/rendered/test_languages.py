@@ -77,27 +77,12 @@ def test_a_projects_readme_has_the_same_commands_in_each_language(language: str,
     assert not (missing := untranslated(english, other)), f"templates/README.{language}.md\n\n{missing}"
 
 
-@pytest.mark.parametrize(
-    "english, other, said",
-    {
-        "a paragraph": ("Run `a`.\n\nRun `b`.\n", "Rode `a`.\n", "TRANSLATE\n\nRun `b`.\n\nINSTEAD OF\n\nnothing"),
-        "a name in a sentence": ("Run `a` or `b`.\n", "Rode `a`.\n", "Run `a` or `b`.\n\nINSTEAD OF\n\nRode `a`."),
-        "an option": ("Run `a -x`.\n", "Rode `a`.\n", "Run `a -x`."),
-        "a line of a block": (
-            "Run\n\n```sh\na\n    b\n```\n",
-            "Rode\n\n```sh\na\n    c\n```\n",
-            "```sh\na\n    b\n```",
-        ),
-        "a file in a tree": ("```\n│   └── b    it\n```\n", "```\n│   └── a    ele\n```\n", "└── b    it"),
-        "an item": ("- One\n- Two\n", "- Um\n", "- Two"),
-        "a row": ("| `a` | one |\n| `b` | two |\n", "| `a` | um |\n", "| `b` | two |"),
-        "a heading": ("# A\n\nB\n\n## C\n\nD\n", "# A\n\nB\n\nD\n", "## C"),
-        "a link": ("See [a](b.md).\n", "Veja a.\n", "See [a](b.md)."),
-        "what English has not": ("Run.\n", "Rode.\n\nE rode `b`.\n", "nothing\n\nINSTEAD OF\n\nE rode `b`."),
-    }.values(),
-)
-def test_what_is_to_be_translated_is_shown(english: str, other: str, said: str) -> None:
-    assert said in untranslated(english, other)
+def test_what_is_to_be_translated_is_shown() -> None:
+    english = "Run `a` or `b`.\n\n```sh\na\n    b\n```\n\n- One\n- Two\n"
+    other = "Rode `a`.\n\n```sh\na\n    c\n```\n\n- Um\n\nE rode `c`.\n"
+    said = untranslated(english, other)
+    assert said.startswith("TRANSLATE\n\nRun `a` or `b`.\n\n```sh\na\n    b\n```\n\nINSTEAD OF\n\nRode `a`.\n\n")
+    assert said.endswith("TRANSLATE\n\n- Two\n\nINSTEAD OF\n\nE rode `c`.")
 
 
 def test_words_comments_and_the_order_in_a_sentence_are_the_translators_own() -> None:

@@ -49,16 +49,9 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = [path.relative_to(PROJECT).as_posix() for pattern in READ for path in PROJECT.glob(pattern)]
     assert len(names) == len(READ)
     for name in names:
-        texts = dict.fromkeys(render(name, **asked) for asked in every_answer())
-        write_files_as(folder, name, list(texts))
+        for number, text in enumerate({render(name, **asked) for asked in every_answer()}):
+            write_files(folder, {f"{number}/{name}": text})
     return folder
-
-
-def write_files_as(folder: Path, name: str, texts: list[str]) -> None:
-    for number, text in enumerate(texts):
-        path = folder / str(number) / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
 
 
 def test_nothing_is_found_in_the_workflows_of_this_repository(tmp_path: Path) -> None:
@@ -78,12 +71,8 @@ def test_what_is_planted_is_found(tmp_path: Path) -> None:
     for known in (
         *('label "ubuntu-lates" is unknown', 'unexpected key "need"', "shellcheck reported issue", "SC2086"),
         *("[template-injection]", "[unpinned-uses]", "[dangerous-triggers]", "[excessive-permissions]"),
-        *(
-            "bad.yml::$.jobs.build",
-            "dependabot.yml::$.updates[0]",
-            "'scripts' was unexpected",
-            "renovate.json::$.extends",
-        ),
+        *("bad.yml::$.jobs.build", "dependabot.yml::$.updates[0]", "'scripts' was unexpected"),
+        "renovate.json::$.extends",
     ):
         assert known in found, known
 
@@ -93,16 +82,17 @@ def test_every_action_gets_only_inputs_that_it_has_and_all_that_it_requires(rend
     assert [wrong for text in texts for wrong in wrong_inputs(text)] == []
 
 
-@pytest.mark.parametrize(
-    "step, wrong",
-    [
-        ("actions/checkout@0 # v7.0.1\n        with: {dpeth: 1}", "actions/checkout@v7: unknown input dpeth"),
-        ("actions/upload-artifact@0 # v7.0.1", "actions/upload-artifact@v7: missing input path"),
-        ("actions/cache@0 # v5.0.5", "actions/cache@v5: not in actions.json; copy the inputs of its action.yml"),
-    ],
-)
-def test_a_wrong_input_and_an_unknown_action_are_found(step: str, wrong: str) -> None:
-    assert wrong_inputs(f"jobs:\n  test:\n    steps:\n      - uses: {step}\n") == [wrong]
+def test_a_wrong_input_and_an_unknown_action_are_found() -> None:
+    assert wrong_inputs(
+        "jobs:\n  test:\n    steps:\n"
+        "      - uses: actions/checkout@0 # v7.0.1\n        with: {dpeth: 1}\n"
+        "      - uses: actions/upload-artifact@0 # v7.0.1\n"
+        "      - uses: actions/cache@0 # v5.0.5\n"
+    ) == [
+        "actions/checkout@v7: unknown input dpeth",
+        "actions/upload-artifact@v7: missing input path",
+        "actions/cache@v5: not in actions.json; copy the inputs of its action.yml",
+    ]
 
 
 def test_no_pipeline_hides_a_failure_or_holds_a_program(rendered: Path) -> None:
@@ -143,14 +133,7 @@ def test_one_job_stands_for_all_others() -> None:
 @pytest.mark.skipif(not BASH or os.name == "nt", reason="GitHub runs it with bash on Linux")
 @pytest.mark.parametrize(
     "results, green",
-    [
-        ("success success", True),
-        ("success", True),
-        ("failure success", False),
-        ("success cancelled success", False),
-        ("success skipped", False),
-        ("", False),
-    ],
+    [("success success", True), ("failure success", False), ("success skipped", False), ("", False)],
 )
 def test_that_job_is_green_only_if_all_others_are(results: str, green: bool) -> None:
     (step,) = workflow("test")["jobs"]["everything"]["steps"]

@@ -1,0 +1,118 @@
+"""The pipelines of ``ci=github`` and ``ci=gitlab``, as far as their text goes: the golden trees show one of each."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from platforms import made_secrets
+from rendering import Renderer, answers
+
+GITHUB, GITLAB = ".github/workflows/analysis.yml", ".gitlab-ci.yml"
+DATA = {"dvc_s3_url": "s3://bucket/churn"}
+KEYS = """\
+[default]
+aws_access_key_id = AKIA1
+aws_secret_access_key = canary/secret
+aws_session_token = canary-session
+"""
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs the shell of a runner")
+
+
+@pytest.fixture(scope="module")
+def render() -> Renderer:
+    return Renderer()
+
+
+@pytest.fixture(scope="module")
+def pipelines(render: Renderer) -> dict[str, dict[str, str]]:
+    """Return each distinct text of both, with answers that give it."""
+    return {render(name, **asked): asked for name in (GITHUB, GITLAB) for asked in answers()}
+
+
+def job(text: str) -> dict[str, Any]:
+    """Return the only job."""
+    pipeline = yaml.safe_load(text)
+    found: dict[str, Any] = pipeline["analysis"] if "analysis" in pipeline else pipeline["jobs"]["analysis"]
+    return found
+
+
+def test_every_project_has_the_steps_that_it_needs_in_this_order(pipelines: dict[str, dict[str, str]]) -> None:
+    for text, asked in pipelines.items():
+        on_github = "steps" in job(text)
+        names = [
+            *(["Check out the project"] if on_github else []),
+            *("Make the secrets", *(["Set up BuildKit"] if on_github else []), "Build the image"),
+            *(["Check production's versions"] if asked["production_requirements"] else []),
+            *("Audit the packages and the code", "Lint the code"),
+            *(["Write AWS credentials of the role AWS_ROLE_ARN", "Pull the data"] if asked["dvc_s3_url"] else []),
+            "Run the notebooks",
+        ]
+        if on_github:
+            last = ["Keep the reports", "Log in to the registry", "Push the checked image"]
+            assert [step["name"] for step in job(text)["steps"]] == names + last
+        else:
+            comments = re.findall(r"^ +# ([^:,\n]+)", text.partition("  script:\n")[2], re.MULTILINE)
+            assert comments == [*names, "Push the checked image", "Keep the reports"]
+        assert len(text.splitlines()) <= 90
+
+
+@linux
+def test_every_secret_that_compose_needs_is_made_in_the_job(
+    pipelines: dict[str, dict[str, str]], render: Renderer, tmp_path: Path
+) -> None:
+    for number, (text, asked) in enumerate(pipelines.items()):
+        needed = set(re.findall(r"\.secrets/(\w+)", render("docker-compose.yml", **asked)))
+        if "steps" in job(text):
+            [script] = [step["run"] for step in job(text)["steps"] if step["name"] == "Make the secrets"]
+        else:
+            script = "\n".join(takewhile(lambda command: "docker" not in command, job(text)["script"]))
+        made = made_secrets(script, tmp_path / str(number))
+        assert set(made) == needed
+        assert all(re.fullmatch(r"[0-9a-f]{32}\n", made[name]) for name in needed if name.endswith("_password"))
+
+
+def test_only_the_login_gets_the_token_of_github_and_nothing_of_the_project_runs_after_it(
+    pipelines: dict[str, dict[str, str]],
+) -> None:
+    for text, asked in pipelines.items():
+        if "steps" in job(text):
+            role = {"id-token": "write"} if asked["dvc_s3_url"] else {}
+            assert job(text)["permissions"] == {"contents": "read", "packages": "write"} | role
+            *before, login, push = job(text)["steps"]
+            assert "github.token" in str(login)
+            assert not [step for step in (*before, push) if "github.token" in str(step)]
+            assert before[0]["with"] == {"persist-credentials": False}
+            assert {line.split(maxsplit=2)[1] for line in push["run"].splitlines()[1:]} == {"tag", "push", "image"}
+
+
+@linux
+def test_the_token_of_a_gitlab_job_becomes_keys_of_the_role_in_the_secret_and_is_in_no_file(
+    render: Renderer, tmp_path: Path
+) -> None:
+    """With stand-ins of apk and of AWS's answer."""
+    assert "id_tokens" not in job(render(GITLAB))
+    analysis = job(render(GITLAB, **DATA))
+    assert analysis["id_tokens"] == {"AWS_ID_TOKEN": {"aud": "$CI_SERVER_URL"}}
+    [command] = [command for command in analysis["script"] if "aws sts" in command]
+    stand_ins = 'apk() { :; }; aws() { echo "$*" >asked; printf "AKIA1\tcanary/secret\tcanary-session\n"; }\n'
+    role = "arn:aws:iam::123456789012:role/churn"
+    for given, keys in {"": "", role: KEYS}.items():
+        (tmp_path / ".secrets").mkdir(exist_ok=True)
+        (tmp_path / ".secrets" / "aws_credentials").touch()
+        variables = {"AWS_ROLE_ARN": given, "AWS_ID_TOKEN": "canary-token", "CI_JOB_ID": "7"}
+        done = subprocess.run(
+            ["sh", "-ec", stand_ins + command], cwd=tmp_path, env={**os.environ, **variables}, capture_output=True
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        assert (tmp_path / ".secrets" / "aws_credentials").read_text() == keys
+    asked = (tmp_path / "asked").read_text()
+    assert "--web-identity-token canary-token" in asked and f"--role-arn {role}" in asked
+    assert [path.name for path in (tmp_path / ".secrets").iterdir()] == ["aws_credentials"]
