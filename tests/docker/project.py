@@ -232,7 +232,7 @@ def logs_in(project: Project) -> bool:
 
 
 def printed_token(log: str) -> str:
-    found = re.search(r"127\.0\.0\.1:8888/\S*\?token=([0-9a-f]{32,})", log)
+    found = re.search(r"127\.0\.0\.1:\d+/\S*\?token=([0-9a-f]{32,})", log)
     return found[1] if found else ""
 
 

@@ -44,8 +44,8 @@ def test_a_wrong_password_does_not_log_in(running: Project, browser: Browser) ->
 
 def test_only_this_machine_reaches_the_server(running: Project) -> None:
     published = running.inspect()["NetworkSettings"]["Ports"]
-    assert published == {"8888/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(running.port)}]}
-    assert running.compose("port", "jupyter", "8888").stdout.strip() == f"127.0.0.1:{running.port}"
+    assert published == {f"{running.port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(running.port)}]}
+    assert running.compose("port", "jupyter", str(running.port)).stdout.strip() == f"127.0.0.1:{running.port}"
 
 
 def test_a_new_password_counts_after_a_restart(copy: Project) -> None:
@@ -64,6 +64,11 @@ def test_the_browser_offers_no_password_that_would_outlive_the_secret(running: P
     login = ask(f"{running.url}/login")
     assert 'name="password"' in login.text
     assert 'name="new_password"' not in login.text
+
+
+def test_the_login_page_says_where_the_password_is_and_the_log_where_the_server_is(running: Project) -> None:
+    assert ".secrets/jupyter_password" in ask(f"{running.url}/login").text
+    assert set(re.findall(r"http://[^/\s]+", running.log())) == {running.url}
 
 
 def test_with_a_blank_password_the_server_still_asks_for_a_token(copy: Project) -> None:
