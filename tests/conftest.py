@@ -214,7 +214,8 @@ def copy_template(folder: Path) -> None:
     compiled = shutil.ignore_patterns("__pycache__")
 
     def ignored(path: str, found: list[str]) -> set[str]:
-        return {*compiled(path, found), *(names(path, found) if path == str(TEMPLATE) else ())}
+        left_out = names(path, found) - {".gitattributes"} if path == str(TEMPLATE) else set()
+        return {*compiled(path, found), *left_out}
 
     shutil.copytree(TEMPLATE, folder, ignore=ignored)
 

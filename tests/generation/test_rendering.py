@@ -88,7 +88,10 @@ def test_a_zip_is_taken_with_the_answers_of_a_configuration_and_replayed_when_a_
     assert project.name == "churn"
     base = BASE_IMAGE.replace("{{ cookiecutter.python_version }}", python)
     base = base.replace("{{ cookiecutter.debian_release }}", ANSWERS["debian_release"])
-    assert f"FROM {base} AS base\n" in (project / "Dockerfile").read_text()
+    revision = git("rev-parse", "HEAD", folder=repository).strip()
+    dockerfile = (project / "Dockerfile").read_text()
+    assert f"FROM {base} AS base\n" in dockerfile
+    assert f'image.revision="{revision}"' in dockerfile
     assert f"\n{client}==" in (project / "requirements.txt").read_text()
 
     changed = {"project_name": CONTEXT["project_name"], "reviewer": "nobody yet"} | CONTEXT
