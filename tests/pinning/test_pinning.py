@@ -362,22 +362,18 @@ def guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package
         yield index
 
 
-def test_an_index_that_asks_for_a_password_is_named_with_its_line_and_the_way_in(
-    pin: Pin, guarded: PackageIndex
-) -> None:
-    message = pin(f"# ours\n--extra-index-url {guarded.url}\nours==1.0\n").stderr
-    assert f"requirements.txt:2: the index {guarded.url} asks for a password" in message
-    assert "~/.netrc: machine 127.0.0.1 login NAME password PASSWORD" in message
-
-
-def test_the_password_in_netrc_goes_to_the_image_build_and_nowhere_else(
+def test_an_index_asks_for_the_password_in_netrc_which_goes_to_the_image_build_and_nowhere_else(
     generate: Pin, guarded: PackageIndex, tmp_path: Path
 ) -> None:
+    production = f"# ours\n--extra-index-url {guarded.url}\nours==1.0\n"
+    refused = generate(production).stderr
+    assert f"requirements.txt:2: the index {guarded.url} asks for a password" in refused
+    assert "~/.netrc: machine 127.0.0.1 login NAME password PASSWORD" in refused
     login = "machine 127.0.0.1 login me password canary\n"
     (tmp_path / "netrc").write_text(
         f"machine git.example.com login me password mine\n{login}default login a password b\n"
     )
-    generated = generate(f"--extra-index-url {guarded.url}\nours==1.0\n")
+    generated = generate(production)
     assert generated.locked["ours"] == "1.0"
     assert generated.read(".secrets/netrc") == login
     assert "Logins:     for 127.0.0.1, copied from this machine, in .secrets/netrc" in generated.stdout
