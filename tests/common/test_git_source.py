@@ -74,6 +74,8 @@ def test_a_file_is_read_at_a_branch_or_a_tag(repository: Repository) -> None:
         assert GitFile(f"{repository.url}{at}#requirements.txt").read() == b"a==2\n"
     for at in ("@release/1", "@v1.0", "@api@1.0", "@refs/tags/v1.0"):
         assert GitFile(f"{repository.url}{at}#requirements.txt").read() == b"a==1\n"
+    # A path to a repository will do.
+    assert GitFile(f"git+{repository.folder}@v1.0#deploy/base.txt").read() == b"b==1\n"
 
 
 def test_a_file_is_read_at_a_commit_however_short_which_is_named_as_that_of_a_tag_is(repository: Repository) -> None:
@@ -94,10 +96,6 @@ def test_a_commit_is_found_where_the_server_gives_none_by_its_hash(
     second = repository.git("rev-parse", "main")
     repository.commit({"requirements.txt": "a==3\n"})
     assert GitFile(f"{repository.url}@{second}").read() == b"a==2\n"
-
-
-def test_a_path_to_a_repository_will_do(repository: Repository) -> None:
-    assert GitFile(f"git+{repository.folder}@v1.0#deploy/base.txt").read() == b"b==1\n"
 
 
 def test_an_included_file_comes_from_the_same_commit_though_the_branch_moves(repository: Repository) -> None:
@@ -169,7 +167,6 @@ MISSING = {
     "a commit": ("@" + "0123456789" * 4, "no branch, tag or commit 0123456789"),
     "a short commit": ("@0123456", "no branch, tag or commit 0123456; it has main, release/1, api@1.0, v1.0"),
     "a file": ("#deploy/apis.txt", "; it has deploy/api.txt, deploy/base.txt, requirements.txt"),
-    "a folder": ("#nowhere/x.txt", "no file nowhere/x.txt in commit"),
     "a file in a folder": ("#deploy", "deploy is a directory in commit"),
 }
 

@@ -329,6 +329,7 @@ INJECTED = {
     "a line in a version": poetry_lock(version="1\\n-r /etc/passwd"),
     "an option in a URL": poetry_lock(url="https://public.example --pre "),
     "a backslash at the end of a URL": poetry_lock(url="https://public.example/a.zip\\\\"),
+    "a line in a marker": poetry_lock(markers="os_name == 'x\\n-r y'"),
     "a comment in a marker": poetry_lock(markers="os_name == 'x #'"),
     "a line in an environment.yml": 'dependencies:\n  - pip:\n    - "six\\n-r /etc/passwd"\n',
 }

@@ -217,7 +217,8 @@ def test_all_pins_that_cannot_be_had_are_refused_with_their_lines_and_the_way_ou
 ) -> None:
     offline.add("here", "1.0")
     offline.add("gone", "1.0")
-    offline.add("user-of-gone", "1.0", requires=("gone>=0.9",))
+    offline.add("user-of-gone", "1.0", requires=("gone==0.9",))
+    offline.add("user-of-any", "1.0", requires=("gone>=0.9",))
     offline.add("wanted", "1.0", "2.0")
     offline.add("at-odds-with-wanted", "1.0", requires=("wanted>=2",))
     offline.add("modern", "1.0", python=">=3.12")
@@ -233,7 +234,7 @@ def test_all_pins_that_cannot_be_had_are_refused_with_their_lines_and_the_way_ou
         "torch==2.0.1+cpu": "is not on the package index",
         "twisted==19.10.0": "is on the package index only as a source archive",
     }
-    fine = ["here==1.0", "user-of-gone==1.0", "wanted==1.0", "at-odds-with-wanted==1.0"]
+    fine = ["here==1.0", "user-of-gone==1.0", "user-of-any==1.0", "wanted==1.0", "at-odds-with-wanted==1.0"]
     message = pin("\n".join([*refused, *fine])).stderr
     assert "fix these 6 things first" in message
     for number, (line, why) in enumerate(refused.items(), 1):
