@@ -171,7 +171,6 @@ SECRETS = {
     "git+https://example.com:8443/team/x@v1": "git+https://example.com:8443/team/x@v1",
     "git+ssh://git@example.com/team/x.git@v1#r.txt": "git+ssh://git@example.com/team/x.git@v1#r.txt",
     "git+ssh://git:canary@example.com/x": "git+ssh://example.com/x",
-    "git+https://example.com/team/x@v1#egg=x": "git+https://example.com/team/x@v1#egg=x",
 }
 
 

@@ -198,6 +198,16 @@ NEEDED = {
         ),
         ["shop (directory .)", "b (directory /srv/b)", "a (file ../dist/a-1.zip)"],
     ),
+    "an index with a password, which the reader of requirements refuses": (
+        uv_lock(
+            locked("shop", "a", source=PROJECT), locked("a", source='registry = "https://me:canary@pypi.example/"')
+        ),
+        ["--index-url https://me:canary@pypi.example/", "a==1"],
+    ),
+    "an index with a line in it, which is not written": (
+        uv_lock(locked("shop", "a", source=PROJECT), locked("a", source='registry = "https://x/\\n-r y"')),
+        ["a==1"],
+    ),
     "one version from two indexes": (
         uv_lock(
             locked("shop", f'a", {ONE}, marker = "{WIN}', f'a", {OTHER}, marker = "{LINUX}', source=PROJECT),
@@ -251,12 +261,6 @@ PIECES = {
 @pytest.mark.parametrize(("entries", "expected"), PIECES.values(), ids=PIECES)
 def test_a_pipfile_lock_may_hold(entries: str, expected: list[str]) -> None:
     assert taken(f'{{"_meta": {{}}, "default": {{{entries}}}}}', "Pipfile.lock") == expected
-
-
-def test_credentials_stay_where_the_reader_of_requirements_refuses_them() -> None:
-    index = "https://me:canary@pypi.example/simple"
-    text = uv_lock(locked("shop", "a", source=PROJECT), locked("a", source=f'registry = "{index}"'))
-    assert f"--index-url {index}\n" in as_requirements(text, "uv.lock").text
 
 
 def poetry_lock(name: str = "a", version: str = "1", markers: str = "", url: str = "") -> str:
@@ -325,6 +329,7 @@ INJECTED = {
     "a line in a version": poetry_lock(version="1\\n-r /etc/passwd"),
     "an option in a URL": poetry_lock(url="https://public.example --pre "),
     "a backslash at the end of a URL": poetry_lock(url="https://public.example/a.zip\\\\"),
+    "a line in a marker": poetry_lock(markers="os_name == 'x\\n-r y'"),
     "a comment in a marker": poetry_lock(markers="os_name == 'x #'"),
     "a line in an environment.yml": 'dependencies:\n  - pip:\n    - "six\\n-r /etc/passwd"\n',
 }
@@ -334,11 +339,6 @@ INJECTED = {
 def test_no_value_becomes_another_line_or_an_option(text: str) -> None:
     with pytest.raises(RequirementsError, match="is not a valid "):
         as_requirements(text, "x")
-
-
-def test_an_index_with_a_line_in_it_is_not_written() -> None:
-    text = uv_lock(locked("shop", "a", source=PROJECT), locked("a", source='registry = "https://x/\\n-r y"'))
-    assert taken(text, "uv.lock") == ["a==1"]
 
 
 def test_many_entries_on_one_line_take_one_line_each() -> None:
