@@ -220,8 +220,9 @@ def every_default(fork: Fork) -> Seen:
 
 def added_question(fork: Fork) -> Seen:
     """Ask who is responsible, and say other things in a project's README."""
-    fork.replace(README, "\n## Run without a browser\n", "\n## Help\n\nAsk in #analysis.\n\n## Run without a browser\n")
     fork.cut(README, "Write Debian packages into", "in the `Dockerfile`.\n")
+    fork.cut(README, "Run `uvx cruft update`", "the passwords.\n")
+    fork.replace(README, "## Update from the template\n\n", "## Help\n\nAsk in #analysis.\n")
     fork.replace(README, "## How to\n", "## Guides\n")
     context = json.loads(fork.read("cookiecutter.json"))
     context = {"owner": "analysis@example.com", **context}
