@@ -20,6 +20,7 @@ from offers import CONTEXT, PYTHON, TEMPLATE
 
 from ds_docker_env.common.analysis import package_name
 from ds_docker_env.common.shipped import shipped_analysis
+from ds_docker_env.common.target import PYTHON_VERSIONS
 from ds_docker_env.generation import release
 from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.release import VERSION
@@ -56,7 +57,7 @@ def test_the_same_commit_and_answers_give_the_same_bytes() -> None:
 
 
 def test_it_has_the_commands_of_what_is_chosen_and_no_others() -> None:
-    pips = {f"pip{python}" for python in CONTEXT["python_version"]}
+    pips = {f"pip{python}" for python in PYTHON_VERSIONS}
     assert commands(packed()) - pips == COMMANDS
     chosen = {"check", "check-passwords", "dask-scheduler", "dask-worker", "dvc", "h2o", "listens", "take-over"}
     assert commands(packed(**EVERYTHING)) - pips == COMMANDS | chosen

@@ -57,3 +57,11 @@ def test_no_file_holds_a_program_or_a_failure_that_is_hidden() -> None:
         if not file.endswith(".ipynb") and (hit := re.search(pattern, text))
     ]
     assert found == []
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_each_file_that_a_readme_names_is_there_or_made_by_a_command(name: str) -> None:
+    others = {"requirements.in", "requirements.txt", "tools.txt", "src/analysis.html"}
+    named = set(re.findall(r"`([\w./]+\.(?:txt|in|ipynb|html|yml|md))`", golden(name)["README.md"]))
+    assert named
+    assert named <= {*golden(name), *others}
