@@ -69,8 +69,7 @@ def make_lock(
         conflicts = _below_floor(production, analysis, target)
         kept = _without(analysis, conflicts, lock)
         while not (attempt := _resolve(resolver, kept)).text:
-            conflicts = _conflicts(resolver, kept, attempt)
-            if conflicts:
+            if conflicts := _conflicts(resolver, kept, attempt):
                 pass
             elif foreign := _windows_only(resolver, attempt):
                 production.restrict(foreign, 'sys_platform == "win32"')

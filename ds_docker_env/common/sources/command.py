@@ -13,6 +13,12 @@ from collections.abc import Mapping
 
 from ds_docker_env.common.sources.interface import MAX_BYTES
 
+# Variables of git that name a repository.
+OF_A_REPOSITORY = (
+    *("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"),
+    *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE", "GIT_PREFIX", "GIT_QUARANTINE_PATH"),
+)
+
 
 def run(
     command: list[str], *, seconds: float, environment: Mapping[str, str], stdin: bytes = b""
@@ -45,6 +51,17 @@ def run(
         out.seek(0)
         err.seek(0)
         return subprocess.CompletedProcess(command, process.returncode, out.read(), err.read())
+
+
+def run_git(*arguments: str, seconds: float = 10) -> str | None:
+    """Return what git says, or nothing if it fails or is missing."""
+    # A hook of git's that runs this template would pass on its own repository.
+    environment = {name: value for name, value in os.environ.items() if name not in OF_A_REPOSITORY}
+    try:
+        done = run(["git", *arguments], seconds=seconds, environment=environment)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return None if done.returncode else os.fsdecode(done.stdout).strip()
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

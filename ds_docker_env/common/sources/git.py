@@ -17,11 +17,10 @@ from urllib.parse import urlsplit
 
 from ds_docker_env.common.errors import SourceError
 from ds_docker_env.common.redaction import without_credentials
-from ds_docker_env.common.sources.command import run
+from ds_docker_env.common.sources.command import OF_A_REPOSITORY, run, run_git
 from ds_docker_env.common.sources.interface import MAX_BYTES, Remote, too_large
 
 SECONDS = 60
-_LOCAL_SECONDS = 5
 _PROTOCOLS = ("file", "http", "https", "ssh", "git")
 _SHOWN = 5
 
@@ -29,11 +28,6 @@ _SHOWN = 5
 _BAD_REF = re.compile(r"^[-+/.]|[ ~^:?*\[\\]|\.\.|@\{|//|[/.]$|\.lock$")
 _BAD_PATH = re.compile(r"^[-/]|^(?:.*/)?\.\.(?:/|$)")
 _HASH = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
-# A hook of git's that runs this template would point them at its own repository.
-_OF_A_REPOSITORY = (
-    *("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"),
-    *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE", "GIT_PREFIX", "GIT_QUARANTINE_PATH"),
-)
 _REMOTE = "production"
 _EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 # What servers answer that do not have a commit, or give none by its hash.
@@ -194,17 +188,9 @@ def _has_host(url: str) -> bool:
 def last_commit(path: str) -> str:
     """Return ``commit <40 hex>`` for the last change of a file, and whether it was changed since; blank outside git."""
     folder, name = os.path.split(path)
-
-    def said(*arguments: str) -> str:
-        command = ["git", "-c", "core.fsmonitor=", "-C", folder or ".", *arguments, "--", name]
-        try:
-            done = run(command, seconds=_LOCAL_SECONDS, environment=_environment())
-        except (OSError, subprocess.TimeoutExpired):
-            return ""
-        return "" if done.returncode else os.fsdecode(done.stdout).strip()
-
-    commit = said("log", "-1", "--format=%H")
-    since = ", changed since" if commit and said("status", "--porcelain") else ""
+    here = ("-c", "core.fsmonitor=", "-C", folder or ".")
+    commit = run_git(*here, "log", "-1", "--format=%H", "--", name)
+    since = ", changed since" if commit and run_git(*here, "status", "--porcelain", "--", name) else ""
     return f"commit {commit}{since}" if commit else ""
 
 
@@ -264,7 +250,7 @@ def _few(names: list[str], wanted: str) -> str:
 
 def _environment() -> dict[str, str]:
     """Return an environment in which git asks nothing, speaks English and knows no repository but ours."""
-    kept = {name: value for name, value in os.environ.items() if name not in (*_OF_A_REPOSITORY, "SSH_ASKPASS")}
+    kept = {name: value for name, value in os.environ.items() if name not in (*OF_A_REPOSITORY, "SSH_ASKPASS")}
     fixed = {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": ":".join(_PROTOCOLS), "LC_ALL": "C", "LANGUAGE": "C"}
     return {**kept, **fixed}
 
