@@ -17,11 +17,10 @@ from urllib.parse import urlsplit
 
 from ds_docker_env.common.errors import SourceError
 from ds_docker_env.common.redaction import without_credentials
-from ds_docker_env.common.sources.command import OF_A_REPOSITORY, run, run_git
+from ds_docker_env.common.sources.command import PROTOCOLS, git_environment, run, run_git
 from ds_docker_env.common.sources.interface import MAX_BYTES, Remote, too_large
 
 SECONDS = 60
-_PROTOCOLS = ("file", "http", "https", "ssh", "git")
 _SHOWN = 5
 
 # https://git-scm.com/docs/git-check-ref-format, and what git fetch would take for a refspec or an option.
@@ -94,7 +93,7 @@ class GitFile(Remote):
             raise SourceError(f"{self.name!r}: holds a character that no address has; type it again")
         url, ref, path = self._parts()
         protocol = url.partition("://")[0].lower() if "://" in url else "file"
-        if protocol not in _PROTOCOLS or not (url.startswith("/") or "://" in url):
+        if protocol not in PROTOCOLS or not (url.startswith("/") or "://" in url):
             raise SourceError(
                 f"{self.name}: git cannot read from there; write git+https://, git+ssh://, git+file:/// or git+/path"
             )
@@ -131,7 +130,7 @@ class _Git:
         command = ["git", f"--git-dir={self.folder}", *quiet, *arguments]
         try:
             left = self.deadline - time.monotonic()
-            return run(command, seconds=left, environment=_environment(), stdin=stdin.encode())
+            return run(command, seconds=left, environment=git_environment(), stdin=stdin.encode())
         except subprocess.TimeoutExpired:
             raise SourceError(
                 f"{self.name}: did not arrive within {SECONDS:g} s; try again, or clone the repository "
@@ -246,13 +245,6 @@ def _few(names: list[str], wanted: str) -> str:
     close = get_close_matches(wanted, names, n=_SHOWN, cutoff=0.4)
     shown = close or names[:_SHOWN]
     return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
-
-
-def _environment() -> dict[str, str]:
-    """Return an environment in which git asks nothing, speaks English and knows no repository but ours."""
-    kept = {name: value for name, value in os.environ.items() if name not in (*OF_A_REPOSITORY, "SSH_ASKPASS")}
-    fixed = {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": ":".join(_PROTOCOLS), "LC_ALL": "C", "LANGUAGE": "C"}
-    return {**kept, **fixed}
 
 
 _ADVICE = {
