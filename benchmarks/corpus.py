@@ -21,15 +21,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
-from ds_docker_env.common.errors import GenerationError, LockError
+from ds_docker_env.common.errors import GenerationError
 from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.shipped import shipped_analysis
 from ds_docker_env.common.target import Target
 from ds_docker_env.pinning.parity import prove, read_lock
 from ds_docker_env.pinning.pinned import Pinned, pin
-from ds_docker_env.pinning.production.model import Production
+from ds_docker_env.pinning.production.model import Production, name_of
 from ds_docker_env.pinning.production.reader import read_production
 
 # Seconds that a person waits at most.
@@ -55,8 +54,6 @@ def run(location: str, target: Target, services: Sequence[str]) -> Outcome:
     try:
         pinned = pin(location, target, analysis)
         ended = "locked"
-    except LockError as error:
-        ended, messages = ", ".join(error.causes), error.problems
     except GenerationError as error:
         ended, messages = type(error).__name__.removesuffix("Error").lower(), error.problems
     except Exception as error:  # to find these is the point of the run
@@ -68,7 +65,7 @@ def run(location: str, target: Target, services: Sequence[str]) -> Outcome:
     if ended != "locked":
         return Outcome(ended, seconds, messages, broken=tuple(broken))
     lock, production = read_lock(pinned.files["requirements.txt"]), _production(pinned, target)
-    wanted = {canonicalize_name((found := Requirement(line)).name): found for line in analysis.requirements}
+    wanted = {name_of(line): Requirement(line) for line in analysis.requirements}
     ours = {pin.name for pin in production.pins}
     try:
         prove(production, lock, target)

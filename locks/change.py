@@ -6,8 +6,6 @@ The exit code is 0 only if nothing is.
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -17,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ds_docker_env.common import uv
 from ds_docker_env.common.shipped import LOCKS
+from ds_docker_env.common.sources.command import run_git
 from ds_docker_env.pinning.parity import read_lock
 
 Rows = dict[tuple[str, ...], list[str]]
@@ -26,14 +25,8 @@ def moved(locks: list[Path]) -> Rows:
     """Return what each package was and is, by the names of the locks; the last commit has what it was."""
     rows: Rows = defaultdict(list)
     for path in locks:
-        committed = subprocess.run(
-            [shutil.which("git") or "git", "show", f"HEAD:./{path.name}"],
-            cwd=path.parent,
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-        )
-        before, after = read_lock(committed.stdout), read_lock(path.read_text(encoding="utf-8"))
+        committed = run_git("-C", str(path.parent), "show", f"HEAD:./{path.name}") or ""
+        before, after = read_lock(committed), read_lock(path.read_text(encoding="utf-8"))
         for name in before.keys() | after.keys():
             was, now = before.get(name), after.get(name)
             if was != now:

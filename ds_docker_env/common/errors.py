@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ds_docker_env.common.redaction import printable, without_credentials
 
 # More would push the first ones off the screen.
@@ -54,11 +52,7 @@ class RefusedError(UnreachableError):
 
 
 class LockError(GenerationError):
-    """No lock can hold production's versions on the chosen Python and Linux; ``causes`` say why in a word or two."""
-
-    def __init__(self, *problems: str, causes: Sequence[str]) -> None:
-        super().__init__(*problems)
-        self.causes = tuple(dict.fromkeys(causes))
+    """No lock can hold production's versions on the chosen Python and Linux."""
 
 
 class ParityError(GenerationError):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ds_docker_env.generation.repository import git
-
 VERSION = "2026.11.0"
 
 # Where git or GitHub makes an archive: https://git-scm.com/docs/gitattributes#_creating_an_archive
@@ -19,10 +17,12 @@ def commit() -> str:
 
     Return ``unknown`` where neither says it.
     """
+    from ds_docker_env.common.sources.command import run_git
+
     if not _ARCHIVED.startswith("$"):
         return _ARCHIVED
     here = ("-C", str(_ROOT), "--no-optional-locks")
     # Otherwise git would answer for a repository that the template only happens to lie in.
-    if git(*here, "ls-files", "--error-unmatch", _TRACKED) is None:
+    if run_git(*here, "ls-files", "--error-unmatch", _TRACKED) is None:
         return "unknown"
-    return git(*here, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") or "unknown"
+    return run_git(*here, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") or "unknown"

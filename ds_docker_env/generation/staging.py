@@ -67,7 +67,7 @@ class Staging:
         for room in (beside, inside):
             _require_no_link(room)
             if room.exists():
-                with claim(room, alone=True):
+                with contextlib.closing(claim(room, alone=True)):
                     _finish(room, target)
         staging.room.mkdir(parents=True)
         # The project's own .gitignore may not have it, or not count.

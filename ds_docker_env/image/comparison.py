@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from ds_docker_env.common.target import Target
 from ds_docker_env.image.installed import Installed
 from ds_docker_env.pinning.parity import Locked, Parity, compare, entries
-from ds_docker_env.pinning.production.model import Pin, Production, same_version
+from ds_docker_env.pinning.production.model import Pin, Production, name_of, same_version
 
 _FROM_PRODUCTION = re.compile(r"^ +# +(?:via +)?-r production\.txt$", re.MULTILINE)
 _LEFT_OUT = re.compile(r"^#   (\S.*)$", re.MULTILINE)
@@ -87,17 +87,17 @@ def _asked_by_production(lock: Document) -> set[str]:
 
 
 def _names(production: Production) -> set[str]:
-    return production.names() | {_name(line) for line in production.bounds}
+    return production.names() | {name_of(line) for line in production.bounds}
 
 
 def _said(production: Production, there: Container[str], target: Target) -> dict[str, str]:
     """Return what production says of each package that it installs, or bounds and that is there."""
     bound = [pin for pin in production.constraints if pin.name in there]
     said = {pin.name: _shown(pin) for pin in (*bound, *production.pins) if pin.applies(target)}
-    for line in (*production.unpinned, *(line for line in production.bounds if _name(line) in there)):
+    for line in (*production.unpinned, *(line for line in production.bounds if name_of(line) in there)):
         wanted = Requirement(line)
         if not wanted.marker or wanted.marker.evaluate(target.marker_environment()):
-            said.setdefault(_name(line), wanted.url or str(wanted.specifier) or "any version")
+            said.setdefault(name_of(line), wanted.url or str(wanted.specifier) or "any version")
     return said
 
 
@@ -112,11 +112,9 @@ def _moved(taken: Document, then: dict[str, str], source: Production, now: dict[
     """
     elsewhere = {pin.name: _shown(pin) for pin in taken.says.pins if not pin.applies(target)}
     left_out = set(_LEFT_OUT.findall(taken.text))
-    known = elsewhere | {_name(line): now.get(_name(line), "") for line in source.unpinned if line in left_out} | then
+    known = (
+        elsewhere | {name_of(line): now.get(name_of(line), "") for line in source.unpinned if line in left_out} | then
+    )
     return {name for name, text in now.items() if not same_version(text, known.get(name, ""))} | {
         name for name in then if name not in _names(source)
     }
-
-
-def _name(line: str) -> str:
-    return canonicalize_name(Requirement(line).name)

@@ -26,24 +26,21 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
     if alone.text:
         pins = reason(resolver, kernel, attempt) or "these versions"
         no_notebook = "without it there is no notebook, so production must move first"
-        return LockError(f"{source}: {kernel} cannot live beside {pins}; {no_notebook}", causes=["no notebook"])
+        return LockError(f"{source}: {kernel} cannot live beside {pins}; {no_notebook}")
     if impossible := _impossible_pins(resolver, alone):
-        causes, problems = zip(*(_impossible(resolver, *found) for found in impossible.items()), strict=True)
-        return LockError(*problems, causes=causes)
+        return LockError(*(_impossible(resolver, pin, said) for pin, said in impossible.items()))
     if build := _BUILD.search(alone.stderr):
         pin = build[1]
         if _ARCHIVE.search(alone.stderr):
-            return LockError(_of_an_old_archive(_where(resolver, pin), pin), causes=["old archive"])
+            return LockError(_of_an_old_archive(_where(resolver, pin), pin))
         return LockError(
             f"{_where(resolver, pin)}: {pin} has no wheel here and its source no longer builds; "
             f"production must move to a version with a wheel, or offer one on its index; it {_why(alone)}",
-            causes=["does not build"],
         )
     named = ", ".join(f"{pin} ({_where(resolver, pin)})" for pin in resolver.named_pins(alone))
     return LockError(
         f"{named or source}: these versions cannot be locked together, and production's file does not "
         f"pin what they fall out over: use a complete one, made with: pip freeze; uv says: {alone.said}",
-        causes=["incomplete"],
     )
 
 
@@ -87,33 +84,32 @@ def _impossible_pins(resolver: Resolver, attempt: Attempt) -> dict[str, Attempt]
     return impossible
 
 
-def _impossible(resolver: Resolver, pin: str, attempt: Attempt) -> tuple[str, str]:
-    """Return the cause in a word or two, and the message."""
+def _impossible(resolver: Resolver, pin: str, attempt: Attempt) -> str:
     where, python, said = _where(resolver, pin), resolver.target.python, attempt.said
     if fitting := [version for version in PYTHON_VERSIONS if resolver.available(pin, version)]:
-        return "wrong Python", (
+        return (
             f"{where}: {pin} does not run on Python {python}; "
             f"it does on {', '.join(fitting)}: choose production's python_version"
         )
     if _ARCHIVE.search(attempt.stderr):
-        return "old archive", _of_an_old_archive(where, pin)
+        return _of_an_old_archive(where, pin)
     if pythons := [f"{tag[0]}.{tag[1:]}" for tag in _ABI_TAG.findall(attempt.stderr.partition("ABI tags:")[2])]:
-        return "older Python", (
+        return (
             f"{where}: {pin} has wheels for Python {', '.join(dict.fromkeys(pythons))} only, which no notebook kernel "
             "of today runs on; production must move to a newer Python first"
         )
     if build := _BUILD.search(said):
-        return "does not build", (
+        return (
             f"{where}: {build[1]} has no wheel for Python {python} and its source no longer builds; "
             f"check production's python_version; otherwise production must offer a wheel; it {_why(attempt)}"
         )
     local = pin.partition("+")[2].partition(" ")[0]
     if local:
-        return "other index", (
+        return (
             f"{where}: {pin} is not on the package index: builds called +{local} have an index of their own; "
             "name it in production's file with --extra-index-url"
         )
-    return "gone", f"{where}: {pin} cannot be had for Linux from the package index; uv says: {said}"
+    return f"{where}: {pin} cannot be had for Linux from the package index; uv says: {said}"
 
 
 def _why(attempt: Attempt) -> str:

@@ -9,14 +9,13 @@ from itertools import combinations
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from ds_docker_env.common.errors import UnreachableError
 from ds_docker_env.common.target import Target
 from ds_docker_env.pinning.builds import Building
 from ds_docker_env.pinning.diagnosis import compiled, explain, reason
 from ds_docker_env.pinning.parity import read_lock
-from ds_docker_env.pinning.production.model import Production
+from ds_docker_env.pinning.production.model import Production, name_of
 from ds_docker_env.pinning.resolver import Attempt, Resolver
 
 # Without it there is no notebook on production's versions at all.
@@ -69,8 +68,7 @@ def make_lock(
         conflicts = _below_floor(production, analysis, target)
         kept = _without(analysis, conflicts, lock)
         while not (attempt := _resolve(resolver, kept)).text:
-            conflicts = _conflicts(resolver, kept, attempt)
-            if conflicts:
+            if conflicts := _conflicts(resolver, kept, attempt):
                 pass
             elif foreign := _windows_only(resolver, attempt):
                 production.restrict(foreign, 'sys_platform == "win32"')
@@ -105,7 +103,7 @@ def _resolve(resolver: Resolver, analysis: list[str]) -> Attempt:
 
 def _conflicts(resolver: Resolver, analysis: list[str], attempt: Attempt) -> dict[str, str]:
     """Return which packages that uv's explanation names cannot live beside which pin, each tried by itself."""
-    named = [each for each in analysis if _name(each) in attempt.names and _name(each) != REQUIRED]
+    named = [each for each in analysis if name_of(each) in attempt.names and name_of(each) != REQUIRED]
     return {requirement: pins for requirement in named if (pins := reason(resolver, requirement, attempt))}
 
 
@@ -116,7 +114,7 @@ def _conflicts_with(resolver: Resolver, analysis: list[str], pins: list[str]) ->
         for pin in pins
         if not resolver.together(analysis, [pin])
         for requirement in analysis
-        if _name(requirement) != REQUIRED and not resolver.together([requirement], [pin])
+        if name_of(requirement) != REQUIRED and not resolver.together([requirement], [pin])
     }
 
 
@@ -162,12 +160,12 @@ def _disputed(resolver: Resolver, pair: tuple[str, str], attempt: Attempt) -> st
 def _one_by_one(resolver: Resolver, candidates: list[str], lock: Lock) -> Attempt:
     """Add the packages singly, for a conflict that no pin explains by itself."""
     kept: list[str] = []
-    for requirement in sorted(candidates, key=lambda candidate: _name(candidate) != REQUIRED):
+    for requirement in sorted(candidates, key=lambda candidate: name_of(candidate) != REQUIRED):
         attempt = resolver.resolve([*kept, requirement])
         if attempt.text:
             kept.append(requirement)
             best = attempt
-        elif _name(requirement) == REQUIRED:
+        elif name_of(requirement) == REQUIRED:
             raise explain(resolver, requirement, attempt)
         else:
             lock.left_out[requirement] = "versions taken together"
@@ -180,8 +178,8 @@ def _below_floor(production: Production, analysis: list[str], target: Target) ->
     return {
         requirement: str(pin)
         for requirement in analysis
-        if (pin := pins.get(_name(requirement)))
-        and _name(requirement) != REQUIRED
+        if (pin := pins.get(name_of(requirement)))
+        and name_of(requirement) != REQUIRED
         and not Requirement(requirement).specifier.contains(pin.version, prereleases=True)
     }
 
@@ -189,7 +187,3 @@ def _below_floor(production: Production, analysis: list[str], target: Target) ->
 def _without(analysis: list[str], conflicts: dict[str, str], lock: Lock) -> list[str]:
     lock.left_out |= conflicts
     return [requirement for requirement in analysis if requirement not in conflicts]
-
-
-def _name(requirement: str) -> str:
-    return canonicalize_name(Requirement(requirement).name)

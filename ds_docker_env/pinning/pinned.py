@@ -6,8 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from packaging.requirements import InvalidRequirement
 
 from ds_docker_env.common.analysis import Analysis, package_name
 from ds_docker_env.common.errors import LockError, ParityError, RequirementsError, SourceError
@@ -18,6 +17,7 @@ from ds_docker_env.common.target import Target
 from ds_docker_env.pinning.lock import REQUIRED, Lock, make_lock
 from ds_docker_env.pinning.parity import Locked, prove, read_lock
 from ds_docker_env.pinning.production.formats.reading import read_toml
+from ds_docker_env.pinning.production.model import name_of
 from ds_docker_env.pinning.production.reader import read_production
 from ds_docker_env.pinning.production.rendering import render_constraints, render_overrides, render_production
 from ds_docker_env.pinning.summary import left_out, summarise
@@ -55,7 +55,7 @@ def pin(location: str, target: Target, analysis: Analysis, debian: str = "", set
         for line in missing
         if (service := analysis.clients.get(package_name(line)))
     ]:
-        raise LockError(*refused, causes=["no client"])
+        raise LockError(*refused)
     parity = prove(production, packages, target)
     if unhashed := sorted(name for name, package in packages.items() if not package.hashes):
         raise ParityError(f"{', '.join(unhashed)}: the index has no hash to check a download by; name one that has")
@@ -87,7 +87,7 @@ def require_notebook(analysis: Analysis) -> None:
     problems, names = [], set()
     for line in analysis.requirements:
         try:
-            names.add(canonicalize_name(Requirement(line).name))
+            names.add(name_of(line))
         except InvalidRequirement:
             problems.append(
                 f"requirements.in: {line!r} is not a package with a range of versions; write it as name>=1.0"

@@ -13,6 +13,13 @@ from collections.abc import Mapping
 
 from ds_docker_env.common.sources.interface import MAX_BYTES
 
+PROTOCOLS = ("file", "http", "https", "ssh", "git")
+# A hook of git's that runs this template would point git at its own repository.
+_OF_A_REPOSITORY = (
+    *("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"),
+    *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE", "GIT_PREFIX", "GIT_QUARANTINE_PATH"),
+)
+
 
 def run(
     command: list[str], *, seconds: float, environment: Mapping[str, str], stdin: bytes = b""
@@ -45,6 +52,22 @@ def run(
         out.seek(0)
         err.seek(0)
         return subprocess.CompletedProcess(command, process.returncode, out.read(), err.read())
+
+
+def run_git(*arguments: str, seconds: float = 10) -> str | None:
+    """Return what git says, or nothing if it fails or is missing."""
+    try:
+        done = run(["git", *arguments], seconds=seconds, environment=git_environment())
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return None if done.returncode else os.fsdecode(done.stdout).strip()
+
+
+def git_environment() -> dict[str, str]:
+    """Return an environment in which git asks nothing, speaks English and knows no repository but ours."""
+    kept = {name: value for name, value in os.environ.items() if name not in (*_OF_A_REPOSITORY, "SSH_ASKPASS")}
+    fixed = {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS), "LC_ALL": "C", "LANGUAGE": "C"}
+    return {**kept, **fixed}
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

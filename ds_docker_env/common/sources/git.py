@@ -17,23 +17,16 @@ from urllib.parse import urlsplit
 
 from ds_docker_env.common.errors import SourceError
 from ds_docker_env.common.redaction import without_credentials
-from ds_docker_env.common.sources.command import run
+from ds_docker_env.common.sources.command import PROTOCOLS, git_environment, run, run_git
 from ds_docker_env.common.sources.interface import MAX_BYTES, Remote, too_large
 
 SECONDS = 60
-_LOCAL_SECONDS = 5
-_PROTOCOLS = ("file", "http", "https", "ssh", "git")
 _SHOWN = 5
 
 # https://git-scm.com/docs/git-check-ref-format, and what git fetch would take for a refspec or an option.
 _BAD_REF = re.compile(r"^[-+/.]|[ ~^:?*\[\\]|\.\.|@\{|//|[/.]$|\.lock$")
 _BAD_PATH = re.compile(r"^[-/]|^(?:.*/)?\.\.(?:/|$)")
 _HASH = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
-# A hook of git's that runs this template would point them at its own repository.
-_OF_A_REPOSITORY = (
-    *("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"),
-    *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE", "GIT_PREFIX", "GIT_QUARANTINE_PATH"),
-)
 _REMOTE = "production"
 _EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 # What servers answer that do not have a commit, or give none by its hash.
@@ -100,7 +93,7 @@ class GitFile(Remote):
             raise SourceError(f"{self.name!r}: holds a character that no address has; type it again")
         url, ref, path = self._parts()
         protocol = url.partition("://")[0].lower() if "://" in url else "file"
-        if protocol not in _PROTOCOLS or not (url.startswith("/") or "://" in url):
+        if protocol not in PROTOCOLS or not (url.startswith("/") or "://" in url):
             raise SourceError(
                 f"{self.name}: git cannot read from there; write git+https://, git+ssh://, git+file:/// or git+/path"
             )
@@ -137,7 +130,7 @@ class _Git:
         command = ["git", f"--git-dir={self.folder}", *quiet, *arguments]
         try:
             left = self.deadline - time.monotonic()
-            return run(command, seconds=left, environment=_environment(), stdin=stdin.encode())
+            return run(command, seconds=left, environment=git_environment(), stdin=stdin.encode())
         except subprocess.TimeoutExpired:
             raise SourceError(
                 f"{self.name}: did not arrive within {SECONDS:g} s; try again, or clone the repository "
@@ -194,17 +187,9 @@ def _has_host(url: str) -> bool:
 def last_commit(path: str) -> str:
     """Return ``commit <40 hex>`` for the last change of a file, and whether it was changed since; blank outside git."""
     folder, name = os.path.split(path)
-
-    def said(*arguments: str) -> str:
-        command = ["git", "-c", "core.fsmonitor=", "-C", folder or ".", *arguments, "--", name]
-        try:
-            done = run(command, seconds=_LOCAL_SECONDS, environment=_environment())
-        except (OSError, subprocess.TimeoutExpired):
-            return ""
-        return "" if done.returncode else os.fsdecode(done.stdout).strip()
-
-    commit = said("log", "-1", "--format=%H")
-    since = ", changed since" if commit and said("status", "--porcelain") else ""
+    here = ("-c", "core.fsmonitor=", "-C", folder or ".")
+    commit = run_git(*here, "log", "-1", "--format=%H", "--", name)
+    since = ", changed since" if commit and run_git(*here, "status", "--porcelain", "--", name) else ""
     return f"commit {commit}{since}" if commit else ""
 
 
@@ -260,13 +245,6 @@ def _few(names: list[str], wanted: str) -> str:
     close = get_close_matches(wanted, names, n=_SHOWN, cutoff=0.4)
     shown = close or names[:_SHOWN]
     return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
-
-
-def _environment() -> dict[str, str]:
-    """Return an environment in which git asks nothing, speaks English and knows no repository but ours."""
-    kept = {name: value for name, value in os.environ.items() if name not in (*_OF_A_REPOSITORY, "SSH_ASKPASS")}
-    fixed = {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": ":".join(_PROTOCOLS), "LC_ALL": "C", "LANGUAGE": "C"}
-    return {**kept, **fixed}
 
 
 _ADVICE = {

@@ -230,12 +230,10 @@ def _inspect(image: Image) -> dict[str, Any]:
         if pulled.returncode:
             raise _failed(image, pulled)
         done = _docker(image, "image", "inspect", _reference(image))
-    try:
+    with contextlib.suppress(IndexError, KeyError, TypeError, ValueError):
         details = json.loads(done.stdout)[0]
         if isinstance(details["Id"], str):
             return dict(details)
-    except (IndexError, KeyError, TypeError, ValueError):
-        pass
     raise _garbage(image, "docker image inspect gives no Id")
 
 
@@ -270,12 +268,10 @@ def _ask(image: Image, details: dict[str, Any], python: str) -> dict[str, Any] |
     if done.returncode in (126, 127):
         return None
     line = next((line for line in reversed(done.stdout.splitlines()) if line.startswith(_MARK.encode())), b"")
-    try:
+    with contextlib.suppress(ValueError):
         answer = json.loads(line.removeprefix(_MARK.encode()))
-    except ValueError:
-        answer = None
-    if isinstance(answer, dict):
-        return answer
+        if isinstance(answer, dict):
+            return answer
     if done.returncode == 125:
         raise _failed(image, done)
     raise _garbage(image, _last_line(done.stderr) or _last_line(done.stdout) or f"exit code {done.returncode}")

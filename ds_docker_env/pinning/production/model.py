@@ -83,7 +83,7 @@ class Production:
 
     def names(self) -> set[str]:
         """Return what production names itself, pinned or not."""
-        return {pin.name for pin in self.fixed} | {canonicalize_name(Requirement(line).name) for line in self.unpinned}
+        return {pin.name for pin in self.fixed} | set(map(name_of, self.unpinned))
 
     def urls(self) -> list[str]:
         """Return the addresses of packages that do not come from an index."""
@@ -119,6 +119,11 @@ class Production:
     def constraints_text(self) -> str:
         """Return the constraints as a file, which is empty if there are none."""
         return as_lines([*(str(pin) for pin in self.constraints), *self.bounds])
+
+
+def name_of(requirement: str) -> str:
+    """Return the normalised name of a requirement."""
+    return canonicalize_name(Requirement(requirement).name)
 
 
 def same_version(one: str, other: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -244,12 +245,10 @@ def _contradictions(production: Production, target: Target) -> list[str]:
 def _python_mismatches(production: Production, target: Target) -> list[str]:
     problems = []
     for name, wanted in production.pythons.items():
-        try:
-            fits = SpecifierSet(wanted).contains(target.full_python)
-        except ValueError:
-            continue
-        if not fits:
-            problems.append(f"{name}: is for Python {wanted}, not {target.python}; choose production's python_version")
+        with suppress(ValueError):
+            if not SpecifierSet(wanted).contains(target.full_python):
+                why = f"is for Python {wanted}, not {target.python}"
+                problems.append(f"{name}: {why}; choose production's python_version")
     return problems
 
 

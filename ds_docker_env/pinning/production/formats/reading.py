@@ -8,6 +8,11 @@ from typing import Any
 
 from ds_docker_env.common.errors import RequirementsError
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 # No real file has a tenth of it, and each may need a millisecond.
 ENTRIES = 10_000
 # For a key of many parts the parser needs time by their square.
@@ -16,13 +21,6 @@ _LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ 
 
 def read_toml(text: str, name: str, remedy: str) -> dict[str, Any]:
     """Parse TOML; raise `RequirementsError` with the line and the reason."""
-    try:
-        if sys.version_info >= (3, 11):
-            import tomllib
-        else:
-            import tomli as tomllib
-    except ModuleNotFoundError:
-        raise RequirementsError(f"{name}: can be read with Python 3.11 or later, or: pip install tomli") from None
     if _LONG_KEY.search(text):
         raise RequirementsError(f"{name}: holds a key that no tool writes; {remedy}")
     try:
