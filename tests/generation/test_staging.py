@@ -298,6 +298,8 @@ def test_a_signal_stops_the_hook_as_well_and_leaves_nothing(tmp_path: Path, sile
     process = begun(output, production_requirements=str(pins))
     lock = output / ".p.generating" / "lock"
     wait_for(lambda: lock.exists() and lock.read_text())
+    # The hook has written its process; its claim follows.
+    time.sleep(0.5)
     process.send_signal(getattr(signal, name))
     _, said = process.communicate(timeout=20)
     assert process.returncode
