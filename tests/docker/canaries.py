@@ -138,14 +138,14 @@ class Traces:
     def search(self, places: Places) -> Finds:
         return {place: _search(things()) for place, things in places.items()}
 
-    def _containers(self) -> list[str]:
-        return self.project.compose("ps", "--all", "--format={{.Name}}").stdout.split()
+    def _containers(self, *options: str) -> list[str]:
+        return self.project.compose("ps", *options, "--format={{.Name}}").stdout.split()
 
     def _inspected(self) -> list[Thing]:
-        return [(container, _out("docker", "inspect", container)) for container in self._containers()]
+        return [(container, _out("docker", "inspect", container)) for container in self._containers("--all")]
 
     def _processes(self) -> Iterator[Thing]:
-        for container in self.project.compose("ps", "--format={{.Name}}").stdout.split():
+        for container in self._containers():
             # The entrypoint of MySQL's image exports the password (decision 49).
             read = PROCESSES.replace('"$process/environ"', "") if container.endswith("-mysql-1") else PROCESSES
             yield container, _out(*_root(container), "sh", "-c", read)
