@@ -112,7 +112,7 @@ def test_the_index_of_a_fork_is_the_only_one_that_the_build_asks(
     (tmp_path / ".netrc").write_text((private.folder / ".secrets" / "netrc").read_text())
     answers = {"python_version": "3.11", "debian_release": "bookworm", "_package_index": index.url}
     folder = generate(home=tmp_path, project_slug="fork", **answers)
-    tools = re.findall(r"^(?:uv|dumb-init)==.*\n(?:    .*\n)+", (folder / "tools.txt").read_text(), re.MULTILINE)
+    tools = re.findall(r"^(?:uv|dumb-init|pip)==.*\n(?:    .*\n)+", (folder / "tools.txt").read_text(), re.MULTILINE)
     packages = re.sub(r"^--.*\n", "", private.read("requirements.txt"), flags=re.MULTILINE)
     packages = re.sub(r"^acme-.*\n(?:    .*\n)+", "", packages, flags=re.MULTILINE)
     (folder / "tools.txt").write_text("".join(tools))

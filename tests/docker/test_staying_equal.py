@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from docker.conftest import PINNED, PRODUCTION
@@ -40,11 +42,12 @@ def offline(copy: Project) -> Project:
 
 def test_a_fresh_image_holds_productions_versions_and_says_what_it_could_not_compare(offline: Project) -> None:
     checked = offline.run("check")
-    first, second = checked.stdout.splitlines()
+    first, second, template = checked.stdout.splitlines()
     held = f"{len(PINNED)} of {len(PINNED)} versions of production.txt are in this image"
     assert first == f"{held} (1 more not for Linux or this Python)"
     assert second.startswith("not compared with production's file: ")
     assert "--volume" in second
+    assert re.fullmatch(r"Template:   ds-docker-env [\d.]+, commit [0-9a-f]{40}(-dirty)?", template)
 
 
 def test_an_image_older_than_its_lock_is_told_to_be_built_again(copy: Project) -> None:
