@@ -15,8 +15,8 @@ from ds_docker_env.common.target import PYTHON_VERSIONS, Target
 from ds_docker_env.generation import checks as refusals
 from ds_docker_env.generation.base_image import require_name
 from ds_docker_env.generation.pipelines import PIPELINES
+from ds_docker_env.generation.release import WHEEL as NAME
 from ds_docker_env.generation.services import SERVICES
-from ds_docker_env.generation.wheel import NAME
 from ds_docker_env.pinning.parity import read_lock
 
 README = (TEMPLATE / "README.md").read_text()

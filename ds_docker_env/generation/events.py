@@ -21,6 +21,7 @@ from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.base_image import Base
 from ds_docker_env.generation.dvc import CREDENTIALS, dvc_files, find_credentials, remote
 from ds_docker_env.generation.pipelines import keep, others
+from ds_docker_env.generation.release import WHEEL, former_wheels
 from ds_docker_env.generation.secrets import write_database_password, write_logins, write_password, write_secret
 from ds_docker_env.generation.services import DATABASES
 from ds_docker_env.generation.staging import MISSING, NEW, Staging
@@ -88,6 +89,7 @@ def _finish(base: Base, staging: Staging, raw: Mapping[str, Any]) -> None:
         return _finish_for_comparison(answers)
     if not answers.production_requirements:
         _add_versions(staging, answers)
+    _add_wheel(answers)
     keep(answers.ci)
     Path("src", "data").mkdir(parents=True, exist_ok=True)
     lines = [] if staging.mode == MISSING and (staging.target / "Dockerfile").exists() else base.summary
@@ -104,10 +106,8 @@ def _finish(base: Base, staging: Staging, raw: Mapping[str, Any]) -> None:
     if left := [name for name in others(answers.ci) if (staging.target / name).exists()]:
         lines.append(f"Pipeline:   not used with ci={answers.ci}; stays until you remove it: {', '.join(left)}")
     staging.keep_ignored()
-    from ds_docker_env.generation.wheel import former
-
     removed = ["uv.toml", *OF_PRODUCTION] if (staging.target / "production.txt").exists() else ["uv.toml"]
-    removed = [name for name in removed if not Path(name).exists()] + former(staging.target)
+    removed = [name for name in removed if not Path(name).exists()] + former_wheels(staging.target)
     # cruft compares two projects that it generates, and a repository in them would hide every change.
     own = "_commit" not in raw and repository.is_needed(staging.target, ROOT)
     begun = own and staging.mode == NEW and repository.begin(staging.folder)
@@ -137,24 +137,29 @@ def _add_versions(staging: Staging, answers: Answers) -> None:
         # Files that dvc itself has changed since stay.
         files = dvc_files(answers.dvc_s3_url)
         texts |= {name: text for name, text in files.items() if not (staging.target / name).exists()}
-    _write(texts, answers)
+    _write(texts)
     _say("", *summary)
 
 
 def _finish_for_comparison(answers: Answers) -> None:
     """Leave the files that cruft brings up to date in every project, and none of a person's."""
     texts = shipped_files(answers.python_version, answers.debian_release, answers.options)
-    _write({name: text for name, text in texts.items() if name not in OF_LOCK}, answers)
+    _write({name: text for name, text in texts.items() if name not in OF_LOCK})
+    _add_wheel(answers)
     keep(answers.ci)
     shutil.rmtree("src")
 
 
-def _write(texts: Mapping[str, str], answers: Answers) -> None:
-    contents = {name: text.encode() for name, text in texts.items() if text}
-    from ds_docker_env.generation.wheel import pack
+def _add_wheel(answers: Answers) -> None:
+    """Write the wheel of the image's commands where cookiecutter's own process did not, as under cruft."""
+    if not Path(WHEEL).exists():
+        from ds_docker_env.generation.wheel import pack
 
-    commands = pack(answers)
-    contents[commands.name] = commands.content
+        Path(WHEEL).write_bytes(pack(answers).content)
+
+
+def _write(texts: Mapping[str, str]) -> None:
+    contents = {name: text.encode() for name, text in texts.items() if text}
     for name, content in contents.items():
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_bytes(content)

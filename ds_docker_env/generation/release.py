@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 VERSION = "2026.11.0"
+# The wheel with the commands of a project's image.
+WHEEL = f"ds_docker_env-{VERSION}-py3-none-any.whl"
 
 # Where git or GitHub makes an archive: https://git-scm.com/docs/gitattributes#_creating_an_archive
 _ARCHIVED = "$Format:%H$"
@@ -26,3 +28,9 @@ def commit() -> str:
     if run_git(*here, "ls-files", "--error-unmatch", _TRACKED) is None:
         return "unknown"
     return run_git(*here, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") or "unknown"
+
+
+def former_wheels(project: Path) -> list[str]:
+    """Return the names of the files with commands that earlier versions of this template packed into a project."""
+    packed = [path.name for pattern in ("ds_docker_env-*.whl", "parity.pyz") for path in project.glob(pattern)]
+    return [name for name in packed if name != WHEEL]

@@ -52,6 +52,8 @@ _MORE = ("production_requirements", "python_version", "debian_release", "dvc_s3_
 _LOCATIONS: dict[str, str] = {}
 # The template's commit for each project rendered: it must not change between the Dockerfile and the hooks.
 _COMMIT: list[str] = []
+# The project, if it is rendered into a hidden directory.
+_CHOSEN: list[Staging] = []
 
 
 def absolute_location(answer: Any) -> str:
@@ -87,6 +89,7 @@ def place(environment: Environment, answers: MutableMapping[str, Any]) -> str:
     it was rendered: for them this is its place.
     """
     _COMMIT.append(commit())
+    _CHOSEN.clear()
     compared = _looked_at()
     if compared:
         _recall(answers, compared)
@@ -113,6 +116,7 @@ def place(environment: Environment, answers: MutableMapping[str, Any]) -> str:
         raise _stopped(ProjectError.of(error, target)) from None
     _watch(staging)
     find(base, target)
+    _CHOSEN.append(staging)
     return staging.folder.relative_to(output).as_posix()
 
 
@@ -130,8 +134,14 @@ def for_hooks(answers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def wheel(answers: Mapping[str, Any]) -> Wheel:
-    """Return the wheel with the image's commands, which a hook packs again."""
-    return pack(Answers.of(for_hooks(answers)))
+    """Return the wheel with the image's commands, and write it if `place` has chosen the directory."""
+    packed = pack(Answers.of(for_hooks(answers)))
+    for staging in _CHOSEN:
+        try:
+            (staging.folder / packed.name).write_bytes(packed.content)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(staging.target)) from None
+    return packed
 
 
 def without_traceback(record: logging.LogRecord) -> bool:

@@ -17,11 +17,10 @@ from typing import NamedTuple
 from ds_docker_env.common.shipped import shipped_analysis, shipped_names
 from ds_docker_env.common.target import PYTHON_VERSIONS
 from ds_docker_env.generation.answers import Answers
-from ds_docker_env.generation.release import VERSION
+from ds_docker_env.generation.release import VERSION, WHEEL
 from ds_docker_env.generation.services import DATABASES
 
 PACKAGE = Path(__file__).parents[1]
-NAME = f"ds_docker_env-{VERSION}-py3-none-any.whl"
 # The libraries and programs that the image's modules use; the tools' lock has their versions.
 REQUIRES = (
     *(
@@ -67,12 +66,6 @@ class Wheel(NamedTuple):
         return f"ds-docker-env @ file:///{self.name}#sha256={hashlib.sha256(self.content).hexdigest()}"
 
 
-def former(project: Path) -> list[str]:
-    """Return the names of the files with commands that earlier versions of this template packed into a project."""
-    packed = [path.name for pattern in ("ds_docker_env-*.whl", "parity.pyz") for path in project.glob(pattern)]
-    return [name for name in packed if name != NAME]
-
-
 def pack(answers: Answers) -> Wheel:
     """Return the wheel for a project with these answers.
 
@@ -88,7 +81,7 @@ def pack(answers: Answers) -> Wheel:
             member = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             member.create_system, member.external_attr = 3, (0o100755 if "/commands/" in name else 0o100644) << 16
             archive.writestr(member, content)
-    return Wheel(buffer.getvalue(), NAME, VERSION, answers.commit)
+    return Wheel(buffer.getvalue(), WHEEL, VERSION, answers.commit)
 
 
 def _members(answers: Answers) -> Iterator[tuple[str, bytes]]:

@@ -13,7 +13,7 @@ from conftest import ANSWERS, BASE_IMAGE, Generated, committed, copy_template, g
 from offers import DEBIAN, needs
 from package_index import PackageIndex
 
-from ds_docker_env.generation.wheel import NAME
+from ds_docker_env.generation.release import WHEEL as NAME
 
 Cruft = Callable[..., Generated]
 

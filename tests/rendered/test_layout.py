@@ -14,7 +14,7 @@ from rendering import CHOICES, PROJECT, Renderer, answers
 
 from ds_docker_env.common.target import Target
 from ds_docker_env.generation.checks import LANGUAGES
-from ds_docker_env.generation.wheel import NAME
+from ds_docker_env.generation.release import WHEEL as NAME
 
 Bake = Callable[..., Generated]
 
