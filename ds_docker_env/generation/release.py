@@ -25,7 +25,7 @@ def commit() -> str:
         return _ARCHIVED
     here = ("-C", str(_ROOT), "--no-optional-locks")
     # Otherwise git would answer for a repository that the template only happens to lie in.
-    if run_git(*here, "ls-files", "--error-unmatch", _TRACKED) is None:
+    if not (_ROOT / ".git").exists() and run_git(*here, "ls-files", "--error-unmatch", _TRACKED) is None:
         return "unknown"
     return run_git(*here, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") or "unknown"
 

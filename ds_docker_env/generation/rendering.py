@@ -20,8 +20,9 @@ import sys
 import traceback
 from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
+from threading import Thread
 from types import FrameType, ModuleType, TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import cookiecutter
@@ -35,7 +36,6 @@ from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.base_image import Base, find, found, require_name
 from ds_docker_env.generation.release import commit
 from ds_docker_env.generation.staging import Staging
-from ds_docker_env.generation.wheel import Wheel, pack
 
 # Before it there are no --keep-project-on-failure and no questions in words. It calls itself 2.1.2.dev0.
 OLDEST = "2.2.0"
@@ -45,15 +45,30 @@ if [int(number) for number in re.findall(r"\d+", cookiecutter.__version__)] < [2
         "upgrade it, or run it as `uvx cookiecutter`"
     )
 
+if TYPE_CHECKING:
+    from ds_docker_env.generation.wheel import Wheel
+
 _ROOT = Path(__file__).parents[2]
 # Answers that change more in a project than cruft brings.
 _MORE = ("production_requirements", "python_version", "debian_release", "dvc_s3_url", "services")
 # The paths behind the locations that were typed under cruft, which keeps the context in a file for git.
 _LOCATIONS: dict[str, str] = {}
-# The template's commit for each project rendered: it must not change between the Dockerfile and the hooks.
-_COMMIT: list[str] = []
 # The project, if it is rendered into a hidden directory.
 _CHOSEN: list[Staging] = []
+
+
+class _Looking(Thread):
+    """Asks git for the template's commit, and imports the wheel's module, while cookiecutter waits for a hook."""
+
+    commit = ""
+
+    def run(self) -> None:
+        from ds_docker_env.generation import wheel  # noqa: F401
+
+        self.commit = commit()
+
+
+_LOOKING: list[_Looking] = []
 
 
 def absolute_location(answer: Any) -> str:
@@ -88,7 +103,8 @@ def place(environment: Environment, answers: MutableMapping[str, Any]) -> str:
     Checks the answers again, because a replay skips the questions. cruft and pytest-cookies look for the project where
     it was rendered: for them this is its place.
     """
-    _COMMIT.append(commit())
+    _LOOKING[:] = [_Looking()]
+    _LOOKING[0].start()
     _CHOSEN.clear()
     compared = _looked_at()
     if compared:
@@ -130,18 +146,29 @@ def for_hooks(answers: Mapping[str, Any]) -> dict[str, Any]:
     """Return the answers with the facts that only this process knows."""
     location = answers["__production_requirements"]
     known = {"__production_requirements": _LOCATIONS.get(location, location), "__compared": bool(_looked_at())}
-    return {**answers, **known, "__commit": _COMMIT[-1] if _COMMIT else commit()}
+    # A hook packs no wheel if this process does.
+    return {**answers, **known, "__commit": "" if _CHOSEN else _commit()}
 
 
 def wheel(answers: Mapping[str, Any]) -> Wheel:
     """Return the wheel with the image's commands, and write it if `place` has chosen the directory."""
-    packed = pack(Answers.of(for_hooks(answers)))
+    from ds_docker_env.generation.wheel import pack
+
+    packed = pack(Answers.of({**for_hooks(answers), "__commit": _commit()}))
     for staging in _CHOSEN:
         try:
             (staging.folder / packed.name).write_bytes(packed.content)
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(staging.target)) from None
     return packed
+
+
+def _commit() -> str:
+    """Return the template's commit, for which `place` has begun to ask."""
+    for looking in _LOOKING:
+        looking.join()
+        return looking.commit
+    return commit()
 
 
 def without_traceback(record: logging.LogRecord) -> bool:
