@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ds_docker_env.common.errors import GenerationError, ProjectError
+from ds_docker_env.common.output import discard
 from ds_docker_env.common.shipped import shipped_files
 from ds_docker_env.generation import repository
 from ds_docker_env.generation.answers import Answers
@@ -187,5 +188,4 @@ def _say(*lines: str) -> None:
     try:
         print(*lines, sep="\n", flush=True)
     except OSError:
-        # Else the interpreter fails when it ends, as https://docs.python.org/3/library/signal.html says of SIGPIPE.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard()

@@ -103,8 +103,8 @@ def place(environment: Environment, answers: MutableMapping[str, Any]) -> str:
     Checks the answers again, because a replay skips the questions. cruft and pytest-cookies look for the project where
     it was rendered: for them this is its place.
     """
-    _LOOKING[:] = [_Looking()]
-    _LOOKING[0].start()
+    _LOOKING.append(_Looking())
+    _LOOKING[-1].start()
     _CHOSEN.clear()
     compared = _looked_at()
     if compared:
@@ -165,10 +165,10 @@ def wheel(answers: Mapping[str, Any]) -> Wheel:
 
 def _commit() -> str:
     """Return the template's commit, for which `place` has begun to ask."""
-    for looking in _LOOKING:
-        looking.join()
-        return looking.commit
-    return commit()
+    if not _LOOKING:
+        return commit()
+    _LOOKING[-1].join()
+    return _LOOKING[-1].commit
 
 
 def without_traceback(record: logging.LogRecord) -> bool:

@@ -13,6 +13,7 @@ from typing import NamedTuple, NoReturn
 
 from ds_docker_env.common.errors import GenerationError
 from ds_docker_env.common.logins import LOGINS
+from ds_docker_env.common.output import discard
 from ds_docker_env.common.redaction import excerpt, printable
 
 FAILED, STOPPED = 2, 130
@@ -85,19 +86,13 @@ def main(name: str, arguments: Sequence[str] | None = None) -> NoReturn:
         what = printable(excerpt(f"{type(error).__name__}: {error}"))
         said = f"{name}: {command.outcome}: {what}; report this error to the template's issues"
     finally:
-        _flush()
+        try:
+            sys.stdout.flush()
+        except OSError:
+            discard()
     if said:
         print(said, file=sys.stderr)
     sys.exit(code)
-
-
-def _flush() -> None:
-    """Write what is left, and let no closed pipe and no full disk change the exit code when Python ends."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        # https://docs.python.org/3/library/signal.html#note-on-sigpipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _options(name: str, command: Command, arguments: Sequence[str] | None) -> list[str]:

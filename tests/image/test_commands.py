@@ -67,6 +67,26 @@ def test_a_module_that_the_tools_lack_ends_a_command_with_2(tmp_path: Path) -> N
     assert re.fullmatch(r"check: nothing was compared: ImportError: No module named rich; .*\n", done.stderr)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize(("arguments", "code"), [(["--help"], 0), ([], 2)], ids=["for its help", "for a failure"])
+def test_a_command_keeps_its_exit_code_where_its_output_cannot_be_written(
+    tmp_path: Path, arguments: list[str], code: int
+) -> None:
+    program = f"from ds_docker_env.image.commands import main; main('lock', {arguments})"
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(TEMPLATE)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == code
+    assert not re.search("Traceback|Exception ignored", done.stderr)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="they run in the image, on Linux")
 def test_shellcheck_has_nothing_to_say_of_the_shell_scripts() -> None:
     scripts = [
