@@ -14,11 +14,12 @@ ROOT = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, ROOT)
 
 from ds_docker_env.generation import rendering  # noqa: E402
+from ds_docker_env.generation.release import WHEEL  # noqa: E402
 from ds_docker_env.generation.services import services_of  # noqa: E402
 
 
 class TemplateExtension(Extension):
-    """Add the filters, and ``template_root``, the directory of this repository.
+    """Add the filters, ``wheel_name``, and ``template_root``, the directory of this repository.
 
     cookiecutter's own ``_repo_dir`` is relative or absent under pytest-cookies and cruft.
     """
@@ -32,6 +33,7 @@ class TemplateExtension(Extension):
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
         environment.globals["template_root"] = ROOT
+        environment.globals["wheel_name"] = WHEEL
         environment.filters["absolute_location"] = rendering.absolute_location
         environment.filters["base_image"] = rendering.base_image
         environment.filters["checked"] = rendering.checked

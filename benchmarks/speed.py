@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import date
 from importlib.metadata import version
@@ -42,7 +43,14 @@ RUN pip install --no-cache-dir -r requirements.txt -r tools.in
 COPY src src
 CMD ["jupyter", "lab", "--ip=0.0.0.0", "--port=8888", "--allow-root"]
 """
+# The least that a build of the same files can take: they are copied, packed and unpacked.
+PACKAGES = f"/opt/analysis/lib/python{PYTHON}/site-packages"
+OUR_FILES = ("/opt/tools", f"{PACKAGES}/[0-9A-Ma-m_]*", f"{PACKAGES}/[N-Zn-z]*")
+THEIR_FILES = ("/usr/local",)
 EMPTY = "docker builder prune --force --filter type=exec.cachemount"
+# Nothing for the first build, then others in each run, so that neither side finds its image in a cache.
+ADDED = ("", "polars==1.32.3", "polars==1.33.1", "polars==1.34.0")
+OTHERS = ("", *(f"seaborn==0.13.2\nstatsmodels=={number}" for number in ("0.14.4", "0.14.5", "0.14.6")))
 EDIT = "date +%s%N | sed 's/^/# /' >{folder}/src/notes.py"
 
 
@@ -50,11 +58,17 @@ class Side(NamedTuple):
     """One of the two sides: its project's folder, and its commands for a shell."""
 
     folder: Path
+    second: Path
+    image: str
     generate: str
     pin: str
     build: str
+    build_second: str
+    copy: str
     start: str
     stop: str
+    add: str
+    forget: str
 
 
 class Race(NamedTuple):
@@ -67,11 +81,22 @@ class Race(NamedTuple):
     first: str = "true"
 
 
+def next_lock(project: str) -> str:
+    """Return the command that gives one of a side's projects, named by its field, the next of its locks."""
+    return f"mv $(ls -d {{{project}}}.locks/* | head -1) {{{project}}}/requirements.txt"
+
+
+# From the wish for a package to the end of its import.
+IMPORT = "python -c 'import polars'"
 RACES = {
+    "add": Race("a package more, until it is imported", "{add}", "{forget}", 3, "{build} && {start}"),
     "generation": Race("generation, default answers", "{generate}", "rm -rf made", 30),
     # Offline, or the time is that of the index, which uv asks for newer versions.
     "production": Race("generation, production file", "export UV_OFFLINE=1; {pin}", "rm -rf made", 10, "{pin}"),
     "cold": Race("image build, no caches", "{build} --no-cache", EMPTY, 2),
+    "copy": Race("image build that copies the same files", "{copy}", "true", 2, "{build}"),
+    "rebuild": Race("image build, one package more", "{build}", next_lock("folder"), 3, "{build}"),
+    "second": Race("image build, second analysis", "{build_second}", next_lock("second"), 3, "{build}"),
     "notebook": Race("image build after an edit in src", "{build}", EDIT, 5, "{build}"),
     "start": Race("start to a logged-in page", "{start}", "{stop}", 5, "{build}"),
 }
@@ -111,6 +136,15 @@ class Bench:
         shown = [f"{each['mean']:.2f} ± {each['stddev'] or 0:.2f} s" for each in (ours, other)]
         return f"| {' | '.join([race.title, *shown])} | {ours['mean'] / other['mean']:.2f} |"
 
+    def size(self, *sides: Side) -> str:
+        """Build the images of both sides; return a row of the table with their compressed sizes."""
+        for side in sides:
+            self.run(side.build)
+        command = ["docker", "image", "inspect", "--format={{.Size}}", *(side.image for side in sides)]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        ours, other = map(int, said.split())
+        return f"| image size | {ours / 1e6:.0f} MB | {other / 1e6:.0f} MB | {ours / other:.2f} |"
+
     def cookiecutter(self, template: Path, slug: str, *answers: str) -> str:
         """Return the command that generates a project of this name."""
         program = str(self.folder / "cookiecutter" / "bin" / "cookiecutter")
@@ -124,16 +158,47 @@ class Bench:
     def template(self, checkout: Path) -> Side:
         """Return the side of a checkout of this template."""
         slug, port = f"ds-docker-env-speed-{secrets.token_hex(3)}", free_port()
-        self.run(self.cookiecutter(checkout, slug, *ANSWERS))
-        folder = self.folder / slug
+        folder, second = self.folder / slug, self.folder / f"{slug}-second"
+        for project, sets in ((folder, ADDED), (second, OTHERS)):
+            self.run(self.cookiecutter(checkout, project.name, *ANSWERS))
+            for number, more in enumerate(sets):
+                self.lock(project, number, more)
         password = (folder / ".secrets" / "jupyter_password").read_text(encoding="utf-8").strip()
-        compose = f"PORT={port} docker compose --project-directory {folder}"
-        stop = f"{compose} down --volumes --timeout 3"
-        self.stack.callback(self.run, f"{stop}; docker image rm --force {slug} || true")
+        compose = "docker compose --project-directory"
+        stop = f"PORT={port} {compose} {folder} down --volumes --timeout 3"
+        images = [image_of(project) for project in (folder, second)]
+        self.stack.callback(self.run, f"{stop}; docker image rm --force {shlex.join(images)} || true")
         generate = self.cookiecutter(checkout, "made", *ANSWERS, BASE_IMAGE)
         pin = f"{generate} production_requirements={PRODUCTION}"
-        start = f"{compose} up --detach --quiet-pull && {self.page(port, password)}"
-        return Side(folder, generate, pin, f"{compose} build --quiet", start, stop)
+        start = f"PORT={port} {compose} {folder} up --detach --quiet-pull && {self.page(port, password)}"
+        build, build_second = (f"{compose} {project} build --quiet" for project in (folder, second))
+        copy = self.copying(images[0], OUR_FILES)
+        inside = f"PORT={port} {compose} {folder} exec -T jupyter sh -c"
+        add = f'{inside} "add polars && {IMPORT}"'
+        forget = f"{inside} 'remove polars; chmod -R u+w /opt/packages; rm -rf /opt/packages/*/*' || true"
+        return Side(folder, second, images[0], generate, pin, build, build_second, copy, start, stop, add, forget)
+
+    def copying(self, image: str, files: Sequence[str]) -> str:
+        """Return the command that builds an image with these files of another one, a layer for each."""
+        dockerfile = self.folder / f"{image}.Dockerfile"
+        mount = "--mount=from=made,target=/made"
+        lines = [f"RUN {mount} mkdir /{layer} && cp -a /made{name} /{layer}" for layer, name in enumerate(files)]
+        text = "\n".join([f"FROM {image} AS made", f"FROM python:{PYTHON}-bookworm", *lines, ""])
+        dockerfile.write_text(text, encoding="utf-8")
+        self.stack.callback(self.run, f"docker image rm --force {image}-copy || true")
+        return f"docker build --no-cache --quiet --tag {image}-copy - <{dockerfile}"
+
+    def lock(self, project: Path, number: int, more: str) -> None:
+        """Lock the packages of a project and more of them, for a build of this number."""
+        folder = project.with_suffix(".locks")
+        folder.mkdir(exist_ok=True)
+        lock, wanted = folder / f"{number}.txt", folder.with_suffix(".in")
+        shutil.copy(project / "requirements.txt", lock)
+        wanted.write_text(f"{(project / 'requirements.in').read_text(encoding='utf-8')}{more}\n", encoding="utf-8")
+        self.run(
+            f"uv pip compile --quiet --generate-hashes --python-version={PYTHON}"
+            f" --python-platform=x86_64-manylinux_2_36 --output-file={lock} {wanted}"
+        )
 
     def usual(self, project: Path) -> Side:
         """Return the side of a template without hooks and of a Dockerfile with ``pip install -r``."""
@@ -143,37 +208,59 @@ class Bench:
         # The README may show commands with braces.
         context = '{"project_slug": "", "_copy_without_render": ["README.md"]}'
         (files.parent / "cookiecutter.json").write_text(context, encoding="utf-8")
-        folder = self.folder / name
-        shutil.copytree(project / "src", folder / "src")
-        (folder / "Dockerfile").write_text(DOCKERFILE, encoding="utf-8")
+        folder, second = self.folder / name, self.folder / f"{name}-second"
         pins = re.findall(r"^[a-z0-9-]+==\S+", (project / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
-        (folder / "requirements.txt").write_text("\n".join(pins), encoding="utf-8")
-        shutil.copy(TEMPLATE / "locks" / "tools.in", folder)
+        for made, sets in ((folder, ADDED), (second, OTHERS)):
+            shutil.copytree(project / "src", made / "src")
+            (made / "Dockerfile").write_text(DOCKERFILE, encoding="utf-8")
+            shutil.copy(TEMPLATE / "locks" / "tools.in", made)
+            locks = made.with_suffix(".locks")
+            locks.mkdir()
+            for number, more in enumerate(sets):
+                (locks / f"{number}.txt").write_text("\n".join([*pins, more, ""]), encoding="utf-8")
+            shutil.copy(locks / "0.txt", made / "requirements.txt")
         generate = self.cookiecutter(files.parent, "made")
         pin = f"uv pip compile --quiet --generate-hashes --python-version={PYTHON} {PRODUCTION} made/requirements.in"
         options = f"--name={name} --publish=127.0.0.1:{port}:8888 --env=JUPYTER_TOKEN={password}"
         start = f"docker run --detach {options} {name} && {self.page(port, password)}"
         stop = f"docker rm --force {name}"
-        self.stack.callback(self.run, f"{stop}; docker image rm --force {name} || true")
-        build = f"docker build --quiet --tag {name} {folder}"
-        return Side(folder, generate, f"{generate} && {pin}", build, start, stop)
+        self.stack.callback(self.run, f"{stop}; docker image rm --force {name} {second.name} || true")
+        build, build_second = (f"docker build --quiet --tag {made.name} {made}" for made in (folder, second))
+        copy = self.copying(name, THEIR_FILES)
+        # Another comment, so that no layer comes from the cache.
+        wish = f'echo "polars # $(date +%s%N)" >>{folder}/requirements.txt'
+        add = f"{wish} && {build} && {stop} && {start} && docker exec {name} {IMPORT}"
+        forget = f"sed -i /^polars/d {folder}/requirements.txt"
+        pin = f"{generate} && {pin}"
+        return Side(folder, second, name, generate, pin, build, build_second, copy, start, stop, add, forget)
+
+
+def image_of(project: Path) -> str:
+    """Return the name of a project's image."""
+    settings = (project / ".env").read_text(encoding="utf-8")
+    [name] = re.findall(r"^COMPOSE_PROJECT_NAME=(\S+)$", settings, re.MULTILINE)
+    return str(name)
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description="Compare this template with others, side by side.")
-    parser.add_argument("races", nargs="*", metavar="RACE", help=f"one of {', '.join(RACES)}; all unless named")
+    names = [*RACES, "size"]
+    parser.add_argument("races", nargs="*", metavar="RACE", help=f"one of {', '.join(names)}; all unless named")
     parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="another checkout of this template")
     asked = parser.parse_args()
-    if unknown := set(asked.races) - RACES.keys():
-        parser.error(f"unknown race {', '.join(sorted(unknown))}; choose from {', '.join(RACES)}")
+    if unknown := set(asked.races) - set(names):
+        parser.error(f"unknown race {', '.join(sorted(unknown))}; choose from {', '.join(names)}")
     if shutil.which("hyperfine") is None:
         parser.error("hyperfine is missing; install it with apt-get install hyperfine or brew install hyperfine")
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         bench = Bench(Path(folder), stack)
         ours = bench.template(TEMPLATE)
         other = bench.template(asked.against.resolve()) if asked.against else bench.usual(ours.folder)
-        rows = [bench.race(RACES[name], ours, other) for name in asked.races or RACES]
+        rows = [
+            bench.size(ours, other) if name == "size" else bench.race(RACES[name], ours, other)
+            for name in asked.races or names
+        ]
     machine = f"{date.today()}, {os.cpu_count()} CPUs ({platform.machine()}), Python {PYTHON}"
     print(machine, "", "| race | ours | other | ratio |", "|---|---|---|---|", *rows, sep="\n")
 

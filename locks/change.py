@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from ds_docker_env.common import uv
 from ds_docker_env.common.shipped import LOCKS
 from ds_docker_env.common.sources.command import run_git
-from ds_docker_env.pinning.parity import read_lock
+from ds_docker_env.common.target import MACHINES
+from ds_docker_env.pinning.parity import Locked, read_lock
 
 Rows = dict[tuple[str, ...], list[str]]
 
@@ -26,12 +28,9 @@ def moved(locks: list[Path]) -> Rows:
     rows: Rows = defaultdict(list)
     for path in locks:
         committed = run_git("-C", str(path.parent), "show", f"HEAD:./{path.name}") or ""
-        before, after = read_lock(committed), read_lock(path.read_text(encoding="utf-8"))
-        for name in before.keys() | after.keys():
-            was, now = before.get(name), after.get(name)
-            if was != now:
-                changed = [locked.version if locked else "none" for locked in (was, now)]
-                rows[name, changed[0], changed[1] if changed[0] != changed[1] else "with other files"].append(path.stem)
+        both = committed, path.read_text(encoding="utf-8")
+        for row in {row for machine in MACHINES for row in _changes(*(read_lock(lock, machine) for lock in both))}:
+            rows[row].append(path.stem)
     return rows
 
 
@@ -61,6 +60,14 @@ def table(head: str, rows: Rows) -> list[str]:
     columns = [*head.split(), "in"]
     lines = [" | ".join([*row, _where(locks)]) for row, locks in sorted(rows.items())]
     return ["", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}", *(f"| {line} |" for line in lines)]
+
+
+def _changes(before: Mapping[str, Locked], after: Mapping[str, Locked]) -> Iterator[tuple[str, str, str]]:
+    for name in before.keys() | after.keys():
+        was, now = before.get(name), after.get(name)
+        if was != now:
+            old, new = (locked.version if locked else "none" for locked in (was, now))
+            yield name, old, new if old != new else "with other files"
 
 
 def _where(locks: list[str]) -> str:

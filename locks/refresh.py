@@ -5,41 +5,62 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ds_docker_env.common import uv
 from ds_docker_env.common.shipped import LOCKS, lock_name
-from ds_docker_env.common.target import Target
-from ds_docker_env.pinning.resolver import compile_command, header, same_versions
+from ds_docker_env.common.target import LOCK_AGAIN, PYTHON_VERSIONS, Target
+from ds_docker_env.pinning import watched
+from ds_docker_env.pinning.processors import for_arm64, for_both
+from ds_docker_env.pinning.resolver import Attempt, compile_command, header, same_versions
 
 CONTEXT = json.loads((LOCKS.parent / "cookiecutter.json").read_text(encoding="utf-8"))
 
 # Debian's own Python, https://packages.debian.org/python3
 DEBIAN_PYTHON = {"bookworm": "3.11.2", "trixie": "3.13.5"}
 
+OF_TOOLS = "locks/refresh.py of ds-docker-env"
 
-def refresh(inputs: list[str], output: str, python: str, documented: str) -> None:
-    """Lock files together; stop with what uv says if that fails. A lock that would only be newer stays."""
+
+def refresh(inputs: list[str], output: str, python: str, documented: str, again: str) -> None:
+    """Lock files together for both processors; stop with what uv says if that fails.
+
+    A lock that would only be newer stays.
+    """
     print(f"{output} ...", flush=True)
     path = LOCKS / output
     before = path.read_text(encoding="utf-8") if path.exists() else ""
-    command = compile_command(python, *inputs, output=output)
-    done = uv.run(*command, "--upgrade", "--quiet", "--custom-compile-command", header(documented), folder=LOCKS)
-    if done.returncode:
-        sys.exit(done.stderr)
-    if same_versions(path.read_text(encoding="utf-8"), before):
-        path.write_text(before, encoding="utf-8", newline="\n")
+    command = compile_command(python, Target(PYTHON_VERSIONS[0]).platform, *inputs, output=output)
+    # Without pyproject.toml's settings, which are for the tests.
+    command += ["--no-config", "--quiet", "--custom-compile-command", header(documented)]
+    amd64 = _lock(path, [*command, "--upgrade"], before)
+    solve = partial(_lock, path, for_arm64(command))
+    lock = for_both(amd64.text or _stop(amd64), "", solve, why=_stop, again=again)
+    path.write_text(before if same_versions(lock, before) else lock, encoding="utf-8", newline="\n")
 
 
-def refresh_all(kind: str, made_for: str, python: str, documented: str) -> set[str]:
+def refresh_all(kind: str, made_for: str, python: str, documented: str, again: str = LOCK_AGAIN) -> set[str]:
     """Lock what every project has, and apart from it what any may have: an option may need something older."""
     plain, optional = lock_name(kind, made_for), lock_name(kind, made_for, options=True)
-    refresh([f"{kind}.in"], plain, python, documented)
+    refresh([f"{kind}.in"], plain, python, documented, again)
     options = sorted(path.name for path in LOCKS.glob(f"{kind}-*.in"))
-    refresh([f"{kind}.in", *options], optional, python, documented)
+    refresh([f"{kind}.in", *options], optional, python, documented, again)
     return {plain, optional}
+
+
+def _lock(path: Path, command: Sequence[str], preferred: str) -> Attempt:
+    """Lock with the versions of another lock, if they can stay."""
+    path.write_text(preferred, encoding="utf-8", newline="\n")
+    done = watched.run(*command, folder=LOCKS)
+    return Attempt("" if done.returncode else path.read_text(encoding="utf-8"), done.stderr)
+
+
+def _stop(attempt: Attempt) -> NoReturn:
+    sys.exit(attempt.stderr)
 
 
 if __name__ == "__main__":
@@ -47,11 +68,11 @@ if __name__ == "__main__":
         os.environ["UV_DEFAULT_INDEX"] = CONTEXT["_package_index"]
     made = set()
     for version in CONTEXT["python_version"]:
-        full_python = Target(version).full_python
-        documented = " ".join(["uv", *compile_command(full_python, "requirements.in")])
-        made |= refresh_all("requirements", version, full_python, documented)
+        target = Target(version)
+        documented = " ".join(["uv", *compile_command(target.full_python, target.platform, "requirements.in")])
+        made |= refresh_all("requirements", version, target.full_python, documented)
     for debian in CONTEXT["debian_release"]:
-        made |= refresh_all("tools", debian, DEBIAN_PYTHON[debian], "locks/refresh.py of ds-docker-env")
+        made |= refresh_all("tools", debian, DEBIAN_PYTHON[debian], OF_TOOLS, OF_TOOLS)
     for lock in LOCKS.glob("*.txt"):
         if lock.name not in made:
             lock.unlink()

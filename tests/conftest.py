@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,21 +22,30 @@ from package_index import PACKAGES, PackageIndex
 
 from ds_docker_env.common.analysis import Analysis
 from ds_docker_env.common.errors import GenerationError
+from ds_docker_env.common.signals import STOPPING
 from ds_docker_env.common.target import Target
 from ds_docker_env.pinning import pinned as pinning
 from ds_docker_env.pinning.production.model import Production
 from ds_docker_env.pinning.production.reader import read_production
 
 __all__ = ["CONTEXT", "QUESTIONS", "TEMPLATE"]
+pytest_plugins = ["small_image"]
 
 # Or every process of a test compiles the same libraries again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# A shell lets programs in its background ignore these, and they hand that on.
+for number in STOPPING:
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler)
 
 # The same few examples each time; `--hypothesis-profile=thorough` looks for new ones.
 settings.register_profile("few", max_examples=15, derandomize=True, database=None, deadline=10_000)
 settings.register_profile("thorough", max_examples=2_000, deadline=10_000, suppress_health_check=list(HealthCheck))
 settings.load_profile("few")
 
+# With uv and one Python to find; uv would ask each that pyenv puts on the PATH for the version that the lock is for.
+AS_IN_THE_IMAGE = {"PATH": str(Path(sys.executable).parent), "UV_PYTHON_DOWNLOADS": "never"}
 # With a digest nobody asks a registry.
 BASE_IMAGE = f"python:{{{{ cookiecutter.python_version }}}}-{{{{ cookiecutter.debian_release }}}}@sha256:{'0' * 64}"
 # The markers of tests that take minutes, the longest first.
@@ -70,9 +82,7 @@ class Generated:
     def lock_again(self) -> None:
         """Run the command in the header of the lock, as the image does."""
         command = self.read("requirements.txt").splitlines()[1].removeprefix("#").split()
-        # With one Python to find, which pyenv would make uv search for.
-        as_in_the_image = {**os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_PYTHON": sys.executable}
-        subprocess.run([*command, "--quiet"], cwd=self.project, env=as_in_the_image, check=True)
+        subprocess.run([*command, "--quiet"], cwd=self.project, env={**os.environ, **AS_IN_THE_IMAGE}, check=True)
 
 
 # Whatever the defaults of a fork are.
@@ -100,6 +110,7 @@ def answered(**answers: str) -> list[str]:
     return [f"{name}={value}" for name, value in (ANSWERS | answers).items()]
 
 
+T = TypeVar("T")
 Pin = Callable[..., Generated]
 Write = Callable[..., str]
 Read = Callable[[bytes], Production]
@@ -178,6 +189,19 @@ def cookiecutter(tmp_path: Path) -> Callable[..., Generated]:
     return partial(generate, tmp_path)
 
 
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Generated:
+    """Generate the default project once, for tests of what comes after it."""
+    return generate(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture
+def existing(made: Generated, tmp_path: Path) -> Path:
+    """Return a copy of the default project, where `cookiecutter` would generate it again."""
+    assert made.exit_code == 0, made.stderr
+    return Path(shutil.copytree(made.project, tmp_path / "output" / made.project.name))
+
+
 @pytest.fixture
 def read(tmp_path: Path) -> Callable[[bytes], Production]:
     """Read this content as production's file, for Python 3.11."""
@@ -214,10 +238,19 @@ def copy_template(folder: Path) -> None:
     compiled = shutil.ignore_patterns("__pycache__")
 
     def ignored(path: str, found: list[str]) -> set[str]:
-        left_out = names(path, found) - {".gitattributes"} if path == str(TEMPLATE) else set()
-        return {*compiled(path, found), *left_out}
+        if path != str(TEMPLATE):
+            return compiled(path, found)
+        # The README's first command makes a project, a repository of its own, in a clone.
+        projects = {name for name in found if (TEMPLATE / name / ".git").exists()}
+        return {*compiled(path, found), *(names(path, found) - {".gitattributes"}), *projects}
 
     shutil.copytree(TEMPLATE, folder, ignore=ignored)
+
+
+def run_alone(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in a thread, because the browser of other tests has a running loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def git(*arguments: str, folder: Path) -> str:

@@ -6,14 +6,19 @@ import base64
 import hashlib
 import html
 import io
+import ssl
 import tarfile
 import threading
+import time
 import zipfile
+from collections.abc import Mapping
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingTCPServer
-from typing import BinaryIO
+from types import MappingProxyType
+from typing import Any, BinaryIO
 
+import trustme
 from offers import PYTHON
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -35,17 +40,36 @@ pymysql>=0.10
 """
 
 
+COMPANY = "packages.example.com"
+
+
 class PackageIndex:
     """Serves ``simple/<name>/`` (PEP 503) from a folder, with the metadata beside each wheel (PEP 658).
 
-    ``login`` is ``name:password``, or nothing for an index that everybody may read.
+    ``login`` is ``name:password``, or nothing for an index that everybody may read. With an authority it speaks https,
+    with a certificate for packages.example.com.
     """
 
-    def __init__(self, folder: Path, login: str = "", host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, folder: Path, login: str = "", host: str = "127.0.0.1", authority: trustme.CA | None = None
+    ) -> None:
         self.folder = folder
         self._links: dict[str, dict[str, str]] = {}
         self._host = host
-        self._server = _Server((host, 0), _handler(folder, login))
+        # Seconds before each answer, and names of files of which the end never comes.
+        self.pause = 0.0
+        self.refusing = False
+        self.hanging: set[str] = set()
+        self.over = threading.Event()
+        self._server = _Server((host, 0), _handler(folder, login, self))
+        if authority:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            authority.issue_cert(COMPANY).configure_cert(context)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self._host, self._server.server_address[1]
 
     @property
     def url(self) -> str:
@@ -56,6 +80,7 @@ class PackageIndex:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.over.set()
         self._server.shutdown()
 
     def add_analysis_packages(self) -> None:
@@ -74,8 +99,12 @@ class PackageIndex:
         python: str = "",
         tag: str = "py3-none-any",
         yanked: str = "",
+        files: Mapping[str, str] = MappingProxyType({}),
     ) -> str:
-        """Add wheels, perhaps withdrawn for a reason, and return the hash of the last one as ``sha256:…``."""
+        """Add wheels, perhaps withdrawn for a reason, and return the hash of the last one as ``sha256:…``.
+
+        Each has a module of its name, unless other ``files`` are named with their texts.
+        """
         module = canonicalize_name(name).replace("-", "_")
         attributes = ' data-core-metadata="true"'
         attributes += f' data-requires-python="{html.escape(python)}"' if python else ""
@@ -85,13 +114,13 @@ class PackageIndex:
             metadata += f"Requires-Python: {python}\n" if python else ""
             metadata += "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
             wheel = f"{module}-{version}-{tag}.whl"
-            digest = self.add_file(name, wheel, _wheel(module, version, metadata, tag), attributes)
+            digest = self.add_file(name, wheel, _wheel(module, version, metadata, tag, files), attributes)
             (self.folder / "simple" / canonicalize_name(name) / f"{wheel}.metadata").write_text(metadata)
         return f"sha256:{digest}"
 
-    def add_source(self, name: str, version: str, *, said: str = "") -> None:
-        """Add a source package; its build fails with this, or else uv reads its metadata without building it."""
-        backend = f"raise SystemExit({said!r})\n" if said else ""
+    def add_source(self, name: str, version: str, *, said: str = "", backend: str = "") -> None:
+        """Add a source package; its build fails with this, has this backend, or is not needed for its metadata."""
+        backend = f"raise SystemExit({said!r})\n" if said else backend
         files = {
             "pyproject.toml": '[build-system]\nrequires = []\nbackend-path = ["."]\nbuild-backend = "backend"\n'
             + ("" if backend else f'[project]\nname = "{name}"\nversion = "{version}"\n'),
@@ -123,10 +152,10 @@ class _Server(ThreadingTCPServer):
     request_queue_size = 128
 
 
-def _wheel(module: str, version: str, metadata: str, tag: str) -> bytes:
+def _wheel(module: str, version: str, metadata: str, tag: str, own: Mapping[str, str]) -> bytes:
     info = f"{module}-{version}.dist-info"
     files = {
-        f"{module}.py": f'__version__ = "{version}"\n',
+        **(own or {f"{module}.py": f'__version__ = "{version}"\n'}),
         f"{info}/METADATA": metadata,
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }
@@ -144,7 +173,7 @@ def _record_hash(text: str) -> str:
     return "sha256=" + base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
-def _handler(folder: Path, login: str) -> type[SimpleHTTPRequestHandler]:
+def _handler(folder: Path, login: str, index: PackageIndex) -> type[SimpleHTTPRequestHandler]:
     wanted = f"Basic {base64.b64encode(login.encode()).decode()}" if login else None
 
     class Handler(SimpleHTTPRequestHandler):
@@ -156,6 +185,10 @@ def _handler(folder: Path, login: str) -> type[SimpleHTTPRequestHandler]:
         disable_nagle_algorithm = True
 
         def send_head(self) -> io.BytesIO | BinaryIO | None:
+            time.sleep(index.pause)
+            if index.refusing:
+                self.send_error(503)
+                return None
             if wanted and self.headers["Authorization"] != wanted:
                 self.send_response(401)
                 self.send_header("WWW-Authenticate", "Basic")
@@ -164,6 +197,13 @@ def _handler(folder: Path, login: str) -> type[SimpleHTTPRequestHandler]:
                 return None
             del self.headers["If-Modified-Since"]
             return super().send_head()
+
+        def copyfile(self, source: Any, outputfile: Any) -> None:
+            if self.path.strip("/").rpartition("/")[2] in index.hanging:
+                outputfile.write(source.read(10))
+                index.over.wait()
+            else:
+                super().copyfile(source, outputfile)
 
         def end_headers(self) -> None:
             self.send_header("Cache-Control", "no-cache")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,10 +11,12 @@ import pytest
 import yaml
 from botocore.session import get_session
 from botocore.validate import ParamValidator
-from ecs_page import CONTAINER, ROLES, TASK
+from ecs_page import CONTAINER, IMAGE, PAGE, ROLES, RUN, TASK
 from rendering import Renderer
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
+# The names that ECS and Docker have for a processor.
+PROCESSORS = {"X86_64": "linux/amd64", "ARM64": "linux/arm64"}
 # What Docker and Fargate leave to root.
 CAPABILITIES = {
     *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW"),
@@ -36,15 +40,30 @@ def parameters(shape: Any, value: Any) -> Iterator[tuple[Any, Any]]:
             yield from parameters(shape.member, one)
 
 
-def test_aws_knows_every_parameter_of_the_task_and_its_type(ecs: Any) -> None:
+def test_aws_knows_every_parameter_of_the_task_and_of_its_run_and_their_types(ecs: Any) -> None:
     shape = ecs.operation_model("RegisterTaskDefinition").input_shape
     assert ParamValidator().validate(TASK, shape).generate_report() == ""
     assert "Unknown parameter" in ParamValidator().validate({**TASK, "secrets": []}, shape).generate_report()
+    run = ecs.operation_model("RunTask").input_shape
+    assert ParamValidator().validate(RUN, run).generate_report() == ""
+    assert (RUN["taskDefinition"], RUN["launchType"]) == (TASK["family"], *TASK["requiresCompatibilities"])
+
+
+def test_the_image_that_is_pushed_is_the_tasks_and_of_the_tasks_processor(ecs: Any) -> None:
+    assert IMAGE["image"] == CONTAINER["image"]
+    assert IMAGE["platform"] == PROCESSORS[TASK["runtimePlatform"]["cpuArchitecture"]]
+    rows = re.findall(r'^\|.*`"runtimePlatform": (\{.*\})` \| `platform: (\S+)` \|$', PAGE, re.MULTILINE)
+    shown = {json.loads(task)["cpuArchitecture"]: image for task, image in rows}
+    assert shown == PROCESSORS
+    # Windows has a member of its own.
+    assert set(shown) == set(ecs.shape_for("CPUArchitecture").enum)
+    assert [json.loads(task) for task, _ in rows if "X86_64" in task] == [TASK["runtimePlatform"]]
 
 
 def test_each_word_is_one_of_those_that_aws_names(ecs: Any) -> None:
-    shape = ecs.operation_model("RegisterTaskDefinition").input_shape
-    asked = [(shape.enum, value) for shape, value in parameters(shape, TASK) if getattr(shape, "enum", None)]
+    requests = {"RegisterTaskDefinition": TASK, "RunTask": RUN}
+    shapes = [pair for name, one in requests.items() for pair in parameters(ecs.operation_model(name).input_shape, one)]
+    asked = [(shape.enum, value) for shape, value in shapes if getattr(shape, "enum", None)]
     assert {value for _, value in asked} >= {"FARGATE", "awsvpc", "X86_64", "awslogs"}
     assert [value for values, value in asked if value not in values] == []
     # Some lists are in the documentation alone.
@@ -58,12 +77,11 @@ def test_each_word_is_one_of_those_that_aws_names(ecs: Any) -> None:
 
 def test_it_is_confined_as_in_compose() -> None:
     compose = yaml.safe_load(Renderer()("docker-compose.yml", services=""))["services"]["jupyter"]
-    assert (CONTAINER["user"], CONTAINER["readonlyRootFilesystem"]) == (compose["user"], compose["read_only"])
+    assert (CONTAINER["user"], compose["user"]) == ("root", "owner")
     asked = CONTAINER["linuxParameters"]
     assert CAPABILITIES - set(asked["capabilities"]["drop"]) == set(compose["cap_add"])
     writable = {one["containerPath"] for one in [*asked["tmpfs"], *CONTAINER["mountPoints"]]}
     assert writable == {"/tmp", "/home", "/run/secrets"}
-    assert compose["tmpfs"] == "/tmp:exec,size=1g"
     assert {"containerPath": "/tmp", "size": 1024, "mountOptions": ["exec"]} in asked["tmpfs"]
 
 

@@ -212,7 +212,7 @@ def every_default(fork: Fork) -> Seen:
         "**Ticket.** <https://tickets.example.com/>\n",
         "requirements.txt": "\nrequests==2.32.4 ",
         "Dockerfile": "\nFROM python:3.11-bookworm",
-        "docker-compose.yml": 'name: "team-analysis"\n',
+        "docker-compose.yml": "-m ds_docker_env.image.setup team-analysis\n",
         ".dvc/config": "s3://team/data",
         ".gitlab-ci.yml": "\nworkflow:\n",
     }
@@ -220,7 +220,7 @@ def every_default(fork: Fork) -> Seen:
 
 def added_question(fork: Fork) -> Seen:
     """Ask who is responsible, and say other things in a project's README."""
-    fork.cut(README, "Write Debian packages into", "in the `Dockerfile`.\n")
+    fork.cut(README, "Write Debian packages into", "docker compose up --build`.\n")
     fork.cut(README, "Run `uvx cruft update`", "the passwords.\n")
     fork.replace(README, "## Update from the template\n\n", "## Help\n\nAsk in #analysis.\n")
     fork.replace(README, "## How to\n", "## Guides\n")

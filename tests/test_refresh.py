@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 from conftest import committed, git, write_files
+from package_index import PackageIndex
 from platforms import BASH, workflow
 
 from ds_docker_env.common import uv
+from ds_docker_env.common.target import LOCK_AGAIN, note
+from ds_docker_env.pinning import watched
 from locks import change, refresh
 
-LOCK = "# made by\n#    uv pip compile requirements.in\n# uv 0.13.9, index as of 2026-01-01T00:00:00Z\n"
+LOCK = f"# made by\n#    uv pip compile requirements.in\n{note()}\n# uv 0.13.9, index as of 2026-01-01T00:00:00Z\n"
 OLD = f"{LOCK}numpy==1.0 \\\n    --hash=sha256:00\npandas==2.0 \\\n    --hash=sha256:00\n"
 
 
@@ -32,25 +35,43 @@ def test_a_lock_that_only_would_be_newer_stays(
     path = tmp_path / "requirements-3.13.txt"
     path.write_text(OLD)
     new = OLD.replace("2026-01-01", "2026-02-02").replace("numpy==1.0", f"numpy=={version}")
+    given = []
 
     def lock(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-        path.write_text(new)
+        given.append(path.read_text())
+        path.write_text(new.replace(f"{note()}\n", ""))
         return subprocess.CompletedProcess(arguments, 0)
 
     monkeypatch.setattr(refresh, "LOCKS", tmp_path)
-    monkeypatch.setattr(uv, "run", lock)
+    monkeypatch.setattr(watched, "run", lock)
     monkeypatch.setattr(uv, "version", lambda: "uv 0.13.9")
-    refresh.refresh(["requirements.in"], path.name, "3.13.9", "uv pip compile requirements.in")
+    refresh.refresh(["requirements.in"], path.name, "3.13.9", "uv pip compile requirements.in", LOCK_AGAIN)
+    assert given == [OLD, new.replace(f"{note()}\n", "")], "arm64 keeps the versions of amd64"
     assert path.read_text() == (new if moves else OLD)
+
+
+def test_a_lock_holds_packages_that_the_tests_leave_out(
+    offline: PackageIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offline.add("lark", "1.0")
+    offline.add("jsonschema", "1.0", requires=("lark",))
+    excluding = '[project]\nname = "template"\nversion = "1"\n[tool.uv]\nexclude-dependencies = ["lark"]\n'
+    write_files(tmp_path / "template", {"pyproject.toml": excluding, "locks/tools.in": "jsonschema\n"})
+    locks = tmp_path / "template" / "locks"
+    monkeypatch.setattr(refresh, "LOCKS", locks)
+    refresh.refresh(["tools.in"], "tools-trixie.txt", "3.13.5", "locks/refresh.py", LOCK_AGAIN)
+    assert "\nlark==1.0" in (locks / "tools-trixie.txt").read_text()
 
 
 def test_the_text_says_what_moved_and_in_which_lock(clone: Path) -> None:
     path = clone / "locks" / "requirements-3.13.txt"
-    path.write_text(OLD.replace("numpy==1.0", "numpy==1.1").replace("pandas==2.0", "six==1.0"))
+    aws = "aws==1.0 ; platform_machine == 'aarch64' \\\n    --hash=sha256:00\n"
+    path.write_text(OLD.replace("numpy==1.0", "numpy==1.1").replace("pandas==2.0", "six==1.0") + aws)
     assert change.table("package from to", change.moved([path])) == [
         "",
         "| package | from | to | in |",
         "|---|---|---|---|",
+        "| aws | none | 1.0 | 3.13 |",
         "| numpy | 1.0 | 1.1 | 3.13 |",
         "| pandas | 2.0 | none | 3.13 |",
         "| six | none | 1.0 | 3.13 |",

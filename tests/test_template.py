@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ds_docker_env.common.shipped import LOCKS, lock_name, shipped_analysis
-from ds_docker_env.common.target import PYTHON_VERSIONS, Target
+from ds_docker_env.common.target import MACHINES, PYTHON_VERSIONS, Target, machines
 from ds_docker_env.generation import checks as refusals
 from ds_docker_env.generation.base_image import require_name
 from ds_docker_env.generation.pipelines import PIPELINES
@@ -91,7 +91,7 @@ def test_the_files_of_a_project_name_no_service_that_there_is_not() -> None:
     assert not stray, ", ".join(stray)
 
 
-def test_every_python_on_offer_has_an_image_a_patch_release_and_a_lock_and_no_other_has() -> None:
+def test_every_python_on_offer_has_an_image_a_patch_release_and_a_lock_for_both_processors_and_no_other_has() -> None:
     offered = CONTEXT["python_version"]
     assert set(offered) == {python for python, _ in PAIRS} <= set(PYTHON_VERSIONS)
     assert all(Target(version).full_python.startswith(f"{version}.") for version in offered)
@@ -99,12 +99,15 @@ def test_every_python_on_offer_has_an_image_a_patch_release_and_a_lock_and_no_ot
     made_for += [("tools", debian) for debian in CONTEXT["debian_release"]]
     locks = {lock_name(kind, one, options=options) for kind, one in made_for for options in (False, True)}
     assert {path.name for path in LOCKS.glob("*.txt")} == locks
-    assert not [path.name for path in LOCKS.glob("*.txt") if "://" in path.read_text()], "a lock holds an address"
+    texts = {path.name: path.read_text() for path in LOCKS.glob("*.txt")}
+    assert not [name for name, text in texts.items() if "://" in text], "a lock holds an address"
+    assert not [name for name, text in texts.items() if machines(text) != [*MACHINES]], "a lock is for one processor"
 
 
 @pytest.mark.parametrize("version", CONTEXT["python_version"])
-def test_the_shipped_lock_holds_every_package_above_its_floor_with_hashes(version: str) -> None:
-    lock = read_lock(shipped_analysis(version).lock)
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_shipped_lock_holds_every_package_above_its_floor_with_hashes(version: str, machine: str) -> None:
+    lock = read_lock(shipped_analysis(version).lock, machine)
     assert "ipykernel" in lock, "the notebook needs it"
     for line in shipped_analysis(version).requirements:
         assert re.fullmatch(r"[a-z0-9-]+>=[\d.]+", line)

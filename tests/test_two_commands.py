@@ -14,10 +14,10 @@ pytestmark = pytest.mark.network
 LEFT_BEHIND = shutil.ignore_patterns(".git", ".venv*", "__pycache__", ".*_cache", "screenshots", "uv.lock")
 
 
-def readme_command(heading: str) -> str:
+def readme_commands(heading: str) -> list[str]:
     text = (TEMPLATE / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```sh\n(.*?)```", text.partition(heading)[2], re.DOTALL)
-    return str(blocks[0]).strip()
+    return str(blocks[0]).splitlines()
 
 
 def test_the_readmes_command_generates_from_a_fresh_clone_in_an_empty_home(tmp_path: Path) -> None:
@@ -28,10 +28,10 @@ def test_the_readmes_command_generates_from_a_fresh_clone_in_an_empty_home(tmp_p
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     scripts = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin")
     system = [folder for folder in os.environ["PATH"].split(os.pathsep) if not shutil.which("uv", path=folder)]
-    command = readme_command("# ds-docker-env")
-    assert command == "pip install uv && uvx cookiecutter ."
+    commands = readme_commands("# ds-docker-env")
+    assert commands == ["pip install uv", "uvx cookiecutter ."]
     done = subprocess.run(
-        f"{command} --no-input project_name=Fresh production_requirements=requirements.txt",
+        f"{' && '.join(commands)} --no-input project_name=Fresh production_requirements=requirements.txt",
         shell=True,
         cwd=clone,
         env={
@@ -54,5 +54,5 @@ def test_the_readmes_command_generates_from_a_fresh_clone_in_an_empty_home(tmp_p
 
 
 def test_the_readme_promises_the_command_that_runs_these_tests() -> None:
-    assert readme_command("## Tests") == "pip install uv && uv run pytest"
+    assert readme_commands("## Tests") == ["pip install uv", "uv run pytest"]
     assert "uv run pytest" in (TEMPLATE / ".ci" / "run").read_text(encoding="utf-8")

@@ -17,7 +17,8 @@ from ds_docker_env.generation.wheel import REQUIRES
 
 # Importable with every cookiecutter that works, from 2.2.0 on; urllib3 comes with requests.
 COOKIECUTTERS = {"click", "cookiecutter", "jinja2", "requests", "rich", "urllib3", "yaml"}
-LIBRARIES = {"packaging", "pip_requirements_parser", "tomli", "tomllib"}
+LIBRARIES = {"packaging", "pip_requirements_parser", "psutil", "tomli", "tomllib"}
+REPORTS = {"jinja2", "jupyter_core", "latex2mathml", "nbclient", "nbconvert", "nbformat", "papermill"}
 # Newer than Python 3.10.
 NOT_EVERYWHERE = {"tomllib"}
 STANDARD = sys.stdlib_module_names - NOT_EVERYWHERE
@@ -25,12 +26,13 @@ WINGS = {
     "common": STANDARD | COOKIECUTTERS,
     "generation": STANDARD | COOKIECUTTERS | {"common"},
     "pinning": STANDARD | LIBRARIES | {"yaml", "common"},
-    "image": STANDARD | LIBRARIES | {"rich", "common", "pinning"},
+    "image": STANDARD | LIBRARIES | REPORTS | {"jupyter_client", "jupyter_server", "rich", "common", "pinning"},
     # The two ways in from cookiecutter, which lie beside the package.
     "local_extensions": STANDARD | COOKIECUTTERS | {"common", "generation"},
     "hooks": STANDARD | {"generation"},
 }
 PACKAGE = TEMPLATE / "ds_docker_env"
+BUILD = "ds_docker_env.image.build"
 FILES = PACKAGE / "image" / "files"
 MODULES = {
     ".".join(path.relative_to(TEMPLATE).with_suffix("").parts).removesuffix(".__init__"): path
@@ -89,6 +91,13 @@ def test_every_module_is_in_a_wing() -> None:
     assert {wing(module) for module in MODULES} - {""} == WINGS.keys()
 
 
+def test_the_steps_of_the_image_build_import_only_the_standard_library_and_each_other() -> None:
+    steps = [module for module in MODULES if module.startswith(BUILD)]
+    assert steps
+    stray = {(step, other) for step in steps for other in imported(step) if wing(other) not in STANDARD}
+    assert {(step, other) for step, other in stray if not other.startswith(BUILD)} == set()
+
+
 def test_only_what_reads_the_web_pays_for_importing_requests_and_one_module_uses_the_insides_of_cookiecutter() -> None:
     def users(*libraries: str) -> set[str]:
         return {module for module in MODULES if {wing(other) for other in imported(module)} & {*libraries}}
@@ -98,14 +107,14 @@ def test_only_what_reads_the_web_pays_for_importing_requests_and_one_module_uses
 
 
 def test_the_wheel_requires_every_library_that_its_modules_import_and_the_tools_bring_them_by_name() -> None:
-    import_names = {"pip-requirements-parser": "pip_requirements_parser", "pyyaml": "yaml"}
+    import_names = {"pyyaml": "yaml"}
     tools = (TEMPLATE / "locks" / "tools.in").read_text(encoding="utf-8").splitlines()
     assert set(REQUIRES) <= {package_name(line) for line in tools}
     packed = [module for module in MODULES if wing(module) in ("common", "pinning", "image")]
     libraries = {wing(other) for module in packed for other in imported(module) - MODULES.keys()}
-    # urllib3 is a part of requests; tomli is for older Pythons than the tools'.
-    libraries -= sys.stdlib_module_names | {"urllib3", "tomli"}
-    assert libraries <= {import_names.get(name, name) for name in REQUIRES}
+    # urllib3 is a part of requests, as jupyter_server is of JupyterLab; tomli is for older Pythons than the tools'.
+    libraries -= sys.stdlib_module_names | {"urllib3", "jupyter_server", "tomli"}
+    assert libraries <= {import_names.get(name, name).replace("-", "_") for name in REQUIRES}
 
 
 def test_no_two_modules_import_each_other_in_a_circle() -> None:

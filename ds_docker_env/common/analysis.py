@@ -31,7 +31,7 @@ class Analysis(NamedTuple):
     @property
     def requirements(self) -> list[str]:
         """Return the packages with their floors, in the order of the file, and those that an earlier lock left out."""
-        return [requirement for line in self._lines() if (requirement := _without_comment(line))]
+        return [requirement for line in self._lines() if (requirement := without_comment(line))]
 
     def with_setuptools(self) -> Analysis:
         """Return the packages with setuptools among them."""
@@ -52,14 +52,14 @@ class Analysis(NamedTuple):
     def render(self, left_out: Mapping[str, str]) -> str:
         """Return requirements.in for production, with what is left out as comments that give the reason."""
         first, *packages = [
-            f"# {line}: left out, {left_out[wanted]}" if (wanted := _without_comment(line)) in left_out else line
+            f"# {line}: left out, {left_out[wanted]}" if (wanted := without_comment(line)) in left_out else line
             for line in self._lines()
         ]
         return "".join(f"{line}\n" for line in [first, _HEADING, *packages])
 
     def _lines(self) -> list[str]:
         lines = [line for line in self.text.splitlines() if line != _HEADING]
-        return [found["requirement"] if (found := _LEFT_OUT.match(line)) else line for line in lines]
+        return [left_out(line) or line for line in lines]
 
 
 def package_name(requirement: str) -> str:
@@ -68,11 +68,18 @@ def package_name(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", found["name"]).lower() if found else ""
 
 
+def left_out(line: str) -> str:
+    """Return the requirement that a comment in requirements.in says is left out, or nothing."""
+    found = _LEFT_OUT.match(line)
+    return found["requirement"] if found else ""
+
+
+def without_comment(line: str) -> str:
+    """Return a line of requirements.in without its comment."""
+    return re.sub(r"(^|\s)#.*", "", line).strip()
+
+
 def without_floor(requirement: str) -> str:
     """Return a line of requirements.in with no versions."""
     found = _PACKAGE.match(requirement)
     return found[0] if found else requirement
-
-
-def _without_comment(line: str) -> str:
-    return re.sub(r"(^|\s)#.*", "", line).strip()

@@ -1,4 +1,4 @@
-"""The text in the bytes of a requirements file."""
+"""The text in the bytes of a file that people write with any editor."""
 
 from __future__ import annotations
 
@@ -9,9 +9,19 @@ from ds_docker_env.common.errors import SourceError
 
 
 def decode(content: bytes, name: str) -> str:
-    """Return the text of a file in UTF-8, UTF-16 (PowerShell writes it) or Latin-1; raise `SourceError`."""
+    """Return the text of a requirements file; raise `SourceError`."""
     if not content.strip():
         raise SourceError(f"{name}: is empty; is it the right file?")
+    try:
+        return text_in(content)
+    except UnicodeError:
+        raise SourceError(
+            f"{name}: is not a text file; name a requirements file, such as the output of pip freeze"
+        ) from None
+
+
+def text_in(content: bytes) -> str:
+    """Return the text in UTF-8, UTF-16 (PowerShell 5 writes it) or Latin-1; raise `UnicodeError` if it is not text."""
     encodings = ["utf-8-sig", "latin-1"]
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encodings = ["utf-16"]
@@ -24,4 +34,4 @@ def decode(content: bytes, name: str) -> str:
             continue
         if not re.search(r"[\x00-\x08\x0e-\x1f\x7f]", text):
             return text
-    raise SourceError(f"{name}: is not a text file; name a requirements file, such as the output of pip freeze")
+    raise UnicodeError("not text")

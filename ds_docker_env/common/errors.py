@@ -36,7 +36,11 @@ class RequirementsError(GenerationError):
 
 
 class UvError(GenerationError):
-    """uv is missing, crashes or takes too long."""
+    """uv is missing, crashes or stands still."""
+
+
+class StallError(UvError):
+    """uv stands still, or takes longer for an answer than that is worth."""
 
 
 class UnreachableError(UvError):
@@ -45,6 +49,10 @@ class UnreachableError(UvError):
     def __init__(self, *problems: str, url: str = "") -> None:
         super().__init__(*problems)
         self.url = url
+
+
+class UntrustedError(UnreachableError):
+    """The certificate of a package index is not trusted."""
 
 
 class RefusedError(UnreachableError):

@@ -65,18 +65,17 @@ def only(lock: str, inputs: Sequence[str]) -> str:
 
     In the notes all files become the first one, which is the only one in a project.
     """
-    pins = {entry["name"]: entry["pin"] for entry in _ENTRY.finditer(lock)}
-    needed_by = {entry["name"]: set(_NEEDED_BY.findall(entry["note"])) for entry in _ENTRY.finditer(lock)}
+    pins = [(entry["name"], entry["pin"], set(_NEEDED_BY.findall(entry["note"]))) for entry in _ENTRY.finditer(lock)]
     files = {f"-r {name}" for name in inputs}
     kept = set(files)
-    while more := {name for name, by in needed_by.items() if by & kept} - kept:
+    while more := {name for name, _, needed_by in pins if needed_by & kept} - kept:
         kept |= more
     first = f"-r {inputs[0]}"
-    lines = [lock.partition(next(iter(pins.values())))[0]]
-    for name in [name for name in pins if name in kept]:
-        by = sorted({first if other in files else other for other in needed_by[name] & kept})
+    lines = [lock.partition(pins[0][1])[0]]
+    for _, pin, needed_by in [each for each in pins if each[0] in kept]:
+        by = sorted({first if other in files else other for other in needed_by & kept})
         note = "    # via " + by[0] if len(by) == 1 else "\n    #   ".join(["    # via", *by])
-        lines += [pins[name], note, "\n"]
+        lines += [pin, note, "\n"]
     return "".join(lines)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import platform
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
 
 # Markers such as `python_full_version < "3.11.3"` need a patch release, and uv would assume .0. Every official image
 # carries these or newer ones.
@@ -28,15 +31,58 @@ DEBIAN_RELEASES = {
     "3.14": ("trixie", "bookworm"),
 }
 
-# What uv calls the older of them: bookworm has glibc 2.36.
-PLATFORM = "x86_64-manylinux_2_36"
+# The processors for which versions are locked, in markers, and the names that Docker has for them.
+AMD64, ARM64 = "x86_64", "aarch64"
+MACHINES = {AMD64: "linux/amd64", ARM64: "linux/arm64"}
+LOCK_AGAIN = "docker compose run --rm --no-deps jupyter lock"
+_NOTE = re.compile(r"^# for (linux/\w+)(?: and (linux/\w+)| only)", re.MULTILINE)
+_REASON = re.compile(r"^# for linux/\w+ only: (.*)$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Target:
-    """A Python version such as ``3.11``, on Linux."""
+def this_machine() -> str:
+    """Return the processor of this container, or of a host in the words of Linux."""
+    machine = platform.machine()
+    return {"AMD64": AMD64, "arm64": ARM64}.get(machine, machine)
+
+
+def note(reason: str = "", again: str = LOCK_AGAIN) -> str:
+    """Return the line in the header of a lock for both processors, or for the first one only for a ``reason``."""
+    names = " and ".join(MACHINES.values())
+    return f"# for {MACHINES[AMD64]} only: {reason}" if reason else f"# for {names}; to lock again, run: {again}"
+
+
+def machines(lock: str) -> Sequence[str]:
+    """Return the processors that a lock is for; locks without a note are of older templates, which knew one."""
+    found = _NOTE.search(lock)
+    names = found.groups() if found else (MACHINES[AMD64],)
+    return [machine for machine, name in MACHINES.items() if name in names]
+
+
+def why_amd64_only(lock: str) -> str:
+    """Return why a lock is for the first processor only, as its note says, or nothing."""
+    found = _REASON.search(lock)
+    return found[1] if found else ""
+
+
+class Target(NamedTuple):
+    """A Python version such as ``3.11``, on Linux, and a processor of `MACHINES`."""
 
     python: str
+    machine: str = AMD64
+
+    def on(self, machine: str) -> Target:
+        """Return this Python on another processor."""
+        return self._replace(machine=machine)
+
+    @property
+    def platform(self) -> str:
+        """The name that uv has for the older Debian, bookworm, which has glibc 2.36, on this processor."""
+        return f"{self.machine}-manylinux_2_36"
+
+    @property
+    def docker(self) -> str:
+        """The name that Docker has for Linux on this processor."""
+        return MACHINES.get(self.machine, f"linux/{self.machine}")
 
     @property
     def full_python(self) -> str:
@@ -53,7 +99,7 @@ class Target:
             "implementation_name": "cpython",
             "implementation_version": self.full_python,
             "os_name": "posix",
-            "platform_machine": "x86_64",
+            "platform_machine": self.machine,
             "platform_python_implementation": "CPython",
             "platform_release": "",
             "platform_system": "Linux",

@@ -9,15 +9,26 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from ds_docker_env.common.certificates import ADVICE, untrusted
 from ds_docker_env.common.errors import UvError
+from ds_docker_env.common.progress import Say
 from ds_docker_env.common.redaction import excerpt
+from ds_docker_env.common.signals import STOPPED
 
+# Otherwise uv downloads the very patch release of Python that it locks for.
+ENVIRONMENT = {"UV_PYTHON_DOWNLOADS": "never"}
 # uv's explanation of a conflict once had 6 MB.
 _KEPT = 20_000
 _UNKNOWN = re.compile(r"\A\s*error: (unexpected argument|unrecognized subcommand).{0,80}")
+_FULL = re.compile(r"(?:`([^`]+)`: )?(?:No space left on device|Disk quota exceeded)")
+# What begins a line that says what a module is doing.
+STEP = "step: "
+# Seconds for a module to stop, and all that it has started.
+_GRACE = 5
 
 
 def find() -> list[str]:
@@ -31,15 +42,44 @@ def find() -> list[str]:
 
 
 def run(*arguments: str, folder: Path, seconds: float = 600) -> subprocess.CompletedProcess[str]:
-    """Run uv in a folder and return what it said, its middle cut if it is long; raise `UvError`."""
-    # Without this uv downloads the very patch release of Python that it locks for.
-    done = _call([*find(), *arguments], {"UV_PYTHON_DOWNLOADS": "never"}, seconds=seconds, cwd=folder, stdin="")
+    """Run uv in a folder, for a short answer, and return what it said; raise `UvError`."""
+    command = [*find(), *arguments]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, **ENVIRONMENT},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=seconds,
+            check=False,
+        )
+    except OSError as error:
+        raise not_runnable(command, error) from None
+    except subprocess.TimeoutExpired:
+        raise UvError(f"uv did not answer within {seconds:g} s; install it again with: pip install -U uv") from None
+    return checked(done)
+
+
+def checked(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
+    """Return what uv said, its middle cut if it is long; raise `UvError` if it is old, was stopped or had no space."""
+    if done.returncode < 0:
+        raise UvError(f"uv was stopped by signal {-done.returncode}; install it again with: pip install -U uv")
+    if done.returncode and (full := _FULL.search(done.stderr)):
+        raise UvError(f"{full[1] or 'uv'}: no space left on device; free disk space, then run it again")
     if unknown := _UNKNOWN.search(done.stderr):
         raise UvError(f"uv is too old ({unknown[0]}); install a newer one with: pip install -U uv")
     if len(done.stderr) > _KEPT:
         # The reason of a conflict comes first, that of a failed build last.
         done.stderr = f"{done.stderr[: _KEPT // 2]}\n...\n{done.stderr[-_KEPT // 2 :]}"
     return done
+
+
+def not_runnable(command: list[str], error: OSError) -> UvError:
+    """Return what to say when the system cannot start uv."""
+    return UvError(f"uv cannot be run ({command[0]}: {error.strerror}); install it with: pip install -U uv")
 
 
 @functools.cache
@@ -54,10 +94,11 @@ def cache() -> Path:
     return Path(run("cache", "dir", folder=Path.cwd()).stdout.strip())
 
 
-def run_module(module: str, libraries: Mapping[str, str], path: Path, stdin: str, seconds: float) -> str:
+def run_module(module: str, libraries: Mapping[str, str], path: Path, stdin: str, say: Say) -> str:
     """Run a module of ours with these libraries (import name: requirement) and return what it prints.
 
-    Uses this Python if it happens to have them, else one that uv makes; raise `UvError`.
+    Uses this Python if it happens to have them, else one that uv makes. ``say`` gets the lines of its standard error
+    that begin with `STEP`; when nobody reads these any more, the module has to stop. Raise `UvError`.
     """
     uv = find()
     pythons = [[sys.executable]]
@@ -68,40 +109,58 @@ def run_module(module: str, libraries: Mapping[str, str], path: Path, stdin: str
         pythons = [[*uv, "run", "--offline", *made], [*uv, "run", *made]]
     environment = {"PYTHONPATH": str(path), "PYTHONIOENCODING": "utf-8"}
     for python in pythons:
-        done = _call([*python, "-m", module], environment, seconds=seconds, cwd=Path.cwd(), stdin=stdin)
+        done = _converse([*python, "-m", module], environment, stdin, say)
+        if done.returncode == STOPPED:
+            # It may have had the signal before this process.
+            raise KeyboardInterrupt
         if not done.returncode or "Traceback" in done.stderr:
             break
+        say("downloading libraries")
     if done.returncode:
         said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        raise UvError(
-            f"production could not be locked ({excerpt(said[0], 300)}); check the network and the package index"
-        )
+        advice = ADVICE if untrusted(done.stderr) else "check the network and the package index"
+        raise UvError(f"production could not be locked ({excerpt(said[0], 300)}); {advice}")
     return done.stdout
 
 
-def _call(
-    command: list[str], environment: dict[str, str], *, seconds: float, cwd: Path, stdin: str
+def _converse(
+    command: list[str], environment: dict[str, str], stdin: str, say: Say
 ) -> subprocess.CompletedProcess[str]:
+    """Run a command without a time limit, as uv has one for each answer of an index, and the module for itself."""
+    said = []
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as stdout:
+        given.write(stdin.encode())
+        given.seek(0)
+        try:
+            process = subprocess.Popen(
+                command,
+                env={**os.environ, **environment},
+                stdin=given,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+            )
+        except OSError as error:
+            raise not_runnable(command, error) from None
+        try:
+            for line in process.stderr or ():
+                if line.startswith(STEP):
+                    say(line.removeprefix(STEP).strip())
+                else:
+                    said.append(line)
+        finally:
+            _end(process)
+        stdout.seek(0)
+        answer = stdout.read().decode(errors="replace")
+    return checked(subprocess.CompletedProcess(command, process.returncode, answer, "".join(said)))
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.stderr:
+        process.stderr.close()
     try:
-        done = subprocess.run(
-            command,
-            cwd=cwd,
-            env={**os.environ, **environment},
-            input=stdin,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=max(seconds, 1),
-            check=False,
-        )
-    except OSError as error:
-        raise UvError(
-            f"uv cannot be run ({command[0]}: {error.strerror}); install it with: pip install -U uv"
-        ) from None
+        process.wait(_GRACE)
     except subprocess.TimeoutExpired:
-        raise UvError(
-            "uv needed too long; what it built is kept, so try once more, or check the package index"
-        ) from None
-    if done.returncode < 0:
-        raise UvError(f"uv was stopped by signal {-done.returncode}; install it again with: pip install -U uv")
-    return done
+        process.kill()
+        process.wait()

@@ -9,8 +9,10 @@ from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
 
+from ds_docker_env.common.certificates import ADVICE, UNTRUSTED
 from ds_docker_env.common.errors import AnswerError
 from ds_docker_env.common.redaction import excerpt, printable
+from ds_docker_env.common.target import MACHINES
 
 # A registry far away needs about one.
 _SECONDS = 3
@@ -19,6 +21,7 @@ _DIGEST = r"sha256:[0-9a-f]{64}"
 _NAME = re.compile(rf"[a-z0-9][\w.:/-]*:\w[\w.-]{{0,127}}(?:@{_DIGEST})?", re.ASCII | re.IGNORECASE)
 # Docker's message, and the cause in plain words; the first match counts.
 _CAUSES = {
+    UNTRUSTED: f"certificate of the registry not trusted; {ADVICE}",
     r"no such host|dial tcp|proxyconnect|proxy auth|timeout|tls: |x509|\beof\b": "registry unreachable",
     r"too ?many ?requests|rate limit": "rate limit of the registry",
     r"unauthori[sz]ed|denied|forbidden|authentication|credentials": "registry asks for a login; run docker login",
@@ -29,16 +32,18 @@ _NO_BUILDX = re.compile(r"(?i)not a docker command|un(known|recognized) (command
 
 
 class Base(NamedTuple):
-    """The reference for FROM, and the reason if it has no digest."""
+    """The reference for FROM, the reason if it has no digest, and the processors for which it cannot be built."""
 
     reference: str
     why: str = ""
+    lacks: str = ""
 
     @property
     def summary(self) -> list[str]:
         """A line for the person who generates, if there is something to know."""
         asked = " ".join(command(self.reference))
-        return [f"Base image: not pinned to a digest ({self.why}); to see it, run: {asked}"] if self.why else []
+        lines = [f"Base image: not pinned to a digest ({self.why}); to see it, run: {asked}"] if self.why else []
+        return lines + ([f"Base image: not available for {self.lacks}; to see it, run: {asked}"] if self.lacks else [])
 
 
 def require_name(name: str) -> None:
@@ -106,7 +111,9 @@ def by_digest(name: str, dockerfile: str = "", *, ask: bool = True) -> Base:
     found = re.search(rf"^MediaType: +application/vnd\.\S+\nDigest: +({_DIGEST})$", said, re.MULTILINE)
     if done.returncode or not found:
         return Base(name, _cause(done.stderr.decode(errors="replace").strip()))
-    return Base(f"{name}@{found[1]}")
+    platforms = re.findall(r"^ +Platform: +(\S+)$", said, re.MULTILINE)
+    lacking = [one for one in MACHINES.values() if not any(platform.startswith(one) for platform in platforms)]
+    return Base(f"{name}@{found[1]}", lacks=", ".join(lacking) if platforms else "more than one processor")
 
 
 def command(name: str) -> list[str]:

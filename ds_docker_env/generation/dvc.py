@@ -6,10 +6,11 @@ import os
 import re
 from pathlib import Path
 
+from ds_docker_env.common.clone import SETTINGS, with_settings
+
 # Where a project looks for credentials if its .env names no other file.
 CREDENTIALS = Path(".secrets", "aws_credentials")
 _VARIABLE = "AWS_SHARED_CREDENTIALS_FILE"
-_SETTINGS = Path(".env")
 
 
 def dvc_files(url: str) -> dict[str, str]:
@@ -35,7 +36,7 @@ def find_credentials(project: Path) -> str:
 
     Looks at the project as it was, and writes into the working directory.
     """
-    settings, credentials = project / _SETTINGS, project / CREDENTIALS
+    settings, credentials = project / SETTINGS, project / CREDENTIALS
     named = settings.read_text(encoding="utf-8", errors="replace") if settings.exists() else ""
     if re.search(rf"^\s*(?:export\s+)?{_VARIABLE}\s*=", named, re.MULTILINE):
         return "AWS:        credentials unchanged, named in .env"
@@ -48,10 +49,10 @@ def find_credentials(project: Path) -> str:
         if given:
             todo = f"correct or unset {_VARIABLE}, which names it and overrides .env"
         return f"AWS:        no credentials in {path}; {todo}"
-    line = f"{_VARIABLE}={_value(str(path))}"
+    value = _value(str(path))
     if settings.exists():
-        return f"AWS:        credentials in {path}; add to .env: {line}"
-    _SETTINGS.write_text(f"# Settings of this machine for Docker Compose.\n{line}\n", encoding="utf-8", newline="\n")
+        return f"AWS:        credentials in {path}; add to .env: {_VARIABLE}={value}"
+    Path(SETTINGS).write_text(with_settings("", **{_VARIABLE: value}), encoding="utf-8", newline="\n")
     return f"AWS:        credentials in {path}, named in .env"
 
 

@@ -17,10 +17,12 @@ from typing import Any
 from ds_docker_env.common.errors import GenerationError, ProjectError
 from ds_docker_env.common.output import discard
 from ds_docker_env.common.shipped import shipped_files
+from ds_docker_env.common.signals import STOPPED, STOPPING
 from ds_docker_env.generation import repository
 from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.base_image import Base
 from ds_docker_env.generation.dvc import CREDENTIALS, dvc_files, find_credentials, remote
+from ds_docker_env.generation.environment import write_environment
 from ds_docker_env.generation.pipelines import keep, others
 from ds_docker_env.generation.release import WHEEL, former_wheels
 from ds_docker_env.generation.secrets import write_database_password, write_logins, write_password, write_secret
@@ -29,10 +31,6 @@ from ds_docker_env.generation.staging import MISSING, NEW, Staging
 from ds_docker_env.generation.versions import OF_LOCK, OF_PRODUCTION, versions
 
 ROOT = Path(__file__).parents[2]
-# The exit code after Ctrl-C.
-_STOPPED = 130
-# Those of the signals that this system has.
-_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 def prepare(raw: Mapping[str, Any]) -> int:
@@ -50,13 +48,13 @@ def finish(raw: Mapping[str, Any], base: Sequence[str]) -> int:
 
 def _reported(step: Callable[[Staging, Mapping[str, Any]], None], raw: Mapping[str, Any]) -> int:
     _escape()
-    for number in _SIGNALS:
+    for number in STOPPING:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, signal.default_int_handler)
     try:
         staging = Staging.of(Path.cwd())
     except OSError:  # cookiecutter was killed, and the next generation has removed the directory
-        return _STOPPED
+        return STOPPED
     try:
         step(staging, raw)
     except (GenerationError, OSError) as error:
@@ -69,7 +67,7 @@ def _reported(step: Callable[[Staging, Mapping[str, Any]], None], raw: Mapping[s
         with contextlib.suppress(OSError):
             staging.folder.rmdir()
             print("\nds-docker-env: stopped; nothing was generated", file=sys.stderr)
-        return _STOPPED
+        return STOPPED
     return 0
 
 
@@ -104,6 +102,8 @@ def _finish(base: Base, staging: Staging, raw: Mapping[str, Any]) -> None:
         lines.append(find_credentials(staging.target))
     elif (staging.target / ".dvc").exists():
         lines.append("Data:       .dvc and .dvcignore are no longer used; they stay until you remove them")
+    port, said = write_environment(staging, str(raw["project_slug"]))
+    lines += said
     if left := [name for name in others(answers.ci) if (staging.target / name).exists()]:
         lines.append(f"Pipeline:   not used with ci={answers.ci}; stays until you remove it: {', '.join(left)}")
     staging.keep_ignored()
@@ -113,7 +113,7 @@ def _finish(base: Base, staging: Staging, raw: Mapping[str, Any]) -> None:
     own = "_commit" not in raw and repository.is_needed(staging.target, ROOT)
     begun = own and staging.mode == NEW and repository.begin(staging.folder)
     # The rest takes milliseconds.
-    for number in _SIGNALS:
+    for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
     replaced, kept = staging.put(removed)
     if replaced and not kept:
@@ -128,7 +128,7 @@ def _finish(base: Base, staging: Staging, raw: Mapping[str, Any]) -> None:
         *lines,
         f"Next:       cd {_seen_from_the_shell(staging.target)}",
         "            docker compose up --build",
-        "            open http://127.0.0.1:8888",
+        f"            open http://127.0.0.1:{port}",
     )
 
 

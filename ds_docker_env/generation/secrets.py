@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
+from ds_docker_env.common.clone import new_secret
 from ds_docker_env.common.errors import ProjectError
 from ds_docker_env.generation.services import DATABASES
 from ds_docker_env.generation.staging import MISSING, Staging
@@ -14,17 +14,17 @@ from ds_docker_env.generation.staging import MISSING, Staging
 def write_password(staging: Staging) -> str:
     """Write a random password for the notebook; return the line of the summary."""
     path = Path(".secrets", "jupyter_password")
-    password = secrets.token_urlsafe(12)
-    if not write_secret(staging, path, password + "\n"):
+    password = new_secret(path.name)
+    if not write_secret(staging, path, password):
         return f"Password:   unchanged, in {path.as_posix()}"
-    return f"Password:   {password} (shown once; it is in {path.as_posix()})"
+    return f"Password:   {password.strip()} (shown once; it is in {path.as_posix()})"
 
 
 def write_database_password(staging: Staging, database: str) -> str:
     """Write a random password for a database; return the line of the summary."""
     path = Path(".secrets", f"{database}_password")
     label = f"{DATABASES[database]}:".ljust(11)
-    written = write_secret(staging, path, secrets.token_urlsafe(24) + "\n")
+    written = write_secret(staging, path, new_secret(path.name))
     return f"{label} {'random' if written else 'unchanged'} password in {path.as_posix()}"
 
 

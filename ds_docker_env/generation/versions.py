@@ -13,6 +13,7 @@ from ds_docker_env.common.analysis import package_name
 from ds_docker_env.common.errors import GenerationError, ProjectError
 from ds_docker_env.common.settings import own_settings
 from ds_docker_env.common.shipped import is_shipped, shipped_analysis, shipped_files
+from ds_docker_env.common.target import ARM64, LOCK_AGAIN, machines, why_amd64_only
 from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.staging import MISSING, Staging
 
@@ -20,13 +21,12 @@ from ds_docker_env.generation.staging import MISSING, Staging
 LIBRARIES = {
     "packaging": "packaging==26.3",
     "pip_requirements_parser": "pip-requirements-parser==32.0.1",
+    "psutil": "psutil==7.2.2",
     "requests": "requests>=2.31",
     "tomllib" if sys.version_info >= (3, 11) else "tomli": "tomli==2.5.0",
     "yaml": "pyyaml==6.0.3",
 }
 _ROOT = Path(__file__).parents[2]
-# uv has 120 of them, and a production image may have to be pulled first.
-_SECONDS = 600
 
 OF_PRODUCTION = ("production.txt", "constraints.txt", "overrides.txt")
 # A lock is written as a whole or not at all.
@@ -43,7 +43,7 @@ def versions(staging: Staging, answers: Answers) -> tuple[dict[str, str], list[s
     if staging.mode == MISSING and (staging.target / "requirements.txt").exists():
         _require_fitting_lock(staging, answers, "or omit --skip-if-file-exists")
         texts = {name: text for name, text in texts.items() if name not in OF_LOCK}
-        summary = ["Versions:   unchanged, in requirements.txt"]
+        summary = ["Versions:   unchanged, in requirements.txt", *_one_processor(staging.former("requirements.txt"))]
     elif answers.production_requirements:
         pinned = _pin(answers, settings, own, staging.former("requirements.txt") if own else "")
         texts |= pinned["files"]
@@ -53,7 +53,8 @@ def versions(staging: Staging, answers: Answers) -> tuple[dict[str, str], list[s
         texts = {name: text for name, text in texts.items() if name not in ("requirements.in", "requirements.txt")}
         summary = [
             "Versions:   requirements.in has packages of your own, so it stays, with its lock; to lock again, run:",
-            "            docker compose run --rm jupyter lock",
+            f"            {LOCK_AGAIN}",
+            *_one_processor(staging.former("requirements.txt")),
         ]
     return texts, [*summary, *(_missing_clients(own, answers) if own else [])]
 
@@ -74,8 +75,8 @@ def _pin(answers: Answers, settings: str, requirements: str, before: str) -> dic
     }
     if answers.package_index:
         os.environ["UV_DEFAULT_INDEX"] = answers.package_index
-    with alive(f"Locking production's versions for Python {answers.python_version}"):
-        printed = uv.run_module("ds_docker_env.pinning", LIBRARIES, _ROOT, stdin=json.dumps(asked), seconds=_SECONDS)
+    with alive(f"Locking production's versions for Python {answers.python_version}") as say:
+        printed = uv.run_module("ds_docker_env.pinning", LIBRARIES, _ROOT, json.dumps(asked), say)
     answer: dict[str, Any] = json.loads(printed)
     if "problems" in answer:
         raise GenerationError(*answer["problems"])
@@ -86,6 +87,13 @@ def _own_requirements(staging: Staging) -> str:
     """Return a requirements.in that a person has edited."""
     text = staging.former("requirements.in")
     return "" if not text.strip() or is_shipped(text) else text
+
+
+def _one_processor(lock: str) -> list[str]:
+    """Return a line for a lock that is not for arm64, such as that of an older template."""
+    if ARM64 in machines(lock):
+        return []
+    return [f"Only amd64: requirements.txt: {why_amd64_only(lock) or f'made by an older template; run: {LOCK_AGAIN}'}"]
 
 
 def _missing_clients(own: str, answers: Answers) -> list[str]:

@@ -24,11 +24,22 @@ PACKAGE = Path(__file__).parents[1]
 # The libraries and programs that the image's modules use; the tools' lock has their versions.
 REQUIRES = (
     *(
+        "django-js-lib-vega-embed",
         "dumb-init",
+        "jinja2",
+        "jupyter-client",
+        "jupyter-core",
+        "jupyterlab",
+        "latex2mathml",
+        "nbclient",
+        "nbconvert",
+        "nbformat",
         "packaging",
+        "papermill",
         "pip",
         "pip-audit",
         "pip-requirements-parser",
+        "psutil",
         "pyyaml",
         "requests",
         "rich",
@@ -41,11 +52,11 @@ _FILES = "image/files/"
 # Programs that are there for one choice only; all others are in every image.
 _OPTIONAL = {
     **{"check": "production", "take-over": "production", "dvc": "dvc", "h2o": "h2o", "listens": "sqlite"},
-    **{"check-passwords": "databases", "dask-scheduler": "dask", "dask-worker": "dask"},
+    **{"prepare-passwords": "databases", "dask-scheduler": "dask", "dask-worker": "dask"},
 }
 # The same file under further names.
 _ALIASES = {
-    "pip": ["pip3", *(f"pip{version}" for version in PYTHON_VERSIONS)],
+    "pip": ["uv", "pip3", *(f"pip{version}" for version in PYTHON_VERSIONS)],
     "dask-worker": ["dask-scheduler"],
 }
 _INFO = f"ds_docker_env-{VERSION}.dist-info"
@@ -61,9 +72,9 @@ class Wheel(NamedTuple):
     commit: str
 
     @property
-    def requirement(self) -> str:
-        """Return what pip is asked to install, from the root of the file system."""
-        return f"ds-docker-env @ file:///{self.name}#sha256={hashlib.sha256(self.content).hexdigest()}"
+    def sha256(self) -> str:
+        """Return the digest of the content."""
+        return hashlib.sha256(self.content).hexdigest()
 
 
 def pack(answers: Answers) -> Wheel:
@@ -113,6 +124,8 @@ def _members(answers: Answers) -> Iterator[tuple[str, bytes]]:
         f"Project-URL: Source, {answers.template_url}/tree/{answers.commit}\n"
     )
     yield f"{_INFO}/METADATA", (metadata + "".join(f"Requires-Dist: {name}\n" for name in REQUIRES)).encode()
+    provisioner = "ds-docker-env = ds_docker_env.image.kernels:Provisioner"
+    yield f"{_INFO}/entry_points.txt", f"[jupyter_client.kernel_provisioners]\n{provisioner}\n".encode()
     yield f"{_INFO}/WHEEL", b"Wheel-Version: 1.0\nGenerator: ds-docker-env\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 

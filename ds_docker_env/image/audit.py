@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ds_docker_env.common.redaction import without_credentials
+from ds_docker_env.pinning.parity import entries, name_of_entry
 
 TOOLS = Path("/opt/tools/bin")
 CLEAN, TODO, FAILED = 0, 1, 2
@@ -64,7 +65,7 @@ def _audit_packages(options: Sequence[str]) -> tuple[str, list[str]]:
     if not names:
         raise ValueError(f"{Path.cwd()} has none, or it is empty")
     with Console(stderr=True).status(f"Asking for advisories on {len(names)} packages"):
-        answers = _ask(lock, options)
+        answers = [answer for part in _parts(lock) for answer in _ask(part, options)]
     if not answers:
         raise ValueError(f"the database of advisories knows none of its {len(names)} packages")
     pins = re.findall(r"^([\w.-]+)\S*?={2,3}([^\s;]+)", _read("production.txt", "constraints.txt"), re.MULTILINE)
@@ -80,9 +81,22 @@ def _audit_packages(options: Sequence[str]) -> tuple[str, list[str]]:
         _show("Added by the analysis:", added)
         newer = " ".join(f"--upgrade-package {answer['name']}" for answer in added)
         todo.append(f"docker compose run --rm --no-deps jupyter lock {newer}")
-    if unknown := sorted(names - {canonicalize_name(answer["name"]) for answer in answers}):
+    known = {canonicalize_name(answer["name"]) for answer in answers}
+    if unknown := sorted(names - known):
         print("Not audited, because the database of advisories does not know them:", ", ".join(unknown), "\n")
-    return f"{len(answers)} of {len(names)} packages", todo
+    return f"{len(known)} of {len(names)} packages", todo
+
+
+def _parts(lock: str) -> list[str]:
+    """Return a lock in parts without markers, because pip-audit takes one version of a package in each."""
+    parts: list[dict[str, str]] = []
+    for entry in entries(lock):
+        name = name_of_entry(entry)
+        if not (free := [part for part in parts if name not in part]):
+            parts.append({})
+            free = parts[-1:]
+        free[0][name] = re.sub(r" ;[^\\\n]*", "", entry, count=1)
+    return ["".join(part.values()) for part in parts]
 
 
 def _ask(lock: str, options: Sequence[str]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""``check``: whether the image holds production's versions, and whether production still names the same ones."""
+"""``check``: whether the analysis sees production's versions, and whether production still names the same ones."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from pathlib import Path
 
 from ds_docker_env.common.errors import GenerationError, ProjectError, RequirementsError, SourceError
 from ds_docker_env.common.redaction import redacted
 from ds_docker_env.common.target import Target
-from ds_docker_env.image import project
+from ds_docker_env.image import installed, overlay, project
 from ds_docker_env.image.comparison import Document, compare_places
-from ds_docker_env.image.installed import ANALYSIS, read_installed
+from ds_docker_env.image.lock import overrides_here, unsuited
+from ds_docker_env.image.needs import unmet
+from ds_docker_env.image.project import LOCK, PRODUCTION
 from ds_docker_env.image.template import template
-from ds_docker_env.image.verdict import advice, table, verdict
-from ds_docker_env.pinning.production.model import Production
+from ds_docker_env.image.verdict import advice, problem, table, verdict
+from ds_docker_env.pinning.moves import Moves
+from ds_docker_env.pinning.production.model import Production, name_of
 from ds_docker_env.pinning.production.reader import read_production
 
 EQUAL, DIFFERENT = 0, 1
@@ -24,29 +28,49 @@ PATIENCE = 60
 
 
 def run(sources: Sequence[str]) -> int:
-    """Compare the image with production.txt, and production.txt with its source; a source that is named must be there.
+    """Compare what is installed with production.txt, and that with its source; a source that is named must be there.
 
     Return 0 if all is equal and 1 if not; raise `GenerationError` where that cannot be found out.
     """
     location = "".join(sources)
-    installed = read_installed(ANALYSIS)
-    taken, lock = (_document(name, installed.target) for name in ("production.txt", "requirements.txt"))
+    environment = overlay.current()
+    here = installed.read_installed(environment)
+    taken, lock = (_document(name, here.target) for name in (PRODUCTION, LOCK))
     source, unseen = None, []
     try:
         seen = project.visible(location, "check") if location else project.named_source(taken.text, "check")
-        source = _within(PATIENCE, seen, installed.target)
+        source = _within(PATIENCE, seen, here.target)
     except GenerationError as error:
         if location:
             raise
         unseen = [f"not compared with production's file: {problem}" for problem in error.problems]
     name = source.source if source else ""
-    comparison = compare_places(taken, lock, installed, source)
+    comparison = compare_places(taken, lock, here, source)
     print(verdict(comparison, name))
+    if environment != installed.ANALYSIS:
+        newer = Moves(installed.read_installed(installed.ANALYSIS).packages, here.packages).lines
+        print("", "Since the image was built:", *newer, "", sep="\n")
     if comparison.rows:
         print("", table(comparison, name), "", sep="\n")
-    for line in (*advice(comparison, name), *unseen, template().line):
+    problems, contradictions = _problems(environment, taken, lock, here.target)
+    for line in (*advice(comparison, name), *problems, *contradictions, *unseen, template().line):
         print(line)
-    return DIFFERENT if comparison.rows else EQUAL
+    return DIFFERENT if comparison.rows or problems else EQUAL
+
+
+def _problems(environment: Path, taken: Document, lock: Document, target: Target) -> tuple[list[str], list[str]]:
+    """Return why the packages may not work here, and where they contradict each other as they do in production."""
+    overrides = {name_of(line) for line in overrides_here()}
+    python = installed.patch_release(installed.ANALYSIS)
+    needs, others = unmet(environment)
+    foreign = unsuited(lock.text, target)
+    problems, contradictions = [foreign, *others] if foreign else others, []
+    for need in needs:
+        if need.is_productions(taken.says, overrides):
+            contradictions.append(f"{need}; production runs both")
+        else:
+            problems.append(problem(need, lock.text, target, python))
+    return problems, contradictions
 
 
 def _document(name: str, target: Target) -> Document:
@@ -55,7 +79,7 @@ def _document(name: str, target: Target) -> Document:
         return Document(text, read_production(name, target))
     except RequirementsError as error:
         where = error.problems[0].partition(" ")[0].rstrip(":")
-        raise ProjectError(f"{where}: is not as it was written; finish the merge, or get it back from git") from None
+        raise ProjectError(f"{where}: invalid; resolve the merge conflict, or restore the file from git") from None
 
 
 def _within(seconds: float, location: str, target: Target) -> Production:

@@ -15,34 +15,56 @@ from ds_docker_env.common.errors import GenerationError
 from ds_docker_env.common.logins import LOGINS
 from ds_docker_env.common.output import discard
 from ds_docker_env.common.redaction import excerpt, printable
+from ds_docker_env.common.signals import STOPPED, STOPPING
 
-FAILED, STOPPED = 2, 130
+FAILED = 2
 _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 
 class Command(NamedTuple):
     """A module of this package with a function ``run``, and the words for it.
 
-    ``outcome`` is said when the command fails; ``options`` go on to another program, else there may be one source.
+    ``outcome`` is said when the command fails. One with ``options`` hands all words on to the module; one with a
+    ``source`` takes that word alone. One whose words are ``paths`` runs in the working directory, others in that of the
+    project. One that runs ``alone`` waits for others that do.
     """
 
     module: str
     purpose: str
     outcome: str
     options: str = ""
+    source: bool = False
+    paths: bool = False
+    alone: bool = True
 
 
 COMMANDS = {
+    "add": Command(
+        "add",
+        "Add packages to requirements.in, the lock and the environment, at once for every kernel.",
+        "nothing was changed",
+        'Other words are requirements, such as polars or "seaborn>=0.13", and options of pip: -U or --upgrade takes '
+        "newer versions of packages that are here, -r FILE adds the requirements in a file, -q prints nothing.",
+    ),
     "audit": Command(
         "audit",
         "Look for known vulnerabilities in requirements.txt and for unsafe code in src.",
         "requirements.txt is not audited and may hold vulnerabilities",
         "Other options go to pip-audit, such as --ignore-vuln ID or --vulnerability-service osv.",
+        alone=False,
     ),
     "check": Command(
         "check",
-        "Compare this image with production.txt, and production.txt with production's file.",
+        "Compare what is installed with production.txt, and production.txt with production's file.",
         "nothing was compared",
+        source=True,
+        alone=False,
+    ),
+    "install-lock": Command(
+        "overlay",
+        "Install packages of requirements.txt that the image lacks.",
+        "packages of requirements.txt are missing, which docker compose up --build installs, too",
+        alone=False,
     ),
     "lock": Command(
         "lock",
@@ -50,10 +72,33 @@ COMMANDS = {
         "nothing was locked",
         "Other options go to uv, such as --upgrade or --upgrade-package NAME.",
     ),
+    "password": Command(
+        "passwords",
+        "Ask for a password and write it into .secrets, where JupyterLab or a service reads it.",
+        "no password was written",
+        "A word names another password: mysql, postgres, or a secret of your own, such as replica.",
+        alone=False,
+    ),
+    "remove": Command(
+        "remove",
+        "Remove packages from requirements.in, the lock and the environment.",
+        "nothing was changed",
+        "Other words are names of packages.",
+    ),
+    "report": Command(
+        "report",
+        "Execute notebooks, all of src unless some are named, and write an HTML report of each.",
+        "not all reports are written",
+        "Other words are notebooks and options: -p NAME VALUE sets a parameter, -r NAME TEXT one that stays text, "
+        "-f FILE.yaml and -y YAML set many, all as papermill does; --output-dir DIRECTORY takes the reports.",
+        paths=True,
+        alone=False,
+    ),
     "take-over": Command(
         "takeover",
         "Lock a newer production file with requirements.in: everything is written, or nothing.",
         "nothing was changed",
+        source=True,
     ),
 }
 _SOURCE = (
@@ -63,16 +108,14 @@ _SOURCE = (
 
 
 def main(name: str, arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command in the project folder as its owner; exit with its code, 2 if it fails, 130 if it is stopped."""
-    if arguments is None and "AS_OWNER" not in os.environ:
-        os.execvp("as-owner", ["as-owner", *sys.argv])  # noqa: S606, S607
+    """Run a command in the project folder; exit with its code, 2 if it fails, 130 if it is stopped."""
     command = COMMANDS[name]
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in STOPPING:
+        signal.signal(number, signal.default_int_handler)
     code, said = FAILED, ""
     try:
         options = _options(name, command, arguments)
-        _settle()
-        code = importlib.import_module(f"ds_docker_env.image.{command.module}").run(options)
+        code = _run(command, options)
     except GenerationError as error:
         # The container has no other netrc.
         said = error.report(f"{name}: {command.outcome}").replace("~/.netrc", LOGINS.as_posix())
@@ -99,14 +142,28 @@ def _options(name: str, command: Command, arguments: Sequence[str] | None) -> li
     parser = argparse.ArgumentParser(prog=name, description=command.purpose, epilog=command.options, allow_abbrev=False)
     if command.options:
         return parser.parse_known_args(arguments)[1]
-    parser.add_argument("source", nargs="?", help=_SOURCE)
-    source = parser.parse_args(arguments).source
+    if command.source:
+        parser.add_argument("source", nargs="?", help=_SOURCE)
+    source = vars(parser.parse_args(arguments)).get("source")
     return [source] if source else []
 
 
+def _run(command: Command, options: Sequence[str]) -> int:
+    from ds_docker_env.image import overlay, project
+
+    run = importlib.import_module(f"ds_docker_env.image.{command.module}").run
+    if not command.paths:
+        options = [os.path.abspath(each) if command.source and os.path.exists(each) else each for each in options]
+        os.chdir(project.root())
+    _settle()
+    os.environ.update(project.logins())
+    if command.alone or project.half_replaced():
+        with overlay.alone():
+            return int(run(options))
+    return int(run(options))
+
+
 def _settle() -> None:
-    """Trust the certificates that the image trusts, and use the logins that the project has."""
+    """Trust the certificates that the image trusts."""
     if Path(_CERTIFICATES).exists():
         os.environ.setdefault("REQUESTS_CA_BUNDLE", os.environ.get("SSL_CERT_FILE", _CERTIFICATES))
-    if LOGINS.exists() and LOGINS.stat().st_size:
-        os.environ.setdefault("NETRC", str(LOGINS.absolute()))

@@ -1,4 +1,4 @@
-"""Whether production's source, production.txt, requirements.txt and the image say the same."""
+"""Whether production's source, production.txt, requirements.txt and the installed packages agree."""
 
 from __future__ import annotations
 
@@ -39,12 +39,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The proof for the image, and the packages for which two neighbouring places differ.
+    """The proof for the environment of a target, and the packages for which two neighbouring places differ.
 
     ``moved`` differ between the source and production.txt, ``unlocked`` between production.txt and requirements.txt,
-    ``stale`` between requirements.txt and the image.
+    ``stale`` between requirements.txt and what is installed.
     """
 
+    target: Target
     parity: Parity
     moved: frozenset[str]
     unlocked: frozenset[str]
@@ -53,10 +54,10 @@ class Comparison:
 
 
 def compare_places(taken: Document, lock: Document, installed: Installed, source: Production | None) -> Comparison:
-    """Compare production.txt, requirements.txt, the image, and the source unless it is None."""
+    """Compare production.txt, requirements.txt, what is installed, and the source unless it is None."""
     target, image = installed.target, installed.packages
     locked = {pin.name: Locked(pin.version, pin.hashes) for pin in lock.says.pins if pin.applies(target)}
-    locked |= {pin.name: Locked("", pin.hashes) for pin in lock.says.downloads}
+    locked |= {pin.name: Locked("", pin.hashes) for pin in lock.says.downloads if pin.applies(target)}
     parity = compare(taken.says, image, target)
     unlocked = _not_held(compare(taken.says, locked, target)) | (_asked_by_production(lock) - _names(taken.says))
     stale = _not_held(compare(lock.says, image, target)) | (image.keys() ^ locked.keys())
@@ -73,7 +74,7 @@ def compare_places(taken: Document, lock: Document, installed: Installed, source
         Row(name, *(place.get(name, "") for place in (now, then, said, there)))
         for name in sorted(_not_held(parity) | unlocked | stale | moved)
     ]
-    return Comparison(parity, frozenset(moved), frozenset(unlocked), frozenset(stale), tuple(rows))
+    return Comparison(target, parity, frozenset(moved), frozenset(unlocked), frozenset(stale), tuple(rows))
 
 
 def _not_held(parity: Parity) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from ds_docker_env.common.errors import ProjectError
-from ds_docker_env.common.target import PYTHON_VERSIONS, Target
+from ds_docker_env.common.target import PYTHON_VERSIONS, Target, this_machine
+from ds_docker_env.image.build.packages import ANALYSIS, LISTED
 from ds_docker_env.pinning.parity import Locked
 
-ANALYSIS = Path("/opt/analysis")
+__all__ = ["ANALYSIS", "LISTED", "Installed", "patch_release", "read_installed", "read_target"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,20 @@ class Installed:
 
 
 def read_installed(environment: Path) -> Installed:
-    """Read a virtual environment; raise `ProjectError` where there is none or its Python is not known here."""
+    """Read a virtual environment; raise `ProjectError` as `read_target`."""
+    target = read_target(environment)
+    packages: dict[str, Locked] = {}
+    for found in distributions(path=list(map(str, environment.glob("lib/python3*/site-packages")))):
+        if name := found.metadata["Name"]:
+            packages.setdefault(canonicalize_name(name), Locked(found.version, hashes=None))
+    return Installed(target, packages)
+
+
+def read_target(environment: Path) -> Target:
+    """Return the Python of a virtual environment, on Linux, without a look at its packages.
+
+    Raise `ProjectError` where there is no environment or its Python is not known here.
+    """
     site = next(environment.glob("lib/python3*/site-packages"), None)
     if site is None:
         raise ProjectError(
@@ -33,8 +48,10 @@ def read_installed(environment: Path) -> Installed:
     python = site.parent.name.removeprefix("python")
     if python not in PYTHON_VERSIONS:
         raise ProjectError(f"{environment}: runs Python {python}, but only {', '.join(PYTHON_VERSIONS)} are known here")
-    packages: dict[str, Locked] = {}
-    for found in distributions(path=[str(site)]):
-        if name := found.metadata["Name"]:
-            packages.setdefault(canonicalize_name(name), Locked(found.version, hashes=None))
-    return Installed(Target(python), packages)
+    return Target(python, this_machine())
+
+
+def patch_release(environment: Path) -> str:
+    """Return the whole version of the Python of an environment that uv made, such as ``3.11.14``."""
+    [version] = re.findall(r"^version_info = (\S+)$", (environment / "pyvenv.cfg").read_text("utf-8"), re.MULTILINE)
+    return str(version)

@@ -7,43 +7,166 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+from ds_docker_env.common.analysis import package_name, without_comment
 from ds_docker_env.common.errors import ProjectError
-from ds_docker_env.image import project
-from ds_docker_env.pinning.resolver import header, same_versions
+from ds_docker_env.common.progress import Say, silent
+from ds_docker_env.common.redaction import without_credentials
+from ds_docker_env.common.target import ARM64, LOCK_AGAIN, MACHINES, Target, machines, this_machine, why_amd64_only
+from ds_docker_env.image import installed, project
+from ds_docker_env.image.project import LOCK, OVERRIDES, PRODUCTION, REQUIREMENTS
+from ds_docker_env.pinning import watched
+from ds_docker_env.pinning.builds import Building
+from ds_docker_env.pinning.diagnosis import obstacle
+from ds_docker_env.pinning.parity import Locked, prove_each, read_each
+from ds_docker_env.pinning.pinned import versions_in
+from ds_docker_env.pinning.processors import differing, for_arm64, for_both, unmoved
+from ds_docker_env.pinning.production.model import Production
+from ds_docker_env.pinning.production.reader import read_production
+from ds_docker_env.pinning.resolver import Attempt, Resolver, header, same_versions
 
-_LOCK = "requirements.txt"
+_PREFIX = "ds-docker-env-"
+_EMULATED = "DOCKER_DEFAULT_PLATFORM=linux/amd64"
+EMULATE = f"write {_EMULATED} into .env, then run: docker compose up --build"
 
 
 def run(options: Sequence[str]) -> int:
-    """Lock requirements.in again, with further options for uv; return uv's exit code.
+    """Lock requirements.in again for both processors, with further options for uv; return uv's exit code.
 
-    A lock that would only be newer stays as it is, so that the image is not built again. Raise `ProjectError` where the
-    header does not name the command.
+    A lock that would only be newer stays as it is, so that the image is not built again. Raise `GenerationError`, in
+    which case the lock stays as it is, such as where the header does not name the command.
     """
-    before = project.read(_LOCK)
-    command = locking_command(before)
-    if limit := _exclude_newer(options):
-        os.environ["UV_EXCLUDE_NEWER"] = limit
-    made, version = header(shlex.join(command)).split("\n")
-    notes = re.findall(r"^# production runs .*$", re.match(r"(?:#.*\n)*", before)[0], re.MULTILINE)  # type: ignore[index]
-    os.environ["UV_CUSTOM_COMPILE_COMMAND"] = "\n".join([made, *notes, version])
-    print("+", shlex.join([*command, *options]), file=sys.stderr, flush=True)
-    done = subprocess.run([*command, *options], stdout=subprocess.DEVNULL, check=False)
-    if same_versions(before, project.read(_LOCK)):
-        Path(_LOCK).write_text(before, encoding="utf-8", newline="\n")
-    return done.returncode
+    project.writable()
+    before = project.read(LOCK)
+    command = [*locking_command(before), *options]
+    print("+", shlex.join(command), file=sys.stderr, flush=True)
+    noted = ["--custom-compile-command", noted_command(before, _exclude_newer(options))]
+    with beside({LOCK: before}) as folder, resolving(production_here()) as resolver:
+        done = subprocess.run([*command, *noted], cwd=folder, stdout=subprocess.DEVNULL, check=False)
+        if done.returncode:
+            return done.returncode
+        lock = for_processors(folder, command, before, resolver)
+    if not same_versions(before, lock):
+        project.replace({LOCK: lock})
+    for line in [*only_amd64(lock), *differing(read_each(lock), {pin.name for pin in resolver.production.pins})]:
+        print(line)
+    return 0
 
 
-def locking_command(text: str) -> list[str]:
+@contextmanager
+def beside(files: Mapping[str, str]) -> Iterator[Path]:
+    """Make a directory with the files of the project, of which these have another text."""
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as directory:
+        folder = Path(directory)
+        for path in Path().iterdir():
+            if path.name not in files:
+                (folder / path.name).symlink_to(path.absolute())
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        yield folder
+
+
+@contextmanager
+def resolving(production: Production, names: Collection[str] = (), say: Say = silent) -> Iterator[Resolver]:
+    """Return the resolver for questions about a lock that was made, or could not be made."""
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
+        resolver = Resolver(Path(folder), production, set(names), installed.read_target(installed.ANALYSIS), say=say)
+        resolver.building = Building(_text("uv.toml"))
+        resolver.overrides = overrides_here()
+        yield resolver
+
+
+def for_processors(folder: Path, command: Sequence[str], before: str, resolver: Resolver) -> str:
+    """Return the lock that this command of uv made in a folder, for both processors, and proven for each.
+
+    Packages that are for arm64 alone stay as in the lock ``before``. Raise `GenerationError`.
+    """
+
+    def solve(preferred: str) -> Attempt:
+        (folder / LOCK).write_text(preferred, encoding="utf-8", newline="\n")
+        done = watched.run(
+            *for_arm64(command[1:]),
+            *("--no-progress", "--color", "never"),
+            folder=folder,
+            say=resolver.say,
+            step="resolving for linux/arm64",
+        )
+        return Attempt("" if done.returncode else _read(folder), without_credentials(done.stderr))
+
+    def why(attempt: Attempt) -> str:
+        lines = map(without_comment, (folder / REQUIREMENTS).read_text(encoding="utf-8").splitlines())
+        arm64 = replace(resolver, target=resolver.target.on(ARM64))
+        return obstacle(arm64, list(filter(package_name, lines)), amd64, attempt).why
+
+    amd64 = _read(folder)
+    lock = for_both(amd64, unmoved(before, command[1:]), solve, why)
+    prove_each(resolver.production, lock, resolver.target)
+    return lock
+
+
+def _read(folder: Path) -> str:
+    return (folder / LOCK).read_text(encoding="utf-8")
+
+
+def locking_command(lock: str) -> list[str]:
     """Return the words of the command in the header of a lock; raise `ProjectError` if there is none."""
-    found = re.search(r"^#    (uv pip compile .*)$", text, re.MULTILINE)
+    found = re.search(r"^#    (uv pip compile .*)$", lock, re.MULTILINE)
     if not found:
-        raise ProjectError(f"{_LOCK}: the header does not name the command that made it; restore the file from git")
+        raise ProjectError(f"{LOCK}: the header does not name the command that made it; restore the file from git")
     return shlex.split(found[1])
+
+
+def read_versions(lock: str) -> dict[str, Locked]:
+    """Return the packages of a lock; raise `ProjectError` if it is not as uv wrote it, such as amid a merge."""
+    if packages := versions_in(lock, this_machine()):
+        return packages
+    raise ProjectError(f"{LOCK}: invalid lock file; resolve the merge conflict, or restore the file from git")
+
+
+def unsuited(lock: str, target: Target) -> str:
+    """Return the problem of a lock that was not made for the processor of a target, or nothing."""
+    if target.machine in machines(lock):
+        return ""
+    names = " and ".join(MACHINES[machine] for machine in machines(lock))
+    if why := why_amd64_only(lock):
+        return f"{LOCK}: for {names} only: {why}; {EMULATE}"
+    return f"{LOCK}: locked for {names} only, but this is {target.docker}; run: {LOCK_AGAIN}"
+
+
+def only_amd64(lock: str) -> list[str]:
+    """Return a line for a lock that arm64 cannot have."""
+    why = why_amd64_only(lock)
+    return [f"Only amd64: {why}; on arm64, write {_EMULATED} into .env"] if why else []
+
+
+def overrides_here() -> list[str]:
+    """Return the versions in overrides.txt, which hold against what other packages ask for."""
+    return [line for line in _text(OVERRIDES).splitlines() if re.match(r"\w", line)]
+
+
+def production_here() -> Production:
+    """Return what production.txt says, or nothing in a project without one; raise `GenerationError`."""
+    path = project.root() / PRODUCTION
+    if not path.exists():
+        return Production("production", "")
+    return read_production(os.path.relpath(path), installed.read_target(installed.ANALYSIS))
+
+
+def noted_command(before: str, limit: str = "") -> str:
+    """Return what the header of the next lock says: its command, the notes of the last lock, uv and the time."""
+    made, version = header(shlex.join(locking_command(before)), limit).split("\n")
+    notes = re.findall(r"^# production runs .*$", re.match(r"(?:#.*\n)*", before)[0], re.MULTILINE)  # type: ignore[index]
+    return "\n".join([made, *notes, version])
+
+
+def _text(name: str) -> str:
+    return project.read(name) if (project.root() / name).exists() else ""
 
 
 def _exclude_newer(options: Sequence[str]) -> str:

@@ -1,61 +1,126 @@
-"""Passwords that the container gets as Docker secrets, in files that people write with any editor."""
+"""Passwords in the files of .secrets, which people write by the command ``password`` or with any editor."""
 
 from __future__ import annotations
 
+import argparse
 import re
 import sys
+from collections.abc import Sequence
+from getpass import getpass
 from pathlib import Path
 
+from ds_docker_env.common.decoding import text_in
+from ds_docker_env.common.errors import ProjectError
+
 SECRETS = Path("/run/secrets")
-_NOT_TEXT = "not UTF-8 text"
+_FOLDER = Path(".secrets")
+_DATABASE = (
+    "The database reads it when it creates its data. To change the password of a database that has data, see "
+    "docs/how-to/connect-services.md of the template."
+)
+_EFFECT = {
+    "jupyter": "It takes effect after docker compose restart.",
+    **dict.fromkeys(["mysql", "postgres"], _DATABASE),
+}
 
 
 def read_password(name: str, secrets: Path = SECRETS) -> str:
     """Return the password in a secret, blank if it is missing or blank.
 
-    A byte order mark and the line endings of Windows are removed. Exit with one line on stderr if the file is not UTF-8
-    or not readable.
+    Exit with one line on stderr if it cannot be read or is not a password.
     """
-    path = secrets / name
+    path = secrets / f"{name}_password"
     try:
-        return path.read_text(encoding="utf-8-sig").strip() if path.exists() else ""
-    except UnicodeError:
-        sys.exit(_report(name, _NOT_TEXT))
+        content = _content(path)
+        return _accepted(content, name) if content.strip() else ""
+    except ProjectError as error:
+        sys.exit(str(error))
     except OSError as error:
-        sys.exit(f".secrets/{name}: {error.strerror}; start the container with docker compose, or correct the owner")
+        problem = f"{error.strerror}; start the container with docker compose, or correct the owner"
+        sys.exit(f".secrets/{path.name}: {problem}")
 
 
-def main(secrets: Path = SECRETS) -> None:
-    """Exit with one line on stderr for each password of a database that the database would read as another one."""
-    problems = [(path.name, _problem(path)) for path in sorted(secrets.glob("*_password"))]
-    reports = [_report(name, problem) for name, problem in problems if problem]
-    if reports:
-        sys.exit("\n".join(reports))
+def main(names: Sequence[str], folder: Path = _FOLDER) -> None:
+    """Write the password files of databases as their images read them, as one line of UTF-8.
+
+    Exit with one line on stderr for each that a database cannot take.
+    """
+    problems = []
+    for path in (folder / f"{name}_password" for name in names):
+        try:
+            content = _content(path)
+            password = _accepted(content, path.name.removesuffix("_password"))
+            # A file that needs no change may be read-only.
+            if content.rstrip(b"\n") != password.encode():
+                _write(path, password)
+        except ProjectError as error:
+            problems.append(str(error))
+        except OSError as error:
+            problems.append(f".secrets/{path.name}: {error.strerror}; correct its owner and mode")
+    if problems:
+        sys.exit("\n".join(problems))
 
 
-def _problem(path: Path) -> str:
-    """Return why a database cannot take a password, or nothing.
+def run(words: Sequence[str]) -> int:
+    """Ask for a password twice and write it into its file; raise `ProjectError`, which leaves the file as it is."""
+    parser = argparse.ArgumentParser(prog="password", allow_abbrev=False)
+    parser.add_argument("name", nargs="?", default="jupyter", metavar="NAME")
+    name = parser.parse_args(words).name.removesuffix("_password")
+    path = _FOLDER / f"{name}_password"
+    if not re.fullmatch(r"[a-z0-9_]+", name):
+        raise ProjectError(f"{name}: invalid name of a password; use lowercase letters, digits and _, such as replica")
+    if not sys.stdin.isatty():
+        raise ProjectError(f"standard input: not a terminal; run the command in one, or write {path.as_posix()}")
+    try:
+        typed = getpass(f"New password for {name}: ")
+        password = _accepted(typed.encode(), name)
+        if password != typed:
+            raise ProjectError(f"{name}: the password begins or ends with a space; choose another one")
+        if getpass("Repeat the password: ") != typed:
+            raise ProjectError(f"{name}: the two passwords differ; type the same one twice")
+    except EOFError:
+        raise KeyboardInterrupt from None
+    _write(path, password)
+    print(f"New password in {path.as_posix()}. {_EFFECT.get(name, 'It takes effect after docker compose up.')}")
+    return 0
 
-    The entrypoint of MySQL's image puts the password into SQL and an option file without escaping it:
+
+def _content(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""
+
+
+def _accepted(content: bytes, name: str) -> str:
+    """Return the password in the content of a file; raise `ProjectError` without showing it."""
+    try:
+        password = text_in(content).strip()
+        problem = _problem(password, name)
+    except UnicodeError:
+        problem = "not text"
+    if problem:
+        asking = " ".join(["docker compose run --rm --no-deps jupyter password", *[name] * (name != "jupyter")])
+        raise ProjectError(f".secrets/{name}_password: {problem}; run: {asking}")
+    return password
+
+
+def _problem(password: str, name: str) -> str:
+    """Return why a password cannot be used, or nothing.
+
+    The entrypoint of MySQL's image puts it into SQL and an option file without escaping it:
     https://github.com/docker-library/mysql
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeError:
-        return _NOT_TEXT
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    if "\0" in text:
-        return _NOT_TEXT
-    if not text.strip():
+    if not password:
         return "empty"
-    if len(text.strip().splitlines()) > 1:
+    if len(password.splitlines()) > 1:
         return "more than one line"
-    return "contains a quote or a backslash" if path.name == "mysql_password" and re.search(r"['\"\\]", text) else ""
+    if not password.isprintable():
+        return "contains an unprintable character"
+    return "contains a quote or a backslash" if name == "mysql" and re.search(r"['\"\\]", password) else ""
 
 
-def _report(name: str, problem: str) -> str:
-    return (
-        f".secrets/{name}: {problem}; write another password, as one line of letters and digits "
-        f"(PowerShell: Set-Content -Encoding ascii .secrets/{name} 'your password')"
-    )
+def _write(path: Path, password: str) -> None:
+    """Write a password for its owner alone, or into the file that is there, which containers have mounted."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.touch(mode=0o600)
+    with path.open("r+b") as file:
+        file.write(f"{password}\n".encode())
+        file.truncate()

@@ -6,31 +6,53 @@ import contextlib
 import os
 import posixpath
 import re
+import secrets
 import shlex
+import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from ds_docker_env.common.decoding import decode
 from ds_docker_env.common.errors import ProjectError, SourceError
+from ds_docker_env.common.logins import LOGINS
+from ds_docker_env.common.signals import STOPPING
 from ds_docker_env.common.sources import LocalFile
 
 _OWN = ("production.txt", "requirements.in", "requirements.txt", "constraints.txt", "overrides.txt", "tools.txt")
+PROJECT = Path("/project")
+LOCK, REQUIREMENTS = "requirements.txt", "requirements.in"
+PRODUCTION, OVERRIDES = "production.txt", "overrides.txt"
+# Holds the new files until each has taken its place.
+_REPLACING = Path(".~replacing")
 # Names to choose from.
 _LISTED = 10
 _RUN = "docker compose run --rm --no-deps"
 _MOUNTED = "# The source is a path in the container that took it over, where its folder was mounted."
 
 
+def root() -> Path:
+    """Return the directory of the project, wherever a command is typed, such as in a notebook of src."""
+    return PROJECT if PROJECT.is_dir() else Path.cwd()
+
+
 def read(name: str) -> str:
     """Return the text of a file of the project; raise `ProjectError`, `SourceError`."""
-    if not Path(name).exists():
-        raise ProjectError(
-            f"{name}: is not in {Path.cwd()}; get it back from git, or begin with docker compose run in its folder"
-        )
-    return decode(LocalFile(name).read(), name)
+    path = root() / name
+    if not path.exists():
+        raise ProjectError(f"{name}: is not in {root()}; restore it from git, or run docker compose in its directory")
+    # As git has it, whatever an editor made of it.
+    return decode(LocalFile(str(path)).read(), name).replace("\r\n", "\n")
+
+
+def logins() -> dict[str, str]:
+    """Return the variable that names the project's logins, where it has some and none are named yet."""
+    path = root() / LOGINS
+    # Services beside the notebook cannot look into .secrets.
+    if "NETRC" in os.environ or not os.access(path, os.R_OK) or not path.stat().st_size:
+        return {}
+    return {"NETRC": str(path)}
 
 
 def named_source(production: str, command: str) -> str:
@@ -82,11 +104,12 @@ def visible(location: str, command: str, *, mounted: bool = False) -> str:
         raise SourceError(
             f"{location}: no such file; {folder} holds {', '.join(held) or 'nothing, so look at --volume'}"
         )
-    host = "FOLDER" if mounted else folder if folder.startswith("/") else f"$PWD/{folder}"
+    known = folder.startswith("/") and not mounted
+    host, where = (folder, "") if known else ("FOLDER", " (FOLDER: the full path of its folder)")
     here = folder if folder.startswith("/") else f"/{posixpath.basename(folder).strip('.') or 'production'}"
     raise SourceError(
-        f"{location}: is not in this container, which sees the project folder only; bring it in from the host: "
-        f'{_RUN} --volume "{host}:{here}:ro" jupyter {command} {shlex.quote(f"{here}/{name}")}'
+        f"{location}: is not in this container, which sees the project folder only; bring it in from the host{where}: "
+        f'{_RUN} --volume "{host}:{here}:ro" jupyter {command} "{here}/{name}"'
     )
 
 
@@ -100,32 +123,65 @@ def writable() -> None:
 
 
 def replace(files: Mapping[str, str]) -> None:
-    """Write all these files and remove those without text, or leave each as it is and raise `ProjectError`."""
+    """Write all these files and remove those without text, or leave each as it is and raise `ProjectError`.
+
+    Where the process is killed amid this, files are `half_replaced`, and `finish` does the rest.
+    """
+    new = Path(f"{_REPLACING}-{secrets.token_hex(4)}")
     try:
         before = {name: Path(name).read_bytes() for name in files if Path(name).exists()}
-        with tempfile.TemporaryDirectory(prefix=".taking-over-", dir=".") as folder:
-            written = [name for name, text in files.items() if text]
-            for name in written:
-                Path(folder, name).write_text(files[name], encoding="utf-8", newline="\n")
-                if Path(name).exists():
-                    Path(folder, name).chmod(Path(name).stat().st_mode)
-            # From here it is a matter of milliseconds, and half would be worse than all.
-            for interruption in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(interruption, signal.SIG_IGN)
-            try:
-                for name in written:
-                    Path(folder, name).replace(name)
-                for name in files.keys() - written:
+        try:
+            new.mkdir()
+            for name, text in files.items():
+                with (new / name).open("x", encoding="utf-8", newline="\n") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())
+                if name in before:
+                    (new / name).chmod(Path(name).stat().st_mode)
+            new.rename(_REPLACING)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+        # From here it is a matter of milliseconds, and half would be worse than all.
+        for interruption in STOPPING:
+            signal.signal(interruption, signal.SIG_IGN)
+        try:
+            finish()
+        except BaseException:
+            for name in files:
+                with contextlib.suppress(OSError):
                     Path(name).unlink(missing_ok=True)
-            except BaseException:
-                for name in files:
-                    with contextlib.suppress(OSError):
-                        Path(name).unlink(missing_ok=True)
-                        if name in before:
-                            Path(name).write_bytes(before[name])
-                raise
+                    if name in before:
+                        Path(name).write_bytes(before[name])
+            shutil.rmtree(_REPLACING, ignore_errors=True)
+            raise
     except OSError as error:
         raise ProjectError(
             f"{error.filename or 'the project folder'}: cannot be written ({error.strerror}); "
             "check the folder, its owner and the space on the disk"
         ) from None
+
+
+def half_replaced() -> bool:
+    """Say whether a `replace` was killed after it had written all its files."""
+    return (root() / _REPLACING).is_dir()
+
+
+def finish() -> None:
+    """Do the rest of a `replace` that was killed, or remove what it had written if that was not all."""
+    project = root()
+    for unfinished in project.glob(f"{_REPLACING}-*"):
+        shutil.rmtree(unfinished, ignore_errors=True)
+    written = project / _REPLACING
+    # Where the project is read-only, even to remove a directory that is not there is an error.
+    if not written.is_dir():
+        return
+    for new in sorted(written.iterdir()):
+        if new.stat().st_size:
+            new.replace(project / new.name)
+        else:
+            (project / new.name).unlink(missing_ok=True)
+            new.unlink()
+    with contextlib.suppress(FileNotFoundError):
+        written.rmdir()

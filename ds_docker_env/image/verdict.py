@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ds_docker_env.common.target import Target
 from ds_docker_env.image.comparison import Comparison
+from ds_docker_env.image.needs import Need
 
 _RUN = "docker compose run --rm --no-deps jupyter"
 _BUILD = "docker compose up --build"
@@ -18,11 +22,11 @@ def verdict(comparison: Comparison, source: str) -> str:
     parity = comparison.parity
     held = {pin.name for pin in parity.held}
     wanted = held | {difference.pin.name for difference in parity.differences}
-    line = f"{len(held)} of {len(wanted)} versions of production.txt are in this image"
+    line = f"{len(held)} of {len(wanted)} versions of production.txt are installed"
     if not wanted:
-        line = "production.txt pins no version that this image could hold"
-    if parity.elsewhere:
-        line += f" ({len(parity.elsewhere)} more not for Linux or this Python)"
+        line = "production.txt pins no version that this environment could hold"
+    if elsewhere := {pin.name for pin in parity.elsewhere} - wanted:
+        line += f" ({len(elsewhere)} more not for {comparison.target.docker} or this Python)"
     if source and not comparison.moved:
         line += f"; {source} says the same"
     return line
@@ -35,7 +39,13 @@ def table(comparison: Comparison, source: str) -> str:
     if not terminal:
         console.width = 10_000
     shown = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False)
-    for place in ("package", *(["production now"] if source else []), "production.txt", "requirements.txt", "image"):
+    for place in (
+        "package",
+        *(["production now"] if source else []),
+        "production.txt",
+        "requirements.txt",
+        "installed",
+    ):
         shown.add_column(place, overflow="fold")
     for row in comparison.rows:
         cells = (row.package, *([row.source] if source else []), row.production, row.lock, row.image)
@@ -49,9 +59,21 @@ def advice(comparison: Comparison, source: str) -> list[str]:
     """Return what to do about each kind of difference."""
     lines = []
     if comparison.moved:
-        lines.append(f"{source} is not what production.txt says; take-over instead of check takes it over")
+        lines.append(f"{source} is not what production.txt says; run take-over")
     if comparison.unlocked:
         lines.append(f"requirements.txt was locked with another production.txt: {_RUN} lock, and {_BUILD}")
     if comparison.stale:
-        lines.append(f"this image was built from another requirements.txt: {_BUILD}")
+        lines.append("installed packages differ from requirements.txt; run docker compose restart")
     return lines
+
+
+def problem(need: Need, lock: str, target: Target, python: str) -> str:
+    """Return what to do about a requirement that is not met in an image with this patch release of Python."""
+    made_for = re.search(r"--python-version ([\d.]+)", lock)
+    if made_for and not need.applies(target, made_for[1]):
+        return (
+            f"Dockerfile: the base image has Python {python}, on which {need.package} needs {need.name}, but "
+            f"requirements.txt is for Python {made_for[1]}; renew the base image (README.md), or run: "
+            f"{_RUN} add {need.name}"
+        )
+    return f"{need}; run: {_RUN} {'lock' if need.version else f'add {need.name}'}"

@@ -3,29 +3,53 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 
 from ds_docker_env.common.errors import GenerationError
 from ds_docker_env.common.shipped import shipped_analysis
-from ds_docker_env.common.target import Target
+from ds_docker_env.common.signals import STOPPED, STOPPING
+from ds_docker_env.common.target import AMD64, Target
+from ds_docker_env.common.uv import STEP
 from ds_docker_env.pinning.pinned import pin, require_notebook, versions_in
 
 
 def main() -> None:
-    """Answer what `pin` takes, in JSON, with ``files`` and ``summary``, or with ``problems``."""
+    """Answer what `pin` takes, in JSON, with ``files`` and ``summary``, or with ``problems``.
+
+    Stop, with all that uv has started, after a signal and when the hook is gone, which reads standard error.
+    """
+    for number in STOPPING:
+        signal.signal(number, _stop)
     try:
         asked = json.load(sys.stdin)
         python = asked["python"]
         analysis = shipped_analysis(python, asked["options"])
         if asked["requirements"]:
-            before = asked["before"] if versions_in(asked["before"]) else ""
+            before = asked["before"] if versions_in(asked["before"], AMD64) else ""
             analysis = analysis._replace(text=asked["requirements"], before=before)
             require_notebook(analysis)
-        pinned = pin(asked["location"], Target(python), analysis, asked["debian"], asked["settings"])
+        pinned = pin(asked["location"], Target(python), analysis, asked["debian"], asked["settings"], _say)
         answer = {"files": pinned.files, "summary": pinned.summary}
     except GenerationError as error:
         answer = {"problems": error.problems}
+    except KeyboardInterrupt:
+        sys.exit(STOPPED)
     json.dump(answer, sys.stdout)
+
+
+def _say(step: str) -> None:
+    try:
+        print(f"{STEP}{step}", file=sys.stderr, flush=True)
+    except OSError:
+        raise KeyboardInterrupt from None
+
+
+def _stop(*_: object) -> None:
+    """Interrupt once; a second time would interrupt what is done about the first."""
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

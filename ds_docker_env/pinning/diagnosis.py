@@ -3,26 +3,51 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ds_docker_env.common.errors import LockError
-from ds_docker_env.common.target import PYTHON_VERSIONS
+from ds_docker_env.common.redaction import excerpt
+from ds_docker_env.common.target import AMD64, PYTHON_VERSIONS
 from ds_docker_env.pinning.builds import Failure
-from ds_docker_env.pinning.production.model import same_version
+from ds_docker_env.pinning.production.model import name_of, same_version
 from ds_docker_env.pinning.resolver import Attempt, Resolver
+from ds_docker_env.pinning.wheels import Offer, offers
 
 _ABI_TAG = re.compile(r"`cp(\d+)m?u?`")
 # https://peps.python.org/pep-0625/, and members with names that no archive should have
 _ARCHIVE = re.compile(r"non-PEP 625|Failed to extract")
 _BUILD = re.compile(r"Failed to (?:download and )?build `?([^`\s]+)")
+# Of many names in one message.
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Why there is no lock for a processor, and the file and line of the first requirement that is the reason."""
+
+    where: str
+    why: str
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first of many names, and how many more there are."""
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if names[_NAMED:] else "")
 
 
 def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
     """Return the error with a message for each cause: what, where, and the way out."""
+    resolver.hurry()
     source = resolver.production.source
     alone = resolver.without([])
+    if not alone.answered:
+        return LockError(
+            f"{source}: cannot be locked with {kernel}, and uv took too long to find out why; generate again, as what "
+            f"it built is kept; uv says: {attempt.said}"
+        )
     if alone.text:
         pins = reason(resolver, kernel, attempt) or "these versions"
         no_notebook = "without it there is no notebook, so production must move first"
@@ -32,35 +57,59 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
     if build := _BUILD.search(alone.stderr):
         pin = build[1]
         if _ARCHIVE.search(alone.stderr):
-            return LockError(_of_an_old_archive(_where(resolver, pin), pin))
+            return LockError(_of_an_old_archive(line_of(resolver, pin), pin))
         return LockError(
-            f"{_where(resolver, pin)}: {pin} has no wheel here and its source no longer builds; "
+            f"{line_of(resolver, pin)}: {pin} has no wheel here and its source no longer builds; "
             f"production must move to a version with a wheel, or offer one on its index; it {_why(alone)}",
         )
-    named = ", ".join(f"{pin} ({_where(resolver, pin)})" for pin in resolver.named_pins(alone))
+    named = ", ".join(f"{pin} ({line_of(resolver, pin)})" for pin in resolver.named_pins(alone))
     return LockError(
         f"{named or source}: these versions cannot be locked together, and production's file does not "
         f"pin what they fall out over: use a complete one, made with: pip freeze; uv says: {alone.said}",
     )
 
 
-def compiled(resolver: Resolver) -> dict[str, list[str]]:
+def obstacle(resolver: Resolver, analysis: Sequence[str], amd64: str, attempt: Attempt) -> Obstacle:
+    """Return why there is no lock for the processor of a resolver, while there is one for ``amd64``.
+
+    These are all pins that cannot be had for it, or a requirement that needs such a version.
+    """
+    resolver.hurry()
+    target, production = resolver.target, resolver.production
+    offered = offers(resolver, amd64)[AMD64]
+    lacking = {name: offer.version for name, offer in offered.items() if offer.lacks(target.machine)}
+    nothing = f"no wheel or source for {target.docker}"
+    if pins := [
+        pin
+        for pin in production.pins
+        if pin.applies(target)
+        and (pin.name in lacking if pin.applies(target.on(AMD64)) else resolver.available(str(pin)).impossible)
+    ]:
+        return Obstacle(pins[0].where, f"{some(list(map(str, pins)))}: {nothing}")
+    wheres = dict.fromkeys(analysis, "requirements.in") | dict.fromkeys(production.unpinned, production.source)
+    wheres = {line: where for line, where in wheres.items() if name_of(line) in attempt.names}
+    for each, where in ({pin: line_of(resolver, pin) for pin in resolver.named_pins(attempt)} | wheres).items():
+        if (alone := resolver.together([], [each])).impossible:
+            needs = next((f"{name}=={lacking[name]}" for name in alone.names if name in lacking), "")
+            if needs.partition("=")[0] == name_of(each):
+                return Obstacle(where, f"{needs}: {nothing}")
+            return Obstacle(where, f"{each}: " + (f"needs {needs}, which has {nothing}" if needs else _said(alone)))
+    return Obstacle(production.source, _said(attempt))
+
+
+def compiled(resolver: Resolver, offered: Mapping[str, Offer]) -> dict[str, list[str]]:
     """Return the pins of packages known for their wheels that have none for this Python, and the Pythons with one.
 
     A lock can hold them, but the image has to compile them, which seldom works: more likely it is the wrong Python.
     """
-    pins = [
+    resolver.hurry()
+    missing = [
         str(pin)
         for pin in resolver.production.pins
-        if pin.name in resolver.wheels_only and pin.applies(resolver.target)
+        if pin.name in resolver.wheels_only & offered.keys()
+        and pin.applies(resolver.target)
+        and resolver.target.machine not in offered[pin.name].wheels
     ]
-    missing: list[str] = []
-    while pins and not (attempt := resolver.wheels(pins)).text:
-        found = [pin for pin in resolver.named_pins(attempt) if pin in pins and not resolver.wheels([pin]).text]
-        if not found:
-            break
-        missing += found
-        pins = [pin for pin in pins if pin not in found]
     return {pin: [version for version in PYTHON_VERSIONS if resolver.wheels([pin], version).text] for pin in missing}
 
 
@@ -68,9 +117,19 @@ def reason(resolver: Resolver, requirement: str, attempt: Attempt) -> str:
     """Return the pins, of those in uv's explanation, beside which a package cannot live, or nothing."""
     named = resolver.named_pins(attempt)
     for pins in [[pin] for pin in named] + [named]:
-        if pins and not resolver.together([requirement], pins):
+        if pins and resolver.together([requirement], pins).impossible:
             return " and ".join(pins)
     return ""
+
+
+def line_of(resolver: Resolver, pin: str) -> str:
+    """Return the file and line in which production names a pin."""
+    wanted = Requirement(pin)
+    version = next((specifier.version for specifier in wanted.specifier), "")
+    for known in resolver.production.fixed:
+        if known.name == canonicalize_name(wanted.name) and same_version(known.version, version):
+            return known.where
+    return resolver.production.source
 
 
 def _impossible_pins(resolver: Resolver, attempt: Attempt) -> dict[str, Attempt]:
@@ -78,15 +137,15 @@ def _impossible_pins(resolver: Resolver, attempt: Attempt) -> dict[str, Attempt]
     impossible: dict[str, Attempt] = {}
     seen: list[str] = []
     while not attempt.text and (named := [pin for pin in resolver.named_pins(attempt) if pin not in seen]):
-        impossible |= {pin: attempt for pin in named if not resolver.available(pin)}
+        impossible |= {pin: attempt for pin in named if resolver.available(pin).impossible}
         seen += named
         attempt = resolver.without(seen)
     return impossible
 
 
 def _impossible(resolver: Resolver, pin: str, attempt: Attempt) -> str:
-    where, python, said = _where(resolver, pin), resolver.target.python, attempt.said
-    if fitting := [version for version in PYTHON_VERSIONS if resolver.available(pin, version)]:
+    where, python, said = line_of(resolver, pin), resolver.target.python, attempt.said
+    if fitting := [version for version in PYTHON_VERSIONS if resolver.available(pin, version).text]:
         return (
             f"{where}: {pin} does not run on Python {python}; "
             f"it does on {', '.join(fitting)}: choose production's python_version"
@@ -112,6 +171,10 @@ def _impossible(resolver: Resolver, pin: str, attempt: Attempt) -> str:
     return f"{where}: {pin} cannot be had for Linux from the package index; uv says: {said}"
 
 
+def _said(attempt: Attempt) -> str:
+    return f"uv says: {excerpt(attempt.said, 300)}"
+
+
 def _why(attempt: Attempt) -> str:
     failure = Failure.find(attempt.stderr)
     return failure.why if failure else attempt.said
@@ -122,12 +185,3 @@ def _of_an_old_archive(where: str, pin: str) -> str:
         f"{where}: {pin} is on the package index only as a source archive that uv refuses to unpack; "
         "production must move to another version, or offer a wheel on its index"
     )
-
-
-def _where(resolver: Resolver, pin: str) -> str:
-    wanted = Requirement(pin)
-    version = next((specifier.version for specifier in wanted.specifier), "")
-    for known in resolver.production.fixed:
-        if known.name == canonicalize_name(wanted.name) and same_version(known.version, version):
-            return known.where
-    return resolver.production.source

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import tempfile
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from ds_docker_env.common.errors import UnreachableError
-from ds_docker_env.common.target import Target
+from ds_docker_env.common.progress import Say, silent
+from ds_docker_env.common.target import AMD64, ARM64, MACHINES, Target, machines
 from ds_docker_env.pinning.builds import Building
-from ds_docker_env.pinning.diagnosis import compiled, explain, reason
+from ds_docker_env.pinning.diagnosis import Obstacle, compiled, explain, obstacle, reason
 from ds_docker_env.pinning.parity import read_lock
+from ds_docker_env.pinning.processors import for_both
 from ds_docker_env.pinning.production.model import Production, name_of
 from ds_docker_env.pinning.resolver import Attempt, Resolver
+from ds_docker_env.pinning.wheels import offers
 
 # Without it there is no notebook on production's versions at all.
 REQUIRED = "ipykernel"
-# Seconds for all runs of uv together; the largest of 100 production files took 6.
-_PATIENCE = 120
 # Named pins of which pairs are tried: ten pairs.
 _PAIRED = 5
 
@@ -32,8 +32,9 @@ class Lock:
 
     ``left_out`` names packages with the production pin that is the reason; ``overrides`` are locked against what other
     packages ask of them, and ``contradictions`` say why; ``compiled`` names pins without a wheel for this Python, and
-    the Pythons that have one; ``building`` is what uv has to be told about awkward packages; ``yanked`` are versions
-    that their authors have withdrawn.
+    the Pythons that have one, ``compiled_on`` the packages without one for a processor, or for both;
+    ``building`` is what uv has to be told about awkward packages; ``yanked`` are versions that their authors have
+    withdrawn; ``obstacle`` is why the lock is for x86-64 only.
     """
 
     text: str = ""
@@ -41,8 +42,10 @@ class Lock:
     overrides: list[str] = field(default_factory=list)
     contradictions: list[str] = field(default_factory=list)
     compiled: dict[str, list[str]] = field(default_factory=dict)
+    compiled_on: dict[str, list[str]] = field(default_factory=dict)
     building: Building = field(default_factory=Building)
     yanked: tuple[str, ...] = ()
+    obstacle: Obstacle | None = None
 
 
 def make_lock(
@@ -52,17 +55,19 @@ def make_lock(
     target: Target,
     before: str = "",
     settings: str = "",
+    say: Say = silent,
 ) -> Lock:
-    """Lock production with the analysis packages, each a requirement with a floor.
+    """Lock production with the analysis packages, each a requirement with a floor, for both processors if possible.
 
     Packages that cannot live beside production are left out, except ipykernel. ``wheels_only`` names packages that are
     never built from source unless production pins them: uv would build ten-year-old ones only to explain a conflict.
-    Versions in the lock ``before`` stay if they can.
+    Versions in the lock ``before`` stay if they can; ``say`` is told each step.
     What turns out to be for Windows only, or behind a URL that cannot be reached, is noted in ``production``.
     Raise `LockError` when production or ipykernel cannot be locked, `UvError` when uv fails.
     """
     with tempfile.TemporaryDirectory(prefix="ds-docker-env-") as folder:
-        resolver = Resolver(Path(folder), production, set(wheels_only), target, time.monotonic() + _PATIENCE)
+        # A person on arm64 gets the same lock.
+        resolver = Resolver(Path(folder), production, set(wheels_only), target.on(AMD64), say=say)
         resolver.before, resolver.building.settings = before, settings
         lock = Lock(building=resolver.building, overrides=resolver.overrides)
         conflicts = _below_floor(production, analysis, target)
@@ -81,8 +86,44 @@ def make_lock(
                 attempt = _one_by_one(resolver, kept, lock)
                 break
             kept = _without(kept, conflicts, lock)
-        lock.text, lock.yanked, lock.compiled = attempt.text, attempt.yanked, compiled(resolver)
+        kept = [each for each in analysis if each not in lock.left_out]
+        _complete(lock, attempt, resolver, kept)
+        offered = offers(resolver, lock.text)
+        lock.compiled = compiled(resolver, offered[AMD64])
+        built = {
+            MACHINES[machine]: {
+                f"{name}=={offer.version}"
+                for name, offer in offered[machine].items()
+                if offer.source and machine not in offer.wheels
+            }
+            for machine in machines(lock.text)
+        }
+        everywhere = set.intersection(*built.values())
+        lock.compiled_on = {name: sorted(packages - everywhere) for name, packages in built.items()}
+        lock.compiled_on[" and ".join(built)] = sorted(everywhere - lock.compiled.keys())
         return lock
+
+
+def _complete(lock: Lock, amd64: Attempt, resolver: Resolver, analysis: list[str]) -> None:
+    """Make the lock for x86-64 one for both processors, or note what is in the way."""
+    lock.yanked = amd64.yanked
+    arm64 = replace(resolver, target=resolver.target.on(ARM64))
+
+    def solve(preferred: str) -> Attempt:
+        arm64.before = preferred
+        try:
+            attempt = arm64.resolve(analysis)
+        except UnreachableError as error:
+            raise resolver.production.blame_index(error) from None
+        lock.yanked = tuple(dict.fromkeys([*lock.yanked, *attempt.yanked]))
+        return attempt
+
+    def why(attempt: Attempt) -> str:
+        lock.obstacle = obstacle(arm64, analysis, amd64.text, attempt)
+        resolver.until = arm64.until
+        return lock.obstacle.why
+
+    lock.text = for_both(amd64.text, resolver.before, solve, why)
 
 
 def _resolve(resolver: Resolver, analysis: list[str]) -> Attempt:
@@ -112,16 +153,16 @@ def _conflicts_with(resolver: Resolver, analysis: list[str], pins: list[str]) ->
     return {
         requirement: pin
         for pin in pins
-        if not resolver.together(analysis, [pin])
+        if resolver.together(analysis, [pin]).impossible
         for requirement in analysis
-        if name_of(requirement) != REQUIRED and not resolver.together([requirement], [pin])
+        if name_of(requirement) != REQUIRED and resolver.together([requirement], [pin]).impossible
     }
 
 
 def _windows_only(resolver: Resolver, attempt: Attempt) -> list[str]:
     """Return the pins, of those in uv's explanation, that exist for Windows and not for Linux."""
-    missing = [pin for pin in resolver.named_pins(attempt) if not resolver.available(pin)]
-    return [pin for pin in missing if resolver.available(pin, platform="windows")]
+    missing = [pin for pin in resolver.named_pins(attempt) if resolver.available(pin).impossible]
+    return [pin for pin in missing if resolver.available(pin, platform="windows").text]
 
 
 def _contradictions(resolver: Resolver, attempt: Attempt) -> dict[str, list[str]]:
@@ -129,7 +170,7 @@ def _contradictions(resolver: Resolver, attempt: Attempt) -> dict[str, list[str]
     found = {}
     order = [str(pin) for pin in (*resolver.production.constraints, *resolver.production.pins)]
     for pair in combinations(sorted(resolver.named_pins(attempt)[:_PAIRED], key=order.index), 2):
-        if resolver.together([], pair, overrides=resolver.overrides):
+        if not resolver.together([], pair, overrides=resolver.overrides).impossible:
             continue
         both = f"{pair[0]} and {pair[1]} exclude each other"
         one, other = pair
@@ -147,12 +188,11 @@ def _disputed(resolver: Resolver, pair: tuple[str, str], attempt: Attempt) -> st
 
     So did pip choose when it still installed such files, before its release 20.3.
     """
-    others = read_lock(resolver.without([pair[1]]).text)
+    others = read_lock(resolver.without([pair[1]]).text, AMD64)
     pinned = {pin.name for pin in resolver.production.fixed}
     for name in attempt.names:
-        if name in others.keys() - pinned and resolver.together(
-            [], pair, overrides=[version := f"{name}=={others[name].version}"]
-        ):
+        version = f"{name}=={others[name].version}" if name in others.keys() - pinned else ""
+        if version and resolver.together([], pair, overrides=[version]).text:
             return version
     return ""
 
@@ -174,12 +214,12 @@ def _one_by_one(resolver: Resolver, candidates: list[str], lock: Lock) -> Attemp
 
 def _below_floor(production: Production, analysis: list[str], target: Target) -> dict[str, str]:
     """Return the packages of which production pins a version below the floor, which needs no resolver to see."""
-    pins = {pin.name: pin for pin in production.pins if pin.applies(target)}
+    pins = [pin for pin in production.pins if any(pin.applies(target.on(machine)) for machine in MACHINES)]
     return {
         requirement: str(pin)
         for requirement in analysis
-        if (pin := pins.get(name_of(requirement)))
-        and name_of(requirement) != REQUIRED
+        for pin in pins
+        if pin.name == name_of(requirement) != REQUIRED
         and not Requirement(requirement).specifier.contains(pin.version, prereleases=True)
     }
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ds_docker_env.common.errors import ParityError
-from ds_docker_env.common.target import Target
+from ds_docker_env.common.redaction import without_credentials
+from ds_docker_env.common.target import Target, machines
 from ds_docker_env.pinning.production.model import Pin, Production, same_version
 
 _ENTRY = re.compile(r"^(?=[A-Za-z0-9])", re.MULTILINE)
@@ -36,9 +37,9 @@ class Difference:
 
 @dataclass(frozen=True)
 class Parity:
-    """Which pins are held, which do not apply on Linux and this Python, and which are not held."""
+    """Which pins are held and by what, which do not apply on Linux and this Python, and which are not held."""
 
-    held: tuple[Pin, ...]
+    held: Mapping[Pin, Locked]
     elsewhere: tuple[Pin, ...]
     differences: tuple[Difference, ...]
 
@@ -48,15 +49,38 @@ def entries(lock: str) -> list[str]:
     return _ENTRY.split(lock)[1:]
 
 
-def read_lock(text: str) -> dict[str, Locked]:
-    """Return the packages of a lock as uv writes it, by normalised name; raise `InvalidRequirement`."""
+def name_of_entry(entry: str) -> str:
+    """Return the normalised name of a package in a lock; raise `InvalidRequirement`."""
+    return canonicalize_name(_requirement(entry).name)
+
+
+def requirement_of_entry(entry: str) -> str:
+    """Return the line of a lock that names a package, its version and its marker, without hashes."""
+    return _HASHES.split(entry, maxsplit=1)[0]
+
+
+def without(lock: str, names: Collection[str]) -> str:
+    """Return a lock as uv writes it, with its options and without the packages of these normalised names."""
+    options, *packages = _ENTRY.split(lock)
+    return options + "".join(entry for entry in packages if name_of_entry(entry) not in names)
+
+
+def read_lock(text: str, machine: str) -> dict[str, Locked]:
+    """Return the packages of a lock for a processor, by normalised name; raise `InvalidRequirement`."""
     packages: dict[str, Locked] = {}
     for entry in entries(text):
-        requirement = Requirement(_HASHES.split(entry, maxsplit=1)[0])
+        requirement = _requirement(entry)
+        if requirement.marker and not requirement.marker.evaluate({"platform_machine": machine}):
+            continue
         version = next((specifier.version for specifier in requirement.specifier), "")
         hashes = frozenset(_HASH.findall(entry))
         packages[canonicalize_name(requirement.name)] = Locked(version, hashes)
     return packages
+
+
+def read_each(lock: str) -> dict[str, dict[str, Locked]]:
+    """Return the packages of a lock for each processor that it is for; raise `InvalidRequirement`."""
+    return {machine: read_lock(lock, machine) for machine in machines(lock)}
 
 
 def compare(production: Production, packages: Mapping[str, Locked], target: Target) -> Parity:
@@ -64,20 +88,21 @@ def compare(production: Production, packages: Mapping[str, Locked], target: Targ
 
     Versions are compared by PEP 440; a pin from a constraints file counts if its package is there.
     """
-    held, elsewhere, differences = [], [], []
+    held: dict[Pin, Locked] = {}
+    elsewhere, differences = [], []
     bound = [pin for pin in production.constraints if pin.name in packages]
     for pin in (*production.pins, *bound):
         found = packages.get(pin.name)
         if not pin.applies(target):
             elsewhere.append(pin)
         elif found and same_version(pin.version, found.version) and _known(pin, found):
-            held.append(pin)
+            held[pin] = found
         else:
             differences.append(Difference(pin, found))
     for download in production.downloads:
-        if (found := packages.get(download.name)) and not _known(download, found):
+        if download.applies(target) and (found := packages.get(download.name)) and not _known(download, found):
             differences.append(Difference(download, found))
-    return Parity(tuple(held), tuple(elsewhere), tuple(differences))
+    return Parity(held, tuple(elsewhere), tuple(differences))
 
 
 def prove(production: Production, lock: Mapping[str, Locked], target: Target) -> Parity:
@@ -88,9 +113,41 @@ def prove(production: Production, lock: Mapping[str, Locked], target: Target) ->
     return parity
 
 
+def prove_each(production: Production, lock: str, target: Target) -> Parity:
+    """Prove a lock, and that all its packages have hashes, for each of its processors; raise `ParityError`.
+
+    Return which pins are held on any of them, and which apply on none.
+    """
+    proofs = []
+    for machine, packages in read_each(lock).items():
+        proofs.append(prove(production, packages, target.on(machine)))
+        require_hashes(packages)
+    held = {pin: found for proof in proofs for pin, found in proof.held.items()}
+    elsewhere = dict.fromkeys(pin for proof in proofs for pin in proof.elsewhere if pin not in held)
+    return Parity(held, tuple(elsewhere), ())
+
+
+def require_hashes(lock: Mapping[str, Locked]) -> None:
+    """Raise `ParityError` if there is a package in a lock whose download cannot be checked."""
+    if unhashed := sorted(name for name, package in lock.items() if not package.hashes):
+        raise ParityError(f"{', '.join(unhashed)}: the index provides no hashes; use one that does")
+
+
+def require_no_password(*texts: str) -> None:
+    """Raise `ParityError` if a text for git has a URL with a password."""
+    if any(without_credentials(text) != text for text in texts):
+        raise ParityError(
+            "the lock would contain a URL with a password; put it into a netrc file, and name the index without"
+        )
+
+
 def sha256(pin: Pin) -> set[str]:
     """Return those of production's hashes that can be compared: indexes have no others."""
     return {hash_ for hash_ in pin.hashes if hash_.startswith("sha256:")}
+
+
+def _requirement(entry: str) -> Requirement:
+    return Requirement(requirement_of_entry(entry))
 
 
 def _known(pin: Pin, found: Locked) -> bool:

@@ -9,13 +9,21 @@ from datetime import date
 from packaging.requirements import InvalidRequirement
 
 from ds_docker_env.common.analysis import Analysis, package_name
-from ds_docker_env.common.errors import LockError, ParityError, RequirementsError, SourceError
-from ds_docker_env.common.redaction import without_credentials
+from ds_docker_env.common.errors import LockError, RequirementsError, SourceError
+from ds_docker_env.common.progress import Say, silent
 from ds_docker_env.common.settings import own_settings
-from ds_docker_env.common.sources.image import Image, disagreements
+from ds_docker_env.common.sources.image import Image, disagreements, platform_lines
 from ds_docker_env.common.target import Target
 from ds_docker_env.pinning.lock import REQUIRED, Lock, make_lock
-from ds_docker_env.pinning.parity import Locked, prove, read_lock
+from ds_docker_env.pinning.parity import (
+    Locked,
+    entries,
+    name_of_entry,
+    prove_each,
+    read_each,
+    read_lock,
+    require_no_password,
+)
 from ds_docker_env.pinning.production.formats.reading import read_toml
 from ds_docker_env.pinning.production.model import name_of
 from ds_docker_env.pinning.production.reader import read_production
@@ -33,10 +41,13 @@ class Pinned:
     summary: list[str]
 
 
-def pin(location: str, target: Target, analysis: Analysis, debian: str = "", settings: str = "") -> Pinned:
+def pin(
+    location: str, target: Target, analysis: Analysis, debian: str = "", settings: str = "", say: Say = silent
+) -> Pinned:
     """Read production, lock it with the analysis packages and prove the result; raise `GenerationError`.
 
-    ``debian`` is compared with what a production image runs on; ``settings`` is the uv.toml that is there already.
+    ``debian`` is compared with what a production image runs on; ``settings`` is the uv.toml that is there already;
+    ``say`` is told each step.
     """
     if location.startswith("image:") and (wrong := disagreements(Image(location), target.python, debian)):
         raise SourceError(*wrong)
@@ -44,11 +55,11 @@ def pin(location: str, target: Target, analysis: Analysis, debian: str = "", set
     if target.has_setuptools and all(pin.name != "setuptools" for pin in production.pins):
         analysis = analysis.with_setuptools()
     analysis = analysis.without_floors({pin.name for pin in production.pins})
-    wheels_only = set(read_lock(analysis.lock))
+    wheels_only = set(map(name_of_entry, entries(analysis.lock)))
     read_toml(settings, "uv.toml", "correct it, or take it away")
     own = own_settings(settings)
-    lock = make_lock(production, analysis.requirements, wheels_only, target, analysis.before, own)
-    packages = read_lock(lock.text)
+    lock = make_lock(production, analysis.requirements, wheels_only, target, analysis.before, own, say)
+    packages = read_each(lock.text)
     missing = left_out(lock, packages)
     if refused := [
         f"the service {service} needs {line}, but {missing[line]}; leave {service} out, or move production first"
@@ -56,9 +67,7 @@ def pin(location: str, target: Target, analysis: Analysis, debian: str = "", set
         if (service := analysis.clients.get(package_name(line)))
     ]:
         raise LockError(*refused)
-    parity = prove(production, packages, target)
-    if unhashed := sorted(name for name, package in packages.items() if not package.hashes):
-        raise ParityError(f"{', '.join(unhashed)}: the index has no hash to check a download by; name one that has")
+    parity = prove_each(production, lock.text, target)
     files = {
         "production.txt": render_production(production, date.today()),
         "requirements.in": analysis.render(missing),
@@ -66,18 +75,17 @@ def pin(location: str, target: Target, analysis: Analysis, debian: str = "", set
         "constraints.txt": render_constraints(production) if production.constraints_text() else "",
         "overrides.txt": render_overrides(lock.overrides) if lock.overrides else "",
     }
-    if any(without_credentials(text) != text for text in files.values()):
-        raise ParityError(
-            "the lock would show a password in an address; put it into ~/.netrc and name the index without"
-        )
+    require_no_password(*files.values())
     files["uv.toml"] = lock.building.render()
-    return Pinned(files, summarise(production, lock, packages, parity, target))
+    first, *others = summarise(production, lock, packages, parity, target)
+    read = platform_lines(Image(location)) if location.startswith("image:") else []
+    return Pinned(files, [first, *read, *others])
 
 
-def versions_in(lock: str) -> dict[str, Locked]:
-    """Return the packages of a lock, or nothing if it is not as uv wrote it, such as amid a merge."""
+def versions_in(lock: str, machine: str) -> dict[str, Locked]:
+    """Return the packages of a lock for a processor, or nothing if it is not as uv wrote it, such as amid a merge."""
     try:
-        return {} if _FOREIGN.search(lock) else read_lock(lock)
+        return {} if _FOREIGN.search(lock) else read_lock(lock, machine)
     except InvalidRequirement:
         return {}
 

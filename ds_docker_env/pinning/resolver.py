@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from ds_docker_env.common import uv
-from ds_docker_env.common.errors import RefusedError, UnreachableError
-from ds_docker_env.common.redaction import without_credentials
-from ds_docker_env.common.target import PLATFORM, Target
+from ds_docker_env.common import certificates, uv
+from ds_docker_env.common.errors import RefusedError, StallError, UnreachableError, UntrustedError
+from ds_docker_env.common.progress import Say, silent
+from ds_docker_env.common.redaction import excerpt, without_credentials
+from ds_docker_env.common.target import Target
+from ds_docker_env.pinning import watched
 from ds_docker_env.pinning.builds import Building, Failure
-from ds_docker_env.pinning.production.model import Production, as_lines
+from ds_docker_env.pinning.production.model import Pin, Production, as_lines, name_of
 
+LOCK = "requirements.txt"
 # Pins to look at in one explanation; the reason is among the first.
 _NAMED = 8
+# Seconds for one question, unless the whole takes longer, and for all questions of which no lock depends.
+_QUESTION, _EXPLANATION = 60, 120
 _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?")
 _UNREACHABLE = re.compile(
     r"error sending request|dns error|client error \(Connect\)|operation timed out|HTTP status (server|client) error"
@@ -37,11 +46,20 @@ _URL = re.compile(r"https?://[^\s`'\")]+")
 
 @dataclass(frozen=True)
 class Attempt:
-    """A lock, or what uv said instead; the text is empty when there is no lock. ``yanked`` are versions in the lock."""
+    """A lock, or what uv said instead; the text is empty when there is no lock. ``yanked`` are versions in the lock.
+
+    A question that took longer than the answer is worth is not ``answered``.
+    """
 
     text: str
     stderr: str
     yanked: tuple[str, ...] = ()
+    answered: bool = True
+
+    @property
+    def impossible(self) -> bool:
+        """Say whether uv has found out that there is no such lock."""
+        return self.answered and not self.text
 
     @property
     def said(self) -> str:
@@ -57,57 +75,89 @@ class Attempt:
 
 @dataclass
 class Resolver:
-    """Runs uv for one production file in one folder, until a deadline (`time.monotonic`).
+    """Runs uv for one production file in one folder.
 
     ``wheels_only`` are never built from source unless production pins them; ``overrides`` are pins of production's that
     are locked against what other packages ask of them; versions in the lock ``before`` stay if they can; ``building``
-    learns how sources are built.
+    learns how sources are built; ``say`` is told each step. ``longest`` are the seconds of the longest run of uv that
+    was no mere question, and ``until`` ends all questions (`time.monotonic`).
     """
 
     folder: Path
     production: Production
     wheels_only: set[str]
     target: Target
-    deadline: float
     overrides: list[str] = field(default_factory=list)
     building: Building = field(default_factory=Building)
     before: str = ""
+    say: Say = silent
+    longest: float = 0
+    until: float = math.inf
 
     def resolve(self, analysis: Sequence[str]) -> Attempt:
         """Resolve production with these packages; raise `UvError`, `UnreachableError`, `RefusedError`."""
-        return self._compile(analysis, self.production.requirements(), overrides=self.overrides)
+        started = time.monotonic()
+        attempt = self._compile(analysis, self.production.requirements(), overrides=self.overrides, step="resolving")
+        self.longest = max(self.longest, time.monotonic() - started)
+        return attempt
 
-    def together(self, analysis: Sequence[str], pins: Sequence[str], overrides: Sequence[str] = ()) -> bool:
-        """Say whether these packages and these pins can live together, without the rest of production."""
-        return bool(self._compile(analysis, self.production.only(pins), overrides=overrides).text)
+    def together(self, analysis: Sequence[str], pins: Sequence[str], overrides: Sequence[str] = ()) -> Attempt:
+        """Ask whether these packages and these pins can live together, without the rest of production."""
+        return self._ask(analysis, self.production.only(pins), overrides=overrides)
 
     def excludes(self, one: str, other: str) -> bool:
         """Say whether one pin excludes another, whatever that one asks for itself."""
         pin = next(pin for pin in self.production.fixed if str(pin) == other)
         described = replace(self, building=replace(self.building, undescribed={**self.building.undescribed, pin: ""}))
-        return not described.together([], [one, other], overrides=self.overrides)
+        return described.together([], [one, other], overrides=self.overrides).impossible
 
-    def available(self, pin: str, python: str = "", platform: str = PLATFORM) -> bool:
-        """Say whether an index has this pin for a Python and a platform, whatever it depends on."""
-        target = Target(python or self.target.python)
-        alone = self.production.only([pin])
-        return bool(self._compile([], alone, "--no-deps", target=target, platform=platform).text)
+    def available(self, pin: str, python: str = "", platform: str = "") -> Attempt:
+        """Ask whether an index has this pin for a Python and a platform, whatever it depends on and is marked for."""
+        pins = self.production.only([_unmarked(pin)])
+        return self._ask([], pins, "--no-deps", target=self._running(python), platform=platform)
 
     def wheels(self, pins: Sequence[str], python: str = "") -> Attempt:
         """Look for a wheel of each of these pins for a Python."""
-        target = Target(python or self.target.python)
-        return self._compile([], self.production.only(pins), "--no-deps", "--only-binary", ":all:", target=target)
+        wheels = ("--no-deps", "--only-binary", ":all:")
+        return self._ask([], self.production.only(map(_unmarked, pins)), *wheels, target=self._running(python))
+
+    def files(self, pins: Sequence[str]) -> Attempt:
+        """Ask which files the indexes have of these pins, for every platform, in pylock.toml."""
+        described = {Pin(name_of(pin), str(Requirement(pin).specifier), (), "", frozenset(), ""): "" for pin in pins}
+        # Told that they need nothing, uv looks into none of them and builds none.
+        asking = replace(self, before="", building=replace(self.building, undescribed=described))
+        return asking._ask(pins, as_lines(self.production.indexes), "--no-deps", every=True)
+
+    def newest(self, names: Sequence[str]) -> Attempt:
+        """Ask for the newest version of each of these packages, whatever it depends on."""
+        return self._ask(names, self.production.only([]), "--no-deps")
 
     def without(self, pins: Sequence[str]) -> Attempt:
         """Resolve production alone, less these pins."""
         others = [pin for pin in map(str, self.production.pins) if pin not in pins]
-        return self._compile([], self.production.only([*others, *self.production.unpinned]), overrides=self.overrides)
+        return self._ask([], self.production.only([*others, *self.production.unpinned]), overrides=self.overrides)
+
+    def _running(self, python: str) -> Target:
+        return self.target._replace(python=python or self.target.python)
+
+    def hurry(self) -> None:
+        """Give all further questions together no more time than a person waits for an explanation."""
+        self.until = min(self.until, time.monotonic() + _EXPLANATION)
 
     def named_pins(self, attempt: Attempt) -> list[str]:
         """Return production's pins that uv's explanation mentions, in its order."""
         known = [*self.production.constraints, *self.production.pins]
         pins = {pin.name: str(pin) for pin in known if pin.applies(self.target)}
         return [pins[name] for name in attempt.names if name in pins][:_NAMED]
+
+    def _ask(self, analysis: Sequence[str], production: str, *options: str, **further: Any) -> Attempt:
+        """Return an answer of `_compile`, if uv gives one in about the time that it needed for the whole."""
+        bound = min(max(_QUESTION, 2 * self.longest), self.until - time.monotonic())
+        step = "finding out what cannot be locked together"
+        if bound > 0:
+            with suppress(StallError):
+                return self._compile(analysis, production, *options, **further, step=step, bound=bound)
+        return Attempt("", "", answered=False)
 
     def _compile(
         self,
@@ -116,16 +166,21 @@ class Resolver:
         *options: str,
         overrides: Sequence[str] = (),
         target: Target | None = None,
-        platform: str = PLATFORM,
+        platform: str = "",
+        every: bool = False,
+        step: str,
+        bound: float = 0,
     ) -> Attempt:
         target = target or self.target
+        output = "pylock.toml" if every else LOCK
         command = compile_command(
             target.full_python,
+            "" if every else platform or target.platform,
             *(["--emit-index-url"] if self.production.indexes else []),
             *(["--overrides", "overrides.txt"] if overrides else []),
             # uv takes the newest of what it meets first, and what production leaves open comes before the analysis.
             *("production.txt", "requirements.in"),
-            platform=platform,
+            output=output,
         )
         files = {
             "requirements.in": as_lines(analysis),
@@ -134,7 +189,7 @@ class Resolver:
             "overrides.txt": as_lines(overrides),
         }
         while True:
-            attempt = self._run(command, files, options)
+            attempt = self._run(command, files, options, self.folder / output, step, bound)
             failure = None if attempt.text else Failure.find(attempt.stderr)
             if failure is None or not self._learn(failure, target):
                 return attempt
@@ -147,14 +202,21 @@ class Resolver:
         self.wheels_only |= {failure.name}
         return another
 
-    def _run(self, command: list[str], files: Mapping[str, str], options: Sequence[str]) -> Attempt:
+    def _run(
+        self,
+        command: list[str],
+        files: Mapping[str, str],
+        options: Sequence[str],
+        output: Path,
+        step: str,
+        bound: float,
+    ) -> Attempt:
         for name, text in {**files, "uv.toml": self.building.render()}.items():
             (self.folder / name).write_text(text, encoding="utf-8", newline="\n")
-        output = self.folder / "requirements.txt"
         output.unlink(missing_ok=True)
         if self.before:
             output.write_text(self.before, encoding="utf-8", newline="\n")
-        done = uv.run(
+        done = watched.run(
             *command,
             *("--no-progress", "--color", "never"),
             # Saves uv the search for the target's Python, 0.3 s where pyenv is installed, and a look at an environment
@@ -165,7 +227,9 @@ class Resolver:
             *self._cache(),
             *options,
             folder=self.folder,
-            seconds=self.deadline - time.monotonic(),
+            say=self.say,
+            step=step,
+            bound=bound,
         )
         written = output.exists() and not done.returncode
         attempt = Attempt(
@@ -173,18 +237,8 @@ class Resolver:
             without_credentials(_NOTE.sub("", done.stderr).rstrip("\n")),
             tuple(_YANKED.findall(done.stderr)),
         )
-        if done.returncode and (refused := _REFUSED.search(attempt.stderr)):
-            raise RefusedError(
-                f"the index {refused[1]} asks for a password and got none that it takes; put it into ~/.netrc: "
-                f"machine {urlsplit(refused[1]).hostname} login NAME password PASSWORD",
-                url=refused[1],
-            )
-        if done.returncode and _UNREACHABLE.search(attempt.stderr):
-            url = _URL.search(attempt.stderr)
-            raise UnreachableError(
-                f"the package index cannot be reached; check the network and uv's settings; uv says: {attempt.said}",
-                url=url[0] if url else "",
-            )
+        if done.returncode:
+            check_reached(attempt.stderr)
         return attempt
 
     def _cache(self) -> list[str]:
@@ -193,25 +247,51 @@ class Resolver:
         return ["--cache-dir", str(uv.cache() / f"ds-docker-env-{bound.replace('<', '-before-')}")] if bound else []
 
 
-def compile_command(
-    full_python: str, *inputs: str, output: str = "requirements.txt", platform: str = PLATFORM
-) -> list[str]:
-    """Return the arguments of uv that make a lock; they stand in its header and work in the project too."""
+def check_reached(said: str) -> None:
+    """Raise `RefusedError`, `UntrustedError` or `UnreachableError` if uv says that it could not use an index."""
+    if refused := _REFUSED.search(said):
+        raise RefusedError(
+            f"the index {refused[1]} asks for a password and got none that it takes; put it into ~/.netrc: "
+            f"machine {urlsplit(refused[1]).hostname} login NAME password PASSWORD",
+            url=refused[1],
+        )
+    if _UNREACHABLE.search(said):
+        url = _URL.search(said)
+        if url and certificates.untrusted(said):
+            raise UntrustedError(f"the certificate of {url[0]} is not trusted; {certificates.ADVICE}", url=url[0])
+        raise UnreachableError(
+            "the package index cannot be reached; check the network and uv's settings; "
+            f"uv says: {excerpt(' '.join(said.split()), 600)}",
+            url=url[0] if url else "",
+        )
+
+
+def compile_command(full_python: str, platform: str, *inputs: str, output: str = LOCK) -> list[str]:
+    """Return the arguments of uv that make a lock; they stand in its header and work in the project too.
+
+    A lock for no ``platform`` is for all.
+    """
     return [
         *("pip", "compile", "--generate-hashes", "--python-version", full_python),
-        *("--python-platform", platform, "--output-file", output, *inputs),
+        *(["--python-platform", platform] if platform else ["--universal"]),
+        *("--output-file", output, *inputs),
     ]
 
 
-def header(command: str) -> str:
+def header(command: str, limit: str = "") -> str:
     """Return what stands in the header of a lock: the command, uv's version, and how new the index could be."""
-    limit = os.environ.get("UV_EXCLUDE_NEWER") or datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    limit = limit or os.environ.get("UV_EXCLUDE_NEWER") or datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     return f"{command}\n# {uv.version()}, index as of {limit}"
 
 
 def same_versions(one: str, other: str) -> bool:
     """Say whether two locks differ in nothing but uv's version and the time of the index."""
     return re.sub(_MADE, "", one, count=1) == re.sub(_MADE, "", other, count=1)
+
+
+def _unmarked(pin: str) -> str:
+    """Return a pin without its marker, because uv finds a lock for pins that do not apply, too."""
+    return pin.partition(" ; ")[0]
 
 
 def _with_plain_indexes(lock: str) -> str:

@@ -4,30 +4,48 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import chain
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ds_docker_env.common.redaction import printable, without_credentials
-from ds_docker_env.common.target import Target
+from ds_docker_env.common.target import MACHINES, Target
+from ds_docker_env.pinning.diagnosis import some
 from ds_docker_env.pinning.lock import Lock
 from ds_docker_env.pinning.parity import Locked, Parity, sha256
+from ds_docker_env.pinning.processors import differing
 from ds_docker_env.pinning.production.model import Production
 
+# The packages of a lock by processor and normalised name.
+Packages = Mapping[str, Mapping[str, Locked]]
 
-def summarise(
-    production: Production, lock: Lock, packages: Mapping[str, Locked], parity: Parity, target: Target
-) -> list[str]:
+
+def summarise(production: Production, lock: Lock, packages: Packages, parity: Parity, target: Target) -> list[str]:
     """Return the summary, a line for each thing."""
+    versions = _versions(packages)
     held = {pin.name for pin in parity.held}
+    kept = {(pin.name, found.version) for pin, found in parity.held.items()}
+    where = "Linux" if packages.keys() == MACHINES.keys() else " and ".join(MACHINES[each] for each in packages)
+    elsewhere = f"does not apply on {where} and this Python"
     lines = [
-        f"Production: {len(held)} of {len(held)} pins kept exactly, from {production.source}",
-        f"Added:      {len(packages) - len(held)} packages for the analysis and what they need",
+        f"Production: {len(kept)} of {len(kept)} pins kept exactly, from {production.source}",
+        f"Added:      {len(versions.keys() - held)} packages for the analysis and what they need",
     ]
+    if lock.obstacle:
+        lines.append(f"Only amd64: {lock.obstacle.where}: {lock.obstacle.why}")
+        lines.append(
+            "            on arm64, such as Apple silicon, write DOCKER_DEFAULT_PLATFORM=linux/amd64 into .env."
+        )
+        lines.append("            Docker then emulates amd64, which is slow: docs/how-to/processors.md of the template")
+    lines += differing(packages, held)
     lines += [f"Contradict: {contradiction}, but production runs them" for contradiction in lock.contradictions]
     for pin, pythons in lock.compiled.items():
         others = f"Python {', '.join(pythons)} has one" if pythons else "no Python has one"
         lines.append(f"Compiled:   {pin} has no wheel for Python {target.python}, so the image builds it; {others}")
+    for processors, built in lock.compiled_on.items():
+        if built:
+            lines.append(f"Compiled:   {some(built)} on {processors}: no wheel, so compiled in the image")
     if lock.building.setuptools:
         lines.append(f"Old source: built with {lock.building.setuptools}, as uv.toml says")
     for awkward, why in lock.building.undescribed.items():
@@ -36,21 +54,21 @@ def summarise(
         lines.append("            with what production pins, and the Debian packages that the Dockerfile names")
     lines += [f"Yanked:     {version} was withdrawn by its authors" for version in lock.yanked]
     lines += [f"Left out:   {requirement}, {why}" for requirement, why in left_out(lock, packages).items()]
-    lines += [f"Elsewhere:  {pin} does not apply on Linux and this Python" for pin in parity.elsewhere]
-    lines += _hashes(parity, packages)
+    lines += [f"Elsewhere:  {pin} {elsewhere}" for pin in parity.elsewhere]
+    lines += _hashes(parity)
     for line in production.unpinned:
         requirement = Requirement(line)
         name = canonicalize_name(requirement.name)
-        if requirement.marker and not requirement.marker.evaluate(target.marker_environment()):
-            lines.append(f"Elsewhere:  {line} does not apply on Linux and this Python")
+        environments = [target.on(machine).marker_environment() for machine in packages]
+        if requirement.marker and not any(map(requirement.marker.evaluate, environments)):
+            lines.append(f"Elsewhere:  {line} {elsewhere}")
         elif requirement.url:
             lines.append(f"From a URL: {line}, with the hash of what is there now")
-        elif name in packages and name not in held:
-            lines.append(f"Not pinned: {line} is open in production; the notebook has {packages[name].version}")
+        elif name in versions and name not in held:
+            lines.append(f"Not pinned: {line} is open in production; the notebook has {versions[name]}")
     for line, package in production.left_out.items():
-        if package in packages:
-            version = packages[package].version
-            lines.append(f"Different:  {line} in production, {package}=={version} from the index here")
+        if package in versions:
+            lines.append(f"Different:  {line} in production, {package}=={versions[package]} from the index here")
         else:
             why = "cannot be reached" if re.search(r" @ https?://", line) else "is not from an index"
             lines.append(f"Not here:   {line} {why}, so not in the notebook")
@@ -58,22 +76,30 @@ def summarise(
     return [printable(without_credentials(line)) for line in lines]
 
 
-def _hashes(parity: Parity, packages: Mapping[str, Locked]) -> list[str]:
+def _versions(packages: Packages) -> dict[str, str]:
+    """Return what is locked of each package, where that differs for each processor."""
+    names = dict.fromkeys(chain.from_iterable(packages.values()))
+    found = {name: dict.fromkeys(each[name].version for each in packages.values() if name in each) for name in names}
+    return {name: " or ".join(versions) for name, versions in found.items()}
+
+
+def _hashes(parity: Parity) -> list[str]:
     other = [pin.name for pin in parity.held if pin.hashes and not sha256(pin)]
-    lost = {pin.name: sha256(pin) - (packages[pin.name].hashes or set()) for pin in parity.held}
+    lost = {pin.name: sha256(pin) - (found.hashes or set()) for pin, found in parity.held.items()}
     counts = [f"{pin.name} ({len(lost[pin.name])} of {len(sha256(pin))})" for pin in parity.held if lost[pin.name]]
     lines = [f"Hashes:     not compared, as production has no sha256 of them: {', '.join(other)}"] if other else []
     return lines + ([f"Hashes:     no longer on the index are some of {', '.join(counts)}"] if counts else [])
 
 
-def left_out(lock: Lock, packages: Mapping[str, Locked]) -> dict[str, str]:
+def left_out(lock: Lock, packages: Packages) -> dict[str, str]:
     """Return why each package is left out; one that production pins is there all the same, perhaps below the floor."""
     reasons = {}
     for line, why in lock.left_out.items():
         requirement = Requirement(line)
-        locked = packages.get(canonicalize_name(requirement.name))
-        if locked is None:
+        name = canonicalize_name(requirement.name)
+        locked = [each[name].version for each in packages.values() if name in each]
+        if not locked:
             reasons[line] = f"it cannot live beside production's {why}"
-        elif not requirement.specifier.contains(locked.version, prereleases=True):
-            reasons[line] = f"production has {requirement.name}=={locked.version}"
+        elif too_old := [each for each in locked if not requirement.specifier.contains(each, prereleases=True)]:
+            reasons[line] = f"production has {requirement.name}=={too_old[0]}"
     return reasons

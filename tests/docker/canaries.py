@@ -49,7 +49,7 @@ WRITTEN = "/dev/shm /etc /home /opt/analysis/etc /root /run /tmp /var"
 CACHED = """\
 FROM {image}
 USER root
-RUN {cache} mkdir /found && cd /root/.cache/uv && echo {start} && \\
+RUN {cache} mkdir /found && cd /root/.cache && echo {start} && \\
     find . -type f -size -1024k -newermt @{start} -print0 | tar --create --null --files-from - --file /found/cache.tar
 FROM scratch
 COPY --from=0 /found /

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -12,9 +13,11 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from forward_proxy import ForwardProxy
+from pages import page
 from playwright.sync_api import Browser, sync_playwright
 
-from docker.project import Project, free_port, sh
+from docker.project import Project, blocks, free_port, sh
 
 TEMPLATE = Path(__file__).parents[2]
 REQUIRED = os.environ.get("DS_DOCKER_ENV_SKIP_NOTHING") == "1"
@@ -65,6 +68,19 @@ def host(engine: None) -> str:
     except OSError:
         missing(f"containers cannot reach this machine: {address} is not its own address")
     return address
+
+
+@pytest.fixture
+def proxy(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ForwardProxy]:
+    """Name a proxy in Docker's settings, as docs/how-to/networks.md does, but without noProxy."""
+    with ForwardProxy(host) as proxy:
+        [page_settings] = blocks(page("networks.md"), "json")
+        settings = json.loads(page_settings.replace("http://proxy.example.com:3128", proxy.url))
+        del settings["proxies"]["default"]["noProxy"]
+        (tmp_path / "docker").mkdir()
+        (tmp_path / "docker" / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+        monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+        yield proxy
 
 
 def have_image(name: str) -> None:
@@ -124,7 +140,8 @@ def generated(generate: Callable[..., Path], **answers: str) -> Iterator[Project
         yield project
     finally:
         project.remove()
-        sh("docker", "image", "rm", "--force", slug, check=False)
+        tags = sh("docker", "image", "ls", "--format={{.Repository}}", f"--filter=reference={slug}*").stdout.split()
+        sh("docker", "image", "rm", "--force", slug, *tags, check=False)
 
 
 @pytest.fixture
@@ -138,7 +155,10 @@ def copy(built: Project, tmp_path: Path) -> Iterator[Project]:
 def copied(project: Project, beside: Path) -> Project:
     folder = beside / project.image
     shutil.copytree(project.folder, folder)
-    return Project(folder, image=project.image, name=f"{project.image}-{secrets.token_hex(3)}")
+    name = f"{project.image}-{secrets.token_hex(3)}"
+    # Which is not there if no test has built it.
+    sh("docker", "tag", project.image, name, check=False)
+    return Project(folder, image=name, name=name)
 
 
 @pytest.fixture(scope="module")

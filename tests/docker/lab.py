@@ -38,8 +38,8 @@ class Lab:
         for entry in entries[1:]:
             self.page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{re.escape(entry)}$")).click()
 
-    def run_new_cell(self, code: str) -> Locator:
-        """Add a cell at the end, run it, and return it once it is done."""
+    def new_cell(self, code: str) -> Locator:
+        """Add a cell at the end, and return it."""
         before = self.cells.count()
         self.cells.last.locator(".jp-InputPrompt, .jp-InputArea-prompt").first.click()
         self.page.keyboard.press("Escape")
@@ -47,8 +47,12 @@ class Lab:
         expect(self.cells).to_have_count(before + 1)
         self.page.keyboard.press("Enter")
         self.page.keyboard.insert_text(code)
+        return self.cells.nth(before)
+
+    def run_new_cell(self, code: str) -> Locator:
+        """Add a cell at the end, run it, and return it once it is done."""
+        cell = self.new_cell(code)
         self.page.keyboard.press("Control+Enter")
-        cell = self.cells.nth(before)
         self.wait_until_run(cell)
         return cell
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import secrets
 import socket
 import subprocess
 import time
@@ -30,13 +32,18 @@ for process in /proc/[0-9]*; do
     cat $process/status && echo "environ: $(tr '\\0\\n' '  ' <$process/environ)"
 done 2>/dev/null
 true"""
+SETUP = ("docker", "compose", "-p", "setup", "run", "--rm", "setup")
 EXECUTE = ("jupyter", "nbconvert", "--to", "notebook", "--stdout", "--execute", "--allow-errors")
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens at, below those that Linux gives to clients before the server starts."""
+    for _ in range(100):
+        port = 15_000 + secrets.randbelow(17_000)
+        with contextlib.suppress(OSError):
+            socket.create_server((address, port)).close()
+            return port
+    raise OSError(f"no free port at {address}")
 
 
 def sh(
@@ -126,7 +133,8 @@ class Project:
 
     def build(self) -> None:
         """Build as Compose does, but do not compress, which would take half of the time, what nobody will download."""
-        sh("docker", "buildx", "bake", "--set=*.output=type=image,compression=uncompressed", folder=self.folder)
+        output = "--set=*.output=type=image,compression=uncompressed"
+        sh("docker", "buildx", "bake", output, "jupyter", folder=self.folder, environment=self.environment)
 
     def run(self, *command: str, check: bool = True) -> Done:
         """Run a command in a new container, as the README does."""
@@ -192,8 +200,8 @@ class Project:
         return _printed_by_cells(self.run(*EXECUTE, self.write_notebook(*cells)).stdout)
 
     def outputs_beside_services(self, *cells: str) -> list[str]:
-        """Do the same in the container that is up, so that Compose starts and stops nothing."""
-        execute = ("as-owner", *EXECUTE, self.write_notebook(*cells))
+        """Do the same from a shell in the container that is up, so that Compose starts and stops nothing."""
+        execute = ("bash", "-c", 'exec "$0" "$@"', *EXECUTE, self.write_notebook(*cells))
         return _printed_by_cells(self.compose("exec", "--no-TTY", "jupyter", *execute).stdout)
 
 

@@ -184,12 +184,9 @@ def traces(
 
 
 def plant(traces: Traces) -> None:
-    project, folder = traces.project, traces.project.folder
-    for line in (line for block in blocks(project.read("README.md"), "sh") for line in block.splitlines()):
-        for kind in ("jupyter", "mysql"):
-            if line.endswith(f">.secrets/{kind}_password"):
-                chosen = line.replace("your password", canary(kind)).replace("another1password", canary(kind))
-                sh("sh", "-euc", chosen, folder=folder)
+    folder = traces.project.folder
+    for kind in ("jupyter", "mysql"):
+        (folder / ".secrets" / f"{kind}_password").write_text(f"{canary(kind)}\n")
     with (folder / ".env").open("a") as settings:
         settings.write(f"AWS_ENDPOINT_URL={traces.storage.url}\nTOKEN={canary('dotenv')}\n")
     for name, kind in DROPPED.items():
@@ -234,7 +231,7 @@ def work(traces: Traces) -> Finds:
         assert logs_in(project)
         assert ask(f"{project.url}/api/contents?token={canary('jupyter')}").status == 200
         assert project.api("/api/kernels", method="POST", body={"name": "python3"}).status == 201
-        follow("--execute")
+        follow("jupyter report")
         assert canary("output") in project.read(NOTEBOOK.with_suffix(".html"))
         follow("--clear-output")
         follow("jupyter check")

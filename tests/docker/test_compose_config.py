@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pages import page
 from rendering import CHOICES, Renderer, answers
 
-from docker.project import Done, sh
+from docker.project import Done, blocks, sh
 
 pytestmark = pytest.mark.docker
 
+NAMED = {"COMPOSE_PROJECT_NAME": "churn"}
 EXCEPTIONS = Path(__file__).with_name("compose-lint.yml")
 
 
@@ -36,9 +39,24 @@ def test_compose_lint_has_nothing_to_say_but_what_is_excepted_with_a_reason(fold
     assert json.loads(said.stdout)["findings"] == []
 
 
+def test_compose_takes_the_override_of_each_page(engine: None, folders: list[Path], tmp_path: Path) -> None:
+    made: dict[str, Any] = {}
+    for name in ("networks.md", "extras.md"):
+        [override] = blocks(page(name), "yaml")
+        (tmp_path / "docker-compose.override.yml").write_text(override, encoding="utf-8")
+        (tmp_path / "docker-compose.yml").write_text((folders[0] / "docker-compose.yml").read_text(encoding="utf-8"))
+        proxy = {"https_proxy": "http://proxy.example.com:3128"}
+        said = sh("docker", "compose", "config", "--format=json", folder=tmp_path, environment=NAMED | proxy)
+        made[name] = json.loads(said.stdout)["services"]["jupyter"]
+    networks, extras = made.values()
+    assert networks["environment"]["https_proxy"] == networks["build"]["args"]["https_proxy"] == proxy["https_proxy"]
+    [gpu] = extras["deploy"]["resources"]["reservations"]["devices"]
+    assert gpu == {"driver": "nvidia", "count": -1, "capabilities": ["gpu"]}
+
+
 def test_compose_takes_every_choice_without_a_word(engine: None, folders: list[Path]) -> None:
     def config(folder: Path) -> Done:
-        return sh("docker", "compose", "config", "--quiet", folder=folder)
+        return sh("docker", "compose", "--profile=*", "config", "--quiet", folder=folder, environment=NAMED)
 
     with ThreadPoolExecutor(2) as at_once:
         assert {(done.stdout, done.stderr) for done in at_once.map(config, folders)} == {("", "")}

@@ -43,8 +43,8 @@ def containers(project: Project, service: str) -> list[Any]:
 def built_compute(engine: None, generate: Callable[..., Path]) -> Iterator[Project]:
     """Build what needs no other image, from a folder that is not root's where that can be had."""
     with image_of(generate, services="dask, h2o, sqlite") as project:
-        ports = f"SQLITE_PORT={free_port()}\nDASK_PORT={free_port()}\n"
-        (project.folder / ".env").write_text(ports, encoding="utf-8")
+        settings = f"SQLITE_PORT={free_port()}\nDASK_PORT={free_port()}\nH2O_MEMORY=1g\n"
+        (project.folder / ".env").write_text(settings, encoding="utf-8")
         if sys.platform != "win32" and os.geteuid() == 0:
             for path in (project.folder, *project.folder.rglob("*")):
                 os.chown(path, 4242, 4242)
@@ -79,9 +79,7 @@ def test_the_notebook_starts_once_everything_beside_it_is_healthy(at_first: dict
 def test_only_those_for_whom_a_password_is_named_can_read_it(compute: Project) -> None:
     for service in SAME_IMAGE[1:]:
         secrets = "ls /project/.secrets /run/secrets 2>/dev/null"
-        assert compute.compose("exec", "--no-TTY", service, "sh", "-c", secrets, check=False).stdout.split() == [
-            "/project/.secrets:"
-        ]
+        assert compute.compose("exec", "--no-TTY", service, "sh", "-c", secrets, check=False).stdout == ""
 
 
 def test_what_a_cell_writes_to_sqlite_is_seen_in_its_browser(
@@ -100,9 +98,11 @@ def test_what_a_cell_writes_to_sqlite_is_seen_in_its_browser(
 
 
 def test_a_model_is_trained_by_a_server_of_the_clients_version(compute: Project) -> None:
-    *_, said = compute.outputs_beside_services(cells()["H2O"], TRAIN)
+    memory = "print(round(int(h2o.cluster().nodes[0]['max_mem']) / 2**30), 'GB')"
+    *_, said, heap = compute.outputs_beside_services(cells()["H2O"], TRAIN, memory)
     [version] = re.findall(r"^h2o==(\S+)", compute.read("requirements.txt"), re.MULTILINE)
     assert said.splitlines()[-1] == f"True {version} 200 True"
+    assert heap == "1 GB"
     assert (compute.folder / "src" / "data" / "model").stat().st_uid == compute.folder.stat().st_uid
 
 
@@ -141,6 +141,16 @@ def test_a_worker_finds_the_files_and_modules_of_the_notebook_under_the_same_nam
     assert (compute.folder / "src" / "data" / "from-worker").stat().st_uid == compute.folder.stat().st_uid
 
 
+def test_workers_that_run_and_all_other_containers_import_a_package_that_a_cell_adds(compute: Project) -> None:
+    use = "def used():\n    import humanize\n    return humanize.intcomma(1234567)\nset(client.run(used).values())"
+    _, before, added, after = compute.outputs_beside_services(cells()["Dask"], use, "%pip install humanize", use)
+    assert "No module named 'humanize'" in before
+    assert re.search(r"^New: +humanize \d", added, re.MULTILINE)
+    assert after == "{'1,234,567'}"
+    for service in SAME_IMAGE:
+        compute.compose("exec", "--no-TTY", service, "python", "-c", "import humanize")
+
+
 def test_more_workers_can_be_had_at_any_time_and_come_back_to_a_scheduler_that_was_restarted(compute: Project) -> None:
     before = containers(compute, "jupyter")[0]["Id"]
     compute.compose("up", "--detach", "--scale", "dask-worker=4")
@@ -171,5 +181,7 @@ def test_nothing_is_published_but_to_this_machine(compute: Project, ports: dict[
 def test_everything_runs_as_the_owner_without_a_capability(compute: Project, service: str) -> None:
     processes = compute.processes(service)
     assert {uid for process in processes for uid in process["Uid"].split()} == {str(compute.folder.stat().st_uid)}
-    assert {int(caps, 16) for process in processes for name, caps in process.items() if name.startswith("Cap")} == {0}
+    # A container that was restarted has a bounding set, of which NoNewPrivs leaves nothing to gain.
+    for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        assert {int(process[name], 16) for process in processes} == {0}
     assert {process["NoNewPrivs"] for process in processes} == {"1"}

@@ -39,7 +39,7 @@ print(sorted({{*where, *{options}}} - known))
 
 def test_the_python_of_the_page_fits_the_libraries() -> None:
     prove, spec, use, fargate = blocks(PAGE, "python")
-    packages = re.findall(r"^\| \w+ \| `(.+)` \|$", PAGE, re.MULTILINE)
+    packages = re.findall(r"^\| \w+ \| `add \"?(.+?)\"?` \|$", PAGE, re.MULTILINE)
     assert len(packages) == 2
     compute = textwrap.dedent(use.partition("\n")[2]).replace("wait_for_workers(4)", "wait_for_workers(1)")
     where, cluster, fargate_use = fargate.partition("with FargateCluster")

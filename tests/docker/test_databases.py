@@ -14,9 +14,10 @@ import pytest
 import trustme
 import yaml
 from pages import cells, page
+from terminal import at_terminal
 
 from docker.conftest import copied, have_image, image_of
-from docker.project import Project, blocks, eventually, free_port, sh
+from docker.project import SETUP, Project, blocks, eventually, free_port, sh
 
 pytestmark = pytest.mark.docker
 
@@ -108,28 +109,31 @@ def test_the_administrator_of_mysql_is_not_let_in_from_the_network(said: dict[st
     assert "Access denied for user 'root'@" in said["mysql as root"]
 
 
-def test_a_clone_gets_its_passwords_as_the_readme_says(project: Project, said: dict[str, str], tmp_path: Path) -> None:
+def test_setup_gives_a_clone_passwords_that_the_databases_take_whatever_editor_saves_them(
+    project: Project, said: dict[str, str], tmp_path: Path
+) -> None:
     clone = copied(project, tmp_path)
     shutil.rmtree(clone.folder / ".secrets")
     try:
-        sh("sh", "-euc", block(clone.read("README.md"), "sh", "mysql_password"), folder=clone.folder)
-        # As editors on Windows save it, with a space too many.
-        for name in ("mysql", "postgres"):
+        sh(*SETUP, folder=clone.folder)
+        # As Notepad saves it, with a space too many, and as > of Windows PowerShell writes it.
+        for name, encoding in {"mysql": "utf-8-sig", "postgres": "utf-16"}.items():
             secret = clone.folder / ".secrets" / f"{name}_password"
-            secret.write_bytes(b"\xef\xbb\xbf" + secret.read_bytes().strip() + b" \r\n")
+            secret.write_bytes(f"{secret.read_text().strip()} \r\n".encode(encoding))
         assert clone.outputs(*connecting().values()) == [said[name] for name in SERVERS]
     finally:
         clone.remove()
 
 
-def test_a_password_file_in_utf_16_is_named_before_a_database_is_created(project: Project, tmp_path: Path) -> None:
+def test_a_password_file_that_no_database_can_take_is_named_before_a_database_is_created(
+    project: Project, tmp_path: Path
+) -> None:
     clone = copied(project, tmp_path)
-    # As PowerShell 5 writes it.
-    (clone.folder / ".secrets" / "postgres_password").write_text("secret1\r\n", encoding="utf-16")
+    (clone.folder / ".secrets" / "postgres_password").write_text("secret1\r\nsecret2\r\n", encoding="utf-16")
     try:
         started = clone.compose("up", "--detach", check=False)
         assert 'service "passwords" didn\'t complete successfully' in started.stderr
-        assert ".secrets/postgres_password: not UTF-8 text; " in clone.compose("logs", "passwords").stdout
+        assert ".secrets/postgres_password: more than one line; " in clone.compose("logs", "passwords").stdout
         assert clone.inspect("postgres")["State"]["Status"] == "created"
     finally:
         clone.remove()
@@ -179,7 +183,9 @@ def test_a_mysql_elsewhere_is_reached_with_its_own_secret(
 ) -> None:
     port, password = replica
     services = page("connect-services.md")
-    sh("sh", "-euc", block(services, "sh", "replica").replace("its password", password), folder=project.folder)
+    ask = block(services, "sh", "replica").split()
+    answers = [f"{password}\n"] * 2
+    assert at_terminal(*ask, answers=answers, folder=project.folder, environment=project.environment)[0] == 0
     override = yaml.safe_load(block(services, "yaml", "replica"))
     # The name of a machine that is nobody's.
     override["services"]["jupyter"]["extra_hosts"] = [f"{REPLICA}:{host}"]

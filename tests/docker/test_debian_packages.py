@@ -34,9 +34,8 @@ BASE = """\
 FROM python:3.13-trixie
 RUN rm -f /etc/apt/sources.list
 COPY debian.sources /etc/apt/sources.list.d/debian.sources
-COPY ds_docker_env-*.whl /
-RUN python -m venv /opt/tools && /opt/tools/bin/python -m pip install --no-index --no-deps /ds_docker_env-*.whl
-ENV PATH=/opt/tools/commands:$PATH
+COPY built /built
+RUN PYTHONPATH=$(echo /built/*.whl) python -m ds_docker_env.image.build.context /built /
 """
 # With a user, a machine id and a link for ldconfig.
 PACKAGES = "dbus hello"
@@ -92,9 +91,8 @@ def test_they_are_those_of_the_day_that_the_base_image_names(
     named = step.replace('""', f'"{PACKAGES}"')
     assert PACKAGES in named
     files = {"base/Dockerfile": BASE, "base/debian.sources": SOURCES}
-    write_files(tmp_path, files | {"project/Dockerfile": f"FROM {base}\n{named}"})
-    [wheel] = built.folder.glob("*.whl")
-    shutil.copy(wheel, tmp_path / "base")
+    write_files(tmp_path, files | {"project/Dockerfile": f"FROM {base} AS files\nFROM {base}\n{named}"})
+    shutil.copytree(built.folder, tmp_path / "base" / "built")
     sh("docker", "build", "--tag", base, str(tmp_path / "base"))
     first, second = (digest(tmp_path / "project", archive) for _ in range(2))
     assert archive.asked

@@ -56,7 +56,7 @@ def test_they_do_the_same_work_on_other_pythons(
 
 
 def test_the_report_names_exactly_the_versions_of_the_lock(default: Project) -> None:
-    default.run("jupyter", "nbconvert", "--to", "html", "--execute", "src/analysis.ipynb")
+    default.run("report")
     report = shown(default.read("src/analysis.html"))
     locked = re.findall(r"^([a-z0-9-]+)==([^\s;]+)", default.read("requirements.txt"), re.MULTILINE)
     for name, version in locked:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docker.conftest import copied, image_of
-from docker.project import Project, blocks, eventually, sh
+from docker.project import SETUP, Project, blocks, eventually, sh
 
 if TYPE_CHECKING:
     from docker.storage import Storage
@@ -83,10 +83,11 @@ def untracked(folder: Path) -> set[str]:
 def clone(project: Project, folder: Path) -> Project:
     """Clone and do what the README says to do first."""
     sh("git", "clone", "--quiet", str(project.folder), str(folder))
-    [first] = [block for block in blocks(project.read("README.md"), "sh") if "mkdir " in block]
-    sh("bash", "-euc", first, folder=folder)
+    sh(*SETUP, folder=folder)
     (folder / ".env").write_text(project.read(".env"))
-    return replace(project, folder=folder, name=f"{project.name}-clone")
+    name = f"{project.name}-clone"
+    sh("docker", "tag", project.image, name)
+    return replace(project, folder=folder, image=name, name=name)
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
-from ecs_page import CONTAINER, FILES, TASK, commands
+from ecs_page import FILES, IMAGE, RUN, TASK, commands
 
 from docker.conftest import generated, have_image, missing
 from docker.project import NOTEBOOK, Project, sh
@@ -81,10 +81,9 @@ def follow(account: Account, project: Project) -> Callable[..., str]:
     """Type a block of the page, with names of this account where the page has examples."""
     # 150 MB, so not among the development tools.
     shell = ("uv", "run", "--no-project", "--with", "awscli==1.46.3", "bash", "-euo", "pipefail", "-c")
-    ours = {"subnet-0123456789abcdef0": account.subnet, "sg-0123456789abcdef0": account.group}
 
     def _follow(block: str, replaced: dict[str, str] | None = None, **environment: str) -> str:
-        for example, real in {**(replaced or {}), **ours}.items():
+        for example, real in (replaced or {}).items():
             block = block.replace(example, real)
         everything = {**project.environment, **account.environment, **environment}
         return sh(*shell, block, folder=project.folder, environment=everything).stdout
@@ -102,32 +101,44 @@ def ecr(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 @pytest.fixture(scope="module")
 def pushed(
-    project: Project, follow: Callable[..., str], ecr: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[None]:
-    """Do what is to be done once, and push."""
+    account: Account,
+    project: Project,
+    follow: Callable[..., str],
+    ecr: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[str]:
+    """Do what is to be done once, and push, on a laptop whose own processor does not matter."""
+    ours = {
+        IMAGE["image"].partition("/")[0]: ecr,
+        RUN["networkConfiguration"]["awsvpcConfiguration"]["subnets"][0]: account.subnet,
+        RUN["networkConfiguration"]["awsvpcConfiguration"]["securityGroups"][0]: account.group,
+    }
+    for path in (project.folder / "ecs").iterdir():
+        text = path.read_text(encoding="utf-8")
+        for example, real in ours.items():
+            text = text.replace(example, real)
+        path.write_text(text, encoding="utf-8")
     follow(commands("Once")[0])
     [push] = commands("Push the image")
-    example = CONTAINER["image"].partition("/")[0]
-    replaced = {example: ecr, "docker tag churn ": f"docker tag {project.image} "}
-    follow(push, replaced, DOCKER_CONFIG=str(tmp_path_factory.mktemp("docker")))
-    task = project.folder / "ecs" / "task.json"
-    task.write_text(task.read_text(encoding="utf-8").replace(example, ecr), encoding="utf-8")
-    yield
+    docker = str(tmp_path_factory.mktemp("docker"))
+    with pytest.raises(AssertionError, match="does not support value set by DOCKER_DEFAULT_PLATFORM: linux/arm64"):
+        follow(push, ours, DOCKER_CONFIG=docker, DOCKER_DEFAULT_PLATFORM="linux/arm64")
+    assert "linux/amd64\n" in follow(push, ours, DOCKER_CONFIG=docker)
+    yield f"{ecr}/churn:1"
     sh("docker", "image", "rm", "--force", f"{ecr}/churn:1", check=False)
 
 
 def run(account: Account, follow: Callable[..., str]) -> tuple[list[str], str]:
     """Run as the page says; return what is said of the task, and its log."""
     start, look = commands("Run")
-    arn = follow(start).strip()
+    _, arn = follow(start).split()
     account.run(arn)
-    [example] = re.findall(r"^task=(\S+)$", look, re.MULTILINE)
-    said, _, log = follow(look, {example: arn}).partition("\n")
+    said, _, log = follow(look, {"0123456789abcdef0123456789abcdef": arn.rpartition("/")[2]}).partition("\n")
     return said.split("\t"), re.sub(r"\x1b\[[0-9;]*m", "", log)
 
 
 def test_the_task_reads_data_and_password_and_leaves_its_report_in_s3(
-    account: Account, follow: Callable[..., str], pushed: None
+    account: Account, follow: Callable[..., str], pushed: str
 ) -> None:
     said, log = run(account, follow)
     assert said == ["0", "Essential container in task exited"]
@@ -141,7 +152,7 @@ def test_the_task_reads_data_and_password_and_leaves_its_report_in_s3(
 
 
 def test_a_failing_cell_is_the_tasks_exit_code_and_in_its_log(
-    account: Account, follow: Callable[..., str], pushed: None
+    account: Account, follow: Callable[..., str], pushed: str
 ) -> None:
     before = account.objects("reports/")
     account.client("ssm").put_parameter(Name="/churn/replica_password", Value="another", Overwrite=True)
@@ -152,9 +163,9 @@ def test_a_failing_cell_is_the_tasks_exit_code_and_in_its_log(
 
 
 def test_the_image_alone_has_notebook_and_pointers_and_says_that_there_is_no_role(
-    account: Account, project: Project, pushed: None
+    account: Account, pushed: str
 ) -> None:
-    run = ("docker", "run", "--rm", "--env", f"AWS_ENDPOINT_URL={account.url}", project.image)
+    run = ("docker", "run", "--rm", "--env", f"AWS_ENDPOINT_URL={account.url}", pushed)
     found = sh(*run, "find", ".", "-type", "f", "-printf", "%P\n").stdout.split()
     ours = {NOTEBOOK.as_posix(), "src/task.sh", "src/data/customers.csv.dvc"}
     assert set(found) == {".dvc/config", ".dvcignore", *ours}
@@ -163,7 +174,7 @@ def test_the_image_alone_has_notebook_and_pointers_and_says_that_there_is_no_rol
     assert "AWS credentials are missing" in without.stderr
 
 
-def test_the_roles_may_do_this_and_no_more(account: Account, pushed: None) -> None:
+def test_the_roles_may_do_this_and_no_more(account: Account, pushed: str) -> None:
     def refused(role: str, service: str, action: str, **asked: Any) -> bool:
         with pytest.raises(ClientError, match="AccessDenied"):
             getattr(account.client(service, TASK[f"{role}RoleArn"]), action)(**asked)

@@ -61,6 +61,7 @@ class GitHub:
         run = Run(self.folder / name)
         run.folder.mkdir()
         self._contexts = {"github.token": TOKEN, "github.actor": "ada", "github.ref_type": ref_type, "cancelled()": ""}
+        self._contexts |= {"runner.arch": "X64"}
         author = run.folder / "author"
         sh("git", "clone", "--quiet", str(self.project), str(author))
         for file, text in changed.items():
@@ -69,13 +70,23 @@ class GitHub:
         sh("git", *IDENTITY, "commit", "--quiet", "--allow-empty", "--message", name, folder=author)
         text = (author / WORKFLOW).read_text(encoding="utf-8").replace("ghcr.io", self.registry)
         [job] = yaml.safe_load(text)["jobs"].values()
-        workspace = run.folder / "workspace"
+        self._workspace = workspace = run.folder / "workspace"
+        self._environment = {name: self._text(value) for name, value in job["env"].items()}
         for step in job["steps"]:
             condition = str(step.get("if", ""))
             if (not run.red or "cancelled()" in condition) and self._holds(condition):
                 self._do(step, run, workspace)
-        sh("docker", "compose", "down", "--volumes", "--timeout", "3", folder=workspace, check=False)
+        down = ("docker", "compose", "down", "--volumes", "--timeout", "3")
+        sh(*down, folder=workspace, environment=self._environment, check=False)
         return run
+
+    def push_of_the_second_processor(self, run: Run) -> None:
+        """Repeat the last step of a run as the second job of a matrix."""
+        [job] = yaml.safe_load((run.folder / "author" / WORKFLOW).read_text(encoding="utf-8"))["jobs"].values()
+        self._environment["SECOND"] = "-arm64"
+        self._do(
+            {**job["steps"][-1], "run": job["steps"][-1]["run"].replace("ghcr.io", self.registry)}, run, self._workspace
+        )
 
     def _do(self, step: dict[str, Any], run: Run, workspace: Path) -> None:
         inputs = {name: self._text(value) for name, value in step.get("with", {}).items()}
@@ -103,6 +114,7 @@ class GitHub:
                 **{"BUILDKIT_PROGRESS": "plain", "DOCKER_CONFIG": str(self.folder / "docker-config")},
                 **{"GITHUB_REPOSITORY": "Shop/Churn", "GITHUB_REF_NAME": "v1.0"},
                 **{"GITHUB_STEP_SUMMARY": str(run.folder / "summary")},
+                **self._environment,
                 **{name: self._text(value) for name, value in step.get("env", {}).items()},
             },
             stdin=subprocess.DEVNULL,
@@ -118,8 +130,9 @@ class GitHub:
     def _bake(self, source: str, files: str, load: str, provenance: str, set: str, **inputs: str) -> str:
         """Return the command of the action; the cache is a folder in place of GitHub's."""
         assert (source, load, provenance) == (".", "true", "false")
+        assert set.count(",scope=X64") == 2
         cache = set.replace("from=type=gha", f"from=type=local,src={self.folder / 'layers'}")
-        cache = cache.replace("to=type=gha", f"to=type=local,dest={self.folder / 'layers'}")
+        cache = cache.replace("to=type=gha", f"to=type=local,dest={self.folder / 'layers'}").replace(",scope=X64", "")
         options = [f"--set={override}" for override in cache.splitlines()]
         options += ["--no-cache"] * (inputs.pop("no-cache") == "true")
         assert not inputs
@@ -135,6 +148,8 @@ class GitHub:
 
     def _holds(self, condition: str) -> bool:
         """Understand what the workflow uses of GitHub's expressions."""
+        if condition.startswith("hashFiles"):
+            return any(file for pattern in re.findall(r"'(.+?)'", condition) for file in self._workspace.glob(pattern))
         found = re.fullmatch(r"(!?)([\w.()]*)(?: == '(\w+)')?", condition.strip("${} "))
         assert found, condition
         value = self._contexts.get(found[2], "")
@@ -173,7 +188,7 @@ def test_a_fresh_project_is_green_and_its_report_is_kept(github: GitHub, first: 
         *("Audit the packages and the code", "Lint the code", "Run the notebooks"),
     ]
     assert (
-        f"{len(PINNED)} of {len(PINNED)} versions of production.txt are in this image"
+        f"{len(PINNED)} of {len(PINNED)} versions of production.txt are installed"
         in first.said["Check production's versions"]
     )
     assert "No known vulnerability" in first.said["Audit the packages and the code"]
@@ -193,14 +208,14 @@ def test_a_pin_that_drifted_from_production_is_red_at_the_check_of_a_build_with_
     assert re.search(rf"pytz +2025\.1 +{PINNED['pytz']}", run.said[run.red])
 
 
-def test_a_cell_that_fails_is_red_at_the_run_and_the_reports_until_then_are_kept(github: GitHub) -> None:
+def test_a_cell_that_fails_is_red_at_the_run_and_all_reports_are_kept(github: GitHub) -> None:
     cell = nbformat.v4.new_code_cell("prices = {}\nprices['revenue']")
     notebook = nbformat.v4.new_notebook(cells=[cell])
     run = github.run("broken", **{"src/broken.ipynb": nbformat.writes(notebook)})
     assert run.red == "Run the notebooks"
     assert "KeyError: 'revenue'" in run.said[run.red]
     assert "src/broken.ipynb" in run.said[run.red]
-    assert run.kept("reports") == ["analysis.html"]
+    assert run.kept("reports") == ["analysis.html", "broken.html"]
 
 
 def test_a_tag_pushes_the_image_that_was_checked_without_a_layer_of_other_runs_and_prints_its_digest(
@@ -211,12 +226,27 @@ def test_a_tag_pushes_the_image_that_was_checked_without_a_layer_of_other_runs_a
         run = github.run("tagged", ref_type="tag")
         name = f"{address}/shop/churn"
         assert not run.red, run.said[run.red]
-        [digest] = re.findall(rf"{re.escape(name)}@(sha256:[0-9a-f]{{64}})", run.summary)
+        [digest] = re.findall(rf"{re.escape(name)}:v1\.0@(sha256:[0-9a-f]{{64}})", run.summary)
         assert f"digest: {digest}" in run.said["Push the checked image"]
         assert digest == sh("docker", "image", "inspect", "--format", "{{ .Id }}", project.image).stdout.strip()
         assert TOKEN not in "".join(run.said.values())
         built = run.said["Build the image"]
         steps = dict(re.findall(r"^#(\d+) (\[.*)$", built, re.MULTILINE))
         cached = [steps[number] for number in re.findall(r"^#(\d+) CACHED$", built, re.MULTILINE)]
-        assert not [step for step in cached if " FROM " not in step]
-        sh("docker", "image", "rm", f"{name}:v1.0")
+        # An empty directory is the same in every run.
+        assert not [step for step in cached if not re.search(" (FROM|WORKDIR) ", step)]
+        # The job of the second processor, of which only the last step is repeated, with a small image.
+        (tmp_path / "small").mkdir()
+        (tmp_path / "small" / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n", encoding="utf-8")
+        sh("docker", "tag", project.image, f"{project.image}:first")
+        small = ("--platform=linux/arm64", "--provenance=false", f"--tag={project.image}", str(tmp_path / "small"))
+        sh("docker", "build", "--quiet", *small)
+        github.push_of_the_second_processor(run)
+        sh("docker", "tag", f"{project.image}:first", project.image)
+        sh("docker", "image", "rm", f"{name}:v1.0", f"{name}:v1.0-arm64", f"{project.image}:first")
+        assert not run.red, run.said[run.red]
+        login = {"DOCKER_CONFIG": str(github.folder / "docker-config")}
+        listed = sh("docker", "buildx", "imagetools", "inspect", f"{name}:v1.0", environment=login).stdout
+        assert re.findall(r"Platform: +(\S+)", listed) == ["linux/amd64", "linux/arm64"]
+        assert digest in listed
+        assert run.summary.rpartition("@")[2].strip() in listed.partition("Manifests:")[0]

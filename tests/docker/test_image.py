@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from uuid import uuid4
 
@@ -92,15 +93,22 @@ def test_data_and_secrets_stay_out_of_the_image_and_of_the_context(
 def test_editing_the_notebook_builds_only_the_last_layer_again(
     built: Project, rebuild: Callable[[dict[str, bytes]], Build]
 ) -> None:
-    edited = (built.folder / NOTEBOOK).read_bytes().replace(b"%pip freeze", f"# {uuid4()}".encode())
     rebuild({})
-    assert rebuild({NOTEBOOK.as_posix(): edited}).steps_of_the_image == ["COPY --from=files --chown=1000 /files ."]
+    # While another worker builds without a cache, which takes minutes, the engine takes part in its steps if they are
+    # equal, instead of taking them from the cache.
+    for _ in range(40):
+        edited = (built.folder / NOTEBOOK).read_bytes().replace(b"%pip freeze", f"# {uuid4()}".encode())
+        steps = rebuild({NOTEBOOK.as_posix(): edited}).steps_of_the_image
+        if steps == ["COPY --from=files --chown=1000 /files ."]:
+            return
+        time.sleep(10)
+    pytest.fail(f"built again: {steps}")
 
 
 def test_uvs_settings_beside_the_lock_hold_for_the_analysis_and_not_for_the_tools(
     rebuild: Callable[[dict[str, bytes]], Build],
 ) -> None:
-    with pytest.raises(AssertionError, match=r"(?s)Required uv version `>=9999`.*process .* /opt/analysis"):
+    with pytest.raises(AssertionError, match=r"(?s)Required uv version `>=9999`.*process .* /build packages"):
         rebuild({"uv.toml": b'required-version = ">=9999"\n'})
 
 
@@ -133,7 +141,7 @@ def test_another_wheel_than_the_dockerfile_names_stops_the_build(
     built: Project, rebuild: Callable[[dict[str, bytes]], Build]
 ) -> None:
     [wheel] = built.folder.glob("*.whl")
-    with pytest.raises(AssertionError, match=r"HASHES|hash"):
+    with pytest.raises(AssertionError, match=r"\.whl: FAILED"):
         rebuild({wheel.name: wheel.read_bytes() + b"more"})
 
 

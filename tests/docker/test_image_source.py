@@ -17,9 +17,10 @@ import pytest
 from package_index import PackageIndex
 
 from docker.project import sh
+from docker.registry import registry
 from ds_docker_env.common.errors import SourceError
 from ds_docker_env.common.sources import command, image
-from ds_docker_env.common.sources.image import Image, disagreements
+from ds_docker_env.common.sources.image import Image, disagreements, platform_lines
 
 DOCKERFILE = r"""
 FROM python:3.11-bookworm AS base
@@ -63,6 +64,10 @@ ENV PATH=/slow:/usr/local/bin:/usr/bin:/bin
 FROM scratch AS without-python
 COPY wheels/vcs.json /
 CMD ["/nothing"]
+
+FROM base AS of-another-processor
+RUN mkdir /foreign && truncate --size 1000 /foreign/python3 && chmod +x /foreign/python3
+CMD ["/foreign/python3"]
 """
 COMMIT = "0123456789" * 4
 VCS = {"url": "https://me:canary@example.com/shop.git", "vcs_info": {"vcs": "git", "commit_id": COMMIT}}
@@ -70,8 +75,9 @@ EDITABLE = {"url": "file:///srv/shop", "dir_info": {"editable": True}}
 
 
 @pytest.fixture(autouse=True)
-def forget() -> None:
+def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     image._installed.cache_clear()
+    monkeypatch.delenv("DOCKER_DEFAULT_PLATFORM", raising=False)
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +145,9 @@ def test_python_and_debian_of_the_image_are_compared_with_the_answers(build: Cal
         f"production_requirements: {found.name} runs Python 3.11 on bookworm; choose python_version 3.11"
     ]
     identity = sh("docker", "image", "inspect", "--format", "{{.Id}} {{.RepoDigests}}", found.name[6:]).stdout
-    assert found.provenance.split()[-1] in identity
+    kind, digest, platform = found.provenance.split(maxsplit=2)
+    assert (kind, platform) == ("digest", "of linux/amd64")
+    assert digest in identity
 
 
 @pytest.mark.docker
@@ -195,6 +203,53 @@ def test_a_python_that_hangs_is_stopped_with_its_container(
 
 
 @pytest.mark.docker
+def test_a_python_of_another_processor_without_emulation_is_one_message(build: Callable[[str], str]) -> None:
+    assert "cannot run (exec format error); install emulation: " in refusal(build("of-another-processor"))
+
+
+@pytest.fixture
+def published(build: Callable[[str], str], tmp_path: Path) -> Iterator[str]:
+    """Publish an image for two processors as one tag, and for arm64 alone as another; nothing of it stays here."""
+    local = build("of-a-user")[6:]
+    with registry(tmp_path) as address:
+        name = f"{address}/team/api"
+        container = sh("docker", "create", local).stdout.strip()
+        sh("docker", "export", "--output", str(tmp_path / "files.tar"), container)
+        sh("docker", "rm", container)
+        # Files of this machine under the name of the other one, so that they run.
+        changes = ("--change=ENV PYTHONPATH=/deps", "--platform=linux/arm64")
+        sh("docker", "import", *changes, str(tmp_path / "files.tar"), f"{name}:arm64")
+        sh("docker", "tag", local, f"{name}:amd64")
+        for tag in ("amd64", "arm64"):
+            sh("docker", "push", "--quiet", f"{name}:{tag}")
+        sh("docker", "buildx", "imagetools", "create", "--tag", f"{name}:1", f"{name}:amd64", f"{name}:arm64")
+        sh("docker", "image", "rm", f"{name}:amd64", f"{name}:arm64")
+        yield name
+        left = sh("docker", "image", "ls", "--format={{.Repository}}:{{.Tag}}", name).stdout.split()
+        sh("docker", "image", "rm", "--force", *left, check=False)
+
+
+@pytest.mark.docker
+def test_a_tag_of_two_processors_is_read_for_amd64_or_as_asked_though_the_other_one_is_here(
+    published: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sh("docker", "pull", "--quiet", "--platform", "linux/arm64", f"{published}:1")
+    found = Image(f"image:{published}:1")
+    assert found.provenance.endswith(" of linux/amd64")
+    assert "only-in-base==1.0" in packages(found.location)
+    image._installed.cache_clear()
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
+    assert found.provenance.endswith(" of linux/arm64")
+
+
+@pytest.mark.docker
+def test_an_image_for_arm64_alone_is_read_and_reported(published: str) -> None:
+    found = Image(f"image:{published}:arm64")
+    assert found.provenance.endswith(" of linux/arm64")
+    assert platform_lines(found)[0] == "Image:      read for linux/arm64, as none was found for linux/amd64"
+
+
+@pytest.mark.docker
 def test_an_image_that_cannot_be_pulled_says_why(engine: None) -> None:
     problem = refusal("image:127.0.0.1:9/team/api:1.4.2")
     assert "Docker cannot give it (" in problem
@@ -209,11 +264,16 @@ def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
 
     def _pretend(**answers: str) -> None:
-        known = {"image": """echo '[{"Id": "sha256:1"}]'""", "rm": ""}
+        known = {"image": known_as(), "rm": ""}
         for verb, script in {**known, **answers}.items():
             (tmp_path / f"docker-{verb}").write_text(f"{script}\n")
 
     return _pretend
+
+
+def known_as(**changed: Any) -> str:
+    """Return a script that says what Docker knows about the image."""
+    return f"echo '{json.dumps([{'Id': 'sha256:1', 'Os': 'linux', 'Architecture': 'amd64', **changed}])}'"
 
 
 def answering(**changed: Any) -> str:
@@ -252,12 +312,31 @@ UNAVAILABLE = {
         "(pull access denied for team/api, repository does not exist or may require authentication); check its name "
         "and tag, and log in if it is private",
     ),
-    "another architecture": (
+    "processors that nobody has": (
         {"image": NO_IMAGE, "pull": "echo 'no matching manifest for linux/amd64 in the manifest list' >&2; exit 1"},
-        "it has none for this machine",
+        "it is not available for linux/amd64 or linux/arm64; name a requirements file",
     ),
-    "a silent registry": ({"image": NO_IMAGE, "pull": "sleep 20"}, "the image did not arrive within 0.3 s"),
-    "an engine that babbles": ({"image": "echo hello"}, "docker image inspect gives no Id"),
+    "another processor, without emulation": (
+        {"run": "echo 'exec /usr/bin/python3: exec format error' >&2; exit 1"},
+        "is for linux/amd64, which this machine cannot run (exec format error); install emulation: "
+        "docker run --privileged --rm tonistiigi/binfmt --install amd64, or name a requirements file",
+    ),
+    "another processor here, and no network": (
+        {
+            "image": known_as(Architecture="arm64"),
+            "run": "echo 'docker: Error response from daemon: No such image: sha256:1' >&2; exit 125",
+            "pull": "echo 'dial tcp: lookup registry: no such host' >&2; exit 1",
+        },
+        "the local copy is for linux/arm64, and Docker cannot pull it for linux/amd64 "
+        "(dial tcp: lookup registry: no such host); "
+        "try: docker pull --platform linux/amd64 team/api:1, or set DOCKER_DEFAULT_PLATFORM=linux/arm64 if",
+    ),
+    "an unknown platform": (
+        {"run": """echo 'error parsing specified platform: "amd": unknown operating system' >&2; exit 125"""},
+        "set DOCKER_DEFAULT_PLATFORM to linux/amd64 or linux/arm64",
+    ),
+    "a silent registry": ({"image": NO_IMAGE, "pull": "sleep 20"}, "no layer of the image arrived within 0.3 s"),
+    "an engine that babbles": ({"image": "echo hello"}, "docker image inspect gives no Id and Architecture"),
     "an image that cannot start": ({"run": "echo 'docker: no space left' >&2; exit 125"}, "give it (no space left)"),
     "an answer without the mark": ({"run": "echo hello"}, "its Python does not say what is installed (hello)"),
     "no answer": ({"run": "exit 1"}, "does not say what is installed (exit code 1)"),
@@ -349,10 +428,82 @@ def test_a_version_is_what_counts_for_conda_and_for_a_wheel_from_a_file(pretend:
 
 
 def test_the_digest_of_the_registry_is_preferred_to_the_id(pretend: Callable[..., None]) -> None:
-    known = [{"Id": "sha256:1", "RepoDigests": ["team/other@sha256:2", "team/api@sha256:3"]}]
-    pretend(image=f"echo '{json.dumps(known)}'", run=answering())
-    assert Image("image:team/api:1").provenance == "digest sha256:3"
-    assert Image("image:team/third:1").provenance == "id sha256:1"
+    pretend(image=known_as(RepoDigests=["team/other@sha256:2", "team/api@sha256:3"]), run=answering())
+    assert Image("image:team/api:1").provenance == "digest sha256:3 of linux/amd64"
+    assert Image("image:team/third:1").provenance == "id sha256:1 of linux/amd64"
+
+
+# Docker's two image stores refuse to start an image for another platform in these words.
+STORES = {
+    "containerd": "docker: Error response from daemon: No such image: sha256:1",
+    "classic": "image with reference api was found but does not match the specified platform: wanted x, actual: y",
+}
+# What a registry says that has the image for other platforms alone, or has not got it.
+ELSEWHERE = ("no match for platform in manifest: not found", "pull access denied for team/api")
+
+
+@pytest.fixture
+def holding(pretend: Callable[..., None], tmp_path: Path) -> Callable[..., None]:
+    """Pretend an engine that shows the image for one platform, has some, and a registry that has others."""
+
+    def _holding(store: str, *here: str, there: tuple[str, ...] = (), refusal: str = ELSEWHERE[0]) -> None:
+        for architecture in here:
+            (tmp_path / architecture).touch()
+        options = 'for word; do case $word in --platform=linux/*) asked="${word#*linux/}";; esac; done'
+        shown = "".join(f"""[ -e $here/{one} ] && {{ {known_as(Architecture=one)}; exit 0; }}\n""" for one in NAMES)
+        pretend(
+            image=f"here={tmp_path}\n{shown}{NO_IMAGE}",
+            pull=f"{options}; case ' {' '.join(there)} ' in *\" $asked \"*) touch {tmp_path}/$asked;; "
+            f"*) echo '{refusal}' >&2; exit 1;; esac",
+            run=f"{options}; [ -e {tmp_path}/$asked ] || {{ echo '{STORES[store]}' >&2; exit 125; }}\n{answering()}",
+        )
+
+    return _holding
+
+
+# A laptop with an arm64 processor shows that one first.
+NAMES = ("arm64", "amd64")
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize(
+    ("here", "there", "read"),
+    [
+        ((), ("amd64", "arm64"), "linux/amd64"),
+        (("arm64",), ("amd64", "arm64"), "linux/amd64"),
+        (("arm64", "amd64"), (), "linux/amd64"),
+        (("arm64",), (), "linux/arm64"),
+        ((), ("arm64",), "linux/arm64"),
+    ],
+)
+def test_productions_usual_platform_is_read_on_any_laptop_and_another_only_if_there_is_no_other(
+    holding: Callable[..., None], store: str, here: tuple[str, ...], there: tuple[str, ...], read: str
+) -> None:
+    holding(store, *here, there=there)
+    assert Image("image:team/api:1").provenance == f"id sha256:1 of {read}"
+
+
+def test_docker_default_platform_chooses_the_platform_that_is_read(
+    holding: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
+    holding("classic", "amd64", there=("amd64", "arm64"))
+    assert Image("image:team/api:1").provenance == "id sha256:1 of linux/arm64"
+
+
+def test_the_summary_names_the_platform_and_the_line_for_a_machine_of_another(
+    holding: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holding("containerd", "arm64", refusal=ELSEWHERE[1])
+    monkeypatch.setattr(image, "this_machine", lambda: "aarch64")
+    line = "Image:      read for linux/arm64, as none was found for linux/amd64"
+    assert platform_lines(Image("image:team/api:1")) == [line]
+    monkeypatch.setattr(image, "this_machine", lambda: "x86_64")
+    assert platform_lines(Image("image:team/api:1")) == [
+        line,
+        "            this machine is linux/amd64; to run the analysis as production runs, write into .env:",
+        "            DOCKER_DEFAULT_PLATFORM=linux/arm64",
+    ]
 
 
 def test_an_image_includes_nothing() -> None:

@@ -12,36 +12,51 @@ import pytest
 
 from docker.conftest import copied
 from docker.kernel import started_kernel
-from docker.project import Project, ask
+from docker.project import Answer, Project, ask
 
 pytestmark = pytest.mark.docker
 
+TOO_LARGE = "bytearray(4_000_000_000)"
+# Shared memory, which no limit of one process counts.
 FILL_MEMORY = """\
-full = bytearray(4_000_000_000)
+import mmap
+full = mmap.mmap(-1, 4_000_000_000)
 for page in range(0, len(full), 4096):
     full[page] = 1"""
 FILL_MEMORY_IN_A_CHILD = f"""\
 import subprocess, sys
 print(subprocess.run([sys.executable, "-c", {FILL_MEMORY!r}]).returncode)"""
-FILL_TMP = """\
-with open("/tmp/full", "wb") as full:
-    while True:
-        full.write(bytes(1_000_000))"""
+COUNT_PROCESSORS = """\
+import multiprocessing, os, subprocess, sys
+child = subprocess.run([sys.executable, "-c", "import os; print(os.cpu_count())"], capture_output=True, text=True)
+print(os.cpu_count(), multiprocessing.cpu_count(), child.stdout.strip())"""
+SMALL_DISK = 'services: {jupyter: {tmpfs: ["/project/src/disk:size=8m,mode=1777"]}}\n'
 
 
 @pytest.fixture(scope="module")
 def small(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Start with little memory and a smaller /tmp in it."""
+    """Start with little memory, one processor, and a small disk."""
     project = copied(built, tmp_path_factory.mktemp("small"))
-    (project.folder / ".env").write_text("MEMORY=700m\n", encoding="utf-8")
-    compose = project.folder / "docker-compose.yml"
-    compose.write_text(project.read("docker-compose.yml").replace("size=1g", "size=50m"), encoding="utf-8")
+    (project.folder / ".env").write_text("MEMORY=700m\nCPUS=1\n", encoding="utf-8")
+    (project.folder / "docker-compose.override.yml").write_text(SMALL_DISK, encoding="utf-8")
     with project.up():
         yield project
 
 
 def started(project: Project) -> str:
     return str(project.inspect()["State"]["StartedAt"])
+
+
+def test_a_cell_that_is_larger_than_memory_is_an_error_that_says_how_to_have_more(small: Project) -> None:
+    with started_kernel(small) as kernel:
+        said = kernel.run(TOO_LARGE)
+        assert "MemoryError" in said and "write MEMORY=16g into .env" in said
+        assert kernel.run("print('works')") == "works"
+
+
+def test_python_and_what_it_starts_count_the_processors_of_the_container(small: Project) -> None:
+    with started_kernel(small) as kernel:
+        assert kernel.run(COUNT_PROCESSORS) == "1 1 1"
 
 
 def test_a_cell_that_fills_the_memory_ends_its_kernel_and_not_the_server(small: Project) -> None:
@@ -54,6 +69,7 @@ def test_a_cell_that_fills_the_memory_ends_its_kernel_and_not_the_server(small: 
     with started_kernel(small) as another:
         assert another.run("print('works')") == "works"
     assert started(small) == before
+    assert "memory: full" in small.log()
 
 
 def test_a_program_that_a_cell_started_ends_before_the_kernel_does(small: Project) -> None:
@@ -62,15 +78,18 @@ def test_a_program_that_a_cell_started_ends_before_the_kernel_does(small: Projec
         assert kernel.run("print('works')") == "works"
 
 
-def test_with_a_full_tmp_work_can_be_saved(small: Project) -> None:
-    with started_kernel(small) as kernel:
-        assert kernel.run(FILL_TMP) == "OSError: [Errno 28] No space left on device"
-        small.write_notebook("1 + 1", name="src/saved.ipynb")
-        notebook = small.api("/api/contents/src/saved.ipynb").json["content"]
-        body = {"type": "notebook", "format": "json", "content": notebook}
-        assert small.api("/api/contents/src/saved.ipynb", method="PUT", body=body).status == 200
-        with started_kernel(small) as another:
-            assert another.run("import os; os.remove('/tmp/full'); print('works')") == "works"
+def test_on_a_full_disk_the_old_notebook_stays_and_the_browser_gets_the_reason(small: Project) -> None:
+    path = "/api/contents/src/disk/saved.ipynb"
+
+    def saved(text: str) -> Answer:
+        cell = {"cell_type": "markdown", "id": "a", "metadata": {}, "source": text * 3_000_000}
+        content = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+        return small.api(path, method="PUT", body={"type": "notebook", "format": "json", "content": content})
+
+    assert saved("a").status == 201
+    refused = saved("b")
+    assert (refused.status, "No space left on device" in refused.text) == (500, True)
+    assert small.api(path).json["content"]["cells"][0]["source"] == "a" * 3_000_000
 
 
 def test_a_thousand_wrong_passwords_are_refused_while_the_right_one_works(running: Project) -> None:

@@ -77,6 +77,23 @@ def test_widgets_are_drawn_and_move(lab: Lab) -> None:
     lab.screenshot("notebook.png")
 
 
+def test_the_debugger_stops_at_a_breakpoint_and_shows_the_variables(lab: Lab) -> None:
+    button = lab.notebook.locator(".jp-DebuggerBugButton")
+    button.click()
+    expect(lab.notebook.locator(".jp-DebuggerBugButton[aria-pressed=true]")).to_be_visible(timeout=30_000)
+    cell = lab.new_cell("leaving = 6 * 7\nleaving += 1")
+    cell.locator(".cm-breakpoint-gutter .cm-gutterElement").last.click()
+    cell.locator(".cm-content").click()
+    lab.page.keyboard.press("Control+Enter")
+    sidebar = lab.page.locator(".jp-DebuggerSidebar")
+    expect(sidebar.locator(".jp-DebuggerVariables-body").first).to_contain_text("42", timeout=30_000)
+    lab.screenshot("debugger.png")
+    sidebar.locator("[data-command='debugger:continue']").click()
+    lab.wait_until_run(cell)
+    button.click()
+    lab.page.locator(".jp-SideBar [data-id='jp-debugger-sidebar']").click()
+
+
 def test_nothing_popped_up_between_a_person_and_the_notebook(lab: Lab) -> None:
     expect(lab.page.locator(".jp-Dialog")).to_have_count(0)
     expect(lab.page.locator(".Toastify__toast")).to_have_count(0)
@@ -92,7 +109,7 @@ def test_a_terminal_has_the_python_and_the_tools_of_the_notebook(lab: Lab, runni
     )
     found = running.folder / "src" / "found"
     eventually(found.exists, "the terminal did what was typed")
-    assert found.read_text().split() == ["/opt/analysis/bin/python", "/opt/tools/bin/jupyter", "/opt/tools/bin/uv"]
+    assert found.read_text().split() == ["/opt/analysis/bin/python", "/opt/tools/bin/jupyter", "/opt/tools/commands/uv"]
 
 
 def test_the_browser_met_no_error(lab: Lab) -> None:

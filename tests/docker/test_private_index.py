@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import secrets
 import shlex
+import ssl
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
-from package_index import PackageIndex
+import trustme
+from forward_proxy import ForwardProxy
+from package_index import COMPANY, PackageIndex
 from packaging.utils import canonicalize_name
 
 from docker.conftest import copied, generated
@@ -105,12 +108,18 @@ def test_pip_and_uv_take_a_companys_settings_as_build_secrets(private: Project, 
         assert shown in said.stderr, said.stderr
 
 
-def test_the_index_of_a_fork_is_the_only_one_that_the_build_asks(
-    private: Project, index: PackageIndex, generate: Callable[..., Path], tmp_path: Path
+def test_behind_a_companys_proxy_and_certificate_the_build_asks_the_index_of_a_fork_and_no_other(
+    private: Project,
+    index: PackageIndex,
+    proxy: ForwardProxy,
+    generate: Callable[..., Path],
+    host: str,
+    tmp_path: Path,
 ) -> None:
     """With as few tools and packages as the steps of the build need."""
-    (tmp_path / ".netrc").write_text((private.folder / ".secrets" / "netrc").read_text())
-    answers = {"python_version": "3.11", "debian_release": "bookworm", "_package_index": index.url}
+    (tmp_path / ".netrc").write_text(f"machine {COMPANY} login me password {PASSWORD}\n")
+    url = f"https://{COMPANY}/simple/"
+    answers = {"python_version": "3.11", "debian_release": "bookworm", "_package_index": url}
     folder = generate(home=tmp_path, project_slug="fork", **answers)
     tools = re.findall(r"^(?:uv|dumb-init|pip)==.*\n(?:    .*\n)+", (folder / "tools.txt").read_text(), re.MULTILINE)
     packages = re.sub(r"^--.*\n", "", private.read("requirements.txt"), flags=re.MULTILINE)
@@ -118,12 +127,21 @@ def test_the_index_of_a_fork_is_the_only_one_that_the_build_asks(
     (folder / "tools.txt").write_text("".join(tools))
     (folder / "requirements.txt").write_text(packages)
     mirror(index, tmp_path / "wheels", packages + "".join(tools))
-    nowhere = [f"--add-host={host}:127.0.0.1" for host in ("pypi" + ".org", "files.pythonhosted" + ".org")]
-    build = ("docker", "build", "--no-cache", "--output=type=cacheonly", *nowhere, str(folder))
-    refused = sh(*build, check=False)
-    assert refused.returncode != 0
-    assert f"Looking in indexes: {index.url}" in refused.stderr
-    sh(*build, f"--secret=id=netrc,src={folder}/.secrets/netrc")
+    build = ("docker", "build", "--no-cache", "--output=type=cacheonly", str(folder))
+    authority = trustme.CA()
+    with PackageIndex(index.folder, f"me:{PASSWORD}", host, authority) as behind_the_proxy:
+        proxy.names[COMPANY] = behind_the_proxy.address
+        assert "CERTIFICATE_VERIFY_FAILED" in sh(*build, check=False).stderr
+        certificate = folder / "company.crt"
+        certificate.write_bytes(ssl.PEM_cert_to_DER_cert(authority.cert_pem.bytes().decode()))
+        assert "Could not read certificate from /build/company.crt" in sh(*build, check=False).stderr
+        authority.cert_pem.write_to_path(str(certificate))
+        refused = sh(*build, check=False)
+        assert refused.returncode != 0
+        assert f"Looking in indexes: {url}" in refused.stderr
+        assert "CERTIFICATE_VERIFY_FAILED" not in refused.stderr
+        sh(*build, f"--secret=id=netrc,src={folder}/.secrets/netrc")
+    assert set(proxy.passed) == {COMPANY}
 
 
 def mirror(index: PackageIndex, folder: Path, lock: str) -> None:

@@ -36,7 +36,8 @@ def test_what_is_installed_in_productions_image_is_locked(
     assert generated.exit_code == 0, generated.stderr
     pins = set(re.findall(r"^([a-z0-9-]+==\S+)", generated.read("requirements.txt"), re.MULTILINE))
     assert {"six==1.16.0", "idna==3.6"} <= pins
-    assert re.search(r"^# .*sha256:[0-9a-f]{64}", generated.read("production.txt"), re.MULTILINE)
+    assert "\nImage:      read for linux/amd64\n" in generated.stdout
+    assert re.search(r"^# digest sha256:[0-9a-f]{64} of linux/amd64$", generated.read("production.txt"), re.MULTILINE)
     assert "production has started" not in generated.stdout + generated.stderr
 
 

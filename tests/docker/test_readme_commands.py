@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import committed
 from pages import page
+from terminal import at_terminal
 
 from docker.conftest import PINNED, PRODUCTION, copied
 from docker.project import NOTEBOOK, PASSWORD, Project, ask, blocks, eventually, logs_in, sh, shown, token_of
@@ -22,6 +23,7 @@ RUN = "docker run --rm --publish 127.0.0.1:8888:8888"
 SHELL = "docker compose exec"
 FREEZE = "docker run --rm --entrypoint python IMAGE -m pip freeze"
 NEWER = "2025.1"
+CHOSEN = "four random words"
 
 
 def commands(markdown: str) -> list[str]:
@@ -56,6 +58,13 @@ def follow(project: Project, line: str) -> str:
     typed = line.replace(UP, f"{UP} --detach").replace(FREEZE, "cat ../api/in-the-image.txt")
     typed = typed.replace(RUN, f"docker run --detach --name {project.name}-run --publish 127.0.0.1:{project.port}:8888")
     typed = typed.replace(SHELL, f"{SHELL} --no-TTY").replace(" churn", f" {project.image}")
+    if typed.endswith(" password"):
+        answers = [f"{CHOSEN}\n"] * 2
+        code, said = at_terminal(
+            *typed.split(), answers=answers, folder=project.folder, environment=project.environment
+        )
+        assert code == 0, said
+        return said
     said = sh("bash", "-euo", "pipefail", "-c", typed, folder=project.folder, environment=project.environment).stdout
     if typed.startswith(UP):
         project.wait_until_answering()
@@ -65,18 +74,31 @@ def follow(project: Project, line: str) -> str:
 def test_every_command_of_the_readme_works_in_its_order(reader: Project) -> None:
     # This asks a public database; test_audit.py gives it one of its own.
     lines = [line for line in commands(reader.read("README.md")) if not line.endswith(" audit")]
-    assert len(lines) >= 9
+    assert len(lines) >= 5
     for line in lines:
         follow(reader, line)
         if line == UP:
             assert reader.api("/api/contents").status == 200
-        elif "jupyter_password" in line:
-            assert f"'{reader.password}'" in line
-            reader.compose("down")
+    reader.wait_until_answering()
+    assert reader.password == CHOSEN
+    assert logs_in(reader)
+
+
+def test_a_password_in_a_file_of_windows_powershell_opens_the_server(reader: Project) -> None:
+    (reader.folder / PASSWORD).write_text("words of Windows\r\n", encoding="utf-16")
+    reader.compose("restart", "jupyter")
+    reader.wait_until_answering()
+    contents = f"{reader.url}/api/contents"
+    assert ask(contents, token="words of Windows").status == 200
+    assert ask(contents, token=CHOSEN).status == 403
+    (reader.folder / PASSWORD).write_text(f"{CHOSEN}\n", encoding="utf-8")
+    reader.compose("restart", "jupyter")
 
 
 def test_a_newer_production_file_is_taken_over_from_each_place(reader: Project) -> None:
     mounted, start, again, piped, check = commands(page("take-over.md"))
+    [mount] = blocks(page("take-over.md"), "yaml")
+    (reader.folder / "docker-compose.override.yml").write_text(mount, encoding="utf-8")
     follow(reader, mounted)
     assert f"pytz=={NEWER}" in reader.read("requirements.txt")
     follow(reader, start)
@@ -110,7 +132,7 @@ def test_a_shell_opens_in_the_running_container_and_jupyter_starts_without_compo
 
 
 def test_a_report_is_made_without_a_browser(reader: Project) -> None:
-    follow(reader, command(reader.read("README.md"), "--execute"))
+    follow(reader, command(reader.read("README.md"), "jupyter report"))
     report = shown(reader.read(NOTEBOOK.with_suffix(".html")))
     assert "Why do customers leave?" in report
     assert f"numpy=={PINNED['numpy']}" in report
@@ -119,48 +141,81 @@ def test_a_report_is_made_without_a_browser(reader: Project) -> None:
 
 def test_a_failing_cell_is_an_error_of_the_report(reader: Project) -> None:
     name = reader.write_notebook("1 / 0", name="src/failing.ipynb")
-    line = command(reader.read("README.md"), "--execute").replace(NOTEBOOK.as_posix(), name)
+    line = f"{command(reader.read('README.md'), 'jupyter report')} {name}"
     tried = sh(*shlex.split(line), folder=reader.folder, environment=reader.environment, check=False)
-    assert tried.returncode != 0
+    assert tried.returncode == 1
     assert "ZeroDivisionError" in tried.stdout + tried.stderr
 
 
 def test_a_package_is_added_and_production_stays_as_it_is(reader: Project) -> None:
     before = reader.read("requirements.txt")
-    with (reader.folder / "requirements.in").open("a", encoding="utf-8") as file:
-        file.write("humanize\n")
-    follow(reader, command(reader.read("README.md"), "jupyter lock"))
+    add = command(reader.read("README.md"), "jupyter add").replace("polars", "humanize")
+    assert re.search(r"^New: +humanize \d", follow(reader, add), re.MULTILINE)
     after = reader.read("requirements.txt")
     assert {line for line in before.splitlines() if not line.startswith("# uv ")} <= set(after.splitlines())
     assert set(pins(after)) - set(pins(before)) == {"humanize"}
     assert {name: pins(after)[name.lower()] for name in PINNED} == PINNED
     assert after.splitlines()[:2] == before.splitlines()[:2]
-    follow(reader, UP)
     [printed] = reader.outputs("import humanize, pandas; print(humanize.intcomma(1234567), pandas.__version__)")
     assert printed == f"1,234,567 {PINNED['pandas']}"
     follow(reader, command(page("audit.md"), "--upgrade-package").replace("NAME", "humanize"))
     assert pins(reader.read("requirements.txt")) == pins(after)
 
 
+def test_the_next_image_holds_the_package_and_the_volume_nothing_once_no_container_uses_it(reader: Project) -> None:
+    owner, mounted = reader.folder.stat(), (f"{reader.folder}:/project", f"{reader.name}_packages:/opt/packages")
+    options = (f"--user={owner.st_uid}:{owner.st_gid}", *(f"--volume={each}" for each in mounted))
+    other = sh("docker", "run", "--detach", *options, reader.image, "sleep", "1d").stdout.strip()
+    in_other = ("docker", "exec", other, "python", "-c", "import humanize; print(humanize.__file__)")
+    overlay = "/opt/analysis/packages/"
+    held = sh("docker", "exec", other, "readlink", "/opt/analysis/packages").stdout.strip()
+    try:
+        eventually(lambda: sh(*in_other, check=False).stdout.startswith(overlay), "the package in the old image")
+        follow(reader, UP)
+        of_image = "import humanize, os; print(humanize.__file__, os.listdir('/opt/packages'))"
+        said = reader.compose("exec", "--no-TTY", "jupyter", "python", "-c", of_image).stdout
+        assert said.startswith("/opt/analysis/lib/") and Path(held).name in said
+        # Its packages are there although another image runs.
+        assert sh(*in_other).stdout.startswith(overlay)
+    finally:
+        sh("docker", "rm", "--force", other)
+    reader.compose("restart", "jupyter")
+    reader.wait_until_answering()
+    own, *content = reader.compose(
+        *("exec", "--no-TTY", "jupyter", "sh", "-c", "readlink /opt/analysis/packages; find /opt/packages -mindepth 1")
+    ).stdout.split()
+    assert own != held and set(content) == {own, "/opt/packages/.lock"}
+
+
 def pins(lock: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)", lock, re.MULTILINE))
 
 
-def test_a_fresh_clone_starts_with_a_password_of_ones_choice(reader: Project, tmp_path: Path) -> None:
+def test_a_fresh_clone_starts_after_the_command_that_its_error_names_and_touches_nothing_of_the_other(
+    reader: Project, tmp_path: Path
+) -> None:
     author, clone = tmp_path / "author", tmp_path / "clone"
     sh("cp", "-r", str(reader.folder), str(author))
     committed(author)
     sh("git", "clone", "--quiet", str(author), str(clone))
-    assert not (clone / PASSWORD).exists()
-    assert not (clone / "src" / "analysis.html").exists()
+    assert not {".env", ".secrets", "src/analysis.html"} & {path.name for path in clone.iterdir()}
+    refused = sh(*UP.split(), folder=clone, check=False)
+    assert refused.returncode and "COMPOSE_PROJECT_NAME is missing a value" in refused.stderr
+    [setup] = re.findall(r"; in a new clone, run: (.*)$", refused.stderr, re.MULTILINE)
+    assert f"`{setup}`" in (clone / "README.md").read_text(encoding="utf-8")
 
-    project = Project(clone, image=reader.image, name=f"{reader.name}-clone")
-    try:
-        for line in commands(project.read("README.md")):
-            if ".secrets" in line:
-                follow(project, line)
-        follow(project, UP)
-        assert logs_in(project)
-        assert sh("git", "status", "--porcelain", folder=clone).stdout == ""
-    finally:
-        project.remove()
+    with reader.up():
+        sh(*setup.split(), folder=clone)
+        [name] = re.findall("^COMPOSE_PROJECT_NAME=(.+)$", (clone / ".env").read_text(), re.MULTILINE)
+        project = Project(clone, image=name, name=name)
+        before = reader.inspect()["State"]["StartedAt"]
+        try:
+            # From .env, as for a person.
+            sh(*UP.split(), "--detach", folder=clone, environment={"PORT": str(project.port)})
+            project.wait_until_answering()
+            assert logs_in(project)
+            assert sh("git", "status", "--porcelain", folder=clone).stdout == ""
+        finally:
+            project.remove()
+        assert reader.inspect()["State"]["StartedAt"] == before
+        assert reader.api("/api/contents").status == 200

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +14,6 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-import yaml
 from conftest import committed, write_files
 from pages import page
 
@@ -34,7 +35,7 @@ LONG_AGO = 1_000_000_000
 def slug(engine: None) -> Iterator[str]:
     slug = f"ds-docker-env-test-{secrets.token_hex(3)}"
     yield slug
-    sh("docker", "image", "rm", "--force", slug, check=False)
+    sh("docker", "image", "rm", "--force", slug, f"{slug}-reader", check=False)
 
 
 # Minutes each, and what the others can show, this one does.
@@ -42,7 +43,7 @@ USUAL = "production"
 
 
 @pytest.mark.parametrize("name", PROJECTS if os.environ.get("DS_DOCKER_ENV_EVERY_DIGEST") else [USUAL])
-def test_two_people_get_the_same_digest_from_one_commit(
+def test_two_people_get_the_same_digest_from_one_commit_and_after_one_package_more(
     name: str, slug: str, generate: Callable[..., Path], tmp_path: Path
 ) -> None:
     answers = PROJECTS[name]
@@ -56,32 +57,54 @@ def test_two_people_get_the_same_digest_from_one_commit(
     other_secrets(author, reader)
     (tmp_path / "home").mkdir()
 
-    digest = built(author)
+    lock = author / "requirements.txt"
+    locked = lock.read_text(encoding="utf-8")
+    lock.write_text(re.sub(r"^tqdm==(.*\n)+?(?=[a-z])", "", locked, flags=re.MULTILINE), encoding="utf-8")
+    assert "tqdm==" not in lock.read_text(encoding="utf-8")
+    built(author, slug, again=True)
+    lock.write_text(locked, encoding="utf-8")
+    one_package_more = built(author, slug, again=True)
+    ours = ("/opt", "/project", "-newermt", "1980-01-02", "-print")
+    assert sh("docker", "run", "--rm", "--network=none", "--entrypoint=find", slug, *ours).stdout == ""
+
+    from_nothing = built(reader, f"{slug}-reader", HOME=str(tmp_path / "home"), TZ="Pacific/Kiritimati", LC_ALL="C")
+    assert from_nothing == one_package_more
     assert created(slug) == int(sh("git", "log", "-1", "--format=%ct", folder=author).stdout)
-    assert digest == built(reader, HOME=str(tmp_path / "home"), TZ="Pacific/Kiritimati", LC_ALL="C")
 
 
 def test_a_mirror_that_compose_builds_from_is_in_the_plan_too(generate: Callable[..., Path], engine: None) -> None:
     project = generate()
     override = "services: {jupyter: {build: {secrets: [pip.conf]}}}\nsecrets: {pip.conf: {file: pip.conf}}\n"
     write_files(project, {"docker-compose.override.yml": override, "pip.conf": ""})
-    plan = command("churn").partition("| docker load")[0].replace("bake ", "bake --print ")
-    said = sh("bash", "-euo", "pipefail", "-c", plan, folder=project).stdout
-    [target] = json.loads(said)["target"].values()
+    _, bake, *_ = commands("churn")
+    with_override = re.search(r"`(bake --file [^`]+)` in place of `bake`", page("same-image.md"))
+    assert with_override
+    plan = bake.replace("bake ", f"{with_override[1]} --print ", 1)
+    [target] = json.loads(sh(*shlex.split(plan), folder=project).stdout)["target"].values()
     assert "id=pip.conf" in str(target["secret"])
 
 
-def built(project: Path, **environment: str) -> str:
-    """Run the page's command and return the digest that it prints."""
-    slug = yaml.safe_load((project / "docker-compose.yml").read_text(encoding="utf-8"))["name"]
-    said = sh("bash", "-euo", "pipefail", "-c", command(slug), folder=project, environment=environment).stdout
-    return said.splitlines()[-1]
+def built(project: Path, name: str, *, again: bool = False, **environment: str) -> str:
+    """Type the page's commands for a clone of this name, or from its last build; return the digest that they print."""
+    environment |= {"COMPOSE_PROJECT_NAME": name}
+    time, bake, load, inspect = commands(name)
+    if again:
+        assert "--no-cache " in bake
+        bake = bake.replace("--no-cache ", "")
+
+    def type_(line: str) -> str:
+        return sh(*shlex.split(line), folder=project, environment=environment).stdout.strip()
+
+    type_(bake.replace("1764432000", type_(time)))
+    type_(load)
+    (project / "image.tar").unlink()
+    return type_(inspect)
 
 
-def command(slug: str) -> str:
-    """Return the page's command for a project of this name."""
-    [command] = blocks(page("same-image.md"), "sh")
-    return command.replace(" churn\n", f" {slug}\n")
+def commands(slug: str) -> list[str]:
+    """Return the page's commands for a project of this name."""
+    [block] = blocks(page("same-image.md"), "sh")
+    return block.replace(" churn-3f9a1c\n", f" {slug}\n").splitlines()
 
 
 def created(image: str) -> float:

@@ -34,7 +34,7 @@ print(hashlib.sha256(figure.getvalue()).hexdigest())""",
 def test_another_machine_makes_the_same_report_byte_for_byte(running: Project) -> None:
     running.write_notebook(*CELLS, name=NAME)
     path = (running.folder / NAME).with_suffix(".html")
-    running.run("jupyter", "nbconvert", "--to", "html", "--execute", NAME)
+    running.run("report", NAME)
     report = path.read_bytes()
     path.unlink()
     # With another name and time zone, and with one processor.
@@ -42,7 +42,7 @@ def test_another_machine_makes_the_same_report_byte_for_byte(running: Project) -
     sh(
         *("docker", "run", "--rm", "--user=root", "--hostname=elsewhere", "--cpuset-cpus=0"),
         *(f"--volume={running.folder}:/project", "--entrypoint=sh", running.image),
-        *("-c", moved, "as-owner", "jupyter", "nbconvert", "--to", "html", "--execute", NAME),
+        *("-c", moved, "as-owner", "report", NAME),
     )
     assert path.read_bytes() == report
 
@@ -58,7 +58,7 @@ def test_python_has_the_settings_however_it_is_started(running: Project) -> None
     settings = "['C.UTF-8', '1', '0', 'UTC']"
     python = ("python", "-c", ask)
     assert running.run(*python).stdout.strip() == settings
-    assert running.compose("exec", "--no-TTY", "jupyter", "as-owner", *python).stdout.strip() == settings
+    assert running.compose("exec", "--no-TTY", "jupyter", *python).stdout.strip() == settings
     assert sh("docker", "run", "--rm", running.image, *python).stdout.strip() == settings
     assert running.outputs_beside_services(ask) == [settings]
 

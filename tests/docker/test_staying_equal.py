@@ -8,6 +8,8 @@ import pytest
 
 from docker.conftest import PINNED, PRODUCTION
 from docker.project import Done, Project
+from ds_docker_env.common.target import MACHINES, this_machine
+from ds_docker_env.pinning.parity import without
 
 pytestmark = pytest.mark.docker
 
@@ -43,8 +45,8 @@ def offline(copy: Project) -> Project:
 def test_a_fresh_image_holds_productions_versions_and_says_what_it_could_not_compare(offline: Project) -> None:
     checked = offline.run("check")
     first, second, template = checked.stdout.splitlines()
-    held = f"{len(PINNED)} of {len(PINNED)} versions of production.txt are in this image"
-    assert first == f"{held} (1 more not for Linux or this Python)"
+    held = f"{len(PINNED)} of {len(PINNED)} versions of production.txt are installed"
+    assert first == f"{held} (1 more not for {MACHINES[this_machine()]} or this Python)"
     assert second.startswith("not compared with production's file: ")
     assert "--volume" in second
     assert re.fullmatch(r"Template:   ds-docker-env [\d.]+, commit [0-9a-f]{40}(-dirty)?", template)
@@ -56,8 +58,18 @@ def test_an_image_older_than_its_lock_is_told_to_be_built_again(copy: Project) -
     checked = copy.run("check", check=False)
     assert checked.returncode == 1
     assert words(checked.stdout, "six") == ["six", "1.16.0", "1.16.0", "1.17.0"]
-    assert "this image was built from another requirements.txt: docker compose up --build" in checked.stdout
+    assert "installed packages differ from requirements.txt; run docker compose restart" in checked.stdout
     assert "jupyter lock" not in checked.stdout
+
+
+def test_a_requirement_of_an_installed_package_that_is_missing_is_named(copy: Project) -> None:
+    lock = copy.read("requirements.txt")
+    edit(copy, "requirements.txt", lock, without(lock, ["jmespath"]))
+    checked = copy.run("bash", "-c", "readlink /opt/analysis/packages; check", check=False)
+    assert checked.returncode == 1
+    fix = "run: docker compose run --rm --no-deps jupyter add jmespath"
+    assert re.search(rf"^boto3: requires jmespath\S+, but jmespath is missing; {fix}$", checked.stdout, re.MULTILINE)
+    assert re.match(rf"/opt/packages/3\.11-bookworm-{this_machine()}-[0-9a-f]{{16}}\n", checked.stdout)
 
 
 def test_a_file_that_is_missing_is_no_difference_but_an_error(offline: Project) -> None:
@@ -78,7 +90,7 @@ def test_a_newer_file_from_a_mounted_folder_moves_only_what_it_names(copy: Proje
     assert "# source: /api/requirements.txt\n" in copy.read("production.txt")
     changed = set(copy.read("requirements.txt").splitlines()) - set(before.splitlines())
     assert "pytz==2025.1 \\" in changed
-    assert all(line.startswith(("# uv ", "pytz==", "    --hash=")) for line in changed)
+    assert all(line.startswith(("# uv ", "# for linux/", "pytz==", "    --hash=")) for line in changed)
     checked = copy.run("check", check=False)
     assert checked.returncode == 1
     assert words(checked.stdout, "pytz") == ["pytz", "2025.1", "2025.1", "2025.2"]

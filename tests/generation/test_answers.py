@@ -100,7 +100,7 @@ def test_a_typed_answer_is_rendered_to_the_letter(cookiecutter: Run) -> None:
     nbformat.validate(notebook)
     assert readme.startswith(f"# {HOSTILE}\n\n**Question.** {HOSTILE}\n\n**Data.** {HOSTILE}\n")
     assert notebook.cells[0].source == f"# {HOSTILE}\n\n**Question.** {HOSTILE}\n\n**Data.** {HOSTILE}"
-    assert yaml.safe_load(generated.read("docker-compose.yml"))["name"] == "analysis"
+    assert yaml.safe_load(generated.read("docker-compose.yml"))["services"]["setup"]["command"].endswith(" analysis")
     assert not Path("/tmp/ds-docker-env-was-here").exists()
 
 

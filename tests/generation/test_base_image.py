@@ -28,6 +28,11 @@ Digest:    {DIGEST}
 Manifests:
   Name:      docker.io/library/python:3.13-trixie@{OF_ONE_PLATFORM}
   Digest:    {OF_ONE_PLATFORM}
+  Platform:  linux/amd64
+
+  Name:      docker.io/library/python:3.13-trixie@{OF_ONE_PLATFORM}
+  Digest:    {OF_ONE_PLATFORM}
+  Platform:  linux/arm64/v8
 """
 OFFLINE = 'ERROR: failed to do request: Head "https://registry.example.com/v2/": dial tcp: lookup: no such host'
 PATTERN = BASE_IMAGE.partition("@")[0]
@@ -85,7 +90,9 @@ def test_the_base_image_has_the_digest_of_all_platforms_and_keeps_it_when_genera
     ("complaint", "why"),
     {
         OFFLINE: "registry unreachable",
-        "ERROR: failed to verify certificate: x509: certificate signed by unknown authority": "registry unreachable",
+        "ERROR: failed to verify certificate: x509: certificate signed by unknown authority": (
+            "certificate of the registry not trusted; set SSL_CERT_FILE to a file with your company's certificates"
+        ),
         "ERROR: 429 Too Many Requests: toomanyrequests: You have reached your pull rate limit.": (
             "rate limit of the registry"
         ),
@@ -106,6 +113,26 @@ def test_without_a_digest_the_tag_is_alone_and_the_cause_is_in_plain_words(
 ) -> None:
     monkeypatch.setenv("PATH", docker(complains=complaint)["PATH"])
     assert by_digest("python:3.13-trixie") == Base("python:3.13-trixie", why)
+
+
+@pytest.mark.parametrize(
+    ("said", "lacks"),
+    [
+        (FOUND, ""),
+        (FOUND.replace("linux/arm64/v8", "linux/s390x"), "linux/arm64"),
+        (FOUND.partition("\nManifests:")[0], "more than one processor"),
+    ],
+)
+def test_a_base_image_that_is_not_for_both_processors_is_in_the_summary(
+    docker: Docker, monkeypatch: pytest.MonkeyPatch, said: str, lacks: str
+) -> None:
+    monkeypatch.setenv("PATH", docker(says=said)["PATH"])
+    found = by_digest("python:3.13-trixie")
+    assert found.reference == f"python:3.13-trixie@{DIGEST}"
+    expected = (
+        f"Base image: not available for {lacks}; to see it, run: docker buildx imagetools inspect {found.reference}"
+    )
+    assert found.summary == ([expected] if lacks else [])
 
 
 def test_a_docker_that_is_missing_broken_or_silent_is_named(

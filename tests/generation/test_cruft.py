@@ -117,7 +117,6 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     committed(templates)
 
     docker_asked = asked.read_bytes() if asked.exists() else b""
-    assert cruft("check", folder=project).exit_code == 1
     compared = cruft("diff", folder=project, PATH=path, **NOWHERE)
     assert compared.exit_code == 0, compared.stderr
     assert "-pids_limit: 99" in compared.stdout.replace("-  pids", "-pids")
@@ -148,12 +147,11 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     revision = git("rev-parse", "HEAD", folder=templates).strip()
     assert f'org.opencontainers.image.revision="{revision}"' in made.read("Dockerfile")
     digest_of_wheel = hashlib.sha256((project / NAME).read_bytes()).hexdigest()
-    assert f"#sha256={digest_of_wheel}" in made.read("Dockerfile")
+    assert f'echo "{digest_of_wheel}  {NAME}"' in made.read("Dockerfile")
     assert made.read(".gitignore").endswith("clients.xlsx\n")
     assert not list(project.rglob("*.rej"))
     state = json.loads(made.read(".cruft.json"))["context"]["cookiecutter"]
     assert state["_base_image"] == base
-    assert cruft("check", folder=project).exit_code == 0
 
     (project / "docker-compose.yml").write_bytes(compose.replace("<<<<<<< ours", "").encode())
     committed(project)

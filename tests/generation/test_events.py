@@ -117,6 +117,7 @@ BROKEN_UV = {
     "crashes": "import os; os.abort()",
     "prints megabytes": "import sys; sys.stderr.write('x' * 5_000_000); sys.exit(2)",
     "succeeds without a lock": "pass",
+    "has no space": "import sys; sys.exit('failed to write to file `/cache/.tmp`: No space left on device')",
     "is too old": "import sys; sys.exit(\"error: unexpected argument '--python-platform' found\")",
 }
 

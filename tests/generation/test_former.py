@@ -16,7 +16,7 @@ from package_index import PackageIndex
 
 from ds_docker_env.common.analysis import Analysis, without_floor
 from ds_docker_env.common.shipped import is_shipped, shipped_analysis
-from ds_docker_env.common.target import Target
+from ds_docker_env.common.target import LOCK_AGAIN, Target, note
 from ds_docker_env.generation import events
 from ds_docker_env.generation.services import SERVICES
 
@@ -29,7 +29,7 @@ OWN = {
     "src/model.py": "mine",
     "src/data/customers.csv": "1\n",
     ".secrets/jupyter_password": "mine\n",
-    ".env": "AWS_PROFILE=team\n",
+    ".env": "AWS_PROFILE=team\nCOMPOSE_PROJECT_NAME=mine\n",
     ".dvc/config": "['remote \"storage\"']\n    url = s3://bucket/mine\n",
     "uv.toml": "offline = true\n",
     "notes.md": "mine\n",
@@ -41,20 +41,20 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_is_a_persons_stays_and_what_is_replaced_is_kept_and_named(cookiecutter: Run) -> None:
-    project = cookiecutter(ci="github").project
-    write_files(project, OWN | TEMPLATES)
+def test_what_is_a_persons_stays_and_what_is_replaced_is_kept_and_named(cookiecutter: Run, existing: Path) -> None:
+    project, left = existing, [".github/dependabot.yml", ".github/workflows/analysis.yml"]
+    write_files(project, OWN | TEMPLATES | dict.fromkeys(left, "of another pipeline\n"))
     again = cookiecutter(FORCE, dvc_s3_url="s3://bucket/x", ci="gitlab")
     assert again.exit_code == 0, again.stderr
     now = tree(project)
     assert {name: now[name].decode() for name in OWN} == OWN
     assert {name: now[f".former/1/{name}"].decode() for name in TEMPLATES} == TEMPLATES
     assert "Password:   unchanged" in again.stdout
+    assert "Git:" not in again.stdout
     assert "dvc remote modify storage url s3://bucket/x" in again.stdout
     [replaced] = [line for line in again.stdout.splitlines() if line.startswith("Replaced:")]
     assert replaced.endswith("; the former files are in .former/1, which git ignores")
     assert all(name in replaced for name in TEMPLATES)
-    left = [".github/dependabot.yml", ".github/workflows/analysis.yml"]
     assert f"Pipeline:   not used with ci=gitlab; stays until you remove it: {', '.join(left)}\n" in again.stdout
     assert {*left, ".gitlab-ci.yml"} <= set(now)
 
@@ -93,22 +93,25 @@ def test_with_skip_nothing_that_is_there_is_touched_and_what_is_missing_is_added
     [kept] = [line for line in again.stdout.splitlines() if line.startswith("Kept: ")]
     assert all(name in kept for name in TEMPLATES)
     assert "Versions:   unchanged, in requirements.txt" in again.stdout
+    assert "Only amd64" not in again.stdout
 
 
 def test_packages_of_ones_own_stay_with_their_lock_and_are_locked_with_production(
-    cookiecutter: Run, offline: PackageIndex, tmp_path: Path
+    cookiecutter: Run, existing: Path, offline: PackageIndex, tmp_path: Path
 ) -> None:
     for version in ("1.0", "2.0"):
         offline.add("mine", version)
     offline.add("prod", "1.0")
-    project = cookiecutter().project
+    project = existing
     edited = (project / "requirements.in").read_text() + "mine>=1\n"
-    write_files(project, {"requirements.in": edited, ".dvc/config": "mine"})
+    older = (project / "requirements.txt").read_text().replace(f"{note()}\n", "")
+    write_files(project, {"requirements.in": edited, "requirements.txt": older, ".dvc/config": "mine"})
     before = tree(project)
     client, service = next(iter(shipped_analysis(PYTHON, SERVICES).clients.items()))
     again = cookiecutter(FORCE, services=service)
     assert again.exit_code == 0, again.stderr
     assert "requirements.in has packages of your own, so it stays" in again.stdout
+    assert f"Only amd64: requirements.txt: made by an older template; run: {LOCK_AGAIN}" in again.stdout
     assert f"Missing:    add to requirements.in and lock again: {client} (for {service})" in again.stdout
     now = tree(project)
     assert all(now[name] == before[name] for name in ("requirements.in", "requirements.txt"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,26 +16,32 @@ Run = Callable[..., Generated]
 NEW = "Git:        new repository without a commit\n"
 
 
-def test_a_project_is_a_repository_without_a_commit_and_without_secrets(cookiecutter: Run) -> None:
-    generated = cookiecutter()
-    assert NEW in generated.stdout
-    assert git("rev-list", "--all", folder=generated.project) == ""
-    new = git("status", "--porcelain", "--untracked-files=all", folder=generated.project).split()[1::2]
+def test_a_project_is_a_repository_without_a_commit_and_without_secrets(made: Generated, existing: Path) -> None:
+    assert NEW in made.stdout
+    assert git("rev-list", "--all", folder=existing) == ""
+    new = git("status", "--porcelain", "--untracked-files=all", folder=existing).split()[1::2]
     assert {"Dockerfile", "README.md", "requirements.txt"} <= set(new)
     assert not [name for name in new if ".secrets" in name]
-    assert "Git:" not in cookiecutter("--overwrite-if-exists").stdout
 
 
-def test_a_project_that_was_made_without_a_repository_gets_one_when_it_is_generated_again(cookiecutter: Run) -> None:
-    nowhere = {"PATH": os.defpath if sys.platform == "win32" else "/nowhere"}
-    generated = cookiecutter(environment=nowhere)
+def test_without_git_a_project_is_no_repository_which_is_said_if_dvc_needs_one(
+    bake: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", os.defpath if sys.platform == "win32" else "/nowhere")
+    generated = bake()
+    assert generated.exit_code == 0, generated.stderr
     assert not (generated.project / ".git").exists()
     assert "Git:" not in generated.stdout
-    assert "Git:        no repository, which DVC needs; run in the project: git init\n" in (
-        cookiecutter(environment=nowhere, project_slug="p", dvc_s3_url="s3://bucket/x").stdout
-    )
+    said = "Git:        no repository, which DVC needs; run in the project: git init\n"
+    assert said in bake(project_slug="p", dvc_s3_url="s3://bucket/x").stdout
+
+
+def test_a_project_that_was_made_without_a_repository_gets_one_when_it_is_generated_again(
+    cookiecutter: Run, existing: Path
+) -> None:
+    shutil.rmtree(existing / ".git")
     assert NEW in cookiecutter("--overwrite-if-exists").stdout
-    assert (generated.project / ".git").is_dir()
+    assert (existing / ".git").is_dir()
 
 
 def test_a_project_in_a_repository_gets_none_of_its_own(bake: Run, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_a_zip_is_taken_with_the_answers_of_a_configuration_and_replayed_when_a_
     again = cookiecutter(tmp_path, str(newer), "--replay-file", str(answers), typed="Grace\n")
     assert (again / "README.md").read_text(encoding="utf-8").endswith("\nGrace\n")
     later = git("rev-parse", "HEAD", folder=repository).strip()
-    unhashed = re.compile(r"sha256=[0-9a-f]{64}")
+    unhashed = re.compile(r"\b[0-9a-f]{64}\b")
     assert unhashed.sub("", (again / "Dockerfile").read_text()) == unhashed.sub("", dockerfile.replace(revision, later))
 
 

@@ -15,7 +15,9 @@ from rendering import Renderer
 
 from ds_docker_env.common import uv
 from ds_docker_env.common.shipped import only, shipped_files
+from ds_docker_env.common.target import AMD64, ARM64, Target
 from ds_docker_env.generation.services import SERVICES
+from ds_docker_env.pinning.processors import merge
 
 Bake = Callable[..., Generated]
 
@@ -27,7 +29,7 @@ def names(lock: str) -> set[str]:
 def beside_the_notebook(generated: Generated) -> list[str]:
     assert generated.exit_code == 0, generated.stderr
     services = yaml.safe_load(generated.read("docker-compose.yml"))["services"]
-    return [name for name in services if name not in ("jupyter", "passwords")]
+    return [name for name in services if name not in ("jupyter", "passwords", "setup")]
 
 
 @needs("mysql", "redis")
@@ -70,14 +72,21 @@ def test_a_database_has_a_random_password_that_only_its_owner_may_read_and_that_
 
 
 def test_a_lock_cut_to_some_files_is_what_uv_makes_of_them(offline: PackageIndex, tmp_path: Path) -> None:
-    for name, requires in {"a": ("shared", "b"), "b": ("a",), "c": ("shared", "d"), "d": (), "e": ("d",)}.items():
+    alone = "f ; platform_machine == 'aarch64'"
+    needs = {"a": ("shared", "b"), "b": ("a",), "c": ("shared", "d", alone), "d": (), "e": ("d",), "f": ()}
+    for name, requires in needs.items():
         offline.add(name, "1.0", requires=requires)
     offline.add("shared", "1.0")
+    offline.add("shared", "2.0", tag="py3-none-manylinux_2_17_aarch64")
     wanted = {"requirements.in": "a\n", "requirements-c.in": "c\na\n", "requirements-e.in": "e\n"}
 
-    def lock(*names: str) -> str:
+    def lock_for(machine: str, *names: str) -> str:
         command = ["pip", "compile", "--quiet", "--no-header", "--generate-hashes", *names]
+        command += ["--python-platform", Target(PYTHON, machine).platform]
         return subprocess.run([*uv.find(), *command], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    def lock(*names: str) -> str:
+        return merge(lock_for(AMD64, *names), lock_for(ARM64, *names))
 
     for name, text in wanted.items():
         (tmp_path / name).write_text(text)

@@ -18,7 +18,10 @@ import pytest
 from conftest import TEMPLATE, Generated, answered, run_in_home, write_files
 from offers import PYTHON
 
+from ds_docker_env.common import uv
+from ds_docker_env.common.progress import silent
 from ds_docker_env.common.shipped import LOCKS, lock_name
+from ds_docker_env.common.signals import STOPPED
 from ds_docker_env.generation.staging import Staging
 
 Run = Callable[..., Generated]
@@ -283,29 +286,42 @@ def test_kill_9_leaves_a_whole_project_or_one_hidden_directory_that_the_next_run
 
 
 @pytest.fixture
-def silent_index(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let uv ask an index that never answers."""
+def silent_index(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """Let uv ask an index that never answers, and return its socket."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{server.getsockname()[1]}/simple/")
-        yield
+        yield server
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without a signal")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_stops_the_hook_as_well_and_leaves_nothing(tmp_path: Path, silent_index: None, name: str) -> None:
+def test_a_signal_stops_the_hook_as_well_and_leaves_nothing(
+    tmp_path: Path, silent_index: socket.socket, name: str
+) -> None:
     output, pins = tmp_path / "output", tmp_path / "pins.txt"
     pins.write_text("prod==1.0\n")
     process = begun(output, production_requirements=str(pins))
-    lock = output / ".p.generating" / "lock"
-    wait_for(lambda: lock.exists() and lock.read_text())
-    # The hook has written its process; its claim follows.
-    time.sleep(0.5)
+    silent_index.settimeout(20)
+    silent_index.accept()
     process.send_signal(getattr(signal, name))
     _, said = process.communicate(timeout=20)
     assert process.returncode
     assert "ds-docker-env: stopped; nothing was generated\n" in said
     assert "Traceback" not in said
     assert not everything(output)
+
+
+def test_pinning_that_a_signal_stopped_is_not_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun_with = []
+
+    def converse(command: list[str], *_: object) -> subprocess.CompletedProcess[str]:
+        begun_with.append(command)
+        return subprocess.CompletedProcess(command, STOPPED, "", "")
+
+    monkeypatch.setattr(uv, "_converse", converse)
+    with pytest.raises(KeyboardInterrupt):
+        uv.run_module("ds_docker_env.pinning", {"a_missing_library": "a"}, TEMPLATE, "", silent)
+    assert len(begun_with) == 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no ulimit")
@@ -354,16 +370,20 @@ def test_a_home_that_cannot_be_written_is_said_without_a_traceback(tmp_path: Pat
     assert {path.name for path in tmp_path.iterdir()} == {"home"}
 
 
-def test_an_index_that_is_down_or_silent_leaves_nothing(tmp_path: Path, cookiecutter: Run, silent_index: None) -> None:
+def test_an_index_that_is_down_leaves_nothing(tmp_path: Path, cookiecutter: Run) -> None:
     (tmp_path / "pins.txt").write_text("prod==1.0\n")
-    limits = {"UV_HTTP_RETRIES": "0", "UV_HTTP_TIMEOUT": "1"}
-    silent = cookiecutter(production_requirements="pins.txt", environment=limits)
-    down = cookiecutter(
-        production_requirements="pins.txt", environment={**limits, "UV_DEFAULT_INDEX": "http://127.0.0.1:9/"}
-    )
-    assert "the package index cannot be reached" in down.stderr
-    for refused in (silent, down):
-        assert refused.exit_code == 1
-        assert "ds-docker-env: nothing was generated; fix this first:" in refused.stderr
-        assert "Traceback" not in refused.stderr
-        assert not everything(tmp_path / "output")
+    down = {"UV_HTTP_RETRIES": "0", "UV_DEFAULT_INDEX": "http://127.0.0.1:9/"}
+    refused = cookiecutter(production_requirements="pins.txt", environment=down)
+    assert refused.exit_code == 1
+    assert "ds-docker-env: nothing was generated; fix this first:" in refused.stderr
+    assert "the package index cannot be reached" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not everything(tmp_path / "output")
+
+
+def test_an_index_that_is_silent_is_left_as_one_that_is_down(
+    pin: Run, silent_index: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("UV_HTTP_TIMEOUT", "1")
+    assert "the package index cannot be reached" in pin("prod==1.0\n").stderr

@@ -32,7 +32,10 @@ EVERYTHING = {
     "dvc_s3_url": "s3://bucket/churn",
     "__production_requirements": "/api/requirements.txt",
 }
-COMMANDS = {"as-owner", "audit", "compile-python", "install-debian-packages", "lock", "pip", "pip3"}
+COMMANDS = {
+    *("add", "add-users", "as-owner", "audit", "install-lock", "lock", "password", "pip", "pip3", "remove"),
+    *("report", "responds", "start", "uv"),
+}
 
 
 def packed(**answers: str) -> Wheel:
@@ -59,9 +62,13 @@ def test_the_same_commit_and_answers_give_the_same_bytes() -> None:
 def test_it_has_the_commands_of_what_is_chosen_and_no_others() -> None:
     pips = {f"pip{python}" for python in PYTHON_VERSIONS}
     assert commands(packed()) - pips == COMMANDS
-    chosen = {"check", "check-passwords", "dask-scheduler", "dask-worker", "dvc", "h2o", "listens", "take-over"}
+    chosen = {"check", "prepare-passwords", "dask-scheduler", "dask-worker", "dvc", "h2o", "listens", "take-over"}
     assert commands(packed(**EVERYTHING)) - pips == COMMANDS | chosen
     assert commands(packed()) >= pips
+
+
+def test_it_is_small_enough_for_the_git_of_every_project() -> None:
+    assert len(packed(**EVERYTHING).content) < 850_000
 
 
 def test_its_record_has_the_digest_of_every_file() -> None:
@@ -74,11 +81,11 @@ def test_its_record_has_the_digest_of_every_file() -> None:
     assert list(files) == [record]
 
 
-def test_pip_installs_it_by_its_hash_with_executable_commands_and_refuses_any_other(tmp_path: Path) -> None:
+def test_it_installs_by_its_hash_with_executable_commands_and_by_no_other(tmp_path: Path) -> None:
     wheel = packed(**EVERYTHING)
     (tmp_path / wheel.name).write_bytes(wheel.content)
     venv.create(tmp_path / "venv", with_pip=False)
-    requirement = wheel.requirement.replace("file:///", f"{tmp_path.as_uri()}/")
+    requirement = f"ds-docker-env @ {(tmp_path / wheel.name).as_uri()}#sha256={wheel.sha256}"
     uv = [shutil.which("uv") or "uv", "pip", "install", "--python", str(tmp_path / "venv"), "--offline", "--no-deps"]
     subprocess.run([*uv, "--require-hashes", requirement], check=True, capture_output=True)
     owner = next((tmp_path / "venv").rglob("commands/as-owner"))

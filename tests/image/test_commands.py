@@ -11,7 +11,7 @@ import pytest
 from offers import TEMPLATE
 
 from ds_docker_env.common.errors import ProjectError
-from ds_docker_env.image import commands, lock
+from ds_docker_env.image import commands, lock, project
 
 FILES = TEMPLATE / "ds_docker_env" / "image" / "files"
 
@@ -77,7 +77,8 @@ def test_a_command_keeps_its_exit_code_where_its_output_cannot_be_written(
         done = subprocess.run(
             [sys.executable, "-c", program],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(TEMPLATE)},
+            # argparse handles an error of an unbuffered write from Python 3.11.4 on.
+            env={**os.environ, "PYTHONPATH": str(TEMPLATE), "PYTHONUNBUFFERED": ""},
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
@@ -96,5 +97,25 @@ def test_shellcheck_has_nothing_to_say_of_the_shell_scripts() -> None:
     shellcheck = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if not shellcheck:
         pytest.skip("shellcheck is not installed")
+    scripts += (FILES / "etc").glob("*.sh")
     said = subprocess.run([shellcheck, *map(str, scripts)], capture_output=True, text=True, check=False)
     assert said.stdout == ""
+
+
+def test_a_command_that_is_typed_in_a_notebook_of_src_works_on_the_project(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "src" / "deep").mkdir(parents=True)
+    monkeypatch.setattr(project, "PROJECT", tmp_path)
+    seen: list[Path] = []
+
+    def run(_: object) -> int:
+        seen.append(Path.cwd())
+        return 0
+
+    monkeypatch.setattr(lock, "run", run)
+    for directory in (tmp_path, tmp_path / "src" / "deep"):
+        monkeypatch.chdir(directory)
+        with pytest.raises(SystemExit):
+            commands.main("lock", [])
+    assert seen == [tmp_path, tmp_path]

@@ -59,7 +59,7 @@ def test_all_places_are_equal(compare: Compare, production: str, lock: str, imag
     found = compare(production, lock, image, source)
     assert found.rows == ()
     assert advice(found, "source.txt") == []
-    assert verdict(found, "source.txt").startswith("1 of 1 versions of production.txt are in this image")
+    assert verdict(found, "source.txt").startswith("1 of 1 versions of production.txt are installed")
 
 
 LOCK = "a==1\n    # via -r production.txt\nb==2\n    # via\n    #   -r production.txt\n    #   a\nc==3\n    # via b\n"
@@ -105,14 +105,14 @@ def test_a_constraint_counts_if_its_package_is_there(compare: Compare) -> None:
     production = "-c constraints.txt\na==1\n"
     found = compare(production, "a==1\nb==3\n", "a==1 b==3", constraints="b==2\nc==1\nd<2\n")
     assert [(row.package, row.production, row.lock) for row in found.rows] == [("b", "2", "3")]
-    assert verdict(found, "") == "1 of 2 versions of production.txt are in this image"
+    assert verdict(found, "") == "1 of 2 versions of production.txt are installed"
 
 
 def test_the_table_is_whole_when_it_is_piped(compare: Compare, capsys: pytest.CaptureFixture[str]) -> None:
     version = "1.0+" + "local." * 30 + "1"
     found = compare(f"a==1.0\n{'long-' * 20}name==2\n", f"a==1.0\n{'long-' * 20}name=={version}\n", "a==1.0")
     lines = table(found, "").splitlines()
-    assert lines[0].split() == ["package", "production.txt", "requirements.txt", "image"]
+    assert lines[0].split() == ["package", "production.txt", "requirements.txt", "installed"]
     assert [line.split() for line in lines[1:]] == [[f"{'long-' * 20}name", "2", version, "-"]]
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ds_docker_env.image import debian
-from ds_docker_env.image.debian import of_the_day
+from ds_docker_env.image.build import debian
+from ds_docker_env.image.build.debian import of_the_day
 
 SNAPSHOT = "http://snapshot.debian.org/archive/debian/20261103T000000Z"
 OFFICIAL = f"""\

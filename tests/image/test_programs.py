@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,12 +12,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from offers import TEMPLATE
+from rendering import Renderer
 
-from ds_docker_env.image.passwords import main as check_passwords
-from ds_docker_env.image.passwords import read_password
+from ds_docker_env.common.target import note
+from ds_docker_env.generation.services import SERVICES
 
+ASK_FOR_PROCESSORS = """\
+import os, site; site.addpackage('FILES', 'limits.pth', set())
+print(os.cpu_count(), *(os.environ[name] for name in (
+    'PYTHON_CPU_COUNT', 'LOKY_MAX_CPU_COUNT', 'NUMBA_NUM_THREADS', 'POLARS_MAX_THREADS', 'JOBLIB_TEMP_FOLDER',
+    'DASK_TEMPORARY_DIRECTORY',
+)))"""
 FILES = TEMPLATE / "ds_docker_env" / "image" / "files"
+ASK_FOR_PROCESSORS = ASK_FOR_PROCESSORS.replace("FILES", str(FILES / "etc"))
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="it runs in the image, on Linux")
 Script = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -26,9 +37,12 @@ def script(tmp_path: Path) -> Script:
     """Run a script in an empty folder, where the programs that it starts print what they were given."""
     programs = tmp_path / "programs"
     programs.mkdir()
-    for name in ("dumb-init", "uv", "as-owner", "setpriv"):
+    for name in ("dumb-init", "start"):
         (programs / name).write_text(f'#!/bin/sh\necho {name} "$@"; echo HOME=$HOME\n')
         (programs / name).chmod(0o755)
+    # Nothing of this machine is root's to change.
+    (programs / "id").write_text("#!/bin/sh\necho 1000\n")
+    (programs / "id").chmod(0o755)
 
     def _script(name: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -44,58 +58,142 @@ def script(tmp_path: Path) -> Script:
 
 
 @on_linux
-def test_each_script_starts_its_program_and_pip_installs_nothing_and_says_how_a_package_is_added(
-    script: Script,
-) -> None:
-    said = script("pip", "install", "humanize")
-    assert (said.returncode, said.stdout) == (1, "")
-    assert "requirements.in" in said.stderr and "README.md" in said.stderr
-    assert script("pip", "list", "--outdated").stdout.startswith("uv pip list --outdated\n")
-    assert script("dvc", "pull", "a b").stdout.splitlines()[0].endswith("/dvc pull a b")
-    assert "dumb-init -- jupyter lab" in script("as-owner", "jupyter", "lab").stdout
+def test_each_script_starts_its_program(script: Script) -> None:
+    # The real one is in the image alone.
+    assert "/opt/tools/bin/dvc: not found" in script("dvc", "status").stderr
+    assert "dumb-init -- jupyter lab" in script("start", "jupyter", "lab").stdout
     # Outside of the container of a service.
     assert script("h2o").returncode != 0
     assert script("dask-worker").returncode != 0
 
 
-def test_a_password_may_come_from_any_editor(tmp_path: Path) -> None:
-    for content in (b"four random words\n", b"four random words\r\n", b"\xef\xbb\xbffour random words"):
-        (tmp_path / "jupyter_password").write_bytes(content)
-        assert read_password("jupyter_password", tmp_path) == "four random words"
-    assert read_password("missing", tmp_path) == ""
+@on_linux
+def test_the_owner_is_found_by_programs_of_the_image_and_not_by_those_that_the_owner_can_write(
+    script: Script, tmp_path: Path
+) -> None:
+    for name in ("id", "stat", "setpriv", "mkdir", "sed"):
+        (tmp_path / "programs" / name).write_text("#!/bin/sh\necho mine >>$HOME/mine\n")
+        (tmp_path / "programs" / name).chmod(0o755)
+    script("as-owner", "jupyter", "lab")
+    assert not (tmp_path / "mine").exists()
 
 
-def test_a_password_that_powershell_wrote_is_refused_in_a_line_that_does_not_show_it(tmp_path: Path) -> None:
-    (tmp_path / "jupyter_password").write_text("canary", encoding="utf-16")
-    with pytest.raises(SystemExit) as ended:
-        read_password("jupyter_password", tmp_path)
-    assert str(ended.value.code).startswith(".secrets/jupyter_password: not UTF-8 text; write another password")
-    assert "canary" not in str(ended.value.code)
+@on_linux
+def test_a_start_makes_the_directory_of_the_data_and_says_where_a_link_leads(script: Script, tmp_path: Path) -> None:
+    data = tmp_path / "src" / "data"
+    data.parent.mkdir()
+    assert script("start", "true").stderr == ""
+    assert data.is_dir()
+    data.rmdir()
+    data.symlink_to("/mnt/of/the/host")
+    said = script("start", "true")
+    assert said.returncode == 0 and "dumb-init -- true" in said.stdout
+    assert said.stderr.startswith("start: src/data: links to /mnt/of/the/host, which is not in the container; mount it")
 
 
-REFUSED = {
-    "that PowerShell wrote": ("postgres_password", "canary".encode("utf-16"), "not UTF-8 text"),
-    "that is blank": ("postgres_password", b" \r\n", "empty"),
-    "of two lines": ("mysql_password", b"canary\ncanary\n", "more than one line"),
-    "with a quote, for MySQL": ("mysql_password", b"can'ary\n", "contains a quote or a backslash"),
-}
+@on_linux
+def test_a_start_on_arm64_says_how_to_renew_the_lock_of_an_older_template(script: Script, tmp_path: Path) -> None:
+    lock, uname = tmp_path / "requirements.txt", tmp_path / "programs" / "uname"
+    (tmp_path / "src").mkdir()
+    lock.write_text("# uv\nsix==1.17.0\n")
+    uname.write_text("#!/bin/sh\necho aarch64\n")
+    uname.chmod(0o755)
+    said = "start: requirements.txt: locked for linux/amd64 only, but this is linux/arm64; run: docker compose run "
+    assert script("start", "true").stderr == f"{said}--rm --no-deps jupyter lock\n"
+    assert script("start", "lock").stderr == ""
+    for text in (note(), note("torch==1.13.1 has no wheel")):
+        lock.write_text(f"# uv\n{text}\nsix==1.17.0\n")
+        assert script("start", "true").stderr == ""
+    lock.write_text("six==1.17.0\n")
+    uname.write_text("#!/bin/sh\necho x86_64\n")
+    assert script("start", "true").stderr == ""
 
 
-@pytest.mark.parametrize(("name", "content", "problem"), REFUSED.values(), ids=REFUSED)
-def test_a_database_does_not_start_with_a_password(tmp_path: Path, name: str, content: bytes, problem: str) -> None:
-    (tmp_path / "jupyter_password").write_bytes(b"fine\n")
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(SystemExit) as ended:
-        check_passwords(tmp_path)
-    assert str(ended.value.code).startswith(f".secrets/{name}: {problem}; write another password, as one line")
-    assert "canary" not in str(ended.value.code)
-    assert "\n" not in str(ended.value.code)
+def environment(times: int = 1, **before: str) -> dict[str, str]:
+    """Return the environment of a command that sources environment.sh, perhaps in a shell within a shell."""
+    script = "set -eu\n" + f'. "{FILES}/etc/environment.sh"\n' * times + "exec env"
+    before = {"PATH": os.environ["PATH"], **before}
+    said = subprocess.run(["sh", "-c", script], env=before, capture_output=True, text=True, check=True)
+    return dict(line.split("=", 1) for line in said.stdout.splitlines())
 
 
-def test_a_database_starts_with_a_password_from_any_other_editor(tmp_path: Path) -> None:
-    (tmp_path / "mysql_password").write_bytes(b"secret\r\n")
-    (tmp_path / "postgres_password").write_bytes(b"\xef\xbb\xbfit's \xc3\xa4 secret")
-    check_passwords(tmp_path)
+@on_linux
+def test_requests_inside_the_project_go_past_a_proxy_and_those_that_a_company_names_too() -> None:
+    bare = environment()
+    compose = Renderer()("docker-compose.yml", services=",".join(SERVICES))
+    services = set(yaml.safe_load(compose)["services"]) - {"passwords", "setup"}
+    assert services <= set(bare["NO_PROXY"].split(","))
+    assert {"localhost", "127.0.0.1", platform.node()} <= set(bare["NO_PROXY"].split(","))
+    given = environment(NO_PROXY="*.acme.com,localhost")
+    assert given["NO_PROXY"].startswith("*.acme.com,localhost,127.0.0.1,")
+    assert environment(no_proxy="*.acme.com,localhost") == given
+    for found in (bare, given):
+        assert found["no_proxy"] == found["NO_PROXY"]
+        assert environment(3, **found) == found
+    # Nothing at all goes through the proxy.
+    assert environment(NO_PROXY="*")["NO_PROXY"] == "*"
+
+
+@on_linux
+def test_libraries_with_certificates_of_their_own_trust_the_images_or_those_that_are_named() -> None:
+    names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE")
+    bare, named = environment(2), environment(2, SSL_CERT_FILE="/a.crt", AWS_CA_BUNDLE="/b.crt")
+    assert [bare[name] for name in names] == ["/etc/ssl/certs/ca-certificates.crt"] * 3
+    assert [named[name] for name in names] == ["/a.crt", "/a.crt", "/b.crt"]
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+@pytest.mark.parametrize(
+    ("limits", "processors"),
+    [
+        ({"cpu.max": "150000 100000", "memory.max": "2147483648"}, 2),
+        ({"cpu.max": "50000 100000", "memory.max": "2147483648"}, 1),
+        ({"cpu.max": "6400000 100000", "memory.max": "2147483648"}, None),
+        ({"cpu.max": "max 100000", "memory.max": "max"}, None),
+        (
+            {
+                "cpu/cpu.cfs_quota_us": "50000",
+                "cpu/cpu.cfs_period_us": "100000",
+                "memory/memory.limit_in_bytes": "2147483648",
+            },
+            1,
+        ),
+        (
+            {
+                "cpu/cpu.cfs_quota_us": "-1",
+                "cpu/cpu.cfs_period_us": "100000",
+                "memory/memory.limit_in_bytes": str(2**63 - 4096),
+            },
+            None,
+        ),
+        ({}, None),
+    ],
+)
+def test_programs_are_told_the_limits_of_the_container_and_not_the_machines(
+    shell: str, limits: dict[str, str], processors: int | None, tmp_path: Path
+) -> None:
+    if sys.platform != "linux":
+        pytest.skip("it runs in the image, on Linux")
+    for name, content in limits.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"{content}\n")
+    text = (FILES / "etc" / "limits.sh").read_text(encoding="utf-8").replace("/sys/fs/cgroup", str(tmp_path))
+    asked = f'set -eu\n{text}\nulimit -S -d; exec "{sys.executable}" -c "{ASK_FOR_PROCESSORS}"'
+    said = subprocess.run(
+        [shell, "-c", asked],
+        env={"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "7"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    machine = len(os.sched_getaffinity(0))
+    count = min(processors or machine, machine)
+    memory, *counts = said.stdout.split()
+    assert counts == [str(count)] * 4 + ["7", "/tmp", "/tmp"]
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limited = "2147483648" in limits.values()
+    assert int(memory) * 1024 == pytest.approx(0.9 * min(2**31, total) if limited else 0.9 * total, rel=0.01)
+    assert said.stderr == ""
 
 
 class Settings(SimpleNamespace):
@@ -106,14 +204,16 @@ class Settings(SimpleNamespace):
         return getattr(self, name)
 
 
+@on_linux
 @pytest.mark.parametrize("port", [8888, 8889])
 def test_jupyters_settings_name_the_address_that_is_published(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PORT", raising=False)
+    monkeypatch.delenv("JUPYTER_PORT", raising=False)
     if port != 8888:
-        monkeypatch.setenv("PORT", str(port))
+        monkeypatch.setenv("JUPYTER_PORT", str(port))
     path = FILES / "etc" / "jupyter" / "jupyter_config.py"
     settings = Settings()
     exec(compile(path.read_text(), path, "exec"), {"get_config": lambda: settings, "__file__": str(path)})
+    KernelProvisionerFactory.clear_instance()
     assert settings.ServerApp.custom_display_url == f"http://127.0.0.1:{port}"
     assert settings.ServerApp.port == port
     [templates] = settings.ServerApp.extra_template_paths

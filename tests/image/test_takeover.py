@@ -9,7 +9,7 @@ import pytest
 from package_index import PackageIndex
 
 from ds_docker_env.common.errors import GenerationError, ProjectError, SourceError
-from ds_docker_env.common.target import Target
+from ds_docker_env.common.target import AMD64, ARM64, Target, machines
 from ds_docker_env.image import check, project
 from ds_docker_env.image.takeover import take_over
 from ds_docker_env.pinning.builds import Building
@@ -55,15 +55,26 @@ def test_a_new_production_file_replaces_the_old_one_and_moves_nothing_else(
         offline.add(name, version)
     newer = tmp_path / "newer.txt"
     newer.write_text("prod==2.0\n")
-    said = take_over(str(newer), LINUX)
+    said = take_over(str(newer), Target("3.11", ARM64))
     assert "Production: 1 of 1 pins kept exactly, from " + str(newer) in said
     assert {"Moved:      prod 1.0 -> 2.0", "New:        late 2.0", "Gone:       gone 1.0"} <= set(said)
     now = contents(folder)
     assert set(now) == {"production.txt", "requirements.in", "requirements.txt"}
     assert "\nadded==1.0 \\\n" in now["requirements.txt"]
+    assert machines(now["requirements.txt"]) == [AMD64, ARM64]
     assert "\nadded>=1  # for the plots\nlate>=2\n" in now["requirements.in"]
     assert f"# source: {newer}\n" in now["production.txt"]
     assert "a path in the container" in now["production.txt"]
+
+
+def test_what_moves_on_the_other_processor_is_said(folder: Path, offline: PackageIndex, tmp_path: Path) -> None:
+    offline.add("prod", "2.0")
+    offline.add("only-arm", "1.0")
+    newer = tmp_path / "newer.txt"
+    newer.write_text("prod==2.0\nonly-arm==1.0 ; platform_machine == 'aarch64'\n")
+    assert "New:        only-arm 1.0 on linux/arm64" in take_over(str(newer), LINUX)
+    newer.write_text("prod==2.0\n")
+    assert take_over(str(newer), LINUX)[-1] == "Gone:       only-arm 1.0 on linux/arm64"
 
 
 def test_a_url_is_read_again_by_its_name_unless_it_holds_a_secret_which_is_kept_nowhere(
@@ -124,8 +135,8 @@ def test_files_that_were_replaced_come_back_if_one_cannot_be(folder: Path) -> No
 
 
 UNSEEN = {
-    "../api/requirements.txt": '--volume "$PWD/../api:/api:ro" jupyter check /api/requirements.txt',
-    "/srv/my api/pins.txt": "--volume \"/srv/my api:/srv/my api:ro\" jupyter check '/srv/my api/pins.txt'",
+    "../api/requirements.txt": '--volume "FOLDER:/api:ro" jupyter check "/api/requirements.txt"',
+    "/srv/my api/pins.txt": '--volume "/srv/my api:/srv/my api:ro" jupyter check "/srv/my api/pins.txt"',
     "image:registry/team/api:1.4.2": "-m pip freeze | docker compose run --rm --no-deps -T jupyter check -",
     "requirements.txt": "is this project's own",
     "standard input": "pipe it in again",

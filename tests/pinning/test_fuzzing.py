@@ -292,6 +292,6 @@ def test_answers_are_rendered_to_the_letter_or_refused_with_a_message(hostile: d
         assert told in readme
         assert told in "".join(cell.source for cell in cells.cells)
     compose = yaml.safe_load(RENDER("docker-compose.yml", **answers))
-    assert (compose["name"], compose["services"]["jupyter"]["image"]) == (slug, slug)
+    assert compose["services"]["setup"]["command"].split()[3:] == [slug]
     assert "PWNED" not in RENDER("Dockerfile", **answers) + RENDER("docker-compose.yml", **answers)
     assert "PWNED" not in RENDER(".gitignore", **answers) + RENDER(".dockerignore", **answers)

@@ -4,7 +4,7 @@ import pytest
 from conftest import Read
 
 from ds_docker_env.common.errors import ParityError
-from ds_docker_env.common.target import Target
+from ds_docker_env.common.target import AMD64, Target
 from ds_docker_env.pinning.parity import prove, read_lock
 
 LINUX = Target("3.11")
@@ -31,22 +31,22 @@ DIFFERENT = {
 
 @pytest.mark.parametrize(("production", "lock"), EQUAL.values(), ids=EQUAL)
 def test_a_lock_is_equal_to_production_with(read: Read, production: str, lock: str) -> None:
-    assert len(prove(read(f"{production}\n".encode()), read_lock(f"{lock}\n"), LINUX).held) == 1
+    assert len(prove(read(f"{production}\n".encode()), read_lock(f"{lock}\n", AMD64), LINUX).held) == 1
 
 
 @pytest.mark.parametrize(("production", "lock", "message"), DIFFERENT.values(), ids=DIFFERENT)
 def test_a_lock_differs_from_production_with(read: Read, production: str, lock: str, message: str) -> None:
     with pytest.raises(ParityError, match=message.replace("+", r"\+")):
-        prove(read(f"{production}\n".encode()), read_lock(f"{lock}\n"), LINUX)
+        prove(read(f"{production}\n".encode()), read_lock(f"{lock}\n", AMD64), LINUX)
 
 
 def test_all_differences_are_reported_together(read: Read) -> None:
     with pytest.raises(ParityError) as caught:
-        prove(read(b"a==1\nb==1\nc==1\n"), read_lock("a==2\nc==1\n"), LINUX)
+        prove(read(b"a==1\nb==1\nc==1\n"), read_lock("a==2\nc==1\n", AMD64), LINUX)
     assert len(caught.value.problems) == 2
 
 
 def test_a_pin_for_windows_is_not_held_but_reported(read: Read) -> None:
-    parity = prove(read(b"a==1\nb==1 ; sys_platform == 'win32'\n"), read_lock("a==1\n"), LINUX)
+    parity = prove(read(b"a==1\nb==1 ; sys_platform == 'win32'\n"), read_lock("a==1\n", AMD64), LINUX)
     assert [pin.name for pin in parity.held] == ["a"]
     assert [pin.name for pin in parity.elsewhere] == ["b"]

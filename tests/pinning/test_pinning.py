@@ -19,7 +19,7 @@ from ds_docker_env.common import uv
 from ds_docker_env.common.analysis import package_name
 from ds_docker_env.common.logins import as_netrc, logins
 from ds_docker_env.common.shipped import shipped_analysis
-from ds_docker_env.common.target import Target
+from ds_docker_env.common.target import Target, note
 from ds_docker_env.pinning.resolver import header
 
 
@@ -52,7 +52,8 @@ def test_every_line_of_the_lock_has_a_hash_and_production_txt_says_where_the_pin
     digest = offline.add("hashed", "1.0")
     generated = pin("# a comment\nhashed==1.0\n")
     lock, text = generated.read("requirements.txt"), generated.read("production.txt")
-    assert lock.splitlines()[2].startswith("# uv ")
+    assert lock.splitlines()[2] == note()
+    assert lock.splitlines()[3].startswith("# uv ")
     assert f"hashed==1.0 \\\n    --hash={digest}" in lock
     assert lock.count("--hash=") >= 10
     assert all(line.endswith("\\") for line in lock.splitlines() if "==" in line and not line.startswith("#"))
@@ -401,7 +402,7 @@ def test_the_index_of_a_fork_is_asked_instead_of_every_other_and_gets_its_login(
     shipped = bake(_package_index=guarded.url)
     for project in (generated, shipped):
         assert project.read(".secrets/netrc") == (tmp_path / "netrc").read_text()
-        assert "\n      secrets: [netrc]\n" in project.read("docker-compose.yml")
+        assert "build: {context: ., secrets: [netrc]}\n" in project.read("docker-compose.yml")
         assert f"\nPackages come from {guarded.url}, " in project.read("README.md")
     assert "://" not in shipped.read("requirements.txt") + shipped.read("tools.txt")
 

@@ -19,7 +19,8 @@ from ds_docker_env.generation.release import WHEEL as NAME
 Bake = Callable[..., Generated]
 
 DEFAULT = {
-    *(".devcontainer.json", ".dockerignore", ".gitattributes", ".gitignore", ".secrets/", ".secrets/jupyter_password"),
+    *(".devcontainer.json", ".dockerignore", ".env", ".gitattributes", ".gitignore"),
+    *(".secrets/", ".secrets/jupyter_password"),
     *("Dockerfile", "README.md", "docker-compose.yml", "requirements.in", "requirements.txt", "tools.txt", NAME),
     *("src/", "src/analysis.ipynb", "src/data/"),
 }

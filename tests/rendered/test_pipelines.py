@@ -53,7 +53,7 @@ def test_every_project_has_the_steps_that_it_needs_in_this_order(pipelines: dict
             *(["Check production's versions"] if asked["production_requirements"] else []),
             *("Audit the packages and the code", "Lint the code"),
             *(["Write AWS credentials of the role AWS_ROLE_ARN", "Pull the data"] if asked["dvc_s3_url"] else []),
-            "Run the notebooks",
+            *("Run the tests", "Run the notebooks"),
         ]
         if on_github:
             last = ["Keep the reports", "Log in to the registry", "Push the checked image"]
@@ -62,6 +62,28 @@ def test_every_project_has_the_steps_that_it_needs_in_this_order(pipelines: dict
             comments = re.findall(r"^ +# ([^:,\n]+)", text.partition("  script:\n")[2], re.MULTILINE)
             assert comments == [*names, "Push the checked image", "Keep the reports"]
         assert len(text.splitlines()) <= 90
+
+
+@linux
+def test_pytest_runs_if_the_project_has_tests(render: Renderer, tmp_path: Path) -> None:
+    [command] = [line for line in job(render(GITLAB))["script"] if "pytest" in line]
+    (tmp_path / "src").mkdir()
+    (tmp_path / "docker").write_text("#!/bin/sh\necho $*\n")
+    (tmp_path / "docker").chmod(0o755)
+
+    def said() -> str:
+        environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        shell = ["bash", "-eo", "pipefail", "-c", command]
+        return subprocess.run(
+            shell, cwd=tmp_path, env=environment, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+
+    assert said() == ""
+    (tmp_path / "src" / "features").mkdir()
+    (tmp_path / "src" / "features" / "test_rates.py").touch()
+    assert said() == "compose run --rm jupyter python -m pytest\n"
+    steps = {step["name"]: step for step in job(render(GITHUB))["steps"]}
+    assert steps["Run the tests"]["if"] == "hashFiles('src/**/test_*.py', 'tests/**/test_*.py')"
 
 
 @linux
@@ -90,7 +112,33 @@ def test_only_the_login_gets_the_token_of_github_and_nothing_of_the_project_runs
             assert "github.token" in str(login)
             assert not [step for step in (*before, push) if "github.token" in str(step)]
             assert before[0]["with"] == {"persist-credentials": False}
-            assert {line.split(maxsplit=2)[1] for line in push["run"].splitlines()[1:]} == {"tag", "push", "image"}
+            assert set(re.findall(r"\b(docker \w+)", push["run"])) == {"docker tag", "docker push", "docker buildx"}
+
+
+@linux
+def test_the_image_of_a_second_processor_is_added_to_the_tag_of_the_first(render: Renderer, tmp_path: Path) -> None:
+    """On GitHub by the second job of a matrix, on GitLab by a job analysis-arm64."""
+    (tmp_path / "docker").write_text("#!/bin/sh\necho $* >&2\n")
+    (tmp_path / "docker").chmod(0o755)
+    on_github, on_gitlab = job(render(GITHUB)), job(render(GITLAB))
+    assert on_github["env"]["SECOND"] == "${{ strategy.job-index > 0 && '-arm64' || '' }}"
+    variables = {"GITHUB_REPOSITORY": "Shop/Churn", "GITHUB_REF_NAME": "v1", "GITHUB_STEP_SUMMARY": os.devnull}
+    variables |= {"CI_REGISTRY_IMAGE": "ghcr.io/shop/churn", "CI_COMMIT_TAG": "v1"}
+    variables["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+
+    def said(script: str, **changed: str) -> list[str]:
+        done = subprocess.run(
+            ["bash", "-ec", script], env=variables | changed, check=True, capture_output=True, text=True
+        )
+        return [line.partition("ghcr.io/")[2] for line in done.stderr.splitlines() if "inspect" not in line]
+
+    for second, pushed in {
+        "": ["v1", "v1"],
+        "-arm64": ["v1-arm64", "v1-arm64", "v1 ghcr.io/shop/churn:v1-arm64"],
+    }.items():
+        expected = [f"shop/churn:{tags}" for tags in pushed]
+        assert said(on_github["steps"][-1]["run"], SECOND=second) == expected
+        assert said(on_gitlab["script"][-1], CI_JOB_NAME=f"analysis{second}") == expected
 
 
 @linux

@@ -71,15 +71,6 @@ def test_a_fork_sets_the_address_of_the_pages_in_one_place() -> None:
     assert "](https://git.example.com/team/analysis/blob/main/docs/how-to/" in readme
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_commands_of_the_readme_are_the_same_in_every_shell(language: str) -> None:
-    """PowerShell 5 has no ``&&``, and no shell of Windows has ``NAME=value command``; passwords are set in bash."""
-    blocks = BLOCK.findall(Renderer()("README.md", _language=language, **RICHEST))
-    lines = [line for block in blocks for line in block.splitlines()[1:-1] if ".secrets" not in line]
-    assert len(lines) >= 12
-    assert [line for line in lines if not re.fullmatch(r"(docker|git) [\w ./:=-]+(\"[\w ]+\")?", line)] == []
-
-
 @needs(*ALL)
 def test_each_setting_that_the_readme_and_the_pages_name_is_one_of_compose() -> None:
     render = Renderer()

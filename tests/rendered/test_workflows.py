@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from combinations import COMBINATIONS
 from conftest import CONTEXT, QUESTIONS, TEMPLATE, write_files
+from pages import page
 from platforms import BASH, READ, findings, workflow, wrong_inputs
 from rendering import PROJECT, Renderer, answers
 
@@ -63,6 +64,24 @@ def test_nothing_is_found_in_the_workflows_of_this_repository(tmp_path: Path) ->
 def test_nothing_is_found_in_the_pipelines_of_any_project(rendered: Path) -> None:
     found = findings(rendered)
     assert not found, found
+
+
+def test_nothing_is_found_in_a_pipeline_for_arm64_or_for_both_processors(tmp_path: Path) -> None:
+    render = Renderer()
+    matrix, second = re.findall(r"^```yaml\n(.*?)^```$", page("processors.md"), re.MULTILINE | re.DOTALL)
+    on_github, on_gitlab = render(".github/workflows/analysis.yml"), render(".gitlab-ci.yml")
+    [line] = re.findall(r"^    runs-on: ubuntu-latest # .*: ubuntu-24.04-arm\n", on_github, re.MULTILINE)
+    [job] = re.findall(r"^# .*: (tags: \[saas-linux-small-arm64\])\nanalysis:\n", on_gitlab, re.MULTILINE)
+    write_files(
+        tmp_path,
+        {
+            "one/.github/workflows/analysis.yml": on_github.replace(line, "    runs-on: ubuntu-24.04-arm\n"),
+            "one/.gitlab-ci.yml": on_gitlab.replace("\nanalysis:\n", f"\nanalysis:\n  {job}\n"),
+            "both/.github/workflows/analysis.yml": on_github.replace(line, matrix),
+            "both/.gitlab-ci.yml": f"{on_gitlab}\n{second}",
+        },
+    )
+    assert findings(tmp_path) == ""
 
 
 def test_what_is_planted_is_found(tmp_path: Path) -> None:

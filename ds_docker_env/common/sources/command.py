@@ -24,7 +24,7 @@ _OF_A_REPOSITORY = (
 def run(
     command: list[str], *, seconds: float, environment: Mapping[str, str], stdin: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a command with all that it starts, stopped when the time is up or 10 MB are said.
+    """Run a command with all that it starts, stopped when it says nothing for so many seconds, or more than 10 MB.
 
     Raise `subprocess.TimeoutExpired` or `OSError`.
     """
@@ -37,12 +37,15 @@ def run(
         process = subprocess.Popen(
             command, stdin=given, stdout=out, stderr=err, env=dict(environment), start_new_session=True
         )
-        pause = 0.001
+        pause, said = 0.001, [0, 0]
         try:
             while process.poll() is None:
+                before, said = said, [os.fstat(file.fileno()).st_size for file in (out, err)]
+                if said != before:
+                    deadline = time.monotonic() + seconds
                 if time.monotonic() > deadline:
                     raise subprocess.TimeoutExpired(command, seconds)
-                if max(os.fstat(file.fileno()).st_size for file in (out, err)) > MAX_BYTES + 1000:
+                if max(said) > MAX_BYTES + 1000:
                     break
                 time.sleep(pause)
                 pause = min(pause * 1.5, 0.05)

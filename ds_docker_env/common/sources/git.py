@@ -9,17 +9,18 @@ import re
 import shutil
 import subprocess
 import tempfile
-import time
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ds_docker_env.common import certificates
 from ds_docker_env.common.errors import SourceError
 from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.sources.command import PROTOCOLS, git_environment, run, run_git
 from ds_docker_env.common.sources.interface import MAX_BYTES, Remote, too_large
 
+# Seconds in which git says nothing of its progress.
 SECONDS = 60
 _SHOWN = 5
 
@@ -80,13 +81,12 @@ class GitFile(Remote):
         return f"{scheme}{separator}{host}{slash}{repository}", ref, path or "requirements.txt"
 
     def _fetched(self) -> tuple[_Git, str]:
-        deadline = time.monotonic() + SECONDS
         self._check()
         url, ref, _ = self._parts()
         if (url, ref) not in _FETCHED:
-            _FETCHED[url, ref] = _fetch(self.name, url, ref, deadline)
+            _FETCHED[url, ref] = _fetch(self.name, url, ref)
         folder, commit = _FETCHED[url, ref]
-        return _Git(self.name, folder, deadline), commit
+        return _Git(self.name, folder), commit
 
     def _check(self) -> None:
         if not self.location.isprintable():
@@ -118,22 +118,20 @@ _FETCHED: dict[tuple[str, str], tuple[Path, str]] = {}
 
 @dataclass(frozen=True)
 class _Git:
-    """Git in a bare repository of its own, on behalf of a source with this name, until a deadline."""
+    """Git in a bare repository of its own, on behalf of a source with this name."""
 
     name: str
     folder: Path
-    deadline: float
 
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[bytes]:
         # The user's own hooks would see the references change.
         quiet = ("-c", f"core.hooksPath={os.devnull}", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
         command = ["git", f"--git-dir={self.folder}", *quiet, *arguments]
         try:
-            left = self.deadline - time.monotonic()
-            return run(command, seconds=left, environment=git_environment(), stdin=stdin.encode())
+            return run(command, seconds=SECONDS, environment=git_environment(), stdin=stdin.encode())
         except subprocess.TimeoutExpired:
             raise SourceError(
-                f"{self.name}: did not arrive within {SECONDS:g} s; try again, or clone the repository "
+                f"{self.name}: nothing of it arrived within {SECONDS:g} s; try again, or clone the repository "
                 "and name the file in it"
             ) from None
         except OSError as error:
@@ -146,7 +144,7 @@ class _Git:
         return done.stdout
 
     def fetch(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        return self.run("fetch", "--quiet", "--no-tags", *arguments)
+        return self.run("fetch", "--progress", "--no-tags", *arguments)
 
     def failed(self, done: subprocess.CompletedProcess[bytes]) -> SourceError:
         cause = _cause(done.stderr)
@@ -193,7 +191,7 @@ def last_commit(path: str) -> str:
     return f"commit {commit}{since}" if commit else ""
 
 
-def _fetch(name: str, url: str, ref: str, deadline: float) -> tuple[Path, str]:
+def _fetch(name: str, url: str, ref: str) -> tuple[Path, str]:
     if shutil.which("git") is None:
         raise SourceError(
             f"{name}: git is needed to read it and is not here; install it from https://git-scm.com/downloads "
@@ -201,12 +199,16 @@ def _fetch(name: str, url: str, ref: str, deadline: float) -> tuple[Path, str]:
         )
     folder = Path(tempfile.mkdtemp(prefix="ds-docker-env-git-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    git = _Git(name, folder, deadline)
+    git = _Git(name, folder)
     git.must("init", "--quiet", "--bare", "--template=", str(folder))
     # In a file that only this user can read, because a command line is public.
     git.must("config", f"remote.{_REMOTE}.url", url)
     if not (os.environ.get("GIT_SSH") or git.run("config", "core.sshCommand").stdout):
         git.must("config", "core.sshCommand", "ssh -o BatchMode=yes")
+    # Git does not read it, but a setting of its own, which comes first.
+    trusted = os.environ.get("SSL_CERT_FILE")
+    if trusted and not git.run("config", "--get-urlmatch", "http.sslCAInfo", url).stdout:
+        git.must("config", "http.sslCAInfo", trusted)
     # Names of files are enough; git gets the content of the few that are read when it is asked for them.
     names_only, found = ["--filter=blob:none"], "FETCH_HEAD"
     done = git.fetch("--depth=1", *names_only, _REMOTE, ref or "HEAD")
@@ -249,6 +251,7 @@ def _few(names: list[str], wanted: str) -> str:
 
 _ADVICE = {
     r"ownership": "if you trust it, run: git config --global --add safe.directory <its path>",
+    certificates.UNTRUSTED: certificates.ADVICE,
     r"not appear to be a git|not found|does not exist|Not Found": (
         "check the address of the repository, and that you may read it"
     ),

@@ -14,13 +14,14 @@ from functools import cache
 from typing import Any
 from urllib.parse import quote
 
+from ds_docker_env.common import certificates
 from ds_docker_env.common.errors import SourceError
 from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.sources.command import run
 from ds_docker_env.common.sources.interface import Remote
-from ds_docker_env.common.target import DEBIAN_RELEASES
+from ds_docker_env.common.target import AMD64, DEBIAN_RELEASES, MACHINES, this_machine
 
-# Seconds: for an image that has to come over the network, and for everything else.
+# Seconds: for each layer of an image that has to come over the network, and for everything else.
 PULL, LOOK = 300, 60
 
 # Resolved on the image's own PATH, so that a virtual environment which is first there wins.
@@ -33,6 +34,10 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[\w.!+-]+")
 _ARCHIVE = re.compile(r"\.(whl|zip|egg|tar\.\w+|tgz)$", re.IGNORECASE)
 _MARK = "ds-docker-env: "
+# What Docker's two image stores say of an image for other platforms: when it is pulled, and when it is started.
+_NO_MATCH = r"(?i)no matching manifest|no match for platform|does not match the specified platform"
+_NOT_HERE = rb"(?i)no such image|does not match the specified platform"
+_ABSENT = r"(?i)denied|unauthori[sz]ed|not found|unknown(?! authority)|no basic auth|does not exist"
 
 # Runs in production's image on any Python from 3.6 on, hence without importlib.metadata: prints what is installed as
 # one line of JSON. Its arguments are the image's working directory and the words of its command.
@@ -132,8 +137,9 @@ class Image(Remote):
 
     @property
     def provenance(self) -> str:
-        """The image that was read, as ``digest sha256:…``, or ``id sha256:…`` if it was never in a registry."""
-        return _installed(self).identity
+        """The image that was read, as ``digest sha256:… of linux/amd64``, or ``id …`` if it was never in a registry."""
+        found = _installed(self)
+        return f"{found.identity} of {found.platform}"
 
     @property
     def python(self) -> str:
@@ -180,11 +186,23 @@ def disagreements(image: Image, python: str, debian: str) -> list[str]:
     return [f"{where} Python {image.python} on {found.debian}; choose {' and '.join(wrong)}"] if wrong else []
 
 
+def platform_lines(image: Image) -> list[str]:
+    """Return the lines of the summary about the platform of the image that was read."""
+    read, asked, here = _installed(image).platform, _asked_platform(), MACHINES.get(this_machine(), this_machine())
+    why = f", as none was found for {asked}" if read != asked else ""
+    lines = [f"Image:      read for {read}{why}"]
+    if read != here:
+        lines.append(f"            this machine is {here}; to run the analysis as production runs, write into .env:")
+        lines.append(f"            DOCKER_DEFAULT_PLATFORM={read}")
+    return lines
+
+
 @dataclass(frozen=True)
 class _Installed:
-    """``debian`` is a code name or blank, ``lines`` are requirements."""
+    """``platform`` is such as ``linux/amd64``, ``debian`` a code name or blank, ``lines`` are requirements."""
 
     identity: str
+    platform: str
     full_python: str
     implementation: str
     debian: str
@@ -201,11 +219,11 @@ def _installed(image: Image) -> _Installed:
             f"{image.name}: Docker is needed to look into an image and is not here; install it from "
             "https://docs.docker.com/get-docker, or name a requirements file"
         )
-    details = _inspect(image)
-    answer = _ask_any_python(image, details)
+    details, platform, answer = _look_into(image)
     try:
         return _Installed(
             identity=_identity(image, details),
+            platform=platform,
             full_python=re.fullmatch(r"\d+\.\d+[\w.+-]*", answer["python"])[0],  # type: ignore[index]
             implementation=_printable(answer["implementation"]),
             debian=_debian(answer["system"]),
@@ -220,41 +238,86 @@ def _reference(image: Image) -> str:
     return image.location.removeprefix("image:")
 
 
-def _inspect(image: Image) -> dict[str, Any]:
-    """Return what Docker knows about the image, which is pulled if it is not here."""
+def _asked_platform() -> str:
+    """Return the platform to read: the usual one of production unless Docker is told another, whatever runs here."""
+    return _printable(os.environ.get("DOCKER_DEFAULT_PLATFORM") or MACHINES[AMD64])
+
+
+def _look_into(image: Image) -> tuple[dict[str, Any], str, dict[str, Any]]:
+    """Return what Docker knows about the image, its platform and the answer of its Python; pull what is not here."""
+    asked = _asked_platform()
+    here = _inspect(image)
+    if here:
+        with contextlib.suppress(_OtherPlatformError):
+            return here, asked, _ask_any_python(image, here, asked)
+    details = _pull(image, asked, here)
+    try:
+        return details, asked, _ask_any_python(image, details, asked)
+    except _OtherPlatformError:
+        return details, _platform(details), _ask_any_python(image, details, _platform(details))
+
+
+class _OtherPlatformError(SourceError):
+    """The image is here for another platform."""
+
+
+def _inspect(image: Image) -> dict[str, Any] | None:
+    """Return what Docker knows about the image, or nothing if it is not here."""
     done = _docker(image, "image", "inspect", _reference(image))
     if done.returncode and not re.search(rb"(?i)no such (image|object)", done.stderr):
         raise _failed(image, done)
     if done.returncode:
-        pulled = _docker(image, "pull", "--quiet", _reference(image), seconds=PULL)
-        if pulled.returncode:
-            raise _failed(image, pulled)
-        done = _docker(image, "image", "inspect", _reference(image))
+        return None
     with contextlib.suppress(IndexError, KeyError, TypeError, ValueError):
         details = json.loads(done.stdout)[0]
-        if isinstance(details["Id"], str):
+        if isinstance(details["Id"], str) and _platform(details):
             return dict(details)
-    raise _garbage(image, "docker image inspect gives no Id")
+    raise _garbage(image, "docker image inspect gives no Id and Architecture")
 
 
-def _ask_any_python(image: Image, details: dict[str, Any]) -> dict[str, Any]:
+def _platform(details: dict[str, Any]) -> str:
+    return _printable(f"{details['Os']}/{details['Architecture']}")
+
+
+def _pull(image: Image, asked: str, here: dict[str, Any] | None) -> dict[str, Any]:
+    """Pull the image for this platform, or for another one if it has no other; it may be ``here`` for another."""
+    pulled = _docker(image, "pull", f"--platform={asked}", _reference(image), seconds=PULL)
+    only_others = re.search(_NO_MATCH, pulled.stderr.decode(errors="replace"))
+    if here and pulled.returncode and not only_others and not re.search(_ABSENT, _last_line(pulled.stderr)):
+        raise SourceError(
+            f"{image.name}: the local copy is for {_platform(here)}, and Docker cannot pull it for {asked} "
+            f"({_last_line(pulled.stderr)}); try: docker pull --platform {asked} {_reference(image)}, or set "
+            f"DOCKER_DEFAULT_PLATFORM={_platform(here)} if production runs there"
+        )
+    # Docker's classic store keeps what it has pulled for another platform.
+    if only_others and not _inspect(image):
+        for other in MACHINES.values():
+            if other != asked:
+                _docker(image, "pull", f"--platform={other}", _reference(image), seconds=PULL)
+    details = _inspect(image)
+    if not details:
+        raise _failed(image, pulled)
+    return details
+
+
+def _ask_any_python(image: Image, details: dict[str, Any], platform: str) -> dict[str, Any]:
     own = [word for word in _command(details) if re.fullmatch(r"(.*/)?python[\d.]*", word)]
     for python in dict.fromkeys([*own[:1], *_PYTHONS]):
-        answer = _ask(image, details, python)
+        answer = _ask(image, details, platform, python)
         if answer is not None:
             elsewhere = str(answer.get("elsewhere") or "")
-            return (_ask(image, details, elsewhere) if elsewhere else None) or answer
+            return (_ask(image, details, platform, elsewhere) if elsewhere else None) or answer
     raise SourceError(
         f"{image.name}: has no Python on its PATH or in /usr/local/bin; name the image that runs production's Python, "
         "or a requirements file"
     )
 
 
-def _ask(image: Image, details: dict[str, Any], python: str) -> dict[str, Any] | None:
+def _ask(image: Image, details: dict[str, Any], platform: str, python: str) -> dict[str, Any] | None:
     """Run the script with this Python of the image's; return nothing if there is none."""
     container = f"ds-docker-env-{secrets.token_hex(6)}"
     locked = ("--network=none", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
-    quiet = ("--no-healthcheck", "--log-driver=none", "--workdir=/", "--pull=never")
+    quiet = ("--no-healthcheck", "--log-driver=none", "--workdir=/", "--pull=never", f"--platform={platform}")
     what = (f"--entrypoint={python}", details["Id"], "-I", "-c", SCRIPT, *_started(details))
     finished = False
     try:
@@ -265,6 +328,12 @@ def _ask(image: Image, details: dict[str, Any], python: str) -> dict[str, Any] |
         if not finished:
             with contextlib.suppress(SourceError):
                 _docker(image, "rm", "--force", "--volumes", container)
+    if done.returncode and re.search(rb"(?i)exec format error", done.stderr):
+        raise SourceError(
+            f"{image.name}: is for {platform}, which this machine cannot run (exec format error); install emulation: "
+            f"docker run --privileged --rm tonistiigi/binfmt --install {platform.split('/')[1]}, "
+            "or name a requirements file"
+        )
     if done.returncode in (126, 127):
         return None
     line = next((line for line in reversed(done.stdout.splitlines()) if line.startswith(_MARK.encode())), b"")
@@ -272,6 +341,8 @@ def _ask(image: Image, details: dict[str, Any], python: str) -> dict[str, Any] |
         answer = json.loads(line.removeprefix(_MARK.encode()))
         if isinstance(answer, dict):
             return answer
+    if done.returncode == 125 and re.search(_NOT_HERE, done.stderr):
+        raise _OtherPlatformError(f"{image.name}: is not here for {platform}")
     if done.returncode == 125:
         raise _failed(image, done)
     raise _garbage(image, _last_line(done.stderr) or _last_line(done.stdout) or f"exit code {done.returncode}")
@@ -347,7 +418,7 @@ def _docker(image: Image, *arguments: str, seconds: float = 0) -> subprocess.Com
     try:
         return run(["docker", *arguments], seconds=allowed, environment=os.environ)
     except subprocess.TimeoutExpired:
-        what = "the image did not arrive" if arguments[0] == "pull" else "no answer"
+        what = "no layer of the image arrived" if arguments[0] == "pull" else "no answer"
         raise SourceError(
             f"{image.name}: {what} within {allowed:g} s; try: docker pull {_reference(image)}, and then again"
         ) from None
@@ -362,10 +433,12 @@ _ADVICE = {
     r"(?i)permission denied.*(docker|socket)": (
         "let this user use Docker: https://docs.docker.com/engine/install/linux-postinstall"
     ),
-    r"(?i)no matching manifest": "it has none for this machine; name a requirements file",
-    r"(?i)denied|unauthori[sz]ed|not found|unknown|no basic auth|does not exist": (
-        "check its name and tag, and log in if it is private: docker login"
+    certificates.UNTRUSTED: (
+        "give Docker your company's certificate: https://docs.docker.com/engine/security/certificates, and restart it"
     ),
+    r"parsing specified platform": f"set DOCKER_DEFAULT_PLATFORM to {' or '.join(MACHINES.values())}",
+    _NO_MATCH: f"it is not available for {' or '.join(MACHINES.values())}; name a requirements file",
+    _ABSENT: "check its name and tag, and log in if it is private: docker login",
     r"(?i)lookup|dial|timeout|refused|certificate|tls|eof": "check the registry's name and the network",
 }
 

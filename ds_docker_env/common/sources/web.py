@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin
 
 import requests
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, TimeoutError
 
+from ds_docker_env.common import certificates
 from ds_docker_env.common.errors import SourceError
 from ds_docker_env.common.sources.interface import MAX_BYTES, Remote, too_large
 
@@ -28,8 +31,10 @@ class WebFile(Remote):
     def read(self) -> bytes:
         deadline = time.monotonic() + WHOLE
         content = bytearray()
+        session = requests.Session()
+        session.mount("https://", _Trusting())
         try:
-            with requests.get(self.location, timeout=(CONNECT, SILENCE), stream=True) as response:
+            with session, session.get(self.location, timeout=(CONNECT, SILENCE), stream=True) as response:
                 if not response.ok:
                     raise SourceError(
                         f"{self.name}: the server answers {response.status_code} {response.reason}; "
@@ -46,6 +51,8 @@ class WebFile(Remote):
         except (requests.Timeout, TimeoutError):
             raise SourceError(f"{self.name}: no answer within {SILENCE} s; try again or download it first") from None
         except (requests.RequestException, HTTPError, OSError, UnicodeError) as error:
+            if certificates.untrusted(str(error)):
+                raise SourceError(f"{self.name}: its certificate is not trusted; {certificates.ADVICE}") from None
             raise SourceError(
                 f"{self.name}: cannot be reached ({_cause(error)}); check the URL and the network"
             ) from None
@@ -67,6 +74,19 @@ def reachable(url: str) -> bool:
     except requests.RequestException:
         return False
     return True
+
+
+class _Trusting(HTTPAdapter):
+    """Trusts the certificates of the system and of ``SSL_CERT_FILE`` besides those of requests.
+
+    https://requests.readthedocs.io/en/latest/user/advanced/#transport-adapters
+    """
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, ssl_context=ssl.create_default_context(), **options)
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+        return super().proxy_manager_for(*arguments, ssl_context=ssl.create_default_context(), **options)
 
 
 def _arrived(raw: Any) -> bytes:

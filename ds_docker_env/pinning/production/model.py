@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from ds_docker_env.common.errors import RefusedError, UnreachableError
+from ds_docker_env.common.errors import RefusedError, UnreachableError, UntrustedError
 from ds_docker_env.common.target import Target
 
 
@@ -95,8 +95,8 @@ class Production:
             address = option.partition(" ")[2]
             if not error.url.startswith(address.rstrip("/")):
                 continue
-            if isinstance(error, RefusedError):
-                return RefusedError(f"{where}: {error.problems[0]}", url=error.url)
+            if isinstance(error, RefusedError | UntrustedError):
+                return type(error)(f"{where}: {error.problems[0]}", url=error.url)
             return UnreachableError(
                 f"{where}: the index {address}, which production names, cannot be reached; "
                 "connect to its network, or set UV_DEFAULT_INDEX or uv.toml for yours and take the line out",

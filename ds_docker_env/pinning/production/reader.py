@@ -21,7 +21,7 @@ from ds_docker_env.common.decoding import decode
 from ds_docker_env.common.errors import GenerationError, RequirementsError
 from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.sources import LocalFile, Source, source_of
-from ds_docker_env.common.target import PYTHON_VERSIONS, Target
+from ds_docker_env.common.target import MACHINES, PYTHON_VERSIONS, Target
 from ds_docker_env.pinning.production.formats import as_requirements
 from ds_docker_env.pinning.production.formats.reading import ENTRIES
 from ds_docker_env.pinning.production.model import Pin, Production, same_version
@@ -176,7 +176,7 @@ class _Reading:
             marker = f" ; {entry.marker}" if entry.marker else ""
             name = canonicalize_name(entry.name)
             self.production.unpinned.append(f"{name}{extras} @ {_FRAGMENT.sub('', url).rstrip('#&')}{marker}")
-            self.production.downloads.append(Pin(name, "", (), "", frozenset(hashes), where))
+            self.production.downloads.append(Pin(name, "", (), str(entry.marker or ""), frozenset(hashes), where))
 
     def _take_option(self, name: str, value: Any, where: str, source: Source, *, constraint: bool) -> None:
         if name in ("requirements", "constraints"):
@@ -228,18 +228,19 @@ def _requirement(text: str) -> Requirement:
 
 
 def _contradictions(production: Production, target: Target) -> list[str]:
-    first: dict[str, Pin] = {}
     problems = []
-    for pin in production.pins:
-        if not pin.applies(target):
-            continue
-        other = first.setdefault(pin.name, pin)
-        if not same_version(other.version, pin.version):
-            problems.append(
-                f"{pin.where}: {pin.name}{pin.specifier} contradicts {other.name}{other.specifier} at {other.where}; "
-                "only one of them can be production's version"
-            )
-    return problems
+    for machine in MACHINES:
+        first: dict[str, Pin] = {}
+        for pin in production.pins:
+            if not pin.applies(target.on(machine)):
+                continue
+            other = first.setdefault(pin.name, pin)
+            if not same_version(other.version, pin.version):
+                problems.append(
+                    f"{pin.where}: {pin.name}{pin.specifier} contradicts {other.name}{other.specifier} at "
+                    f"{other.where}; only one of them can be production's version"
+                )
+    return list(dict.fromkeys(problems))
 
 
 def _python_mismatches(production: Production, target: Target) -> list[str]:

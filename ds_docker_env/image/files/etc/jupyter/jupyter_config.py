@@ -3,10 +3,12 @@
 import os
 from pathlib import Path
 
+from jupyter_client.provisioning import KernelProvisionerFactory
+
 from ds_docker_env.image.passwords import read_password
 
 c = get_config()  # noqa: F821
-port = os.environ.get("PORT") or "8888"
+port = os.environ.get("JUPYTER_PORT") or "8888"
 if not port.isdecimal():
     raise SystemExit(f"PORT: {port!r} is not a number; correct it in .env")
 
@@ -14,6 +16,8 @@ c.KernelSpecManager.ensure_native_kernel = False
 c.KernelManager.transport_encryption = "auto"
 # A kernel that is told to stop has half of this to end by itself; "docker compose stop" then takes less than 3 seconds.
 c.KernelManager.shutdown_wait_time = 3
+# Not c.KernelProvisionerFactory, which nbconvert does not read.
+KernelProvisionerFactory.instance(default_provisioner_name="ds-docker-env")
 c.ServerApp.ip = "0.0.0.0"  # noqa: S104
 c.ServerApp.port = int(port)
 c.ServerApp.custom_display_url = f"http://127.0.0.1:{port}"
@@ -25,10 +29,20 @@ c.ServerApp.terminado_settings = {"shell_command": ["bash"]}
 c.ServerApp.extra_template_paths = [str(Path(__file__).with_name("templates"))]
 c.LabApp.extension_manager = "readonly"
 c.LabApp.default_url = "/lab/tree/src/analysis.ipynb"
+# A power loss while saving leaves a whole notebook.
+c.ServerApp.contents_manager_class = "ds_docker_env.image.contents.Contents"
+c.ContentsManager.checkpoints_class = "ds_docker_env.image.contents.Checkpoints"
 
 # Without a password Jupyter makes a random token.
-if password := read_password("jupyter_password"):
+if password := read_password("jupyter"):
     c.IdentityProvider.token = password
 # A password set in the browser would outlive the secret.
 c.PasswordIdentityProvider.allow_password_change = False
 c.PasswordIdentityProvider.hashed_password = ""
+
+# Reports are whole without internet. Slides need the internet, for reveal.js.
+c.HTMLExporter.template_name = "report"
+c.HTMLExporter.preprocessors = ["ds_docker_env.image.offline.Offline"]
+c.HTMLExporter.filters = {"markdown2html": "ds_docker_env.image.offline.markdown2html"}
+c.SlidesExporter.template_name = "reveal"
+c.SlidesExporter.preprocessors = []

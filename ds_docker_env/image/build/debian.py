@@ -8,8 +8,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from datetime import datetime, timezone
 from pathlib import Path
+
+from ds_docker_env.image.build.running import EPOCH
 
 SOURCES = Path("/etc/apt/sources.list.d")
 # Files of Debian's tools that hold times, or are made at random.
@@ -17,15 +18,13 @@ LEFT_BEHIND = (
     *("/var/cache/apt/*.bin", "/var/cache/ldconfig/*", "/var/cache/debconf/*-old", "/var/lib/dpkg/*-old"),
     *("/var/lib/dbus/machine-id", "/var/log/*.log", "/var/log/apt"),
 )
-# Debian's tools write times of their own into what they make; 1980 is the first year of a zip file.
-EPOCH = str(int(datetime(1980, 1, 1, tzinfo=timezone.utc).timestamp()))
 _SNAPSHOT = re.compile(r"^# (http://snapshot\.debian\.org/\S+)\nURIs: http://deb\.debian\.org/\S+$", re.MULTILINE)
 
 
-def main() -> None:
-    """Install the packages that the arguments name; exit with apt's code, or one line where the sources are unclear."""
-    if packages := " ".join(sys.argv[1:]).split():
-        sys.exit(install(packages))
+def main(names: str) -> None:
+    """Install the packages of these names; exit with apt's code, or one line where the sources are unclear."""
+    if (packages := names.split()) and (code := install(packages)):
+        sys.exit(code)
 
 
 def install(packages: list[str]) -> int:

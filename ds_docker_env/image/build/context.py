@@ -1,0 +1,82 @@
+"""Prepares the directory of a project for the build: each step of the Dockerfile gets a directory of its own.
+
+A step runs again if its directory has changed, so it holds the inputs of this step alone, and the modules of the build,
+without the times, modes, comments and empty directories of one machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pkgutil
+import platform
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from ds_docker_env.image import build
+from ds_docker_env.image.build.layers import LAYERS, split, without_comments
+from ds_docker_env.image.build.running import EPOCH
+
+_PACKAGES = ("ds_docker_env", "ds_docker_env.image", build.__name__)
+
+
+def main(context: Path, root: Path) -> None:
+    """Write the directories of the steps, and ``files``, which becomes the project's directory in the image.
+
+    Exit with one line where the lock says why it cannot be installed on this processor.
+    """
+    lock = (context / "requirements.txt").read_text(encoding="utf-8")
+    _require_processor(lock)
+    template = json.loads(pkgutil.get_data("ds_docker_env.image", "template.json") or b"")
+    layers = split(lock, template["names"])
+    _lay_out(root / "tools", context, "tools.txt", "company.crt")
+    _lay_out(root / "debian", context)
+    for name, requirements in layers.items():
+        _lay_out(root / name, context, "uv.toml")
+        (root / name / "requirements.txt").write_text(requirements, encoding="utf-8")
+    (root / LAYERS[-1] / "lock.txt").write_text(without_comments(lock), encoding="utf-8")
+    _lay_out(root / "commands", context, *(path.name for path in context.glob("*.whl")))
+    for name in ("src", ".dvc", ".dvcignore"):
+        _copy(context / name, root / "files" / name)
+    for folder in (Path(name) for name, _, _ in os.walk(root / "files" / "src", topdown=False)):
+        if not any(folder.iterdir()) and folder.name != "src":
+            folder.rmdir()
+    for top in ("tools", "debian", *LAYERS, "commands", "files"):
+        for path in (root / top, *(root / top).rglob("*")):
+            os.utime(path, (int(EPOCH), int(EPOCH)), follow_symlinks=False)
+            if not path.is_symlink():
+                path.chmod(0o755)
+
+
+def _require_processor(lock: str) -> None:
+    only = re.search(r"^# (for linux/amd64 only: .*)$", lock, re.MULTILINE)
+    if only and platform.machine() != "x86_64":
+        sys.exit(f"requirements.txt: {only[1]}; write DOCKER_DEFAULT_PLATFORM=linux/amd64 into .env, then build again")
+
+
+def _lay_out(step: Path, context: Path, *names: str) -> None:
+    """Write the directory of a step: its inputs, where the project has them, and the modules that Python runs there."""
+    for name in names:
+        _copy(context / name, step / name)
+    modules = {f"{package}.__init__" for package in _PACKAGES}
+    modules |= {f"{build.__name__}.{module.name}" for module in pkgutil.iter_modules(build.__path__)}
+    for module in modules:
+        package, _, name = module.rpartition(".")
+        path = step.joinpath(*package.split("."), f"{name}.py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pkgutil.get_data(package, path.name) or b"")
+    (step / "__main__.py").write_text(f"from {build.__name__} import steps\n\nsteps.main()\n", encoding="utf-8")
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, symlinks=True)
+    elif source.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

@@ -1,0 +1,58 @@
+"""Which layer of the image a package of the lock is in: layers of packages that change least come first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+# In the order of the layers. The template's packages are two layers, because Docker packs layers side by side.
+LAYERS = ("production", "template-a-m", "template-n-z", "others")
+_NAME = re.compile(r"^([A-Za-z0-9][\w.-]*)", re.ASCII)
+_NEEDED_BY = re.compile(r"^ *#(?: via|  ) (\S.*)")
+_PRODUCTION = "-r production.txt"
+
+
+def split(lock: str, template: Collection[str]) -> dict[str, str]:
+    """Return the requirements of each layer, without comments; options of the lock are in all of them.
+
+    Packages that production has or needs come first, as uv notes behind each package; then the others whose normalised
+    names the template ships; then the rest.
+    """
+    entries, needed_by = _read(lock)
+    production = {_PRODUCTION}
+    while more := {name for name, by in needed_by.items() if by & production} - production:
+        production |= more
+    parts = dict.fromkeys(LAYERS, entries.pop("", ""))
+    for name, entry in entries.items():
+        parts[_layer(name, production, template)] += entry
+    return parts
+
+
+def without_comments(lock: str) -> str:
+    """Return a lock as the image keeps it."""
+    return re.sub(r"^ *#.*\n?", "", lock, flags=re.MULTILINE)
+
+
+def _layer(name: str, production: Collection[str], template: Collection[str]) -> str:
+    if name in production:
+        return "production"
+    if name in template:
+        return "template-a-m" if name < "n" else "template-n-z"
+    return "others"
+
+
+def _read(lock: str) -> tuple[dict[str, str], dict[str, set[str]]]:
+    """Return the lines of each package and what needs it; options are the lines of a package without a name."""
+    entries: dict[str, str] = {}
+    needed_by: dict[str, set[str]] = {}
+    name = ""
+    for line in lock.splitlines():
+        if by := _NEEDED_BY.match(line):
+            needed_by.setdefault(name, set()).add(by[1])
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        if not line.startswith((" ", "\t")):
+            found = _NAME.match(line)
+            name = re.sub(r"[-_.]+", "-", found[1]).lower() if found else ""
+        entries[name] = f"{entries.get(name, '')}{line}\n"
+    return entries, needed_by

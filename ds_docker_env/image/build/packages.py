@@ -1,0 +1,88 @@
+"""The environment of the analysis: production's versions and nothing else, in one layer of the image after another."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+from pathlib import Path
+
+from ds_docker_env.image.build.running import STEP, compile_packages, run
+
+ANALYSIS = Path("/opt/analysis")
+# Where a project keeps the packages that its lock has and the image does not.
+VOLUME = Path("/opt/packages")
+# An environment of the packages in use for uv, whose lists know no other way to name them.
+LISTED = Path("/opt/tools/overlay")
+UV = Path("/opt/tools/bin/uv")
+_PYTHON = Path("/usr/local/bin/python")
+_LINKS = ("limits.pth", "overlay.pth", "_overlay.py")
+# Programs that are the tools' or ours; uv lets everyone write its lock file.
+LEFT_OUT = ("bin/jupyter*", "bin/pip*", ".lock")
+
+
+def install() -> None:
+    """Install the packages of a layer; raise `subprocess.CalledProcessError` if a program fails."""
+    if not ANALYSIS.exists():
+        create()
+    requirements = STEP / "requirements.txt"
+    if re.search(r"^\w", requirements.read_text(encoding="utf-8"), re.MULTILINE):
+        # There uv finds the uv.toml beside the lock.
+        options = (f"--python={ANALYSIS}", "--no-deps", "--require-hashes", f"--requirement={requirements}")
+        run(UV, f"--directory={STEP}", "pip", "install", *options)
+        for path in [path for pattern in LEFT_OUT for path in ANALYSIS.glob(pattern)]:
+            path.unlink()
+        compile_packages(ANALYSIS, Path("/usr/local/lib", site_packages().parent.name))
+    if (STEP / "lock.txt").exists():
+        finish()
+    # Root without capabilities, as in a rootless engine, owns the analysis and may not add to it by mistake.
+    for folder in (Path(name) for name, _, _ in os.walk(ANALYSIS)):
+        if folder.stat().st_mode & 0o222:
+            folder.chmod(folder.stat().st_mode & ~0o222)
+
+
+def create() -> None:
+    """Create the environment, which finds the modules in src from every directory."""
+    run(UV, "venv", f"--python={_PYTHON}", ANALYSIS)
+    (site_packages() / "project.pth").write_text("/project/src\n", encoding="utf-8")
+    for name in _LINKS:
+        (site_packages() / name).symlink_to(f"/opt/tools/etc/{name}")
+
+
+def finish() -> None:
+    """Make the analysis a kernel, note the lock, and link to what a project installs beside the image's packages."""
+    python = site_packages().parent.name.replace("python", "")
+    kernel = (f"--prefix={ANALYSIS}", f"--display-name=Python {python}")
+    run(ANALYSIS / "bin" / "python", "-m", "ipykernel", "install", *kernel)
+    lock = (STEP / "lock.txt").read_bytes()
+    (ANALYSIS / "requirements.txt").write_bytes(lock)
+    name = f"{python}-{_release()}-{platform.machine()}-{hashlib.sha256(lock).hexdigest()[:16]}"
+    (ANALYSIS / "packages").symlink_to(VOLUME / name)
+    VOLUME.mkdir(exist_ok=True)
+    VOLUME.chmod(0o1777)
+    create_listed(ANALYSIS, LISTED)
+
+
+def create_listed(analysis: Path, listed: Path) -> None:
+    """Create an environment of the packages that are in use beside those of the image."""
+    (listed / "bin").mkdir(parents=True)
+    (listed / "bin" / "python").symlink_to(analysis / "bin" / "python")
+    (listed / "lib").symlink_to(analysis / "packages" / "current" / "lib")
+    (listed / "pyvenv.cfg").write_bytes((analysis / "pyvenv.cfg").read_bytes())
+
+
+def _release() -> str:
+    """Return the name of Debian's release, for which source archives are compiled.
+
+    Format: https://www.freedesktop.org/software/systemd/man/latest/os-release.html
+    """
+    release = Path("/etc/os-release").read_text(encoding="utf-8")
+    found = re.search(r"^VERSION_CODENAME=(\w+)$", release, re.MULTILINE)
+    return found[1] if found else "debian"
+
+
+def site_packages() -> Path:
+    """Return where the packages of the environment are."""
+    [path] = ANALYSIS.glob("lib/python3*/site-packages")
+    return path

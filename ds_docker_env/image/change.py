@@ -1,0 +1,134 @@
+"""A change of requirements.in that is locked, proven and installed: all of it, or nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from ds_docker_env.common.errors import LockError, ProjectError, RequirementsError
+from ds_docker_env.common.progress import Say, silent
+from ds_docker_env.common.target import AMD64, MACHINES, machines, why_amd64_only
+from ds_docker_env.image import overlay, project, requirements
+from ds_docker_env.image.lock import (
+    EMULATE,
+    beside,
+    for_processors,
+    locking_command,
+    noted_command,
+    only_amd64,
+    read_versions,
+    resolving,
+)
+from ds_docker_env.image.project import LOCK, REQUIREMENTS
+from ds_docker_env.pinning import watched
+from ds_docker_env.pinning.moves import Moves
+from ds_docker_env.pinning.parity import Locked, read_each, read_lock, require_no_password, without
+from ds_docker_env.pinning.production.model import Production, as_lines
+from ds_docker_env.pinning.refusal import older, refuse
+from ds_docker_env.pinning.resolver import same_versions
+
+
+class Change(NamedTuple):
+    """How the versions moved, and lines for other processors and for packages that are older or no longer for arm64."""
+
+    moves: Moves
+    elsewhere: list[str]
+    older: list[str]
+    only: list[str]
+
+    def report(self, otherwise: str) -> str:
+        """Return what a person should know; ``otherwise`` if no version moved."""
+        lines = [*([*self.moves.lines, *self.elsewhere] or [otherwise]), *self.older, *self.only]
+        if self.moves.changed:
+            lines.append(
+                f"Next:       restart kernels and services that have imported {' or '.join(self.moves.changed)}"
+            )
+        return "\n".join(lines)
+
+
+def change(
+    edit: Callable[[str], str],
+    production: Production,
+    names: Sequence[str] = (),
+    upgrade: bool = False,
+    say: Say = silent,
+) -> Change:
+    """Edit requirements.in, lock and install it and write both; return the versions before and after.
+
+    Versions stay unless the edit moves them; ``upgrade`` lets those of the packages ``names`` move, which the edit is
+    about. Raise `GenerationError`, in which case everything is as it was.
+    """
+    project.writable()
+    before = {name: project.read(name) for name in (REQUIREMENTS, LOCK)}
+    packages_before, text = read_versions(before[LOCK]), edit(before[REQUIREMENTS])
+    os.environ.update(overlay.settings())
+    moving = names if upgrade else ()
+    # uv decides in this order, and so moves other packages for those that come first.
+    first = as_lines(requirements.find(text, name) for name in moving)
+    kept = _without_urls(before[LOCK], text, names)
+    with beside({REQUIREMENTS: first + text, LOCK: kept}) as folder, resolving(production, names, say) as resolver:
+        command = [*locking_command(before[LOCK]), *(part for name in moving for part in ("--upgrade-package", name))]
+        done = watched.run(
+            *command[1:],
+            *("--custom-compile-command", noted_command(before[LOCK]), "--no-progress", "--color", "never"),
+            folder=folder,
+            say=say,
+            step="resolving",
+        )
+        resolver.hurry()
+        wanted = [line for name in names if (line := requirements.find(text, name))]
+        if done.returncode:
+            raise refuse(done.stderr, wanted, replace(resolver, target=resolver.target.on(AMD64)))
+        lock = for_processors(folder, command, kept, resolver)
+        lock = before[LOCK] if same_versions(before[LOCK], lock) else lock
+        packages = read_versions(lock)
+        _require(wanted, [*read_each(lock).values()])
+        require_no_password(text, lock)
+        if why_amd64_only(lock) and resolver.target.machine not in machines(lock):
+            raise LockError(f"{why_amd64_only(lock)}; {EMULATE}")
+        only = only_amd64(lock) if why_amd64_only(lock) != why_amd64_only(before[LOCK]) else []
+        moves = Moves(packages_before, packages)
+        elsewhere = moved_elsewhere(before[LOCK], lock, moves, resolver.target.machine)
+        made = Change(moves, elsewhere, older(wanted, packages, resolver, upgrade), only)
+        overlay.install(lock, folder, say)
+        if before != {name: project.read(name) for name in before}:
+            raise ProjectError(f"{REQUIREMENTS} or {LOCK}: edited by somebody else meanwhile; run the command again")
+        overlay.switch(lock)
+        try:
+            project.replace({REQUIREMENTS: text, LOCK: lock})
+        except BaseException:
+            overlay.switch(before[LOCK])
+            raise
+        return made
+
+
+def moved_elsewhere(before: str, after: str, here: Moves, machine: str) -> list[str]:
+    """Return how the versions of other processors moved where those of this one did not."""
+    return [
+        f"{line} on {MACHINES[other]}"
+        for other in machines(after)
+        if other != machine
+        for line in Moves(read_lock(before, other), read_lock(after, other)).lines
+        if line not in here.lines
+    ]
+
+
+def _without_urls(lock: str, text: str, names: Sequence[str]) -> str:
+    """Return a lock without the packages that now come from a URL, with another hash."""
+    moved = {name for name in names if " @ " in requirements.find(text, name)}
+    return without(lock, moved)
+
+
+def _require(wanted: Sequence[str], locks: Sequence[Mapping[str, Locked]]) -> None:
+    """Raise `RequirementsError` if no processor's lock holds a requirement, as where its marker is for Windows."""
+    for each in map(Requirement, wanted):
+        found = [lock[name] for lock in locks if (name := canonicalize_name(each.name)) in lock]
+        if not any(not one.version or each.specifier.contains(one.version, prereleases=True) for one in found):
+            raise RequirementsError(
+                f"{REQUIREMENTS}: {each}: does not apply here, or another line differs; correct it, then run lock"
+            )

@@ -1,0 +1,200 @@
+"""uv, which may take as long as it makes progress."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
+
+import psutil
+from packaging.utils import parse_sdist_filename, parse_wheel_filename
+
+from ds_docker_env.common import uv
+from ds_docker_env.common.errors import StallError
+from ds_docker_env.common.progress import Say, silent
+from ds_docker_env.common.redaction import excerpt, redacted
+
+# Seconds without a request, a step of a build or any work of a processor. uv itself gives an answer of an index 30 s.
+STALL = 120
+# uv's own names for the seconds that it waits for an index, https://docs.astral.sh/uv/reference/environment/
+_HTTP_TIMEOUTS = ("UV_HTTP_TIMEOUT", "UV_REQUEST_TIMEOUT", "HTTP_TIMEOUT")
+# What uv says of each request and of each build, https://docs.astral.sh/uv/reference/environment/#rust_log
+_LOG = {"RUST_LOG": "off,uv_distribution=debug,uv_client::cached_client=debug"}
+_LOGGED = re.compile(r"^(?:DEBUG|INFO|WARN) .*\n?", re.MULTILINE)
+_BEGUN = re.compile(r"DEBUG (?:Preparing metadata for|Building): (\S+)")
+_ENDED = re.compile(r"DEBUG (?:Prepared metadata for:|Built) `?([^\s`]+)")
+_ASKED = re.compile(r"DEBUG Sending fresh GET request for: (\S+)")
+_DOWNLOADING = re.compile(r"DEBUG Downloading source distribution: (\S+)")
+
+
+def run(
+    *arguments: str,
+    folder: Path,
+    say: Say = silent,
+    step: str = "",
+    bound: float = 0,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> subprocess.CompletedProcess[str]:
+    """Run uv in a folder and return what it said, its middle cut if it is long; raise `UvError`.
+
+    ``say`` is told again and again what uv does: the ``step``, or what it builds or downloads. ``environment`` adds to
+    that of this process. Raise `StallError` if uv and all that it started stand still for `STALL` seconds, or need more
+    than ``bound`` seconds; nothing of it lives on then, nor after any other exception.
+    """
+    command = [*uv.find(), *arguments]
+    variables = {**os.environ, **uv.ENVIRONMENT, **environment, **_LOG}
+    with tempfile.TemporaryDirectory(prefix="ds-docker-env-uv-") as logs:
+        # Files, because a process that outlives uv would keep a pipe open.
+        out, err = Path(logs, "stdout"), Path(logs, "stderr")
+        with out.open("wb") as stdout, err.open("wb") as stderr, err.open("rb") as log:
+            process = _start(command, folder, variables, stdout, stderr)
+            try:
+                _watch(process, _Log(log, step), say, bound)
+            finally:
+                if process.poll() is None:
+                    _end(process)
+        said = [path.read_text(encoding="utf-8", errors="replace") for path in (out, err)]
+    return uv.checked(subprocess.CompletedProcess(command, process.returncode, said[0], _LOGGED.sub("", said[1])))
+
+
+@dataclass
+class _Log:
+    """What uv has logged so far, and what that says of what it is doing."""
+
+    file: BinaryIO
+    usual: str
+    building: list[str] = field(default_factory=list)
+    downloading: list[str] = field(default_factory=list)
+    address: str = ""
+    rest: bytes = b""
+
+    def grew(self) -> bool:
+        """Read what is new, and say whether there was anything."""
+        if new := self.file.read():
+            *lines, self.rest = (self.rest + new).split(b"\n")
+            for line in lines:
+                self._read(line.decode(errors="replace"))
+        return bool(new)
+
+    @property
+    def step(self) -> str:
+        """Return a few words for what uv does now, without a password."""
+        if self.building:
+            return f"building {self.building[-1].replace('==', ' ')} from source"
+        downloading = self.downloading[-1].replace("==", " ") if self.downloading else _package(self.address)
+        return f"downloading {downloading}" if downloading else self.usual
+
+    def _read(self, line: str) -> None:
+        if downloading := _DOWNLOADING.match(line):
+            self.downloading.append(excerpt(downloading[1]))
+            return
+        # The next that uv says of a source is what it found in it.
+        self.downloading = [source for source in self.downloading if source not in line]
+        if begun := _BEGUN.match(line):
+            self.building.append(excerpt(begun[1]))
+        elif ended := _ENDED.match(line):
+            self.building = [source for source in self.building if source != excerpt(ended[1])]
+            self.address = ""
+        elif asked := _ASKED.match(line):
+            self.address = redacted(asked[1])
+
+
+def _start(
+    command: list[str], folder: Path, environment: dict[str, str], stdout: BinaryIO, stderr: BinaryIO
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise uv.not_runnable(command, error) from None
+
+
+def _watch(process: subprocess.Popen[bytes], log: _Log, say: Say, bound: float) -> None:
+    stall = max([STALL, *(2 * int(value) for name in _HTTP_TIMEOUTS if (value := os.environ.get(name, "")).isdigit())])
+    # Counted in pauses, as a computer that slept or is overloaded has not stood still.
+    quiet = 0.0
+    worked: dict[int, float] = {}
+    started = time.monotonic()
+    while True:
+        # Most runs of uv end within 0.1 s.
+        pause = min(0.02 + quiet / 10, 0.2, stall / 20)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(pause)
+            return
+        quiet = 0 if log.grew() else quiet + pause
+        say(log.step)
+        if quiet >= stall / 4 and worked != (worked := _work(process)):
+            quiet = 0
+        if quiet >= stall:
+            raise StallError(_stalled(log, stall))
+        if bound and time.monotonic() - started > bound:
+            raise StallError(f"uv needed more than {bound:g} s; generate again, as what it built is kept")
+
+
+def _work(process: subprocess.Popen[bytes]) -> dict[int, float]:
+    """Return by process the seconds that uv and each that it started have used of a processor."""
+    used = {}
+    for each in _tree(process):
+        with contextlib.suppress(psutil.Error):
+            used[each.pid] = round(sum(each.cpu_times()[:4]), 2)
+    return used
+
+
+def _tree(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    try:
+        first = psutil.Process(process.pid)
+        return [first, *first.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    tree = _tree(process)
+    if sys.platform != "win32":
+        # Also those whose parent is gone.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    for each in tree:
+        with contextlib.suppress(psutil.Error):
+            each.kill()
+    process.wait()
+
+
+def _stalled(log: _Log, stall: float) -> str:
+    if log.building:
+        return (
+            f"{log.building[-1]}: building it from source stood still for {stall:g} s and was stopped; generate again "
+            "with a network that its build can use, or offer a wheel of it on an index that production's file names"
+        )
+    request = f" (last request: {log.address})" if log.address else ""
+    return (
+        f"uv: {log.step or 'it'} stood still for {stall:g} s and was stopped{request}; check the network and the "
+        "package index; if the index is that slow, set UV_HTTP_TIMEOUT to more seconds"
+    )
+
+
+def _package(address: str) -> str:
+    """Return name and version of a package that is behind an address, or nothing."""
+    file = unquote(urlsplit(address).path.rpartition("/")[2])
+    with contextlib.suppress(ValueError):
+        name, version = parse_wheel_filename(file)[:2] if file.endswith(".whl") else parse_sdist_filename(file)
+        return f"{name} {version}"
+    return ""

@@ -1,0 +1,70 @@
+"""Which versions have a wheel for which processor, and which only a source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from packaging.tags import compatible_tags, cpython_tags
+
+from ds_docker_env.common.target import MACHINES, Target
+from ds_docker_env.pinning.parity import entries, read_lock, requirement_of_entry
+from ds_docker_env.pinning.production.formats.reading import read_toml, tables, text_of
+from ds_docker_env.pinning.resolver import Resolver
+
+# Of the older Debian, as in `Target.platform`, and the names from before https://peps.python.org/pep-0600/
+_GLIBC = [*(f"manylinux_2_{minor}" for minor in range(36, 4, -1)), "manylinux2014", "manylinux2010", "manylinux1"]
+_TAGS = re.compile(r"-([^-/]+)-([^-/]+)-([^-/]+)\.whl")
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A version, the processors for which an index has a wheel of it, and whether it has its source."""
+
+    version: str
+    wheels: Collection[str]
+    source: bool
+
+    def lacks(self, machine: str) -> bool:
+        """Say whether this version cannot be had for a processor."""
+        return machine not in self.wheels and not self.source
+
+
+def offers(resolver: Resolver, lock: str) -> dict[str, dict[str, Offer]]:
+    """Return what the indexes have of the versions in a lock, by processor and normalised name.
+
+    There is nothing of packages from a URL, and of none at all if uv does not say.
+    """
+    said = resolver.files([requirement_of_entry(entry) for entry in entries(lock) if " @ " not in entry]).text
+    runnable = {machine: _tags(resolver.target.on(machine)) for machine in MACHINES}
+    found: dict[tuple[str, str], Offer] = {}
+    for package in tables(read_toml(said, "pylock.toml", "").get("packages")):
+        tags = {tag for wheel in tables(package.get("wheels")) for tag in _tags_of(wheel)}
+        wheels = [machine for machine in MACHINES if tags & runnable[machine]]
+        name, version = text_of(package, "name"), text_of(package, "version")
+        found[name, version] = Offer(version, wheels, "sdist" in package)
+    return {
+        machine: {
+            name: found[name, locked.version]
+            for name, locked in read_lock(lock, machine).items()
+            if (name, locked.version) in found
+        }
+        for machine in MACHINES
+    }
+
+
+def _tags(target: Target) -> set[str]:
+    """Return the tags of the wheels that run on a Python and a processor."""
+    python = tuple(map(int, target.python.split(".")))
+    platforms = [f"{name}_{target.machine}" for name in (*_GLIBC, "linux")]
+    abi = f"cp{target.python.replace('.', '')}"
+    return {*map(str, cpython_tags(python, [abi], platforms)), *map(str, compatible_tags(python, abi, platforms))}
+
+
+def _tags_of(wheel: dict[str, Any]) -> Iterator[str]:
+    """Return the tags in the address of a wheel, https://peps.python.org/pep-0425/#compressed-tag-sets."""
+    found = _TAGS.search(text_of(wheel, "url") or text_of(wheel, "path"))
+    return map("-".join, product(*(part.split(".") for part in found.groups()))) if found else iter(())

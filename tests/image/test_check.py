@@ -1,0 +1,156 @@
+"""``check``, in a real environment of tiny packages, on both processors."""
+
+from __future__ import annotations
+
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from small_image import Image
+
+from ds_docker_env.common.errors import ProjectError
+from ds_docker_env.common.target import AMD64, ARM64, note
+from ds_docker_env.image import check, installed, needs, overlay
+from ds_docker_env.image.template import Template
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it runs in the image, on Linux")
+RUN = "run: docker compose run --rm --no-deps jupyter"
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tests see what the wheel has in the image, on the first processor."""
+    monkeypatch.setattr(check, "template", lambda: Template("1", "2", [], {}))
+    monkeypatch.setattr(platform, "machine", lambda: AMD64)
+
+
+def noted(image: Image, line: str) -> None:
+    """Write a line into the header of the lock."""
+    (image.project / "requirements.txt").write_text(f"{line}\n{image.read('requirements.txt')}")
+
+
+def install(image: Image, *requirements: str) -> None:
+    """Install packages into the image as they are, whatever they need."""
+    command = ["uv", "pip", "install", "--quiet", "--no-deps", "--python", str(image.environment), *requirements]
+    subprocess.run(command, check=True)
+    (image.environment / "requirements.txt").write_text("another lock")
+
+
+def checked(capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
+    """Return the exit code, and the sorted problems below what was compared."""
+    code = check.run([])
+    return code, sorted(re.findall(r"^(?!New|Template)[\w.-]+: .*", capsys.readouterr().out, re.MULTILINE))
+
+
+def test_a_lock_is_named_where_it_was_not_made_for_this_processor(
+    image: Image, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert checked(capsys) == (0, [])
+    monkeypatch.setattr(platform, "machine", lambda: ARM64)
+    renew = f"requirements.txt: locked for linux/amd64 only, but this is linux/arm64; {RUN} lock"
+    assert checked(capsys) == (1, [renew])
+    noted(image, note("torch==1.13.1 has no wheel for linux/arm64"))
+    assert checked(capsys) == (
+        1,
+        [
+            "requirements.txt: for linux/amd64 only: torch==1.13.1 has no wheel for linux/arm64; "
+            "write DOCKER_DEFAULT_PLATFORM=linux/amd64 into .env, then run: docker compose up --build"
+        ],
+    )
+    monkeypatch.setattr(platform, "machine", lambda: AMD64)
+    assert checked(capsys) == (0, [])
+
+
+def test_productions_markers_are_those_of_this_processor(
+    image: Image, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    markers = {machine: f"; platform_machine == '{machine}'" for machine in (AMD64, ARM64)}
+    production = image.read("production.txt")
+    both = "".join(f"shared=={version} {markers[machine]}\n" for version, machine in (("1.0", AMD64), ("1.1", ARM64)))
+    (image.project / "production.txt").write_text(production.replace("shared==1.0\n", both))
+    digest = image.index.add("shared", "1.1")
+    lock = image.read("requirements.txt").replace("shared==1.0 ", f"shared==1.0 {markers[AMD64]} ")
+    (image.project / "requirements.txt").write_text(
+        f"{note()}\n{lock}shared==1.1 {markers[ARM64]} \\\n    --hash={digest}\n    # via -r production.txt\n"
+    )
+    assert checked(capsys) == (0, [])
+    monkeypatch.setattr(platform, "machine", lambda: ARM64)
+    assert check.run([]) == 1
+    said = capsys.readouterr().out
+    assert said.startswith("1 of 2 versions of production.txt are installed\n")
+    assert re.search(r"^shared +1\.1 +1\.1 +1\.0$", said, re.MULTILINE)
+    install(image, "shared==1.1")
+    assert checked(capsys) == (0, [])
+
+
+def test_requirements_that_are_not_met_are_named_with_the_fix_in_the_image_and_in_packages_added_since(
+    image: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = image.index.add("frames", "1.0", requires=("runtime>=2", "prod>=2", "shared>=1", "other ; extra == 'x'"))
+    # As if the wheel for this processor needed more than the one that uv has read.
+    entry = f"frames==1.0 \\\n    --hash={digest}\n    # via -r requirements.in\n"
+    (image.project / "requirements.txt").write_text(f"{image.read('requirements.txt')}{entry}")
+    problems = [
+        f"frames: requires prod>=2, but prod 1.0 is installed; {RUN} lock",
+        f"frames: requires runtime>=2, but runtime is missing; {RUN} add runtime",
+    ]
+    overlay.follow()
+    assert checked(capsys) == (1, problems)
+    overlay.switch(image.read("requirements.txt").replace(entry, ""))
+    install(image, "frames")
+    assert checked(capsys) == (1, problems)
+
+
+def test_contradictions_that_production_runs_are_named_and_no_difference(
+    image: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image.index.add("one", "1.0", requires=("two==2.0", "three==2.0"))
+    for name in ("two", "three"):
+        image.index.add(name, "1.0", "2.0")
+    production, lock = image.read("production.txt"), image.read("requirements.txt")
+    (image.project / "production.txt").write_text(f"{production}one==1.0\ntwo==1.0\n")
+    (image.project / "requirements.txt").write_text(f"{lock}one==1.0\ntwo==1.0\nthree==1.0\n")
+    install(image, "one", "two==1.0", "three==1.0")
+    both = "one: requires two==2.0, but two 1.0 is installed; production runs both"
+    third = "one: requires three==2.0, but three 1.0 is installed"
+    assert checked(capsys) == (1, [f"{third}; {RUN} lock", both])
+    (image.project / "overrides.txt").write_text("# Production runs these.\nthree==1.0\n")
+    assert checked(capsys) == (0, [f"{third}; production runs both", both])
+
+
+def test_a_base_image_with_an_older_python_that_needs_more_is_named(
+    image: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    newer = f"{sys.version_info.major}.{sys.version_info.minor}.99"
+    digest = image.index.add("client", "1.0", requires=(f"timeout>=4 ; python_full_version < '{newer}'",))
+    lock = image.read("requirements.txt").replace("--python-version 3.11.14", f"--python-version {newer}")
+    (image.project / "requirements.txt").write_text(f"{lock}client==1.0 --hash={digest}\n")
+    install(image, "client")
+    [line] = checked(capsys)[1]
+    assert line == (
+        f"Dockerfile: the base image has Python {platform.python_version()}, on which client needs timeout, but "
+        f"requirements.txt is for Python {newer}; renew the base image (README.md), or {RUN} add timeout"
+    )
+
+
+def test_a_finding_of_uv_in_other_words_is_named_and_an_environment_that_it_cannot_read(
+    image: Image, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image.index.add("late", "1.0", python=">=3.99", tag="py3-none-any")
+    wheel = next(image.index.folder.glob("simple/late/*.whl"))
+    site = image.image_site
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    try:
+        said = check.run([]), capsys.readouterr().out
+    finally:
+        for path in site.glob("late*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert said[0] == 1 and "uv: The package `late` requires Python >=3.99, but `" in said[1]
+    monkeypatch.setattr(installed, "LISTED", image.project)
+    with pytest.raises(ProjectError, match=r": cannot be read; uv says: .*"):
+        needs.unmet(image.project)
