@@ -150,13 +150,17 @@ def test_python_and_debian_of_the_image_are_compared_with_the_answers(build: Cal
     assert digest in identity
 
 
+def left(location: str) -> str:
+    """Return the containers of an image."""
+    return sh("docker", "ps", "--all", "--quiet", "--filter", f"ancestor={location[6:]}").stdout
+
+
 @pytest.mark.docker
 def test_nothing_of_productions_is_started_and_nothing_is_left(
     build: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     location = build("production")
-    said = b""
-    volumes = sh("docker", "volume", "ls", "--quiet").stdout
+    said, start = b"", time.time()
 
     def _run(*arguments: Any, **options: Any) -> subprocess.CompletedProcess[bytes]:
         nonlocal said
@@ -168,8 +172,20 @@ def test_nothing_of_productions_is_started_and_nothing_is_left(
     Image(location).read()
     assert b"shop-core" in said
     assert b"started" not in said.replace(b"echo started", b"").replace(b"/started", b"")
-    assert sh("docker", "ps", "--all", "--quiet", "--filter", f"ancestor={location[6:]}").stdout == ""
-    assert sh("docker", "volume", "ls", "--quiet").stdout == volumes
+    assert left(location) == ""
+    # Those of other tests come and go meanwhile.
+    said_since = sh("docker", "events", "--format=json", f"--since={start}", f"--until={time.time()}").stdout
+    events = [json.loads(line) for line in said_since.splitlines()]
+    reference = Image(location).location.removeprefix("image:")
+    identity = sh("docker", "image", "inspect", "--format={{.Id}}", reference).stdout.strip()
+    containers = {event["Actor"]["ID"] for event in events if event["Actor"]["Attributes"].get("image") == identity}
+    mounted = {
+        e["Actor"]["ID"]
+        for e in events
+        if e["Action"] == "mount" and e["Actor"]["Attributes"]["container"] in containers
+    }
+    assert mounted
+    assert not mounted & set(sh("docker", "volume", "ls", "--quiet").stdout.split())
 
 
 @pytest.mark.docker
@@ -199,7 +215,7 @@ def test_a_python_that_hangs_is_stopped_with_its_container(
     location = build("slow")
     monkeypatch.setattr(image, "LOOK", 3)
     assert "no answer within 3 s" in refusal(location)
-    assert sh("docker", "ps", "--all", "--quiet", "--filter", f"ancestor={location[6:]}").stdout == ""
+    assert left(location) == ""
 
 
 @pytest.mark.docker
