@@ -35,7 +35,7 @@ OF_THE_TEMPLATE = [
     *(f"tests/generation/test_{name}.py" for name in ("answers", "dvc", "services")),
     *(f"tests/rendered/test_{name}.py" for name in ("compose", "golden", "languages", "layout", "pipelines", "readme")),
     "tests/test_template.py",
-    "tests/docker/test_dockerfile.py",
+    "tests/rendered/test_scanners.py",
     "tests/generation/test_events.py::test_the_transcript_in_the_readme_is_what_a_person_sees",
     "tests/rendered/test_workflows.py::test_the_projects_with_names_have_every_choice_of_every_question",
 ]
