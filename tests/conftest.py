@@ -31,8 +31,9 @@ from ds_docker_env.pinning.production.reader import read_production
 __all__ = ["CONTEXT", "QUESTIONS", "TEMPLATE"]
 pytest_plugins = ["small_image"]
 
-# Or every process of a test compiles the same libraries again.
+# Or every process of a test compiles the same libraries again, and every run the tests.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A shell lets programs in its background ignore these, and they hand that on.
 for number in STOPPING:
@@ -114,6 +115,17 @@ T = TypeVar("T")
 Pin = Callable[..., Generated]
 Write = Callable[..., str]
 Read = Callable[[bytes], Production]
+
+
+@pytest.fixture(autouse=True)
+def own_surroundings() -> Iterator[None]:
+    """Give back the variables and the working directory, which commands of the image change for their own process."""
+    folder, variables = Path.cwd(), dict(os.environ)
+    yield
+    os.chdir(folder)
+    if variables != dict(os.environ):
+        os.environ.clear()
+        os.environ.update(variables)
 
 
 @pytest.fixture

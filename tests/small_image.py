@@ -114,9 +114,13 @@ def image(made_image: Image, monkeypatch: pytest.MonkeyPatch) -> Iterator[Image]
         (made_image.project / name).write_bytes(content)
     if (made_image.environment / "requirements.txt").read_text() != lock:
         made_image.install(lock)
-    for directory, _, _ in os.walk(made_image.environment.with_name("packages")):
+    packages = made_image.environment.with_name("packages")
+    for directory, _, _ in os.walk(packages):
         Path(directory).chmod(0o755)
-    shutil.rmtree(made_image.environment.with_name("packages"), ignore_errors=True)
+    for path in packages.glob("*"):
+        # uv would look at each Python again.
+        if path.name != "cache":
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def uv(*arguments: str) -> None:

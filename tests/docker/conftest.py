@@ -15,7 +15,7 @@ from typing import NoReturn
 import pytest
 from forward_proxy import ForwardProxy
 from pages import page
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from docker.project import Project, blocks, free_port, sh
 
@@ -174,6 +174,8 @@ def browser() -> Iterator[Browser]:
     executable = next(found, None)
     if executable is None:
         missing("no browser: none of chromium, chromium-browser, google-chrome is a command")
+    # The five seconds of its own are too few beside a build on both processors.
+    expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(
             executable_path=executable, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

@@ -28,7 +28,7 @@ class Kernel:
         self.connection.send(json.dumps(message))
         return header["msg_id"]
 
-    def run(self, code: str, seconds: float = 60) -> str:
+    def run(self, code: str, seconds: float = 180) -> str:
         """Run a cell, and return what it printed, or its error."""
         sent, said = self.begin(code), ""
         while True:

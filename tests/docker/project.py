@@ -70,7 +70,7 @@ def sh(
     return done
 
 
-def eventually(question: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+def eventually(question: Callable[[], Any], what: str, seconds: float = 180) -> Any:
     """Ask until the answer is true; fail after a deadline."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -131,10 +131,14 @@ class Project:
     def compose(self, *arguments: str, check: bool = True) -> Done:
         return sh("docker", "compose", *arguments, folder=self.folder, check=check, environment=self.environment)
 
-    def build(self) -> None:
+    def build(self) -> Done:
         """Build as Compose does, but do not compress, which would take half of the time, what nobody will download."""
+        read = [name for name in ("docker-compose.yml", "docker-compose.override.yml") if (self.folder / name).exists()]
         output = "--set=*.output=type=image,compression=uncompressed"
-        sh("docker", "buildx", "bake", output, "jupyter", folder=self.folder, environment=self.environment)
+        bake = ("docker", "buildx", "bake", *(f"--file={name}" for name in read), output, "jupyter")
+        # A secret may be a file of one's home.
+        allowed = {"BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
+        return sh(*bake, folder=self.folder, environment=self.environment | allowed)
 
     def run(self, *command: str, check: bool = True) -> Done:
         """Run a command in a new container, as the README does."""

@@ -222,11 +222,8 @@ def work(traces: Traces) -> Finds:
         said = sh("sh", "-euc", line, folder=project.folder, environment=project.environment)
         traces.say(line, said.stdout, said.stderr)
 
-    def build() -> None:
-        built = project.compose("build")
-        traces.say("build", built.stdout, built.stderr)
-
-    build()
+    built = project.build()
+    traces.say("build", built.stdout, built.stderr)
     with project.up():
         assert logs_in(project)
         assert ask(f"{project.url}/api/contents?token={canary('jupyter')}").status == 200
@@ -239,7 +236,8 @@ def work(traces: Traces) -> Finds:
         said = sh("bash", "-euc", keep, folder=project.folder, environment=project.environment)
         traces.say("data", said.stdout, said.stderr)
         found = traces.search(traces.living())
-        build()
+        built = project.compose("build")
+        traces.say("build again", built.stdout, built.stderr)
         down = project.compose("down", "--timeout", "3")
         traces.say("down", down.stdout, down.stderr)
         return found | traces.search(traces.lasting())

@@ -177,7 +177,7 @@ def test_many_files_and_a_large_one_come_back_although_the_storage_vanishes_duri
     assert push.returncode != 0
     assert "ERROR: failed to push data to the cloud" in push.stdout + push.stderr
     # Retried file by file it would be half an hour.
-    assert time.monotonic() - begin < 120
+    assert time.monotonic() - begin < 300
     assert 50 < len(storage.objects()) - there < 1001
     assert digests(data) == before
     mine.run("dvc", "push")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from package_index import PackageIndex
 
-from docker.project import sh
+from docker.project import eventually, sh
 from docker.registry import registry
 from ds_docker_env.common.errors import SourceError
 from ds_docker_env.common.sources import command, image
@@ -155,9 +155,19 @@ def left(location: str) -> str:
     return sh("docker", "ps", "--all", "--quiet", "--filter", f"ancestor={location[6:]}").stdout
 
 
+def events(log: Path) -> list[dict[str, Any]]:
+    """Return what `docker events` has written, but for a line that it is writing."""
+    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines(keepends=True) if line[-1] == "\n"]
+
+
+def removed(events: list[dict[str, Any]], identity: str) -> bool:
+    """Say whether a container of the image was there and is gone."""
+    return any(e["Action"] == "destroy" and e["Actor"]["Attributes"].get("image") == identity for e in events)
+
+
 @pytest.mark.docker
 def test_nothing_of_productions_is_started_and_nothing_is_left(
-    build: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+    build: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     location = build("production")
     said, start = b"", time.time()
@@ -169,19 +179,25 @@ def test_nothing_of_productions_is_started_and_nothing_is_left(
         return done
 
     monkeypatch.setattr(image, "run", _run)
-    Image(location).read()
+    identity = sh("docker", "image", "inspect", "--format={{.Id}}", location.removeprefix("image:")).stdout.strip()
+    # Of past events the engine keeps 256, beside other tests those of seconds.
+    log = tmp_path / "events"
+    with log.open("w") as file:
+        watch = ("docker", "events", "--format=json", f"--since={start}")
+        with subprocess.Popen(watch, stdin=subprocess.DEVNULL, stdout=file) as watching:
+            try:
+                Image(location).read()
+                eventually(lambda: removed(events(log), identity), "the container is removed")
+            finally:
+                watching.terminate()
     assert b"shop-core" in said
     assert b"started" not in said.replace(b"echo started", b"").replace(b"/started", b"")
     assert left(location) == ""
-    # Those of other tests come and go meanwhile.
-    said_since = sh("docker", "events", "--format=json", f"--since={start}", f"--until={time.time()}").stdout
-    events = [json.loads(line) for line in said_since.splitlines()]
-    reference = Image(location).location.removeprefix("image:")
-    identity = sh("docker", "image", "inspect", "--format={{.Id}}", reference).stdout.strip()
-    containers = {event["Actor"]["ID"] for event in events if event["Actor"]["Attributes"].get("image") == identity}
+    # Volumes of other tests come and go meanwhile.
+    containers = {e["Actor"]["ID"] for e in events(log) if e["Actor"]["Attributes"].get("image") == identity}
     mounted = {
         e["Actor"]["ID"]
-        for e in events
+        for e in events(log)
         if e["Action"] == "mount" and e["Actor"]["Attributes"]["container"] in containers
     }
     assert mounted

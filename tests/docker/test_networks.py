@@ -27,7 +27,9 @@ INSIDE = """\
 import socket, subprocess, sys, time, urllib.request
 import requests
 server = subprocess.Popen([sys.executable, "-m", "http.server", "9999"], stderr=subprocess.DEVNULL)
-time.sleep(1)
+for address in (("h2o", 54321), ("127.0.0.1", 9999)):
+    while socket.socket().connect_ex(address):
+        time.sleep(0.1)
 addresses = ["h2o:54321", "127.0.0.1:9999", "localhost:9999", f"{{socket.gethostname()}}:9999", "jupyter:{port}/api"]
 for address in addresses:
     print(requests.get(f"http://{{address}}").status_code, urllib.request.urlopen(f"http://{{address}}").status)

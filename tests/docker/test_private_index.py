@@ -53,7 +53,7 @@ def private(
 
 @pytest.fixture(scope="module")
 def build(private: Project) -> Done:
-    return private.compose("build")
+    return private.build()
 
 
 def test_the_login_is_in_one_file_only_and_alone(private: Project) -> None:

@@ -65,6 +65,9 @@ def follow(project: Project, line: str) -> str:
         )
         assert code == 0, said
         return said
+    if typed.startswith(UP):
+        # Which leaves nothing to compress.
+        project.build()
     said = sh("bash", "-euo", "pipefail", "-c", typed, folder=project.folder, environment=project.environment).stdout
     if typed.startswith(UP):
         project.wait_until_answering()

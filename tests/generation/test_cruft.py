@@ -46,6 +46,7 @@ def cruft(tmp_path: Path) -> Cruft:
     """Run the real ``cruft`` command in a folder, in an empty home."""
 
     def _run(*arguments: str, folder: Path = tmp_path, **environment: str) -> Generated:
+        (tmp_path / "home").mkdir(exist_ok=True)
         there = {"PWD": str(folder), **environment}
         done = run_in_home(tmp_path / "home", "cruft", *arguments, folder=folder, environment=there)
         return Generated(done.returncode, tmp_path / "data_science_analysis", done.stdout, done.stderr)

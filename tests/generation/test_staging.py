@@ -253,7 +253,7 @@ def begun(output: Path, *options: str, limit: str = ":", **answers: str) -> subp
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.001)
@@ -301,10 +301,12 @@ def test_a_signal_stops_the_hook_as_well_and_leaves_nothing(
     output, pins = tmp_path / "output", tmp_path / "pins.txt"
     pins.write_text("prod==1.0\n")
     process = begun(output, production_requirements=str(pins))
-    silent_index.settimeout(20)
-    silent_index.accept()
-    process.send_signal(getattr(signal, name))
-    _, said = process.communicate(timeout=20)
+    silent_index.settimeout(60)
+    # Which stays open, or uv would ask again.
+    connection, _ = silent_index.accept()
+    with connection:
+        process.send_signal(getattr(signal, name))
+        _, said = process.communicate(timeout=60)
     assert process.returncode
     assert "ds-docker-env: stopped; nothing was generated\n" in said
     assert "Traceback" not in said
