@@ -7,6 +7,7 @@ import hashlib
 import html
 import io
 import ssl
+import sys
 import tarfile
 import threading
 import time
@@ -150,6 +151,11 @@ class PackageIndex:
 class _Server(ThreadingTCPServer):
     # Of uv's many connections the sixth would be lost and tried again after a second.
     request_queue_size = 128
+
+    def handle_error(self, *arguments: Any) -> None:
+        """Say nothing of a client that was killed."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(*arguments)
 
 
 def _wheel(module: str, version: str, metadata: str, tag: str, own: Mapping[str, str]) -> bytes:

