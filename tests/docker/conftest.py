@@ -140,8 +140,9 @@ def generated(generate: Callable[..., Path], **answers: str) -> Iterator[Project
         yield project
     finally:
         project.remove()
-        tags = sh("docker", "image", "ls", "--format={{.Repository}}", f"--filter=reference={slug}*").stdout.split()
-        sh("docker", "image", "rm", "--force", slug, *tags, check=False)
+        # The engine fails to list an image that another test removes meanwhile.
+        listing = ("docker", "image", "ls", "--format={{.Repository}}", f"--filter=reference={slug}*")
+        sh("docker", "image", "rm", "--force", slug, *sh(*listing, check=False).stdout.split(), check=False)
 
 
 @pytest.fixture

@@ -105,7 +105,7 @@ def build(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ca
         return f"image:{name}:{target}"
 
     yield _build
-    tags = sh("docker", "image", "ls", "--quiet", name).stdout.split()
+    tags = sh("docker", "image", "ls", "--quiet", name, check=False).stdout.split()
     sh("docker", "image", "rm", "--force", *tags, check=False)
 
 
@@ -257,7 +257,7 @@ def published(build: Callable[[str], str], tmp_path: Path) -> Iterator[str]:
         sh("docker", "buildx", "imagetools", "create", "--tag", f"{name}:1", f"{name}:amd64", f"{name}:arm64")
         sh("docker", "image", "rm", f"{name}:amd64", f"{name}:arm64")
         yield name
-        left = sh("docker", "image", "ls", "--format={{.Repository}}:{{.Tag}}", name).stdout.split()
+        left = sh("docker", "image", "ls", "--format={{.Repository}}:{{.Tag}}", name, check=False).stdout.split()
         sh("docker", "image", "rm", "--force", *left, check=False)
 
 
@@ -393,7 +393,7 @@ def test_an_image_is_refused_for(
     pretend(**answers)
     began = time.monotonic()
     assert message in refusal("image:team/api:1")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_missing_docker_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,4 +176,4 @@ with overlay.alone():
         assert other.stdout and other.stdout.readline() == "waiting\n"
         with pytest.raises(subprocess.TimeoutExpired):
             other.wait(0.3)
-    assert other.communicate(timeout=10)[0] == "alone\n"
+    assert other.communicate(timeout=60)[0] == "alone\n"
