@@ -239,18 +239,18 @@ def test_a_python_of_another_processor_without_emulation_is_one_message(build: C
     assert "cannot run (exec format error); install emulation: " in refusal(build("of-another-processor"))
 
 
-@pytest.fixture
-def published(build: Callable[[str], str], tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def published(build: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Publish an image for two processors as one tag, and for arm64 alone as another; nothing of it stays here."""
-    local = build("of-a-user")[6:]
-    with registry(tmp_path) as address:
+    local, folder = build("of-a-user")[6:], tmp_path_factory.mktemp("published")
+    with registry(folder) as address:
         name = f"{address}/team/api"
         container = sh("docker", "create", local).stdout.strip()
-        sh("docker", "export", "--output", str(tmp_path / "files.tar"), container)
+        sh("docker", "export", "--output", str(folder / "files.tar"), container)
         sh("docker", "rm", container)
         # Files of this machine under the name of the other one, so that they run.
         changes = ("--change=ENV PYTHONPATH=/deps", "--platform=linux/arm64")
-        sh("docker", "import", *changes, str(tmp_path / "files.tar"), f"{name}:arm64")
+        sh("docker", "import", *changes, str(folder / "files.tar"), f"{name}:arm64")
         sh("docker", "tag", local, f"{name}:amd64")
         for tag in ("amd64", "arm64"):
             sh("docker", "push", "--quiet", f"{name}:{tag}")

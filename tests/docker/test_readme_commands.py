@@ -98,12 +98,19 @@ def test_a_password_in_a_file_of_windows_powershell_opens_the_server(reader: Pro
     reader.compose("restart", "jupyter")
 
 
-def test_a_newer_production_file_is_taken_over_from_each_place(reader: Project) -> None:
+def test_a_newer_production_file_is_taken_over_from_each_place_and_moves_only_what_it_names(reader: Project) -> None:
     mounted, start, again, piped, check = commands(page("take-over.md"))
     [mount] = blocks(page("take-over.md"), "yaml")
     (reader.folder / "docker-compose.override.yml").write_text(mount, encoding="utf-8")
-    follow(reader, mounted)
-    assert f"pytz=={NEWER}" in reader.read("requirements.txt")
+    before = reader.read("requirements.txt")
+    said = follow(reader, mounted).splitlines()
+    moved = [line for line in said if line.startswith(("Moved:", "New:", "Gone:"))]
+    assert moved == [f"Moved:      pytz {PINNED['pytz']} -> {NEWER}"]
+    assert said[-1] == "Next:       docker compose up --build"
+    assert "# source: /api/requirements.txt\n" in reader.read("production.txt")
+    changed = set(reader.read("requirements.txt").splitlines()) - set(before.splitlines())
+    assert f"pytz=={NEWER} \\" in changed
+    assert all(line.startswith(("# uv ", "# for linux/", "pytz==", "    --hash=")) for line in changed)
     follow(reader, start)
     assert reader.outputs("from importlib.metadata import version; version('pytz')") == [f"'{NEWER}'"]
     follow(reader, check)

@@ -1,4 +1,4 @@
-"""A project that proves itself and takes over a newer production file, with nothing but Docker."""
+"""A project that proves itself with nothing but Docker; test_readme_commands.py takes over a newer production file."""
 
 from __future__ import annotations
 
@@ -6,29 +6,18 @@ import re
 
 import pytest
 
-from docker.conftest import PINNED, PRODUCTION
-from docker.project import Done, Project
+from docker.conftest import PINNED
+from docker.project import Project
 from ds_docker_env.common.target import MACHINES, this_machine
 from ds_docker_env.pinning.parity import without
 
 pytestmark = pytest.mark.docker
-
-NEWER = PRODUCTION.replace("pytz==2025.2", "pytz==2025.1")
 
 
 def edit(project: Project, name: str, old: str, new: str) -> None:
     text = project.read(name)
     assert old in text
     (project.folder / name).write_text(text.replace(old, new), encoding="utf-8")
-
-
-def take_over(project: Project, text: str) -> Done:
-    """Take over this production file from the folder of production's repository, beside the project."""
-    api = project.folder.parent / "api"
-    api.mkdir()
-    (api / "requirements.txt").write_text(text, encoding="utf-8")
-    mounted = ("--volume", f"{api}:/api:ro", "jupyter", "take-over", "/api/requirements.txt")
-    return project.compose("run", "--rm", "--no-TTY", *mounted)
 
 
 def words(said: str, package: str) -> list[str]:
@@ -78,19 +67,3 @@ def test_a_file_that_is_missing_is_no_difference_but_an_error(offline: Project) 
     assert checked.returncode == 2
     assert "production.txt: is not in /project" in checked.stderr
     assert "Traceback" not in checked.stderr
-
-
-def test_a_newer_file_from_a_mounted_folder_moves_only_what_it_names(copy: Project) -> None:
-    before = copy.read("requirements.txt")
-    taken = take_over(copy, NEWER).stdout
-    assert [line for line in taken.splitlines() if line.startswith(("Moved:", "New:", "Gone:"))] == [
-        "Moved:      pytz 2025.2 -> 2025.1"
-    ]
-    assert taken.endswith("Next:       docker compose up --build\n")
-    assert "# source: /api/requirements.txt\n" in copy.read("production.txt")
-    changed = set(copy.read("requirements.txt").splitlines()) - set(before.splitlines())
-    assert "pytz==2025.1 \\" in changed
-    assert all(line.startswith(("# uv ", "# for linux/", "pytz==", "    --hash=")) for line in changed)
-    checked = copy.run("check", check=False)
-    assert checked.returncode == 1
-    assert words(checked.stdout, "pytz") == ["pytz", "2025.1", "2025.1", "2025.2"]
