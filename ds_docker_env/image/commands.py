@@ -48,9 +48,10 @@ COMMANDS = {
     ),
     "audit": Command(
         "audit",
-        "Look for known vulnerabilities in requirements.txt and for unsafe code in src.",
-        "requirements.txt is not audited and may hold vulnerabilities",
-        "Other options go to pip-audit, such as --ignore-vuln ID or --vulnerability-service osv.",
+        "Look for known vulnerabilities in both locks and in Debian's packages, and for unsafe code in src.",
+        "nothing was audited",
+        "--unfixed lists what Debian has not fixed, --no-debian omits its packages. Other options go to pip-audit, "
+        "such as --vulnerability-service osv.",
         alone=False,
     ),
     "check": Command(
