@@ -27,11 +27,16 @@ class Advisory(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Vulnerabilities with the same remedy; without one they are for information."""
+    """Vulnerabilities with the same remedy, where ``{}`` stands for options; without one they are for information."""
 
     title: str
     advisories: list[Advisory]
     remedy: str = ""
+
+    @property
+    def to_do(self) -> str:
+        names = dict.fromkeys(each.package for each in self.advisories)
+        return self.remedy.format(" ".join(f"--upgrade-package {name}" for name in names))
 
 
 def published(records: Iterable[str], url: str) -> dict[str, str]:

@@ -74,7 +74,7 @@ def run(options: Sequence[str]) -> int:
         print(f"Debian has not fixed {counted} known vulnerabilities of its packages; to list them: audit --unfixed")
     if unneeded and not failed:
         print(*(f"{FILE}:{each.line}: {each.id}: matches no vulnerability; remove it" for each in unneeded), sep="\n")
-    todo += [group.remedy for group in shown if group.remedy]
+    todo += [group.to_do for group in shown if group.remedy]
     unsafe, silent = _src()
     failed |= silent
     if todo := [*todo, *unsafe]:
@@ -133,16 +133,19 @@ def _python(options: Sequence[str]) -> tuple[list[Group], str]:
             for found in sorted(answer["vulns"], key=lambda found: str(found["id"]))
         ]
 
-    added = known(lambda pin: pin in analysis - production)
-    newer = " ".join(f"--upgrade-package {name}" for name in dict.fromkeys(each.package for each in added))
+    today = datetime.now(timezone.utc).date()
     groups = [
         Group(
             "Inherited from production:",
             known(lambda pin: pin in analysis & production),
             "fix production's pins in production, then run take-over",
         ),
-        # A fix of today is not to wait.
-        Group("Added by the analysis:", added, f"{_LOCK} {newer} --exclude-newer {datetime.now(timezone.utc).date()}"),
+        Group(
+            "Added by the analysis:",
+            known(lambda pin: pin in analysis - production),
+            # A fix of today is not to wait.
+            f"{_LOCK} {{}} --exclude-newer {today}",
+        ),
         Group(
             "JupyterLab and other tools:",
             known(lambda pin: pin in _pins(tools)),

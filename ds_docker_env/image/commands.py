@@ -44,7 +44,8 @@ COMMANDS = {
         "Add packages to requirements.in, the lock and the environment, at once for every kernel.",
         "nothing was changed",
         'Other words are requirements, such as polars or "seaborn>=0.13", and options of pip: -U or --upgrade takes '
-        "newer versions of packages that are here, -r FILE adds the requirements in a file, -q prints nothing.",
+        "newer versions of packages that are here, -r FILE adds the requirements in a file, -q prints nothing; "
+        "--exclude-newer DATE takes releases of the last days, too.",
     ),
     "audit": Command(
         "audit",
