@@ -119,7 +119,10 @@ def _python(options: Sequence[str]) -> tuple[list[Group], str]:
         answers = [answer for part in parts for answer in _ask(part, options)]
     if not answers:
         raise ValueError(f"the database of advisories knows none of the {len(names)} packages")
-    if unknown := sorted(names - {canonicalize_name(answer["name"]) for answer in answers}):
+    asked = {pin for part in parts for pin in _pins(part)}
+    # One from a URL has no version to ask for.
+    asked |= {(name, "") for name in names - {name for name, _ in asked}}
+    if unknown := sorted({name for name, _ in asked - {_pin(answer["name"], answer["version"]) for answer in answers}}):
         print("Not audited, because the database of advisories does not know them:", ", ".join(unknown), "\n")
     pins = re.findall(r"^([\w.-]+)\S*?={2,3}([^\s;]+)", _read("production.txt", "constraints.txt"), re.MULTILINE)
     production = {_pin(name, version) for name, version in pins}
@@ -195,7 +198,7 @@ def _parts(*locks: str) -> list[str]:
 
 def _pins(lock: str) -> set[tuple[str, str]]:
     """Return normalised names and versions in a lock."""
-    return {_pin(name, version) for name, version in re.findall(r"^(\w[\w.-]*)\S*?==([^\s;]+)", lock, re.MULTILINE)}
+    return {_pin(name, version) for name, version in re.findall(r"^(\w[\w.-]*)\S*?==([^\s;\\]+)", lock, re.MULTILINE)}
 
 
 def _ask(lock: str, options: Sequence[str]) -> list[dict[str, Any]]:
