@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from ds_docker_env.common.shipped import LOCKS, lock_name
 from ds_docker_env.common.target import LOCK_AGAIN, PYTHON_VERSIONS, Target
 from ds_docker_env.pinning import watched
+from ds_docker_env.pinning.cooldown import Cooldown
 from ds_docker_env.pinning.processors import for_arm64, for_both
 from ds_docker_env.pinning.resolver import Attempt, compile_command, header, same_versions
 
@@ -29,18 +30,20 @@ OF_TOOLS = "locks/refresh.py of ds-docker-env"
 def refresh(inputs: list[str], output: str, python: str, documented: str, again: str) -> None:
     """Lock files together for both processors; stop with what uv says if that fails.
 
-    A lock that would only be newer stays.
+    A lock that would only be newer stays. ``UV_EXCLUDE_NEWER`` with today's date takes a release of the last days.
     """
     print(f"{output} ...", flush=True)
     path = LOCKS / output
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     command = compile_command(python, Target(PYTHON_VERSIONS[0]).platform, *inputs, output=output)
     # Without pyproject.toml's settings, which are for the tests.
-    command += ["--no-config", "--quiet", "--custom-compile-command", header(documented)]
-    amd64 = _lock(path, [*command, "--upgrade"], before)
-    solve = partial(_lock, path, for_arm64(command))
+    command += ["--no-config"]
+    cooldown = Cooldown.of(before, ())
+    amd64 = _lock(path, [*command, "--upgrade"], documented, cooldown, before)
+    solve = partial(_lock, path, for_arm64(command), documented, cooldown)
     lock = for_both(amd64.text or _stop(amd64), "", solve, why=_stop, again=again)
     path.write_text(before if same_versions(lock, before) else lock, encoding="utf-8", newline="\n")
+    print(*cooldown.lines(), sep="\n", end="")
 
 
 def refresh_all(kind: str, made_for: str, python: str, documented: str, again: str = LOCK_AGAIN) -> set[str]:
@@ -52,11 +55,14 @@ def refresh_all(kind: str, made_for: str, python: str, documented: str, again: s
     return {plain, optional}
 
 
-def _lock(path: Path, command: Sequence[str], preferred: str) -> Attempt:
-    """Lock with the versions of another lock, if they can stay."""
-    path.write_text(preferred, encoding="utf-8", newline="\n")
-    done = watched.run(*command, folder=LOCKS)
-    return Attempt("" if done.returncode else path.read_text(encoding="utf-8"), done.stderr)
+def _lock(path: Path, command: Sequence[str], documented: str, cooldown: Cooldown, preferred: str) -> Attempt:
+    """Lock with the versions of another lock, if they can stay, and without releases of the last days."""
+    while True:
+        path.write_text(preferred, encoding="utf-8", newline="\n")
+        noted = ["--custom-compile-command", header(documented, cooldown.noted)]
+        done = watched.run(*command, *noted, *cooldown.options, folder=LOCKS)
+        if not cooldown.learn(done.stderr):
+            return Attempt("" if done.returncode else path.read_text(encoding="utf-8"), done.stderr)
 
 
 def _stop(attempt: Attempt) -> NoReturn:

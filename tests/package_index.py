@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import io
+import json
 import ssl
 import sys
 import tarfile
@@ -13,6 +14,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Mapping
+from datetime import datetime
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from socketserver import ThreadingTCPServer
@@ -42,11 +44,14 @@ pymysql>=0.10
 
 
 COMPANY = "packages.example.com"
+LONG_AGO = "2020-02-02T02:02:02Z"
+JSON = "application/vnd.pypi.simple.v1+json"
 
 
 class PackageIndex:
-    """Serves ``simple/<name>/`` (PEP 503) from a folder, with the metadata beside each wheel (PEP 658).
+    """Serves ``simple/<name>/`` (PEP 503, 691, 700) from a folder, with the metadata beside each wheel (PEP 658).
 
+    Files were uploaded years ago, unless `add` is told another time; an index without ``dates`` does not say when.
     ``login`` is ``name:password``, or nothing for an index that everybody may read. With an authority it speaks https,
     with a certificate for packages.example.com.
     """
@@ -56,6 +61,8 @@ class PackageIndex:
     ) -> None:
         self.folder = folder
         self._links: dict[str, dict[str, str]] = {}
+        self._files: dict[str, dict[str, dict[str, Any]]] = {}
+        self.dates = True
         self._host = host
         # Seconds before each answer, and names of files of which the end never comes.
         self.pause = 0.0
@@ -101,21 +108,22 @@ class PackageIndex:
         tag: str = "py3-none-any",
         yanked: str = "",
         files: Mapping[str, str] = MappingProxyType({}),
+        uploaded: datetime | None = None,
     ) -> str:
         """Add wheels, perhaps withdrawn for a reason, and return the hash of the last one as ``sha256:…``.
 
         Each has a module of its name, unless other ``files`` are named with their texts.
         """
         module = canonicalize_name(name).replace("-", "_")
-        attributes = ' data-core-metadata="true"'
-        attributes += f' data-requires-python="{html.escape(python)}"' if python else ""
-        attributes += f' data-yanked="{yanked}"' if yanked else ""
+        facts: dict[str, Any] = {"core-metadata": True}
+        facts |= {"requires-python": python} if python else {}
+        facts |= {"yanked": yanked} if yanked else {}
         for version in versions:
             metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
             metadata += f"Requires-Python: {python}\n" if python else ""
             metadata += "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
             wheel = f"{module}-{version}-{tag}.whl"
-            digest = self.add_file(name, wheel, _wheel(module, version, metadata, tag, files), attributes)
+            digest = self.add_file(name, wheel, _wheel(module, version, metadata, tag, files), facts, uploaded)
             (self.folder / "simple" / canonicalize_name(name) / f"{wheel}.metadata").write_text(metadata)
         return f"sha256:{digest}"
 
@@ -136,15 +144,36 @@ class PackageIndex:
                 archive.addfile(member, io.BytesIO(text.encode()))
         self.add_file(name, f"{name}-{version}.tar.gz", content.getvalue())
 
-    def add_file(self, name: str, file: str, content: bytes, attributes: str = "") -> str:
-        """Add a file of a package, with these attributes of its link, and return its hash."""
+    def add_file(
+        self,
+        name: str,
+        file: str,
+        content: bytes,
+        facts: Mapping[str, Any] = MappingProxyType({}),
+        uploaded: datetime | None = None,
+    ) -> str:
+        """Add a file of a package, with these facts about it, and return its hash."""
         folder = self.folder / "simple" / canonicalize_name(name)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / file).write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
         links = self._links.setdefault(folder.name, {})
+        texts = {key: "true" if value is True else html.escape(value) for key, value in facts.items()}
+        attributes = "".join(f' data-{key}="{text}"' for key, text in texts.items())
         links[file] = f'<a href="{file}#sha256={digest}"{attributes}>{file}</a>'
         (folder / "index.html").write_text("<!DOCTYPE html>\n" + "\n".join(links.values()))
+        files = self._files.setdefault(folder.name, {})
+        time = {"upload-time": uploaded.strftime("%Y-%m-%dT%H:%M:%SZ") if uploaded else LONG_AGO} if self.dates else {}
+        files[file] = {
+            "filename": file,
+            "url": file,
+            "hashes": {"sha256": digest},
+            "size": len(content),
+            **facts,
+            **time,
+        }
+        page = {"meta": {"api-version": "1.1"}, "name": folder.name, "files": list(files.values()), "versions": []}
+        (folder / "index.json").write_text(json.dumps(page))
         return digest
 
 
@@ -202,7 +231,13 @@ def _handler(folder: Path, login: str, index: PackageIndex) -> type[SimpleHTTPRe
                 self.end_headers()
                 return None
             del self.headers["If-Modified-Since"]
+            page = folder / self.path.strip("/") / "index.json"
+            if JSON in self.headers.get("Accept", "") and page.is_file():
+                self.path = f"{self.path.rstrip('/')}/index.json"
             return super().send_head()
+
+        def guess_type(self, path: Any) -> str:
+            return JSON if str(path).endswith("index.json") else super().guess_type(path)
 
         def copyfile(self, source: Any, outputfile: Any) -> None:
             if self.path.strip("/").rpartition("/")[2] in index.hanging:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from platforms import BASH, workflow
 from ds_docker_env.common import uv
 from ds_docker_env.common.target import LOCK_AGAIN, note
 from ds_docker_env.pinning import watched
+from ds_docker_env.pinning.cooldown import DAYS
 from locks import change, refresh
 
 LOCK = f"# made by\n#    uv pip compile requirements.in\n{note()}\n# uv 0.13.9, index as of 2026-01-01T00:00:00Z\n"
@@ -40,7 +42,7 @@ def test_a_lock_that_only_would_be_newer_stays(
     def lock(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
         given.append(path.read_text())
         path.write_text(new.replace(f"{note()}\n", ""))
-        return subprocess.CompletedProcess(arguments, 0)
+        return subprocess.CompletedProcess(arguments, 0, "", "")
 
     monkeypatch.setattr(refresh, "LOCKS", tmp_path)
     monkeypatch.setattr(watched, "run", lock)
@@ -61,6 +63,28 @@ def test_a_lock_holds_packages_that_the_tests_leave_out(
     monkeypatch.setattr(refresh, "LOCKS", locks)
     refresh.refresh(["tools.in"], "tools-trixie.txt", "3.13.5", "locks/refresh.py", LOCK_AGAIN)
     assert "\nlark==1.0" in (locks / "tools-trixie.txt").read_text()
+
+
+def test_releases_of_the_last_days_are_left_out_of_the_shipped_locks(
+    offline: PackageIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(timezone.utc)
+    offline.add("lark", "1.0")
+    offline.add("lark", "2.0", uploaded=now)
+    write_files(tmp_path, {"locks/tools.in": "lark\n"})
+    path = tmp_path / "locks" / "tools-trixie.txt"
+    monkeypatch.setattr(refresh, "LOCKS", path.parent)
+    refresh.refresh(["tools.in"], path.name, "3.13.5", "locks/refresh.py", LOCK_AGAIN)
+    assert "\nlark==1.0" in path.read_text()
+    assert f", index as of {(now - timedelta(DAYS)).date()}T00:00:00Z\n" in path.read_text()
+    # A security fix does not wait.
+    monkeypatch.setenv("UV_EXCLUDE_NEWER", now.date().isoformat())
+    refresh.refresh(["tools.in"], path.name, "3.13.5", "locks/refresh.py", LOCK_AGAIN)
+    assert "\nlark==2.0" in path.read_text()
+    # And stays.
+    monkeypatch.delenv("UV_EXCLUDE_NEWER")
+    refresh.refresh(["tools.in"], path.name, "3.13.5", "locks/refresh.py", LOCK_AGAIN)
+    assert "\nlark==2.0" in path.read_text()
 
 
 def test_the_text_says_what_moved_and_in_which_lock(clone: Path) -> None:

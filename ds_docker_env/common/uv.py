@@ -23,7 +23,9 @@ from ds_docker_env.common.signals import STOPPED
 ENVIRONMENT = {"UV_PYTHON_DOWNLOADS": "never"}
 # uv's explanation of a conflict once had 6 MB.
 _KEPT = 20_000
-_UNKNOWN = re.compile(r"\A\s*error: (unexpected argument|unrecognized subcommand).{0,80}")
+_UNKNOWN = re.compile(
+    r"\A\s*error: (unexpected argument|unrecognized subcommand|invalid value '\S+=false' for '--exclude-newer).{0,80}"
+)
 _FULL = re.compile(r"(?:`([^`]+)`: )?(?:No space left on device|Disk quota exceeded)")
 # What begins a line that says what a module is doing.
 STEP = "step: "

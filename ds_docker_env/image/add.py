@@ -25,6 +25,7 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("-U", "--upgrade", action="store_true")
     parser.add_argument("-r", "--requirement", action="append", default=[])
     parser.add_argument("-q", "--quiet", action="store_true")
+    parser.add_argument("--exclude-newer", default="")
     # Habits, which make no difference here.
     for habit in ("--no-cache-dir", "--user", "--system", "--no-input"):
         parser.add_argument(habit, action="store_true")
@@ -47,7 +48,7 @@ def run(words: Sequence[str]) -> int:
         return text
 
     with alive(f"Adding {', '.join(names) or REQUIREMENTS}") as say:
-        made = change(edit, production, names, asked.upgrade, say)
+        made = change(edit, production, names, asked.upgrade, say, asked.exclude_newer)
     if not asked.quiet:
         there = ", ".join(f"{name} {made.moves.after[name].version}" for name in names if name in made.moves.after)
         print(made.report(f"Unchanged:  {there or LOCK}"))

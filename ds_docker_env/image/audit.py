@@ -1,13 +1,16 @@
-"""``audit``: known vulnerabilities in the lock, by pip-audit, and unsafe code in src, by ruff."""
+"""``audit``: known vulnerabilities in the locks and of Debian's packages, and unsafe code in src, by ruff."""
 
 from __future__ import annotations
 
+import argparse
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -15,83 +18,177 @@ from packaging.utils import canonicalize_name, canonicalize_version
 from rich.console import Console
 from rich.table import Table
 
+from ds_docker_env.common.errors import GenerationError, ProjectError
 from ds_docker_env.common.redaction import without_credentials
+from ds_docker_env.image import project, tracker
+from ds_docker_env.image.accepted import FILE, Accepted, read, without
+from ds_docker_env.image.advisories import Advisory, Group, published
 from ds_docker_env.pinning.parity import entries, name_of_entry
 
 TOOLS = Path("/opt/tools/bin")
 CLEAN, TODO, FAILED = 0, 1, 2
 # assert, random and starting a program are ordinary in an analysis.
 _RULES = "--select=S --ignore=S101,S311,S603,S607 --extend-exclude=src/data --no-cache --quiet --output-format=concise"
+# Seconds for pip-audit, which gives up a silent connection by itself, but not one that trickles.
+_LONGEST = 300
+_LOCK = "docker compose run --rm --no-deps jupyter lock"
+_DATABASE = "to ask another database, run: audit --vulnerability-service osv"
 _PIP_AUDIT = "--requirement=/dev/stdin --disable-pip --progress-spinner=off --format=json --output=stdout --desc=off"
 
 
 def run(options: Sequence[str]) -> int:
-    """Say what is known of the packages in requirements.txt and what is unsafe in src; return 0, 1 or 2.
+    """Say what is known of the packages in the locks and of Debian's, and what is unsafe in src; return 0, 1 or 2.
 
-    ``options`` go on to pip-audit. 1: there is something to do; 2: it could not be found out.
+    ``options`` go on to pip-audit, apart from two of this command. 1: there is something to do; 2: it could not be
+    found out. Raise `ProjectError` for an option of pip-audit that audit.toml replaces.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    todo: list[str] = []
+    asked, options = _words(options)
+    accepted, todo = _accepted()
+    groups: list[Group] = []
+    audited: list[str] = []
     failed = False
-    try:
-        audited, todo = _audit_packages(options)
-    except ValueError as error:
-        failed = True
-        print(
-            f"audit: requirements.txt is not audited and may hold vulnerabilities: {error}; "
-            "behind a proxy set HTTPS_PROXY, or ask another database with --vulnerability-service osv",
-            file=sys.stderr,
+    audits: list[tuple[str, str, Callable[[], tuple[list[Group], str]]]] = [
+        ("the packages in requirements.txt and tools.txt", _DATABASE, lambda: _python(options)),
+        ("Debian's packages", "to leave them out, run: audit --no-debian", _debian),
+    ]
+    for what, advice, audit in audits[: 1 if asked.no_debian else 2]:
+        try:
+            found, said = audit()
+        except (ValueError, GenerationError) as error:
+            failed = True
+            print(
+                f"audit: {what} are not audited and may hold vulnerabilities: {error}; "
+                f"behind a proxy set HTTPS_PROXY; {advice}",
+                file=sys.stderr,
+            )
+        else:
+            groups += found
+            audited.append(said)
+    left, unneeded = without(groups, accepted)
+    shown = [group for group in left if group.advisories and (group.remedy or asked.unfixed)]
+    dates = published((each.record for group in shown for each in group.advisories), _osv(options))
+    for group in shown:
+        _show(group, dates)
+    if counted := sum(len(group.advisories) for group in left if group not in shown):
+        print(f"Debian has not fixed {counted} known vulnerabilities of its packages; to list them: audit --unfixed")
+    if unneeded and not failed:
+        print(*(f"{FILE}:{each.line}: {each.id}: matches no vulnerability; remove it" for each in unneeded), sep="\n")
+    todo += [group.to_do for group in shown if group.remedy]
+    unsafe, silent = _src()
+    failed |= silent
+    if todo := [*todo, *unsafe]:
+        print("To do:", "; ".join(todo))
+    elif not failed:
+        print(f"No known vulnerability in {', '.join(audited)}, nothing unsafe in src.")
+    return FAILED if failed else TODO if todo else CLEAN
+
+
+def _words(options: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    parser = argparse.ArgumentParser(prog="audit", add_help=False, allow_abbrev=False)
+    parser.add_argument("--no-debian", action="store_true")
+    parser.add_argument("--unfixed", action="store_true")
+    parser.add_argument("--ignore-vuln", action="append")
+    asked, others = parser.parse_known_args(options)
+    if asked.ignore_vuln:
+        raise ProjectError(
+            f"--ignore-vuln: not kept with a reason and a date; name {', '.join(asked.ignore_vuln)} in {FILE}: "
+            "docs/how-to/audit.md of the template"
         )
+    return asked, others
+
+
+def _accepted() -> tuple[list[Accepted], list[str]]:
+    """Return what is accepted, and a remedy if something in the file is wrong, which is printed."""
+    if not Path(FILE).exists():
+        return [], []
+    accepted, problems = read(project.read(FILE), datetime.now(timezone.utc).date())
+    if problems:
+        print(*problems, "", sep="\n")
+    return accepted, [f"correct {FILE}"] if problems else []
+
+
+def _python(options: Sequence[str]) -> tuple[list[Group], str]:
+    """Return what is known of the packages in both locks, and how many were audited; raise `ValueError`."""
+    lock, tools = _read("requirements.txt"), _read("tools.txt")
+    if not lock:
+        raise ValueError(f"{Path.cwd()} has no requirements.txt, or it is empty")
+    parts = _parts(lock, tools)
+    names = {name for part in parts for name in re.findall(r"^\w[\w.-]*", part, re.MULTILINE)}
+    with Console(stderr=True).status(f"Asking for advisories on {len(names)} packages"):
+        answers = [answer for part in parts for answer in _ask(part, options)]
+    if not answers:
+        raise ValueError(f"the database of advisories knows none of the {len(names)} packages")
+    asked = {pin for part in parts for pin in _pins(part)}
+    # One from a URL has no version to ask for.
+    asked |= {(name, "") for name in names - {name for name, _ in asked}}
+    if unknown := sorted({name for name, _ in asked - {_pin(answer["name"], answer["version"]) for answer in answers}}):
+        print("Not audited, because the database of advisories does not know them:", ", ".join(unknown), "\n")
+    pins = re.findall(r"^([\w.-]+)\S*?={2,3}([^\s;]+)", _read("production.txt", "constraints.txt"), re.MULTILINE)
+    production = {_pin(name, version) for name, version in pins}
+    analysis = _pins(lock)
+
+    def known(belongs: Callable[[tuple[str, str]], bool]) -> list[Advisory]:
+        return [
+            _advisory(answer, found)
+            for answer in answers
+            if belongs(_pin(answer["name"], answer["version"]))
+            for found in sorted(answer["vulns"], key=lambda found: str(found["id"]))
+        ]
+
+    today = datetime.now(timezone.utc).date()
+    groups = [
+        Group(
+            "Inherited from production:",
+            known(lambda pin: pin in analysis & production),
+            "fix production's pins in production, then run take-over",
+        ),
+        Group(
+            "Added by the analysis:",
+            known(lambda pin: pin in analysis - production),
+            # A fix of today is not to wait.
+            f"{_LOCK} {{}} --exclude-newer {today}",
+        ),
+        Group(
+            "JupyterLab and other tools:",
+            known(lambda pin: pin in _pins(tools)),
+            "generate over the project with a newer template, which renews tools.txt",
+        ),
+    ]
+    return groups, f"{len(names) - len(unknown)} of {len(names)} packages"
+
+
+def _debian() -> tuple[list[Group], str]:
+    """Return what is known of Debian's packages, and how many there are; raise `GenerationError`."""
+    packages = tracker.installed()
+    fixed, unfixed = tracker.known(tracker.download(tracker.release()), packages)
+    renew = "renew the base image (docs/how-to/base-image.md of the template), then run: docker compose up --build"
+    groups = [Group("Fixed by Debian:", fixed, renew), Group("Not fixed by Debian:", unfixed)]
+    return groups, f"none that Debian has fixed in its {len(packages)} packages"
+
+
+def _src() -> tuple[list[str], bool]:
+    """Show what is unsafe in src, and return what is to do, and whether that could not be found out."""
     src = subprocess.run(
         [TOOLS / "ruff", "check", *_RULES.split(), "src"], stdout=subprocess.PIPE, text=True, check=False
     )
     if src.returncode == 1:
         print("Unsafe in src:", src.stdout, sep="\n")
-        todo.append("change src, or end a line that is safe with a comment such as # noqa: S301")
-    elif src.returncode:
-        failed = True
+        return ["change src, or end a line that is safe with a comment such as # noqa: S301"], False
+    if src.returncode:
         print("audit: src is not audited; ruff says above why", file=sys.stderr)
-    if todo:
-        print("To do:", "; ".join(todo))
-    elif not failed:
-        print(f"No known vulnerability in {audited}, nothing unsafe in src.")
-    return FAILED if failed else TODO if todo else CLEAN
+    return [], bool(src.returncode)
 
 
-def _audit_packages(options: Sequence[str]) -> tuple[str, list[str]]:
-    """Show what is known, and return how many packages were audited and what is to do; raise `ValueError`."""
-    lock = _read("requirements.txt")
-    names = set(map(canonicalize_name, re.findall(r"^\w[\w.-]*", lock, re.MULTILINE)))
-    if not names:
-        raise ValueError(f"{Path.cwd()} has none, or it is empty")
-    with Console(stderr=True).status(f"Asking for advisories on {len(names)} packages"):
-        answers = [answer for part in _parts(lock) for answer in _ask(part, options)]
-    if not answers:
-        raise ValueError(f"the database of advisories knows none of its {len(names)} packages")
-    pins = re.findall(r"^([\w.-]+)\S*?={2,3}([^\s;]+)", _read("production.txt", "constraints.txt"), re.MULTILINE)
-    production = {_pin(name, version) for name, version in pins}
-    vulnerable = [answer for answer in answers if answer["vulns"]]
-    inherited = [answer for answer in vulnerable if _pin(answer["name"], answer["version"]) in production]
-    added = [answer for answer in vulnerable if answer not in inherited]
-    todo = []
-    if inherited:
-        _show("Inherited from production:", inherited)
-        todo.append("fix production's pins in production, then run take-over")
-    if added:
-        _show("Added by the analysis:", added)
-        newer = " ".join(f"--upgrade-package {answer['name']}" for answer in added)
-        todo.append(f"docker compose run --rm --no-deps jupyter lock {newer}")
-    known = {canonicalize_name(answer["name"]) for answer in answers}
-    if unknown := sorted(names - known):
-        print("Not audited, because the database of advisories does not know them:", ", ".join(unknown), "\n")
-    return f"{len(known)} of {len(names)} packages", todo
-
-
-def _parts(lock: str) -> list[str]:
-    """Return a lock in parts without markers, because pip-audit takes one version of a package in each."""
+def _parts(*locks: str) -> list[str]:
+    """Return locks in parts without markers, because pip-audit takes one version of a package in each."""
     parts: list[dict[str, str]] = []
-    for entry in entries(lock):
-        name = name_of_entry(entry)
+    seen: set[tuple[str, str]] = set()
+    for entry in (entry for lock in locks for entry in entries(lock)):
+        name, pin = name_of_entry(entry), _pins(entry)
+        if pin & seen:
+            continue
+        seen |= pin
         if not (free := [part for part in parts if name not in part]):
             parts.append({})
             free = parts[-1:]
@@ -99,10 +196,18 @@ def _parts(lock: str) -> list[str]:
     return ["".join(part.values()) for part in parts]
 
 
+def _pins(lock: str) -> set[tuple[str, str]]:
+    """Return normalised names and versions in a lock."""
+    return {_pin(name, version) for name, version in re.findall(r"^(\w[\w.-]*)\S*?==([^\s;\\]+)", lock, re.MULTILINE)}
+
+
 def _ask(lock: str, options: Sequence[str]) -> list[dict[str, Any]]:
     """Return what the database of advisories knows; raise `ValueError` if it does not answer."""
     command = [f"{TOOLS}/pip-audit", *options, *_PIP_AUDIT.split()]
-    said = subprocess.run(command, input=lock, capture_output=True, text=True, check=False)
+    try:
+        said = subprocess.run(command, input=lock, capture_output=True, text=True, check=False, timeout=_LONGEST)
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"no whole answer within {_LONGEST} s") from None
     try:
         return [answer for answer in json.loads(said.stdout)["dependencies"] if "vulns" in answer]
     except ValueError:
@@ -110,15 +215,24 @@ def _ask(lock: str, options: Sequence[str]) -> list[dict[str, Any]]:
         raise ValueError(without_credentials((reasons or ["pip-audit was stopped"])[-1])[:500]) from None
 
 
-def _show(title: str, answers: Sequence[dict[str, Any]]) -> None:
-    table = Table("Package", "Version", "Advisory", "Fixed in", box=None)
-    for answer in answers:
-        for advisory in sorted(answer["vulns"], key=lambda advisory: str(advisory["id"])):
-            ids = ", ".join([advisory["id"], *sorted(advisory["aliases"])])
-            fixed = ", ".join(advisory["fix_versions"]) or "no version yet"
-            table.add_row(answer["name"], answer["version"], ids, fixed)
+def _advisory(answer: dict[str, Any], found: dict[str, Any]) -> Advisory:
+    fixed = ", ".join(found["fix_versions"]) or "no version yet"
+    return Advisory(answer["name"], answer["version"], (found["id"], *sorted(found["aliases"])), fixed, found["id"])
+
+
+def _osv(options: Sequence[str]) -> str:
+    """Return the address at which OSV answers for one advisory, also of a company's copy."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--osv-url", default=os.environ.get("PIP_AUDIT_OSV_URL", "https://api.osv.dev/v1/query"))
+    return str(parser.parse_known_args(options)[0].osv_url).removesuffix("/query") + "/vulns/"
+
+
+def _show(group: Group, dates: Mapping[str, str]) -> None:
+    table = Table("Package", "Version", "Advisory", "Known since", "Fixed in", box=None)
+    for each in group.advisories:
+        table.add_row(each.package, each.version, ", ".join(each.ids), dates.get(each.record, ""), each.fixed)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 1000)
-    console.print(title, table, "", sep="\n")
+    console.print(group.title, table, "", sep="\n")
 
 
 def _read(*names: str) -> str:

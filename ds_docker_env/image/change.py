@@ -17,15 +17,16 @@ from ds_docker_env.image import overlay, project, requirements
 from ds_docker_env.image.lock import (
     EMULATE,
     beside,
+    compiled,
     for_processors,
     locking_command,
-    noted_command,
     only_amd64,
     read_versions,
     resolving,
+    today,
+    too_new,
 )
 from ds_docker_env.image.project import LOCK, REQUIREMENTS
-from ds_docker_env.pinning import watched
 from ds_docker_env.pinning.moves import Moves
 from ds_docker_env.pinning.parity import Locked, read_each, read_lock, require_no_password, without
 from ds_docker_env.pinning.production.model import Production, as_lines
@@ -57,11 +58,13 @@ def change(
     names: Sequence[str] = (),
     upgrade: bool = False,
     say: Say = silent,
+    limit: str = "",
 ) -> Change:
     """Edit requirements.in, lock and install it and write both; return the versions before and after.
 
     Versions stay unless the edit moves them; ``upgrade`` lets those of the packages ``names`` move, which the edit is
-    about. Raise `GenerationError`, in which case everything is as it was.
+    about; a ``limit`` is the day after which releases are left out. Raise `GenerationError`, in which case everything
+    is as it was.
     """
     project.writable()
     before = {name: project.read(name) for name in (REQUIREMENTS, LOCK)}
@@ -71,18 +74,17 @@ def change(
     # uv decides in this order, and so moves other packages for those that come first.
     first = as_lines(requirements.find(text, name) for name in moving)
     kept = _without_urls(before[LOCK], text, names)
-    with beside({REQUIREMENTS: first + text, LOCK: kept}) as folder, resolving(production, names, say) as resolver:
+    with (
+        beside({REQUIREMENTS: first + text, LOCK: kept}) as folder,
+        resolving(production, names, say, limit) as resolver,
+    ):
         command = [*locking_command(before[LOCK]), *(part for name in moving for part in ("--upgrade-package", name))]
-        done = watched.run(
-            *command[1:],
-            *("--custom-compile-command", noted_command(before[LOCK]), "--no-progress", "--color", "never"),
-            folder=folder,
-            say=say,
-            step="resolving",
-        )
+        done = compiled(folder, command, kept, resolver, say)
         resolver.hurry()
         wanted = [line for name in names if (line := requirements.find(text, name))]
         if done.returncode:
+            if why := too_new(folder, command, kept, resolver, done):
+                raise LockError(f"{why}, or add: --exclude-newer {today()}")
             raise refuse(done.stderr, wanted, replace(resolver, target=resolver.target.on(AMD64)))
         lock = for_processors(folder, command, kept, resolver)
         lock = before[LOCK] if same_versions(before[LOCK], lock) else lock
@@ -94,7 +96,7 @@ def change(
         only = only_amd64(lock) if why_amd64_only(lock) != why_amd64_only(before[LOCK]) else []
         moves = Moves(packages_before, packages)
         elsewhere = moved_elsewhere(before[LOCK], lock, moves, resolver.target.machine)
-        made = Change(moves, elsewhere, older(wanted, packages, resolver, upgrade), only)
+        made = Change(moves, elsewhere, [*older(wanted, packages, resolver, upgrade), *resolver.cooldown.lines()], only)
         overlay.install(lock, folder, say)
         if before != {name: project.read(name) for name in before}:
             raise ProjectError(f"{REQUIREMENTS} or {LOCK}: edited by somebody else meanwhile; run the command again")

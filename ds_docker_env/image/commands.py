@@ -44,13 +44,15 @@ COMMANDS = {
         "Add packages to requirements.in, the lock and the environment, at once for every kernel.",
         "nothing was changed",
         'Other words are requirements, such as polars or "seaborn>=0.13", and options of pip: -U or --upgrade takes '
-        "newer versions of packages that are here, -r FILE adds the requirements in a file, -q prints nothing.",
+        "newer versions of packages that are here, -r FILE adds the requirements in a file, -q prints nothing; "
+        "--exclude-newer DATE takes releases of the last days, too.",
     ),
     "audit": Command(
         "audit",
-        "Look for known vulnerabilities in requirements.txt and for unsafe code in src.",
-        "requirements.txt is not audited and may hold vulnerabilities",
-        "Other options go to pip-audit, such as --ignore-vuln ID or --vulnerability-service osv.",
+        "Look for known vulnerabilities in both locks and in Debian's packages, and for unsafe code in src.",
+        "nothing was audited",
+        "--unfixed lists what Debian has not fixed, --no-debian omits its packages. Other options go to pip-audit, "
+        "such as --vulnerability-service osv.",
         alone=False,
     ),
     "check": Command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shlex
@@ -11,18 +12,19 @@ import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import pairwise
+from datetime import datetime, timezone
 from pathlib import Path
 
 from ds_docker_env.common.analysis import package_name, without_comment
-from ds_docker_env.common.errors import ProjectError
-from ds_docker_env.common.progress import Say, silent
+from ds_docker_env.common.errors import LockError, ProjectError
+from ds_docker_env.common.progress import Say, alive, silent
 from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.target import ARM64, LOCK_AGAIN, MACHINES, Target, machines, this_machine, why_amd64_only
 from ds_docker_env.image import installed, project
 from ds_docker_env.image.project import LOCK, OVERRIDES, PRODUCTION, REQUIREMENTS
 from ds_docker_env.pinning import watched
 from ds_docker_env.pinning.builds import Building
+from ds_docker_env.pinning.cooldown import DAYS, Cooldown, without_undated
 from ds_docker_env.pinning.diagnosis import obstacle
 from ds_docker_env.pinning.parity import Locked, prove_each, read_each
 from ds_docker_env.pinning.pinned import versions_in
@@ -44,17 +46,22 @@ def run(options: Sequence[str]) -> int:
     """
     project.writable()
     before = project.read(LOCK)
-    command = [*locking_command(before), *options]
-    print("+", shlex.join(command), file=sys.stderr, flush=True)
-    noted = ["--custom-compile-command", noted_command(before, _exclude_newer(options))]
-    with beside({LOCK: before}) as folder, resolving(production_here()) as resolver:
-        done = subprocess.run([*command, *noted], cwd=folder, stdout=subprocess.DEVNULL, check=False)
+    limit, others = _limit(options)
+    command = [*locking_command(before), *others]
+    with beside({LOCK: before}) as folder, resolving(production_here(), limit=limit) as resolver:
+        print("+", shlex.join([*command, *resolver.cooldown.options[:2]]), file=sys.stderr, flush=True)
+        with alive("Locking requirements.in") as say:
+            done = compiled(folder, command, before, resolver, say)
+        print(without_undated(done.stderr), end="", file=sys.stderr)
         if done.returncode:
+            if why := too_new(folder, command, before, resolver, done):
+                raise LockError(f"{why}; to take them, run: {shlex.join(['lock', *others])} --exclude-newer {today()}")
             return done.returncode
         lock = for_processors(folder, command, before, resolver)
     if not same_versions(before, lock):
         project.replace({LOCK: lock})
-    for line in [*only_amd64(lock), *differing(read_each(lock), {pin.name for pin in resolver.production.pins})]:
+    pinned = {pin.name for pin in resolver.production.pins}
+    for line in [*only_amd64(lock), *differing(read_each(lock), pinned), *resolver.cooldown.lines()]:
         print(line)
     return 0
 
@@ -73,13 +80,51 @@ def beside(files: Mapping[str, str]) -> Iterator[Path]:
 
 
 @contextmanager
-def resolving(production: Production, names: Collection[str] = (), say: Say = silent) -> Iterator[Resolver]:
-    """Return the resolver for questions about a lock that was made, or could not be made."""
+def resolving(
+    production: Production, names: Collection[str] = (), say: Say = silent, limit: str = ""
+) -> Iterator[Resolver]:
+    """Return the resolver for questions about a lock that was made, or could not be made, perhaps up to a limit."""
     with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
         resolver = Resolver(Path(folder), production, set(names), installed.read_target(installed.ANALYSIS), say=say)
         resolver.building = Building(_text("uv.toml"))
         resolver.overrides = overrides_here()
+        pins = {pin.name for pin in production.fixed}
+        resolver.cooldown = Cooldown.of(_text(LOCK), pins, resolver.building.settings, limit)
         yield resolver
+
+
+def compiled(
+    folder: Path, command: Sequence[str], before: str, resolver: Resolver, say: Say = silent, step: str = "resolving"
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of uv in a folder, where the lock ``before`` is preferred, without releases that are too new."""
+    while True:
+        (folder / LOCK).write_text(before, encoding="utf-8", newline="\n")
+        done = watched.run(
+            *command[1:],
+            *("--custom-compile-command", noted_command(before, resolver.cooldown.noted)),
+            *("--no-progress", "--color", "never"),
+            *resolver.cooldown.options,
+            folder=folder,
+            say=say,
+            step=step,
+        )
+        if not resolver.cooldown.learn(done.stderr):
+            return done
+
+
+def too_new(
+    folder: Path, command: Sequence[str], before: str, resolver: Resolver, done: subprocess.CompletedProcess[str]
+) -> str:
+    """Return why there is no lock, if there is one with releases that are too new, else nothing."""
+    if not (names := resolver.cooldown.filtered(done.stderr)):
+        return ""
+    anyhow = replace(resolver, cooldown=Cooldown())
+    if compiled(folder, command, before, anyhow).returncode:
+        return ""
+    return (
+        f"{', '.join(names)}: released after {resolver.cooldown.limit}, and releases of the last {DAYS} days are left "
+        "out; take an older version"
+    )
 
 
 def for_processors(folder: Path, command: Sequence[str], before: str, resolver: Resolver) -> str:
@@ -89,14 +134,8 @@ def for_processors(folder: Path, command: Sequence[str], before: str, resolver: 
     """
 
     def solve(preferred: str) -> Attempt:
-        (folder / LOCK).write_text(preferred, encoding="utf-8", newline="\n")
-        done = watched.run(
-            *for_arm64(command[1:]),
-            *("--no-progress", "--color", "never"),
-            folder=folder,
-            say=resolver.say,
-            step="resolving for linux/arm64",
-        )
+        arm64 = [command[0], *for_arm64(command[1:])]
+        done = compiled(folder, arm64, preferred, resolver, resolver.say, "resolving for linux/arm64")
         return Attempt("" if done.returncode else _read(folder), without_credentials(done.stderr))
 
     def why(attempt: Attempt) -> str:
@@ -169,7 +208,20 @@ def _text(name: str) -> str:
     return project.read(name) if (project.root() / name).exists() else ""
 
 
-def _exclude_newer(options: Sequence[str]) -> str:
-    given = [option.partition("=")[2] for option in options if option.startswith("--exclude-newer=")]
-    given += [value for option, value in pairwise(options) if option == "--exclude-newer"]
-    return given[-1] if given else ""
+def today() -> str:
+    """Return today's date, as a limit for releases that are not too new."""
+    return datetime.now(timezone.utc).date().isoformat()
+
+
+def _limit(options: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the limit among options of uv, and the others; raise `ProjectError` for one of a package."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--exclude-newer", default="")
+    parser.add_argument("--exclude-newer-package", action="append")
+    known, others = parser.parse_known_args(options)
+    if known.exclude_newer_package:
+        raise ProjectError(
+            "--exclude-newer-package: the next lock would not know of it; write it into uv.toml, or name a day for "
+            f"all packages: --exclude-newer {today()}"
+        )
+    return known.exclude_newer, others

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -13,12 +14,13 @@ from ds_docker_env.common.errors import UnreachableError
 from ds_docker_env.common.progress import Say, silent
 from ds_docker_env.common.target import AMD64, ARM64, MACHINES, Target, machines
 from ds_docker_env.pinning.builds import Building
+from ds_docker_env.pinning.cooldown import Cooldown, time_of
 from ds_docker_env.pinning.diagnosis import Obstacle, compiled, explain, obstacle, reason
 from ds_docker_env.pinning.parity import read_lock
 from ds_docker_env.pinning.processors import for_both
 from ds_docker_env.pinning.production.model import Production, name_of
 from ds_docker_env.pinning.resolver import Attempt, Resolver
-from ds_docker_env.pinning.wheels import offers
+from ds_docker_env.pinning.wheels import Offer, offers
 
 # Without it there is no notebook on production's versions at all.
 REQUIRED = "ipykernel"
@@ -34,7 +36,7 @@ class Lock:
     packages ask of them, and ``contradictions`` say why; ``compiled`` names pins without a wheel for this Python, and
     the Pythons that have one, ``compiled_on`` the packages without one for a processor, or for both;
     ``building`` is what uv has to be told about awkward packages; ``yanked`` are versions that their authors have
-    withdrawn; ``obstacle`` is why the lock is for x86-64 only.
+    withdrawn; ``obstacle`` is why the lock is for x86-64 only; ``fresh`` are lines about releases that are too new.
     """
 
     text: str = ""
@@ -46,6 +48,7 @@ class Lock:
     building: Building = field(default_factory=Building)
     yanked: tuple[str, ...] = ()
     obstacle: Obstacle | None = None
+    fresh: list[str] = field(default_factory=list)
 
 
 def make_lock(
@@ -69,6 +72,7 @@ def make_lock(
         # A person on arm64 gets the same lock.
         resolver = Resolver(Path(folder), production, set(wheels_only), target.on(AMD64), say=say)
         resolver.before, resolver.building.settings = before, settings
+        resolver.cooldown = Cooldown.of(before, {pin.name for pin in production.fixed}, settings)
         lock = Lock(building=resolver.building, overrides=resolver.overrides)
         conflicts = _below_floor(production, analysis, target)
         kept = _without(analysis, conflicts, lock)
@@ -90,6 +94,7 @@ def make_lock(
         _complete(lock, attempt, resolver, kept)
         offered = offers(resolver, lock.text)
         lock.compiled = compiled(resolver, offered[AMD64])
+        lock.fresh = _fresh(resolver.cooldown, offered)
         built = {
             MACHINES[machine]: {
                 f"{name}=={offer.version}"
@@ -102,6 +107,13 @@ def make_lock(
         lock.compiled_on = {name: sorted(packages - everywhere) for name, packages in built.items()}
         lock.compiled_on[" and ".join(built)] = sorted(everywhere - lock.compiled.keys())
         return lock
+
+
+def _fresh(cooldown: Cooldown, offered: Mapping[str, Mapping[str, Offer]]) -> list[str]:
+    limit = time_of(cooldown.limit)
+    known = {name: offer for each in offered.values() for name, offer in each.items() if name in cooldown.forced}
+    taken = [name for name, offer in known.items() if limit and offer.uploaded and offer.uploaded >= limit]
+    return cooldown.lines([f"{name} {known[name].version}" for name in sorted(taken)])
 
 
 def _complete(lock: Lock, amd64: Attempt, resolver: Resolver, analysis: list[str]) -> None:

@@ -25,6 +25,7 @@ from ds_docker_env.common.redaction import excerpt, without_credentials
 from ds_docker_env.common.target import Target
 from ds_docker_env.pinning import watched
 from ds_docker_env.pinning.builds import Building, Failure
+from ds_docker_env.pinning.cooldown import Cooldown, time_of
 from ds_docker_env.pinning.production.model import Pin, Production, as_lines, name_of
 
 LOCK = "requirements.txt"
@@ -79,8 +80,9 @@ class Resolver:
 
     ``wheels_only`` are never built from source unless production pins them; ``overrides`` are pins of production's that
     are locked against what other packages ask of them; versions in the lock ``before`` stay if they can; ``building``
-    learns how sources are built; ``say`` is told each step. ``longest`` are the seconds of the longest run of uv that
-    was no mere question, and ``until`` ends all questions (`time.monotonic`).
+    learns how sources are built, and ``cooldown`` which packages cannot wait; ``say`` is told each step. ``longest``
+    are the seconds of the longest run of uv that was no mere question, and ``until`` ends all questions
+    (`time.monotonic`).
     """
 
     folder: Path
@@ -89,6 +91,7 @@ class Resolver:
     target: Target
     overrides: list[str] = field(default_factory=list)
     building: Building = field(default_factory=Building)
+    cooldown: Cooldown = field(default_factory=Cooldown)
     before: str = ""
     say: Say = silent
     longest: float = 0
@@ -213,24 +216,29 @@ class Resolver:
     ) -> Attempt:
         for name, text in {**files, "uv.toml": self.building.render()}.items():
             (self.folder / name).write_text(text, encoding="utf-8", newline="\n")
-        output.unlink(missing_ok=True)
-        if self.before:
-            output.write_text(self.before, encoding="utf-8", newline="\n")
-        done = watched.run(
-            *command,
-            *("--no-progress", "--color", "never"),
-            # Saves uv the search for the target's Python, 0.3 s where pyenv is installed, and a look at an environment
-            # that is new each time.
-            *("--python", os.path.realpath(sys.executable)),
-            *("--custom-compile-command", header(" ".join(["uv", *command]))),
-            *(part for name in sorted(self.wheels_only - self.production.names()) for part in ("--only-binary", name)),
-            *self._cache(),
-            *options,
-            folder=self.folder,
-            say=self.say,
-            step=step,
-            bound=bound,
-        )
+        while True:
+            output.unlink(missing_ok=True)
+            if self.before:
+                output.write_text(self.before, encoding="utf-8", newline="\n")
+            done = watched.run(
+                *command,
+                *("--no-progress", "--color", "never"),
+                # Saves uv the search for the target's Python, 0.3 s where pyenv is installed, and a look at an
+                # environment that is new each time.
+                *("--python", os.path.realpath(sys.executable)),
+                *("--custom-compile-command", header(" ".join(["uv", *command]), self.cooldown.noted)),
+                *(f"--only-binary={name}" for name in sorted(self.wheels_only - self.production.names())),
+                *self.cooldown.options,
+                *self._cache(),
+                *options,
+                folder=self.folder,
+                say=self.say,
+                step=step,
+                bound=bound,
+            )
+            # A question is answered with what the lock may hold.
+            if not self.cooldown.learn(done.stderr, force=bool(done.returncode) and not bound):
+                break
         written = output.exists() and not done.returncode
         attempt = Attempt(
             _with_plain_indexes(output.read_text(encoding="utf-8")) if written else "",
@@ -280,7 +288,9 @@ def compile_command(full_python: str, platform: str, *inputs: str, output: str =
 
 def header(command: str, limit: str = "") -> str:
     """Return what stands in the header of a lock: the command, uv's version, and how new the index could be."""
-    limit = limit or os.environ.get("UV_EXCLUDE_NEWER") or datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    limit = limit or os.environ.get("UV_EXCLUDE_NEWER", "")
+    if not time_of(limit):
+        limit = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     return f"{command}\n# {uv.version()}, index as of {limit}"
 
 

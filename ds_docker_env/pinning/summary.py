@@ -52,6 +52,7 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
         lines.append(f"To build:   {awkward} in the image, as it {why}")
     if lock.building.undescribed:
         lines.append("            with what production pins, and the Debian packages that the Dockerfile names")
+    lines += lock.fresh
     lines += [f"Yanked:     {version} was withdrawn by its authors" for version in lock.yanked]
     lines += [f"Left out:   {requirement}, {why}" for requirement, why in left_out(lock, packages).items()]
     lines += [f"Elsewhere:  {pin} {elsewhere}" for pin in parity.elsewhere]

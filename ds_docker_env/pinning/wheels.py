@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import product
 from typing import Any
 
@@ -22,11 +23,15 @@ _TAGS = re.compile(r"-([^-/]+)-([^-/]+)-([^-/]+)\.whl")
 
 @dataclass(frozen=True)
 class Offer:
-    """A version, the processors for which an index has a wheel of it, and whether it has its source."""
+    """A version, the processors for which an index has a wheel of it, and whether it has its source.
+
+    ``uploaded`` is when its first file came to the index, if that says so.
+    """
 
     version: str
     wheels: Collection[str]
     source: bool
+    uploaded: datetime | None = None
 
     def lacks(self, machine: str) -> bool:
         """Say whether this version cannot be had for a processor."""
@@ -45,7 +50,9 @@ def offers(resolver: Resolver, lock: str) -> dict[str, dict[str, Offer]]:
         tags = {tag for wheel in tables(package.get("wheels")) for tag in _tags_of(wheel)}
         wheels = [machine for machine in MACHINES if tags & runnable[machine]]
         name, version = text_of(package, "name"), text_of(package, "version")
-        found[name, version] = Offer(version, wheels, "sdist" in package)
+        files = [*tables(package.get("wheels")), *tables(package.get("sdist"))]
+        times = [time for file in files if isinstance(time := file.get("upload-time"), datetime)]
+        found[name, version] = Offer(version, wheels, "sdist" in package, min(times, default=None))
     return {
         machine: {
             name: found[name, locked.version]

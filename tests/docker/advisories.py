@@ -1,4 +1,4 @@
-"""A proxy on 127.0.0.1 that answers for every host, with a certificate of its own, as a database of advisories."""
+"""A proxy on 127.0.0.1 that answers for every host, with a certificate of its own, as the databases of advisories."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 import ssl
 import threading
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -27,14 +28,20 @@ services:
 
 
 class Advisories:
-    """Knows every version of a lock, some with advisories; ``status`` other than 200 is the answer to everything."""
+    """Knows every version in locks, some with advisories; ``status`` other than 200 is the answer to everything.
 
-    def __init__(self, lock: str) -> None:
+    It is the package index, OSV, which has a date for each advisory but those without a date, and Debian's tracker.
+    """
+
+    def __init__(self, *locks: str) -> None:
         self.known: dict[tuple[str, str], list[dict[str, Any]]] = {
             # No database has a build of one's own, such as PyTorch's +cpu.
             (name, version.partition("+")[0]): []
+            for lock in locks
             for name, version in LOCKED.findall(lock)
         }
+        # As the real list, it is never empty.
+        self.debian: list[tuple[str, str, str]] = [("none-has-it", "CVE-1999-1", "")]
         self.asked: list[str] = []
         self.status = 200
         self.authority = trustme.CA()
@@ -58,6 +65,19 @@ class Advisories:
 
     def write_certificate(self, path: Path) -> None:
         self.authority.cert_pem.write_to_path(str(path))
+
+    def add_debian(self, package: str, id: str, fixed_in: str = "") -> None:
+        """Add a vulnerability of every version of a Debian source package before this one."""
+        self.debian.append((package, id, fixed_in))
+
+    def debian_list(self) -> bytes:
+        """Return the list of the tracker, as debsecan reads it."""
+        names = [f"{id},,A text, with a comma" for _, id, _ in self.debian]
+        packages = [
+            f"{package},{number},S  {'F' if fixed_in else ' '},,{fixed_in}"
+            for number, (package, _, fixed_in) in enumerate(self.debian)
+        ]
+        return zlib.compress("\n".join(["VERSION 1", *names, "", *packages, "", "acl,acl libacl1", ""]).encode())
 
     def add(self, name: str, version: str, *ids: str, fixed_in: str = "", withdrawn: bool = False) -> None:
         """Add an advisory in both dresses: that of the package index and that of OSV."""
@@ -97,9 +117,16 @@ def _handler(advisories: Advisories) -> type[BaseHTTPRequestHandler]:
             self.close_connection = False
 
         def do_GET(self) -> None:
-            """Answer ``/pypi/NAME/VERSION/json``."""
-            name, version = self.path.split("/")[2:4]
-            self._answer((name, version), "vulnerabilities")
+            """Answer ``/pypi/NAME/VERSION/json``, OSV's ``/v1/vulns/ID``, and Debian's list."""
+            if self.host == "security-tracker.debian.org":
+                self._send(advisories.status, advisories.debian_list())
+            elif self.host == "api.osv.dev":
+                undated = self.path.endswith("-undated")
+                body = json.dumps({} if undated else {"published": "2099-01-02T03:04:05Z"}).encode()
+                self._send(404 if undated else advisories.status, body)
+            else:
+                name, version = self.path.split("/")[2:4]
+                self._answer((name, version), "vulnerabilities")
 
         def do_POST(self) -> None:
             """Answer OSV's ``/v1/query``, which knows no package without advisories."""
@@ -111,7 +138,9 @@ def _handler(advisories: Advisories) -> type[BaseHTTPRequestHandler]:
         def _answer(self, pin: tuple[str, str], key: str) -> None:
             advisories.asked.append(self.host)
             status = advisories.status if pin in advisories.known else 404
-            body = json.dumps({key: advisories.known[pin]} if key and status == 200 else {}).encode()
+            self._send(status, json.dumps({key: advisories.known[pin]} if key and status == 200 else {}).encode())
+
+        def _send(self, status: int, body: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

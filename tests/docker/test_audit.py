@@ -23,14 +23,16 @@ services:
       - ./proxy.pem:/etc/ssl/certs/ca-certificates.crt:ro
 """
 WITHOUT_NETWORK = "services: {jupyter: {network_mode: none}}\n"
+DAY = "2099-01-02"
 # A build of one's own, as PyTorch's +cpu.
 LOCAL = "+company.1"
 CLEAN = "No known vulnerability"
+LOCKS = ("requirements.txt", "tools.txt")
 
 
 @pytest.fixture
 def advisories(audited: Project) -> Iterator[Advisories]:
-    with Advisories(audited.read("requirements.txt")) as advisories:
+    with Advisories(*map(audited.read, LOCKS)) as advisories:
         advisories.write_certificate(audited.folder / "proxy.pem")
         yield advisories
 
@@ -70,46 +72,82 @@ def test_what_is_inherited_from_production_is_apart_from_what_the_analysis_added
     audited: Project, advisories: Advisories, audit: Callable[..., Done], options: tuple[str, ...]
 ) -> None:
     boto3 = dict(LOCKED.findall(audited.read("requirements.txt")))["boto3"]
+    jupyterlab = dict(LOCKED.findall(audited.read("tools.txt")))["jupyterlab"]
+    advisories.add("jupyterlab", jupyterlab, "CVE-2099-6", fixed_in="99")
     advisories.add("requests", PINNED["requests"], "PYSEC-2099-1", "CVE-2099-1", "GHSA-aaaa", fixed_in="2.33.0")
     advisories.add("requests", PINNED["requests"], "GHSA-aaaa", "CVE-2099-1", fixed_in="2.33.0")
     advisories.add("PySocks", PINNED["PySocks"], "PYSEC-2099-2", fixed_in="2.0")
     advisories.add("certifi", PINNED["certifi"], "PYSEC-2099-3", fixed_in="2026.1.1", withdrawn=True)
-    advisories.add("boto3", boto3, "CVE-2099-4")
+    advisories.add("boto3", boto3, "CVE-2099-4-undated")
     advisories.add("numpy", PINNED["numpy"], "CVE-2099-5")
     said = audit(*options)
     assert rows(said, "Inherited from production:") == [
-        ["numpy", PINNED["numpy"], "CVE-2099-5", "no version yet"],
-        ["pysocks", PINNED["PySocks"], "PYSEC-2099-2", "2.0"],
-        ["requests", PINNED["requests"], "PYSEC-2099-1, CVE-2099-1, GHSA-aaaa", "2.33.0"],
+        ["numpy", PINNED["numpy"], "CVE-2099-5", DAY, "no version yet"],
+        ["pysocks", PINNED["PySocks"], "PYSEC-2099-2", DAY, "2.0"],
+        ["requests", PINNED["requests"], "PYSEC-2099-1, CVE-2099-1, GHSA-aaaa", DAY, "2.33.0"],
     ]
-    assert rows(said, "Added by the analysis:") == [["boto3", boto3, "CVE-2099-4", "no version yet"]]
+    assert rows(said, "Added by the analysis:") == [["boto3", boto3, "CVE-2099-4-undated", "no version yet"]]
+    assert rows(said, "JupyterLab and other tools:") == [["jupyterlab", jupyterlab, "CVE-2099-6", DAY, "99"]]
     last = said.stdout.splitlines()[-1]
     assert last.startswith("To do: fix production's pins in production, then run take-over; ")
-    assert last.endswith("docker compose run --rm --no-deps jupyter lock --upgrade-package boto3")
+    assert "docker compose run --rm --no-deps jupyter lock --upgrade-package boto3 --exclude-newer 2" in last
     assert said.returncode == 1
-    assert len(advisories.asked) == len(LOCKED.findall(audited.read("requirements.txt")))
+    assert len(advisories.asked) == len(advisories.known), "what is in both locks is asked for once"
 
 
 def test_a_fresh_project_without_advisories_is_clean(
     audited: Project, advisories: Advisories, audit: Callable[..., Done]
 ) -> None:
-    count = len(advisories.known)
+    count = len({name for name, _ in advisories.known})
     said = audit()
-    assert said.stdout.splitlines() == [f"{CLEAN} in {count} of {count} packages, nothing unsafe in src."]
+    debian = r"none that Debian has fixed in its \d+ packages"
+    assert re.fullmatch(rf"{CLEAN} in {count} of {count} packages, {debian}, nothing unsafe in src\.\n", said.stdout)
     assert said.returncode == 0
 
 
+def test_what_debian_has_fixed_is_to_do_and_what_it_has_not_is_counted(
+    advisories: Advisories, audit: Callable[..., Done]
+) -> None:
+    advisories.add_debian("bash", "CVE-2099-7", fixed_in="99:1-1")
+    advisories.add_debian("bash", "CVE-2099-8")
+    advisories.add_debian("linux", "CVE-2099-9", fixed_in="99:1-1")
+    said = audit()
+    [[name, version, *others]] = rows(said, "Fixed by Debian:")
+    assert (name, others) == ("bash", ["CVE-2099-7", DAY, "99:1-1"])
+    assert version[0].isdigit()
+    assert (
+        "Debian has not fixed 1 known vulnerabilities of its packages; to list them: audit --unfixed\n" in said.stdout
+    )
+    assert said.stdout.splitlines()[-1].startswith(
+        "To do: renew the base image (docs/how-to/base-image.md of the template"
+    )
+    assert said.returncode == 1
+
+
 def test_a_package_that_the_database_does_not_know_is_named(advisories: Advisories, audit: Callable[..., Done]) -> None:
-    count = len(advisories.known)
+    names = {name for name, _ in advisories.known}
+    count = len(names)
     del advisories.known["certifi", PINNED["certifi"]]
     said = audit()
     assert re.search(r"^Not audited, .*: certifi *$", said.stdout, re.MULTILINE)
     assert f"{CLEAN} in {count - 1} of {count} packages" in said.stdout
 
 
-def test_an_advisory_can_be_accepted(advisories: Advisories, audit: Callable[..., Done]) -> None:
+def test_an_advisory_is_accepted_in_a_file_until_a_day(
+    audited: Project, advisories: Advisories, audit: Callable[..., Done]
+) -> None:
     advisories.add("requests", PINNED["requests"], "PYSEC-2099-1", "CVE-2099-1")
-    assert audit("--ignore-vuln", "CVE-2099-1").returncode == 0
+    [example] = blocks(page("audit.md"), "toml")
+    accepted = audited.folder / "audit.toml"
+    accepted.write_text(re.sub(r'id = ".*"', 'id = "CVE-2099-1"', example), encoding="utf-8")
+    try:
+        assert audit().returncode == 0
+        accepted.write_text(re.sub("until = .*", "until = 2020-01-31", accepted.read_text("utf-8")), encoding="utf-8")
+        said = audit()
+    finally:
+        accepted.unlink()
+    assert said.stdout.startswith("audit.toml:1: CVE-2099-1: was accepted until 2020-01-31; ")
+    assert said.returncode == 1
 
 
 def test_unsafe_code_is_named_by_file_cell_and_line_unless_it_is_accepted(
@@ -137,8 +175,12 @@ def test_a_database_that_does_not_answer_is_not_taken_for_one_without_advisories
     advisories.status = status
     said = audit()
     assert said.stdout == ""
-    assert problem(said.stderr).startswith("requirements.txt is not audited and may hold vulnerabilities: ")
-    assert why in problem(said.stderr)
+    python, debian = problems(said.stderr)
+    assert python.startswith(
+        "the packages in requirements.txt and tools.txt are not audited and may hold vulnerabilities:"
+    )
+    assert why in python
+    assert f"the server answers {status}" in debian
     assert said.returncode == 2
 
 
@@ -148,13 +190,14 @@ def test_without_a_network_the_audit_fails_and_says_why(copy: Project) -> None:
     for shell in (command, command.partition(" ")[2]):
         said = copy.run("sh", "-c", shell, check=False)
         assert said.stdout == ""
-        assert "not audited" in problem(said.stderr)
-        assert "HTTPS_PROXY" in problem(said.stderr)
+        assert len(problems(said.stderr)) == 2
+        for problem in problems(said.stderr):
+            assert "not audited" in problem
+            assert "HTTPS_PROXY" in problem
         assert not re.search("canary|Traceback", said.stdout + said.stderr)
         assert said.returncode == 2
 
 
-def problem(stderr: str) -> str:
-    """Return the one message of ours, without what Compose says of its own work."""
-    [message] = re.findall(r"^audit: (.*)$", stderr, re.MULTILINE)
-    return str(message)
+def problems(stderr: str) -> list[str]:
+    """Return the messages of ours, without what Compose says of its own work."""
+    return re.findall(r"^audit: (.*)$", stderr, re.MULTILINE)

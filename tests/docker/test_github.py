@@ -175,7 +175,7 @@ def github(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     if "containerd" not in sh("docker", "info", "--format", "{{ .DriverStatus }}").stdout:
         missing("the engine does not use containerd's image store, so its own builder cannot keep a cache")
     folder = tmp_path_factory.mktemp("github")
-    with Advisories(project.read("requirements.txt")) as advisories:
+    with Advisories(*map(project.read, ("requirements.txt", "tools.txt"))) as advisories:
         yield GitHub(project.folder, folder, advisories.override(folder / "proxy.pem"))
 
 

@@ -113,7 +113,8 @@ class GitLab:
 def gitlab(built: Project, runner: Path, tmp_path: Path) -> Iterator[GitLab]:
     project = copied(built, tmp_path)
     pipeline = Renderer()(".gitlab-ci.yml", project_slug=project.image, production_requirements="requirements.txt")
-    with Advisories(project.read("requirements.txt")) as advisories, registry(tmp_path, LOGIN) as address:
+    locks = map(project.read, ("requirements.txt", "tools.txt"))
+    with Advisories(*locks) as advisories, registry(tmp_path, LOGIN) as address:
         for name, text in {
             ".gitlab-ci.yml": pipeline,
             "on-this-machine.yml": ENGINE.sub("", pipeline),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -106,6 +108,32 @@ def test_packages_that_move_and_those_that_are_not_in_their_newest_version_are_n
     add.run(["tool[fast]>=2"])
     assert "\ntool[fast]>=2  # for the plots\n" in image.read("requirements.in")
     assert image.read("requirements.in").count("tool") == 1
+
+
+def test_a_release_of_the_last_days_is_refused_by_its_version_unless_a_day_is_named_and_older_ones_are_added(
+    image: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image.index.add("hasty", "1.0")
+    image.index.add("hasty", "2.0", uploaded=datetime.now(timezone.utc) - timedelta(1))
+    today = datetime.now(timezone.utc).date().isoformat()
+    files = image.files
+    with pytest.raises(GenerationError) as refused:
+        add.run(["hasty==2.0"])
+    assert re.fullmatch(
+        r"hasty: released after \S+, and releases of the last 7 days are left out; take an older version, or add: "
+        f"--exclude-newer {today}",
+        str(refused.value),
+    )
+    assert image.files == files
+    add.run(["hasty"])
+    # The newest that a person may have now, so no line says that it is older.
+    assert capsys.readouterr().out == "New:        hasty 1.0\n"
+    add.run(["--upgrade", "hasty==2.0", "--exclude-newer", today])
+    assert image.packages["hasty"] == "2.0"
+    # It stays, beside what is added later.
+    image.index.add("later", "1.0")
+    add.run(["later"])
+    assert (image.packages["hasty"], image.packages["later"]) == ("2.0", "1.0")
 
 
 REFUSED = {

@@ -1,0 +1,139 @@
+"""Releases of the last days, which locks leave out, as most malicious ones are found and removed within days.
+
+https://docs.astral.sh/uv/concepts/resolution/#dependency-cooldowns
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
+
+# A fork that wants another number changes it here; a person sets exclude-newer in uv.toml.
+DAYS = 7
+# Times that packages without dates are found, one behind another, before all are taken for such packages.
+_ROUNDS = 3
+# Of many names in one line.
+_NAMED = 5
+_NOTED = re.compile(r"^# uv .*, index as of (\S+)$", re.MULTILINE)
+_UNDATED = re.compile(r"^warning: `([^`]+)` is missing an upload date", re.MULTILINE)
+_FILTERED = re.compile(r"^hint: `([^`]+)` was filtered by `exclude-newer`", re.MULTILINE)
+_OWN = re.compile(r"^\s*exclude-newer\s*=", re.MULTILINE)
+
+
+@dataclass
+class Cooldown:
+    """How new a release may be, and the packages for which that does not hold.
+
+    ``limit`` is a time, or blank if any release will do or if uv knows of a limit by itself. It does not hold for what
+    production ``pins``, for ``undated`` packages, of which the index does not say when they were uploaded, and for
+    those of which nothing older fits production, and which are ``forced``.
+    """
+
+    limit: str = ""
+    pins: Collection[str] = ()
+    undated: set[str] = field(default_factory=set)
+    forced: set[str] = field(default_factory=set)
+    off: bool = False
+    _rounds: int = 0
+
+    @classmethod
+    def of(cls, lock: str, pins: Collection[str], settings: str = "", given: str = "") -> Cooldown:
+        """Return the cooldown for the next lock after this one, whose versions all stay available.
+
+        A limit that is ``given`` comes before one that a person has set for uv, in ``settings``, the project's uv.toml,
+        or elsewhere.
+        """
+        if not given and (os.environ.get("UV_EXCLUDE_NEWER") or _OWN.search(settings) or _set_for_uv()):
+            return cls()
+        noted = _NOTED.search(lock)
+        start = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(DAYS)
+        latest = max(start, time_of(noted[1]) or start) if noted else start
+        return cls(given or latest.strftime("%Y-%m-%dT%H:%M:%SZ"), pins)
+
+    @property
+    def options(self) -> list[str]:
+        """Return options of uv."""
+        if not self.limit:
+            return []
+        names = sorted({*self.pins, *self.undated, *self.forced})
+        return ["--exclude-newer", self.limit, *(f"--exclude-newer-package={name}=false" for name in names)]
+
+    @property
+    def noted(self) -> str:
+        """Return how new the index can have been apart from production's pins, or nothing for now."""
+        return "" if self.forced else self.limit
+
+    def learn(self, said: str, *, force: bool = False) -> bool:
+        """Take note of the packages to which it cannot be applied, from what uv said; say whether to try again.
+
+        ``force`` also exempts packages of which nothing older fits.
+        """
+        if not self.limit:
+            return False
+        undated = {name for file in _UNDATED.findall(said) if (name := _name(file))} - self.undated
+        forced = set(_FILTERED.findall(said)) - self.undated - self.forced - set(self.pins) if force else set()
+        self.undated |= undated
+        self.forced |= forced - undated
+        self._rounds += bool(undated)
+        if self._rounds > _ROUNDS:
+            self.off, self.limit = True, ""
+        return bool(undated or forced)
+
+    def filtered(self, said: str) -> list[str]:
+        """Return the packages that uv, which found no lock, left releases out of."""
+        return list(dict.fromkeys(_FILTERED.findall(said))) if self.limit else []
+
+    def lines(self, taken: Collection[str] = ()) -> list[str]:
+        """Return lines for a person; ``taken`` are new releases in the lock that production forced."""
+        lines = [
+            f"Too new:    {each}: released in the last {DAYS} days, but production allows nothing older"
+            for each in taken
+        ]
+        names = [] if self.off else sorted(self.undated)
+        if self.off or names:
+            more = f" and {len(names) - _NAMED} more" if names[_NAMED:] else ""
+            which = f"{', '.join(names[:_NAMED])}{more}: " if names else ""
+            lines.append(f"Undated:    {which}the index does not say when files were uploaded, so any release is taken")
+        return lines
+
+
+def without_undated(said: str) -> str:
+    """Return what uv said, without a line for each file of which the index does not say when it was uploaded."""
+    return "".join(line for line in said.splitlines(keepends=True) if not _UNDATED.match(line))
+
+
+def time_of(limit: str) -> datetime | None:
+    """Return the end of a limit as uv takes it, a day or a time, or nothing for another one, such as ``3 days``."""
+    with suppress(ValueError):
+        found = datetime.fromisoformat(limit.replace("Z", "+00:00"))
+        found = found + timedelta(1) if len(limit) == len("2026-01-01") else found
+        return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+    return None
+
+
+def _name(file: str) -> str:
+    with suppress(ValueError):
+        return str((parse_wheel_filename if file.endswith(".whl") else parse_sdist_filename)(file)[0])
+    return canonicalize_name(file.partition("-")[0])
+
+
+def _set_for_uv() -> bool:
+    """Say whether a person or a system has a limit, https://docs.astral.sh/uv/concepts/configuration-files/."""
+    if sys.platform == "win32":
+        folders = [os.environ.get("APPDATA", ""), os.environ.get("PROGRAMDATA", "")]
+    else:
+        folders = [os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"), "/etc"]
+        folders += (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
+    for path in [Path(os.environ.get("UV_CONFIG_FILE", "")), *(Path(folder, "uv", "uv.toml") for folder in folders)]:
+        with suppress(OSError, UnicodeDecodeError):
+            if _OWN.search(path.read_text(encoding="utf-8")):
+                return True
+    return False
