@@ -98,7 +98,7 @@ COMMANDS = {
         "sbom",
         "List the packages of the image and the files that fix them, in the format of CycloneDX.",
         "nothing was listed",
-        "A word is the file to write, such as src/sbom.json; default: standard output.",
+        "A word is the file to write, such as src/data/sbom.json; default: standard output.",
         alone=False,
     ),
     "take-over": Command(
