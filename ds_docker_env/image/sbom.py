@@ -42,23 +42,15 @@ def run(words: Sequence[str]) -> int:
     files = {name: (root() / name).read_bytes() for name in FILES if (root() / name).is_file()}
     if absent := [name for name in (LOCK, _TOOLS_LOCK) if name not in files]:
         raise ProjectError(*(f"{name}: is not in {root()}; restore it from git" for name in absent))
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
-        result = check.run(()) if PRODUCTION in files else check.EQUAL
-    print(said.getvalue(), end="", file=sys.stderr)
-    facts = {
-        "commit": _commit(),
-        "template": f"ds-docker-env {template().version}, commit {template().commit}",
-        "check": EQUAL if result == check.EQUAL else "different",
-        "checked": said.getvalue().partition("\n")[0],
-    }
+    result, facts = _compared() if PRODUCTION in files else (check.EQUAL, {})
+    facts |= {"commit": _commit(), "template": f"ds-docker-env {template().version}, commit {template().commit}"}
     components = [
         *_files(files),
         *_packages("analysis", installed.ANALYSIS, LOCK, files[LOCK]),
         *_packages("tools", TOOLS, _TOOLS_LOCK, files[_TOOLS_LOCK]),
         *_debian(_said("dpkg-query", "--show", "--showformat", _DEBIAN), platform.freedesktop_os_release()),
     ]
-    text = bill(components, facts)
+    text = _bill(components, facts)
     if words:
         Path(words[0]).write_text(text, encoding="utf-8", newline="\n")
     else:
@@ -66,7 +58,7 @@ def run(words: Sequence[str]) -> int:
     return result
 
 
-def bill(components: Iterable[Component], facts: Mapping[str, str]) -> str:
+def _bill(components: Iterable[Component], facts: Mapping[str, str]) -> str:
     """Return the document of these components: the same text for the same image, without a time and a random number."""
     image = Component(name="analysis", type=ComponentType.CONTAINER, bom_ref="image")
     known = [Property(name=PROPERTY + name, value=value) for name, value in facts.items() if value]
@@ -74,6 +66,16 @@ def bill(components: Iterable[Component], facts: Mapping[str, str]) -> str:
     bom.register_dependency(image, bom.components)
     bom.serial_number = bom.metadata.timestamp = None  # type: ignore[assignment] # both are optional in the format
     return make_outputter(bom, OutputFormat.JSON, SchemaVersion.V1_6).output_as_string(indent=1) + "\n"
+
+
+def _compared() -> tuple[int, dict[str, str]]:
+    """Return the code of ``check``, and its result with its first line."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        result = check.run(())
+    print(said.getvalue(), end="", file=sys.stderr)
+    first = said.getvalue().partition("\n")[0]
+    return result, {"check": EQUAL if result == check.EQUAL else "different", "checked": first}
 
 
 def _files(files: Mapping[str, bytes]) -> list[Component]:

@@ -27,6 +27,7 @@ from docker.signing import PASSWORD, key_pair
 pytestmark = pytest.mark.docker
 
 WORKFLOW = Path(".github", "workflows", "analysis.yml")
+NOTHING = "statement: cosign verified no statement of an SBOM; its message above says why\n"
 CHECK = "Check production's versions and list the packages"
 IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
 TOKEN = "a-token-of-this-run"
@@ -270,7 +271,7 @@ def test_a_tag_pushes_and_signs_the_image_that_was_checked_without_a_layer_of_ot
         lock.write_bytes(locked.replace(b"pandas==2.2.3", b"pandas==2.2.2"))
         assert f"requirements.txt: not the file that {name}@{digest} was made from; check out commit " in verified()
         lock.write_bytes(locked)
-        assert "accepted signatures do not match threshold" in verified(keys=others)
+        assert NOTHING in verified(keys=others)
         # The job of the second processor, of which only the last step is repeated, with a small image.
         (tmp_path / "small").mkdir()
         (tmp_path / "small" / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n", encoding="utf-8")
@@ -287,4 +288,4 @@ def test_a_tag_pushes_and_signs_the_image_that_was_checked_without_a_layer_of_ot
         assert run.summary.rpartition("@")[2].strip() in listed.partition("Manifests:")[0]
         # The tag is another image now, and its own.
         assert f"Image:     {run.summary.strip().rpartition(chr(10))[2].replace(':v1.0@', '@')}\n" in verified()
-        assert "no matching attestations" in verified(tag="v1.0-arm64")
+        assert NOTHING in verified(tag="v1.0-arm64")

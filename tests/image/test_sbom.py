@@ -102,6 +102,31 @@ def test_the_same_image_gives_the_same_text(written: str, image: Image, capsys: 
     assert "timestamp" not in written and "serialNumber" not in written
 
 
+def test_a_project_without_production_has_nothing_to_check(
+    written: str, image: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (image.project / "production.txt").unlink()
+    capsys.readouterr()
+    assert sbom.run([]) == 0
+    bill = capsys.readouterr().out
+    assert "ds-docker-env:check" not in bill
+    said = verified(attested(bill), image.project, capsys)
+    assert "\nFiles:     Dockerfile, requirements.txt, tools.txt: as in this directory\n" in said
+    assert "Checked:" not in said
+
+
+def test_a_package_that_drifted_from_production_is_said_and_is_the_exit_code(
+    written: str, image: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    production = image.project / "production.txt"
+    production.write_text(production.read_text().replace("prod==1.0", "prod==2.0"))
+    capsys.readouterr()
+    assert sbom.run([]) == 1
+    said = capsys.readouterr()
+    assert "1 of 2 versions of production.txt are installed" in said.err
+    assert "did not hold these versions" in verified(attested(said.out), image.project, capsys)
+
+
 def test_a_lock_that_is_not_there_is_named(written: str, image: Image) -> None:
     (image.project / "tools.txt").unlink()
     with pytest.raises(ProjectError, match=r"tools\.txt: is not in"):
