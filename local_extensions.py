@@ -38,7 +38,9 @@ class TemplateExtension(Extension):
         environment.filters["base_image"] = rendering.base_image
         environment.filters["checked"] = rendering.checked
         environment.filters["for_hooks"] = rendering.for_hooks
+        environment.filters["images"] = rendering.images
         environment.filters["place"] = rendering.place
+        environment.filters["service_image"] = rendering.service_image
         environment.filters["services"] = services_of
         environment.filters["wheel"] = rendering.wheel
         logging.getLogger("cookiecutter.hooks").addFilter(rendering.without_traceback)

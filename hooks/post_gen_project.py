@@ -11,4 +11,4 @@ import json
 from ds_docker_env.generation import events
 
 answers = json.loads(r"""{{ cookiecutter | for_hooks | tojson }}""")
-sys.exit(events.finish(answers, json.loads(r"""{{ cookiecutter | base_image | tojson }}""")))
+sys.exit(events.finish(answers, json.loads(r"""{{ cookiecutter | images | tojson }}""")))

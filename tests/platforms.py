@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Iterable
 from itertools import chain
@@ -84,11 +86,21 @@ def wrong_inputs(workflow: str) -> list[str]:
     return wrong
 
 
-def made_secrets(script: str, folder: Path) -> dict[str, str]:
-    """Run a pipeline's commands in an empty folder, without an engine; return the files that Compose is to mount."""
+def made_secrets(script: str, compose: str, folder: Path) -> dict[str, str]:
+    """Run a pipeline's commands beside this docker-compose.yml, and return the files that Compose is to mount.
+
+    In place of the engine, this Python runs the module of the service `setup`.
+    """
     folder.mkdir()
-    stand_in = 'docker() { test "$*" = "compose config --output .secrets/build.yml"; }'
-    subprocess.run(["bash", "-ec", f"{stand_in}\n{script}"], cwd=folder, check=True)
+    (folder / "docker-compose.yml").write_text(compose, encoding="utf-8")
+    program = "import pathlib; from ds_docker_env.image.setup import main; main(['churn'], pathlib.Path.cwd())"
+    stand_in = f"""docker() {{ case "$*" in
+        "compose run --rm setup") {shlex.quote(sys.executable)} -c {shlex.quote(program)};;
+        "compose config --output .secrets/build.yml") ;;
+        *) false;;
+    esac }}"""
+    environment = {**os.environ, "PYTHONPATH": str(TEMPLATE)}
+    subprocess.run(["bash", "-ec", f"{stand_in}\n{script}"], cwd=folder, env=environment, check=True)
     return {path.name: path.read_text(encoding="utf-8") for path in (folder / ".secrets").iterdir()}
 
 

@@ -19,6 +19,7 @@ from ds_docker_env.generation.wheel import REQUIRES
 COOKIECUTTERS = {"click", "cookiecutter", "jinja2", "requests", "rich", "urllib3", "yaml"}
 LIBRARIES = {"packaging", "pip_requirements_parser", "psutil", "tomli", "tomllib"}
 REPORTS = {"jinja2", "jupyter_core", "latex2mathml", "nbclient", "nbconvert", "nbformat", "papermill"}
+BILLS = {"cyclonedx", "packageurl"}
 # Newer than Python 3.10.
 NOT_EVERYWHERE = {"tomllib"}
 STANDARD = sys.stdlib_module_names - NOT_EVERYWHERE
@@ -26,7 +27,7 @@ WINGS = {
     "common": STANDARD | COOKIECUTTERS,
     "generation": STANDARD | COOKIECUTTERS | {"common"},
     "pinning": STANDARD | LIBRARIES | {"yaml", "common"},
-    "image": STANDARD | LIBRARIES | REPORTS | {"jupyter_client", "jupyter_server", "rich", "common", "pinning"},
+    "image": STANDARD | LIBRARIES | REPORTS | BILLS | {"jupyter_client", "jupyter_server", "rich", "common", "pinning"},
     # The two ways in from cookiecutter, which lie beside the package.
     "local_extensions": STANDARD | COOKIECUTTERS | {"common", "generation"},
     "hooks": STANDARD | {"generation"},
@@ -107,7 +108,7 @@ def test_only_what_reads_the_web_pays_for_importing_requests_and_one_module_uses
 
 
 def test_the_wheel_requires_every_library_that_its_modules_import_and_the_tools_bring_them_by_name() -> None:
-    import_names = {"pyyaml": "yaml"}
+    import_names = {"cyclonedx-python-lib": "cyclonedx", "packageurl-python": "packageurl", "pyyaml": "yaml"}
     tools = (TEMPLATE / "locks" / "tools.in").read_text(encoding="utf-8").splitlines()
     assert set(REQUIRES) <= {package_name(line) for line in tools}
     packed = [module for module in MODULES if wing(module) in ("common", "pinning", "image")]

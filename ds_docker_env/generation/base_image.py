@@ -1,10 +1,11 @@
-"""The base image of a project, by the digest in its registry."""
+"""The images that a project names, the base image and those of services, by the digest in their registries."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from threading import Thread
 from typing import NamedTuple
@@ -32,7 +33,7 @@ _NO_BUILDX = re.compile(r"(?i)not a docker command|un(known|recognized) (command
 
 
 class Base(NamedTuple):
-    """The reference for FROM, the reason if it has no digest, and the processors for which it cannot be built."""
+    """The reference of an image, the reason if it has no digest, and the processors that it is not for."""
 
     reference: str
     why: str = ""
@@ -44,6 +45,15 @@ class Base(NamedTuple):
         asked = " ".join(command(self.reference))
         lines = [f"Base image: not pinned to a digest ({self.why}); to see it, run: {asked}"] if self.why else []
         return lines + ([f"Base image: not available for {self.lacks}; to see it, run: {asked}"] if self.lacks else [])
+
+
+def summary_of_services(images: Iterable[Base]) -> list[str]:
+    """Return a line for each reason why images of services have no digest."""
+    names: dict[str, list[str]] = {}
+    for image in images:
+        if image.why:
+            names.setdefault(image.why, []).append(image.reference)
+    return [f"Services:   not pinned to digests ({why}): {', '.join(each)}" for why, each in names.items()]
 
 
 def require_name(name: str) -> None:
@@ -62,13 +72,13 @@ _FOUND: dict[str, Base] = {}
 
 def find(name: str, project: Path | None, *, ask: bool = True) -> None:
     """Begin to look for a digest in the background: in an existing project, then in the registry."""
-    dockerfile = ""
-    if project:
+    named = ""
+    for path in (project / "Dockerfile", project / "docker-compose.yml") if project else ():
         with contextlib.suppress(OSError):
-            dockerfile = (project / "Dockerfile").read_text(encoding="utf-8", errors="replace")
+            named += path.read_text(encoding="utf-8", errors="replace")
 
     def search() -> None:
-        _FOUND[name] = by_digest(name, dockerfile, ask=ask)
+        _FOUND[name] = by_digest(name, named, ask=ask)
 
     _SEARCHES[name] = Thread(target=search)
     _SEARCHES[name].start()
@@ -82,8 +92,8 @@ def found(name: str) -> Base:
     return _FOUND.get(name, Base(name, "the search failed"))
 
 
-def by_digest(name: str, dockerfile: str = "", *, ask: bool = True) -> Base:
-    """Take the digest that a name has already, by itself or in the project's Dockerfile, else its registry.
+def by_digest(name: str, named: str = "", *, ask: bool = True) -> Base:
+    """Take the digest that a name has already, by itself or where the project names it, else its registry.
 
     Asks through Docker, which has the logins; without an answer, returns the tag alone. An image on this machine does
     not count: other machines may not have it, and Docker shows no difference.
@@ -94,7 +104,7 @@ def by_digest(name: str, dockerfile: str = "", *, ask: bool = True) -> Base:
 
     if "@" in name:
         return Base(name)
-    if known := re.search(rf"^FROM ({re.escape(name)}@{_DIGEST}) AS base$", dockerfile, re.MULTILINE):
+    if known := re.search(rf"^(?:FROM| +image:) ({re.escape(name)}@{_DIGEST})(?: AS base)?$", named, re.MULTILINE):
         return Base(known[1])
     if not ask:
         return Base(name, "registry not asked")

@@ -20,7 +20,7 @@ from ds_docker_env.common.shipped import shipped_files
 from ds_docker_env.common.signals import STOPPED, STOPPING
 from ds_docker_env.generation import repository
 from ds_docker_env.generation.answers import Answers
-from ds_docker_env.generation.base_image import Base
+from ds_docker_env.generation.base_image import Base, summary_of_services
 from ds_docker_env.generation.dvc import CREDENTIALS, dvc_files, find_credentials, remote
 from ds_docker_env.generation.environment import write_environment
 from ds_docker_env.generation.pipelines import keep, others
@@ -41,9 +41,12 @@ def prepare(raw: Mapping[str, Any]) -> int:
     return _reported(_prepare, raw)
 
 
-def finish(raw: Mapping[str, Any], base: Sequence[str]) -> int:
-    """Add the files that are missing, put the project into its place, and name the next steps; ``base`` is a `Base`."""
-    return _reported(partial(_finish, Base(*base)), raw)
+def finish(raw: Mapping[str, Any], images: Sequence[Sequence[str]]) -> int:
+    """Add the files that are missing, put the project into its place, and name the next steps.
+
+    ``images`` are each a `Base`: the base image, then those of services.
+    """
+    return _reported(partial(_finish, [Base(*image) for image in images]), raw)
 
 
 def _reported(step: Callable[[Staging, Mapping[str, Any]], None], raw: Mapping[str, Any]) -> int:
@@ -82,7 +85,7 @@ def _prepare(staging: Staging, raw: Mapping[str, Any]) -> None:
     _add_versions(staging, answers)
 
 
-def _finish(base: Base, staging: Staging, raw: Mapping[str, Any]) -> None:
+def _finish(images: Sequence[Base], staging: Staging, raw: Mapping[str, Any]) -> None:
     answers = Answers.of(raw)
     if raw.get("__compared"):
         return _finish_for_comparison(answers)
@@ -91,7 +94,9 @@ def _finish(base: Base, staging: Staging, raw: Mapping[str, Any]) -> None:
     _add_wheel(answers)
     keep(answers.ci)
     Path("src", "data").mkdir(parents=True, exist_ok=True)
+    base, *services = images
     lines = [] if staging.mode == MISSING and (staging.target / "Dockerfile").exists() else base.summary
+    lines += summary_of_services(services)
     if answers.production_requirements or answers.package_index:
         lines += write_logins(staging, answers.package_index)
     lines.append(write_password(staging))

@@ -35,6 +35,7 @@ from ds_docker_env.generation import checks
 from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.base_image import Base, find, found, require_name
 from ds_docker_env.generation.release import commit
+from ds_docker_env.generation.services import images_of, services_of
 from ds_docker_env.generation.staging import Staging
 
 # Before it there are no --keep-project-on-failure and no questions in words. It calls itself 2.1.2.dev0.
@@ -113,7 +114,7 @@ def place(environment: Environment, answers: MutableMapping[str, Any]) -> str:
     slug = str(answers["project_slug"])
     asked = _options()
     if not asked:
-        find(base, Path(compared["project_dir"]) if compared else None, ask=not compared)
+        _find(base, answers, Path(compared["project_dir"]) if compared else None, ask=not compared)
         return slug
     output = Path(asked["output_dir"]).absolute()
     target = output / slug
@@ -123,7 +124,7 @@ def place(environment: Environment, answers: MutableMapping[str, Any]) -> str:
         if target.exists() and not asked["overwrite_if_exists"]:
             raise OutputDirExistsException(f'Error: "{Path(asked["output_dir"], slug)}" directory already exists')
         if asked["keep_project_on_failure"] and not target.exists():
-            find(base, target)
+            _find(base, answers, target)
             return slug
         staging = Staging.begin(target, only_missing=asked["skip_if_file_exists"])
     except GenerationError as error:
@@ -131,7 +132,7 @@ def place(environment: Environment, answers: MutableMapping[str, Any]) -> str:
     except OSError as error:
         raise _stopped(ProjectError.of(error, target)) from None
     _watch(staging)
-    find(base, target)
+    _find(base, answers, target)
     _CHOSEN.append(staging)
     return staging.folder.relative_to(output).as_posix()
 
@@ -140,6 +141,19 @@ def place(environment: Environment, answers: MutableMapping[str, Any]) -> str:
 def base_image(environment: Environment, answers: Mapping[str, Any]) -> Base:
     """Return the reference for FROM, which `place` has begun to look for."""
     return found(_base_name(environment, answers))
+
+
+@pass_environment
+def service_image(environment: Environment, answers: Mapping[str, Any], name: str) -> str:
+    """Return the image of a service, by digest unless the base image is named with one, which asks nobody."""
+    return name if "@" in _base_name(environment, answers) else found(name).reference
+
+
+@pass_environment
+def images(environment: Environment, answers: Mapping[str, Any]) -> list[Base]:
+    """Return the base image and the images of services, for the summary."""
+    base = base_image(environment, answers)
+    return [base, *(found(name) for name in _service_images(_base_name(environment, answers), answers))]
 
 
 def for_hooks(answers: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,6 +259,16 @@ def _base_name(environment: Environment, answers: Mapping[str, Any]) -> str:
         return environment.from_string(str(answers["_base_image"])).render(cookiecutter=answers)
     except TemplateError as error:
         raise AnswerError(f"_base_image: {answers['_base_image']!r} cannot be rendered ({error})") from None
+
+
+def _service_images(base: str, answers: Mapping[str, Any]) -> list[str]:
+    return [] if "@" in base else images_of(services_of(str(answers["services"])))
+
+
+def _find(base: str, answers: Mapping[str, Any], project: Path | None, *, ask: bool = True) -> None:
+    """Begin to look for the digests of all images at once."""
+    for name in (base, *_service_images(base, answers)):
+        find(name, project, ask=ask)
 
 
 def _watch(staging: Staging) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
 
 from ds_docker_env.common.errors import AnswerError
 
 SERVICES = ("redis", "sqlite", "mysql", "postgres", "h2o", "dask")
 # The services that ask for a password.
 DATABASES = {"mysql": "MySQL", "postgres": "PostgreSQL"}
+_COMPOSE = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}" / "docker-compose.yml"
 
 
 def services_of(answer: str) -> list[str]:
@@ -22,3 +25,9 @@ def services_of(answer: str) -> list[str]:
             f"services: unknown: {', '.join(map(repr, unknown))}; choose from {', '.join(SERVICES)}, or leave it blank"
         )
     return [name for name in SERVICES if name in named]
+
+
+def images_of(services: Iterable[str]) -> list[str]:
+    """Return the images of these services that docker-compose.yml of the template names."""
+    named = re.findall(r'service_image\("(.+?)"\)', _COMPOSE.read_text(encoding="utf-8"))
+    return [image for image in named if re.split("[/:]", image)[-2] in services]

@@ -24,6 +24,7 @@ PACKAGE = Path(__file__).parents[1]
 # The libraries and programs that the image's modules use; the tools' lock has their versions.
 REQUIRES = (
     *(
+        "cyclonedx-python-lib",
         "django-js-lib-vega-embed",
         "dumb-init",
         "jinja2",
@@ -34,6 +35,7 @@ REQUIRES = (
         "nbclient",
         "nbconvert",
         "nbformat",
+        "packageurl-python",
         "packaging",
         "papermill",
         "pip",

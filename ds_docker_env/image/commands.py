@@ -96,6 +96,13 @@ COMMANDS = {
         paths=True,
         alone=False,
     ),
+    "sbom": Command(
+        "sbom",
+        "List the packages of the image and the files that fix them, in the format of CycloneDX.",
+        "nothing was listed",
+        "A word is the file to write, such as src/data/sbom.json; default: standard output.",
+        alone=False,
+    ),
     "take-over": Command(
         "takeover",
         "Lock a newer production file with requirements.in: everything is written, or nothing.",

@@ -23,7 +23,7 @@ def main(arguments: Sequence[str], project: Path = Path("/project")) -> None:
     """
     [slug] = arguments
     try:
-        _become_owner(project)
+        become_owner(project)
         compose = (project / "docker-compose.yml").read_text(encoding="utf-8")
         names = dict.fromkeys(re.findall(r"\.secrets/(\w+)", compose))
         said = [*_write_name(project, slug), *(line for name in names for line in _write_secret(project, name))]
@@ -37,7 +37,8 @@ def main(arguments: Sequence[str], project: Path = Path("/project")) -> None:
     print(*said or ["This clone has its name and secrets already."], "Next: docker compose up --build", sep="\n")
 
 
-def _become_owner(project: Path) -> None:
+def become_owner(project: Path) -> None:
+    """Go on without rights that the owner of the project does not have."""
     owner = project.stat()
     # Docker Desktop shows every directory as root's; with a rootless engine, root is the person on the host.
     if sys.platform != "win32" and os.getuid() == 0 and owner.st_uid != 0:

@@ -16,15 +16,19 @@ import nbformat
 import pytest
 import yaml
 from conftest import committed
+from pages import page
 
 from docker.advisories import Advisories
 from docker.conftest import PINNED, PRODUCTION, generated, missing
-from docker.project import Project, sh
+from docker.project import Project, blocks, sh
 from docker.registry import registry
+from docker.signing import PASSWORD, key_pair
 
 pytestmark = pytest.mark.docker
 
 WORKFLOW = Path(".github", "workflows", "analysis.yml")
+NOTHING = "statement: cosign verified no statement of an SBOM; its message above says why\n"
+CHECK = "Check production's versions and list the packages"
 IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
 TOKEN = "a-token-of-this-run"
 # The bcrypt hash of the token.
@@ -44,7 +48,7 @@ class Run:
         return (self.folder / "summary").read_text(encoding="utf-8")
 
     def kept(self, artifact: str) -> list[str]:
-        return sorted(path.name for path in (self.folder / artifact).glob("*"))
+        return sorted(path.name for path in (self.folder / artifact).rglob("*") if path.is_file())
 
 
 @dataclass
@@ -55,13 +59,14 @@ class GitHub:
     folder: Path
     override: str
     registry: str = ""
+    keys: dict[str, str] = field(default_factory=dict)
 
     def run(self, name: str, ref_type: str = "branch", **changed: str) -> Run:
         """Commit these files, if there are any, and run the job in a clean clone."""
         run = Run(self.folder / name)
         run.folder.mkdir()
-        self._contexts = {"github.token": TOKEN, "github.actor": "ada", "github.ref_type": ref_type, "cancelled()": ""}
-        self._contexts |= {"runner.arch": "X64"}
+        self._contexts = {"github.token": TOKEN, "github.ref_type": ref_type, "cancelled()": "", "runner.arch": "X64"}
+        self._contexts |= self.keys
         author = run.folder / "author"
         sh("git", "clone", "--quiet", str(self.project), str(author))
         for file, text in changed.items():
@@ -94,16 +99,18 @@ class GitHub:
         if action == "actions/checkout":
             sh("git", "clone", "--quiet", str(run.folder / "author"), str(workspace))
             (workspace / "docker-compose.override.yml").write_text(self.override, encoding="utf-8")
-        elif action == "actions/upload-artifact" and (workspace / inputs["path"]).exists():
-            shutil.copytree(workspace / inputs["path"], run.folder / inputs["name"])
+        elif action == "actions/upload-artifact":
+            for path in inputs["path"].splitlines():
+                if (workspace / path).is_dir():
+                    shutil.copytree(workspace / path, run.folder / inputs["name"] / path)
+                elif (workspace / path).exists():
+                    (run.folder / inputs["name"]).mkdir(exist_ok=True)
+                    shutil.copy(workspace / path, run.folder / inputs["name"])
         elif action == "docker/bake-action":
             command = self._bake(**inputs)
-        elif action == "docker/login-action":
-            login = "docker login --password-stdin --username {username} {registry}".format(**inputs)
-            command = f"echo {inputs['password']} | {login}"
         else:
             # The engine's own builder does here, as it uses containerd's image store.
-            assert action in ("", "docker/setup-buildx-action", "actions/upload-artifact")
+            assert action in ("", "docker/setup-buildx-action", "sigstore/cosign-installer")
         if not command:
             return
         done = subprocess.run(
@@ -112,7 +119,7 @@ class GitHub:
             env={
                 **os.environ,
                 **{"BUILDKIT_PROGRESS": "plain", "DOCKER_CONFIG": str(self.folder / "docker-config")},
-                **{"GITHUB_REPOSITORY": "Shop/Churn", "GITHUB_REF_NAME": "v1.0"},
+                **{"GITHUB_REPOSITORY": "Shop/Churn", "GITHUB_REF_NAME": "v1.0", "GITHUB_ACTOR": "ada"},
                 **{"GITHUB_STEP_SUMMARY": str(run.folder / "summary")},
                 **self._environment,
                 **{name: self._text(value) for name, value in step.get("env", {}).items()},
@@ -147,7 +154,12 @@ class GitHub:
         return re.sub(r"\$\{\{ (.+?) \}\}", self._value, text)
 
     def _value(self, name: re.Match[str]) -> str:
-        return str(self._holds(name[1])).lower() if "==" in name[1] else self._contexts.get(name[1], "")
+        value = ""
+        for part in name[1].split(" || "):
+            value = str(self._holds(part)).lower() if re.search("==|^!", part) else self._contexts.get(part, "")
+            if value not in ("", "false"):
+                break
+        return value
 
     def _holds(self, condition: str) -> bool:
         """Understand what the workflow uses of GitHub's expressions."""
@@ -187,15 +199,12 @@ def first(github: GitHub) -> Run:
 def test_a_fresh_project_is_green_and_its_report_is_kept(github: GitHub, first: Run) -> None:
     assert not first.red, first.said[first.red]
     assert list(first.said) == [
-        *("Make the secrets", "Build the image", "Check production's versions"),
+        *("Make the secrets", "Build the image", CHECK),
         *("Audit the packages and the code", "Lint the code", "Run the notebooks"),
     ]
-    assert (
-        f"{len(PINNED)} of {len(PINNED)} versions of production.txt are installed"
-        in first.said["Check production's versions"]
-    )
+    assert f"{len(PINNED)} of {len(PINNED)} versions of production.txt are installed" in first.said[CHECK]
     assert "No known vulnerability" in first.said["Audit the packages and the code"]
-    assert first.kept("reports") == ["analysis.html"]
+    assert first.kept("reports") == ["analysis.html", "sbom.json"]
 
 
 def test_a_pin_that_drifted_from_production_is_red_at_the_check_of_a_build_with_the_layers_of_before(
@@ -207,7 +216,7 @@ def test_a_pin_that_drifted_from_production_is_red_at_the_check_of_a_build_with_
     assert drifted != text
     run = github.run("drifted", **{"production.txt": drifted})
     assert "importing cache manifest from local" in run.said["Build the image"]
-    assert run.red == list(run.said)[-1] == "Check production's versions"
+    assert run.red == list(run.said)[-1] == CHECK
     assert re.search(rf"pytz +2025\.1 +{PINNED['pytz']}", run.said[run.red])
 
 
@@ -218,19 +227,26 @@ def test_a_cell_that_fails_is_red_at_the_run_and_all_reports_are_kept(github: Gi
     assert run.red == "Run the notebooks"
     assert "KeyError: 'revenue'" in run.said[run.red]
     assert "src/broken.ipynb" in run.said[run.red]
-    assert run.kept("reports") == ["analysis.html", "broken.html"]
+    assert run.kept("reports") == ["analysis.html", "broken.html", "sbom.json"]
 
 
-def test_a_tag_pushes_the_image_that_was_checked_without_a_layer_of_other_runs_and_prints_its_digest(
+def test_a_tag_pushes_and_signs_the_image_that_was_checked_without_a_layer_of_other_runs(
     github: GitHub, project: Project, tmp_path: Path
 ) -> None:
+    keys, others = key_pair(tmp_path / "keys"), key_pair(tmp_path / "others")
     with registry(tmp_path, LOGIN) as address:
         github.registry = address
+        github.keys = {
+            "vars.COSIGN_KEY": "env://COSIGN_PRIVATE_KEY",
+            "secrets.COSIGN_PRIVATE_KEY": (keys / "cosign.key").read_text(encoding="utf-8"),
+            "secrets.COSIGN_PASSWORD": PASSWORD,
+            "github.event.repository.private": "true",
+        }
         run = github.run("tagged", ref_type="tag")
         name = f"{address}/shop/churn"
         assert not run.red, run.said[run.red]
         [digest] = re.findall(rf"{re.escape(name)}:v1\.0@(sha256:[0-9a-f]{{64}})", run.summary)
-        assert f"digest: {digest}" in run.said["Push the checked image"]
+        assert f"digest: {digest}" in run.said["Push and sign the checked image"]
         assert digest == sh("docker", "image", "inspect", "--format", "{{ .Id }}", project.image).stdout.strip()
         assert TOKEN not in "".join(run.said.values())
         built = run.said["Build the image"]
@@ -238,6 +254,27 @@ def test_a_tag_pushes_the_image_that_was_checked_without_a_layer_of_other_runs_a
         cached = [steps[number] for number in re.findall(r"^#(\d+) CACHED$", built, re.MULTILINE)]
         # An empty directory is the same in every run.
         assert not [step for step in cached if not re.search(" (FROM|WORKDIR) ", step)]
+        login = {"DOCKER_CONFIG": str(github.folder / "docker-config")}
+
+        def verified(tag: str = "v1.0", keys: Path = keys) -> str:
+            """Run the command of the page in a clone, and return what it says."""
+            [command, *_] = blocks(page("verify.md"), "sh")
+            command = command.replace("cosign.pub", str(keys / "cosign.pub")).replace("-p setup", f"-p {project.image}")
+            command = command.replace("ghcr.io/shop/churn:v1.0", f"{name}:{tag}")
+            done = sh("bash", "-c", command, folder=run.folder / "author", environment=login, check=False)
+            assert (done.returncode == 0) == done.stdout.startswith("Image: ")
+            return done.stdout + done.stderr
+
+        said = verified()
+        assert f"Image:     {name}@{digest}\n" in said
+        assert f"Checked:   {len(PINNED)} of {len(PINNED)} versions of production.txt are installed\n" in said
+        assert "signatures were verified against the specified public key" in said
+        lock = run.folder / "author" / "requirements.txt"
+        locked = lock.read_bytes()
+        lock.write_bytes(locked.replace(b"pandas==2.2.3", b"pandas==2.2.2"))
+        assert f"requirements.txt: not the file that {name}@{digest} was made from; check out commit " in verified()
+        lock.write_bytes(locked)
+        assert NOTHING in verified(keys=others)
         # The job of the second processor, of which only the last step is repeated, with a small image.
         (tmp_path / "small").mkdir()
         (tmp_path / "small" / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n", encoding="utf-8")
@@ -248,8 +285,10 @@ def test_a_tag_pushes_the_image_that_was_checked_without_a_layer_of_other_runs_a
         sh("docker", "tag", f"{project.image}:first", project.image)
         sh("docker", "image", "rm", f"{name}:v1.0", f"{name}:v1.0-arm64", f"{project.image}:first")
         assert not run.red, run.said[run.red]
-        login = {"DOCKER_CONFIG": str(github.folder / "docker-config")}
         listed = sh("docker", "buildx", "imagetools", "inspect", f"{name}:v1.0", environment=login).stdout
         assert re.findall(r"Platform: +(\S+)", listed) == ["linux/amd64", "linux/arm64"]
         assert digest in listed
         assert run.summary.rpartition("@")[2].strip() in listed.partition("Manifests:")[0]
+        # The tag is another image now, and its own.
+        assert f"Image:     {run.summary.strip().rpartition(chr(10))[2].replace(':v1.0@', '@')}\n" in verified()
+        assert NOTHING in verified(tag="v1.0-arm64")

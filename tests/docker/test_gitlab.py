@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -17,6 +20,7 @@ from docker.conftest import PINNED, copied, missing
 from docker.npm import commands_of
 from docker.project import Project, sh
 from docker.registry import registry
+from docker.signing import PASSWORD, key_pair
 
 pytestmark = pytest.mark.docker
 
@@ -37,7 +41,7 @@ assert token not in str(os.environ)
 ENGINE = re.compile(r"^  image: docker:.*\n  services:\n(?:    .*\n)+", re.MULTILINE)
 STEPS = {
     "docker compose config": "build",
-    "docker compose run --rm --no-deps jupyter check": "check",
+    "docker compose run --rm --no-deps jupyter sbom": "check",
     "docker compose run --rm --no-deps jupyter audit": "audit",
     "docker compose run --rm --no-deps jupyter ruff check": "lint",
     "docker compose run --rm jupyter report": "run",
@@ -75,6 +79,11 @@ class GitLab:
     def image(self) -> str:
         return f"{self.address}/shop/churn"
 
+    @property
+    def environment(self) -> dict[str, str]:
+        home = self.project.folder.parent
+        return {"HOME": str(home), "DOCKER_CONFIG": str(home / "docker")}
+
     def run(self, **variables: str) -> Job:
         """Commit what was changed and run the job in a clean clone, for the event that these variables are those of."""
         folder, clone = self.project.folder, self.project.folder.parent / "clone"
@@ -97,7 +106,7 @@ class GitLab:
             *("--ignore-predefined-vars", ",".join(given)),
             *(word for name, value in given.items() for word in ("--variable", f"{name}={value}")),
             folder=clone,
-            environment={"HOME": str(folder.parent), "DOCKER_CONFIG": str(folder.parent / "docker")},
+            environment=self.environment | {"PATH": f"{folder.parent}:{os.environ['PATH']}"},
             check=False,
         )
         log = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout + done.stderr)
@@ -106,7 +115,7 @@ class GitLab:
         said = "\n".join(re.findall(r"^analysis > (.*)$", log, re.MULTILINE))
         assert begun, log
         red = steps[-1] if done.returncode else ""
-        return Job(steps, said, red, sorted(path.name for path in clone.glob("reports/*")))
+        return Job(steps, said, red, sorted(path.name for path in clone.glob("src/reports/*")))
 
 
 @pytest.fixture
@@ -122,13 +131,20 @@ def gitlab(built: Project, runner: Path, tmp_path: Path) -> Iterator[GitLab]:
         }.items():
             (project.folder / name).write_text(text, encoding="utf-8")
         sh("git", "init", "--quiet", "--initial-branch", "main", folder=project.folder)
+        # Alpine's, which has cosign to install.
+        (tmp_path / "apk").write_text("#!/bin/sh\n", encoding="utf-8")
+        (tmp_path / "apk").chmod(0o755)
         yield GitLab(project, runner, address)
     built.remove()
 
 
-def test_a_tag_is_checked_run_and_pushed_and_no_notebook_can_read_the_token(gitlab: GitLab) -> None:
+def test_a_tag_is_checked_run_pushed_and_signed_and_no_notebook_can_read_the_token(
+    gitlab: GitLab, tmp_path: Path
+) -> None:
+    keys = key_pair(tmp_path / "keys")
     gitlab.project.write_notebook("import os\nimport pathlib", LOOK_FOR_THE_TOKEN, name="src/curious.ipynb")
-    job = gitlab.run(CI_COMMIT_TAG="v1.0")
+    key = {"COSIGN_KEY": str(keys / "cosign.key"), "COSIGN_PASSWORD": PASSWORD, "COSIGN_TLOG_UPLOAD": "false"}
+    job = gitlab.run(CI_COMMIT_TAG="v1.0", **key)
     assert not job.red, job.said
     assert job.steps == list(STEPS.values())
     held = f"{len(PINNED)} of {len(PINNED)} versions of production.txt are installed"
@@ -141,6 +157,11 @@ def test_a_tag_is_checked_run_and_pushed_and_no_notebook_can_read_the_token(gitl
     assert sh("docker", "image", "inspect", "--format", "{{.RepoDigests}}", name).stdout.count(f"/churn@{digest}") == 1
     sh("docker", "image", "rm", name)
     assert TOKEN not in job.said
+    verify = ("cosign", "verify-attestation", "--key", str(keys / "cosign.pub"), "--insecure-ignore-tlog")
+    signed = sh(*verify, "--type", "cyclonedx", name, environment=gitlab.environment)
+    statement = json.loads(base64.b64decode(json.loads(signed.stdout)["payload"]))
+    assert statement["subject"] == [{"name": gitlab.image, "digest": {"sha256": digest.removeprefix("sha256:")}}]
+    assert statement["predicate"]["bomFormat"] == "CycloneDX"
 
 
 def test_a_cell_that_fails_ends_a_merge_request_at_run_and_leaves_all_reports(gitlab: GitLab) -> None:

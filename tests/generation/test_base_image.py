@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -9,12 +10,13 @@ from pathlib import Path
 
 import pytest
 from conftest import BASE_IMAGE, Generated
-from offers import DEBIAN, OTHER_PYTHON, PYTHON, needs_two_pythons
+from offers import DEBIAN, OTHER_PYTHON, PYTHON, needs, needs_two_pythons
 from rendering import Renderer
 
 from ds_docker_env.common.errors import AnswerError
 from ds_docker_env.generation import base_image
 from ds_docker_env.generation.base_image import Base, by_digest, require_name
+from ds_docker_env.generation.services import images_of
 
 Run = Callable[..., Generated]
 Docker = Callable[..., dict[str, str]]
@@ -84,6 +86,36 @@ def test_the_base_image_has_the_digest_of_all_platforms_and_keeps_it_when_genera
     assert base(first) == f"python:{OTHER_PYTHON}-{DEBIAN}"
     asked = f"docker buildx imagetools inspect python:{OTHER_PYTHON}-{DEBIAN}"
     assert f"\nBase image: not pinned to a digest (registry unreachable); to see it, run: {asked}\n" in other.stdout
+
+
+@needs("redis", "mysql")
+def test_images_of_services_have_digests_too_and_keep_them_when_generated_again(
+    cookiecutter: Run, docker: Docker
+) -> None:
+    def images(project: Generated) -> list[str]:
+        return re.findall(r"^    image: ([^$\n]+)$", project.read("docker-compose.yml"), re.MULTILINE)
+
+    asked = {"_base_image": PATTERN, "services": "redis, mysql"}
+    tags = images_of(["redis", "mysql"])
+    first = cookiecutter(environment=docker(says=FOUND), **asked)
+    assert first.exit_code == 0, first.stderr
+    assert images(first) == [f"{tag}@{DIGEST}" for tag in tags]
+    assert "not pinned" not in first.stdout
+    again = cookiecutter("-f", environment=docker(says=FOUND.replace(DIGEST, NEWER)), question="Who?", **asked)
+    assert again.exit_code == 0, again.stderr
+    assert images(first) == [f"{tag}@{DIGEST}" for tag in tags]
+
+    alone = cookiecutter(environment=docker(complains=OFFLINE), project_slug="alone", **asked)
+    assert images(alone) == tags
+    assert f"\nServices:   not pinned to digests (registry unreachable): {', '.join(tags)}\n" in alone.stdout
+
+
+@needs("redis")
+def test_a_base_image_that_is_named_with_a_digest_asks_no_registry_for_services(
+    docker: Docker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", docker(says=FOUND)["PATH"])
+    assert f"\n    image: {images_of(['redis'])[0]}\n" in Renderer()("docker-compose.yml", services="redis")
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,8 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     assert "\nFROM registry.example.com/python:" in made.read("Dockerfile")
     if os.name == "posix":  # elsewhere a script cannot stand in for docker.exe
         assert f"@{digest} AS base\n" in made.read("Dockerfile")
-        assert docker_asked == b"\n" == asked.read_bytes()
+        # Once for each image, when the project was made.
+        assert docker_asked and docker_asked == asked.read_bytes()
     assert "\n# newer\n" in made.read("tools.txt")
     assert b"\n# newer\n" in (project / NAME).read_bytes()
     revision = git("rev-parse", "HEAD", folder=templates).strip()

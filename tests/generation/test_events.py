@@ -143,7 +143,7 @@ def test_the_hooks_stay_thin_and_hold_one_jinja_expression_a_line_and_none_runs_
     assert hooks.keys() == {"pre_gen_project.py", "post_gen_project.py"}
     for text in hooks.values():
         assert len(text.splitlines()) <= 15
-        expressions = {"cookiecutter | for_hooks | tojson", "cookiecutter | base_image | tojson", "template_root"}
+        expressions = {"cookiecutter | for_hooks | tojson", "cookiecutter | images | tojson", "template_root"}
         assert set(re.findall(r"{{ (.*?) }}", text)) <= expressions
 
 

@@ -50,17 +50,19 @@ def test_every_project_has_the_steps_that_it_needs_in_this_order(pipelines: dict
         names = [
             *(["Check out the project"] if on_github else []),
             *("Make the secrets", *(["Set up BuildKit"] if on_github else []), "Build the image"),
-            *(["Check production's versions"] if asked["production_requirements"] else []),
+            "Check production's versions and list the packages"
+            if asked["production_requirements"]
+            else "List the packages",
             *("Audit the packages and the code", "Lint the code"),
             *(["Write AWS credentials of the role AWS_ROLE_ARN", "Pull the data"] if asked["dvc_s3_url"] else []),
             *("Run the tests", "Run the notebooks"),
         ]
         if on_github:
-            last = ["Keep the reports", "Log in to the registry", "Push the checked image"]
+            last = ["Keep the reports and the list of packages", "Install cosign", "Push and sign the checked image"]
             assert [step["name"] for step in job(text)["steps"]] == names + last
         else:
             comments = re.findall(r"^ +# ([^:,\n]+)", text.partition("  script:\n")[2], re.MULTILINE)
-            assert comments == [*names, "Push the checked image", "Keep the reports"]
+            assert comments == [*names, "Push the checked image", "Keep the reports and the list of packages"]
         assert len(text.splitlines()) <= 90
 
 
@@ -87,32 +89,72 @@ def test_pytest_runs_if_the_project_has_tests(render: Renderer, tmp_path: Path) 
 
 
 @linux
-def test_every_secret_that_compose_needs_is_made_in_the_job(
+def test_every_secret_that_compose_needs_is_made_in_the_job_as_in_a_new_clone(
     pipelines: dict[str, dict[str, str]], render: Renderer, tmp_path: Path
 ) -> None:
     for number, (text, asked) in enumerate(pipelines.items()):
-        needed = set(re.findall(r"\.secrets/(\w+)", render("docker-compose.yml", **asked)))
+        compose = render("docker-compose.yml", **asked)
         if "steps" in job(text):
             [script] = [step["run"] for step in job(text)["steps"] if step["name"] == "Make the secrets"]
         else:
-            script = "\n".join(takewhile(lambda command: "docker" not in command, job(text)["script"]))
-        made = made_secrets(script, tmp_path / str(number))
-        assert set(made) == needed
-        assert all(re.fullmatch(r"[0-9a-f]{32}\n", made[name]) for name in needed if name.endswith("_password"))
+            script = "\n".join(takewhile(lambda command: "docker login" not in command, job(text)["script"]))
+        made = made_secrets(script, compose, tmp_path / str(number))
+        assert set(made) == set(re.findall(r"\.secrets/(\w+)", compose))
+        assert all(made[name] for name in made if name.endswith("_password"))
 
 
-def test_only_the_login_gets_the_token_of_github_and_nothing_of_the_project_runs_after_it(
+def test_only_the_last_command_gets_the_token_of_github_and_nothing_of_the_project_runs_after_it(
     pipelines: dict[str, dict[str, str]],
 ) -> None:
-    for text, asked in pipelines.items():
+    for text in pipelines:
         if "steps" in job(text):
-            role = {"id-token": "write"} if asked["dvc_s3_url"] else {}
-            assert job(text)["permissions"] == {"contents": "read", "packages": "write"} | role
-            *before, login, push = job(text)["steps"]
-            assert "github.token" in str(login)
-            assert not [step for step in (*before, push) if "github.token" in str(step)]
+            assert job(text)["permissions"] == {"contents": "read", "id-token": "write", "packages": "write"}
+            *before, push = job(text)["steps"]
+            assert "github.token" in str(push)
+            assert not [step for step in before if "github.token" in str(step) or "secrets.COSIGN" in str(step)]
             assert before[0]["with"] == {"persist-credentials": False}
-            assert set(re.findall(r"\b(docker \w+)", push["run"])) == {"docker tag", "docker push", "docker buildx"}
+            programs = set(re.findall(r"\b((?:docker|cosign) \w+)", push["run"]))
+            assert programs == {
+                *("docker login", "docker tag", "docker push", "docker buildx", "cosign sign", "cosign attest")
+            }
+
+
+@linux
+@pytest.mark.parametrize(
+    "key, visible, signed",
+    [("", "public", True), ("", "private", False), ("env://COSIGN_PRIVATE_KEY", "private", True)],
+)
+def test_a_tag_is_signed_with_the_key_that_is_there_and_without_one_only_where_the_public_log_tells_nothing_new(
+    key: str, visible: str, signed: bool, render: Renderer, tmp_path: Path
+) -> None:
+    """With stand-ins of Docker, cosign and apk, which say how they are called."""
+    off = "$(env | grep -c '^COSIGN_.*=false$')"
+    for name in ("docker", "cosign", "apk"):
+        (tmp_path / name).write_text(f"#!/bin/sh\necho {name} $* {off} >&2\ncase $* in *inspect*) echo pushed;; esac\n")
+        (tmp_path / name).chmod(0o755)
+    push = job(render(GITHUB))["steps"][-1]
+    assert push["if"] == "github.ref_type == 'tag'"
+    assert push["env"]["SIGN"] == "${{ vars.COSIGN_KEY || !github.event.repository.private }}"
+    assert push["env"]["COSIGN_TLOG_UPLOAD"] == "${{ !vars.COSIGN_KEY }}"
+    assert "SIGSTORE_ID_TOKEN" in job(render(GITLAB))["id_tokens"]
+    scripts = {
+        push["run"]: {
+            **{"SIGN": key or str(visible == "public").lower(), "COSIGN_KEY": key},
+            **({"COSIGN_TLOG_UPLOAD": "false"} if key else {}),
+        },
+        job(render(GITLAB))["script"][-1]: {
+            **{"CI_COMMIT_TAG": "v1", "CI_SERVER_HOST": "gitlab.com", "CI_PROJECT_VISIBILITY": visible},
+            **{"COSIGN_KEY": key, "CI_JOB_NAME": "analysis"},
+        },
+    }
+    for script, variables in scripts.items():
+        variables |= {"PATH": f"{tmp_path}:{os.environ['PATH']}", "GITHUB_STEP_SUMMARY": os.devnull}
+        done = subprocess.run(["bash", "-ec", script], env=variables, check=True, capture_output=True, text=True)
+        said = [line for line in done.stderr.splitlines() if line.startswith("cosign")]
+        # Three settings are off with a key: the log, and what is new in cosign 3 and does not go without it.
+        last = f"pushed {3 if key else 0}"
+        attest = f"cosign attest --yes --type cyclonedx --predicate sbom.json {last}"
+        assert said == ([f"cosign sign --yes {last}", attest] if signed else [])
 
 
 @linux
@@ -123,6 +165,7 @@ def test_the_image_of_a_second_processor_is_added_to_the_tag_of_the_first(render
     on_github, on_gitlab = job(render(GITHUB)), job(render(GITLAB))
     assert on_github["env"]["SECOND"] == "${{ strategy.job-index > 0 && '-arm64' || '' }}"
     variables = {"GITHUB_REPOSITORY": "Shop/Churn", "GITHUB_REF_NAME": "v1", "GITHUB_STEP_SUMMARY": os.devnull}
+    variables |= {"SIGN": "false"}
     variables |= {"CI_REGISTRY_IMAGE": "ghcr.io/shop/churn", "CI_COMMIT_TAG": "v1"}
     variables["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
 
@@ -130,7 +173,8 @@ def test_the_image_of_a_second_processor_is_added_to_the_tag_of_the_first(render
         done = subprocess.run(
             ["bash", "-ec", script], env=variables | changed, check=True, capture_output=True, text=True
         )
-        return [line.partition("ghcr.io/")[2] for line in done.stderr.splitlines() if "inspect" not in line]
+        words = [line.partition("ghcr.io/")[2] for line in done.stderr.splitlines() if "inspect" not in line]
+        return [each for each in words if each]
 
     for second, pushed in {
         "": ["v1", "v1"],
@@ -146,9 +190,9 @@ def test_the_token_of_a_gitlab_job_becomes_keys_of_the_role_in_the_secret_and_is
     render: Renderer, tmp_path: Path
 ) -> None:
     """With stand-ins of apk and of AWS's answer."""
-    assert "id_tokens" not in job(render(GITLAB))
     analysis = job(render(GITLAB, **DATA))
-    assert analysis["id_tokens"] == {"AWS_ID_TOKEN": {"aud": "$CI_SERVER_URL"}}
+    assert analysis["id_tokens"]["AWS_ID_TOKEN"] == {"aud": "$CI_SERVER_URL"}
+    assert "AWS_ID_TOKEN" not in job(render(GITLAB))["id_tokens"]
     [command] = [command for command in analysis["script"] if "aws sts" in command]
     stand_ins = 'apk() { :; }; aws() { echo "$*" >asked; printf "AKIA1\tcanary/secret\tcanary-session\n"; }\n'
     role = "arn:aws:iam::123456789012:role/churn"
