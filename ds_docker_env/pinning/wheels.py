@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 from packaging.tags import compatible_tags, cpython_tags
 
-from ds_docker_env.common.target import MACHINES, Target
+from ds_docker_env.common.target import MACHINES, Target, machines
 from ds_docker_env.pinning.parity import entries, read_lock, requirement_of_entry
-from ds_docker_env.pinning.production.formats.reading import read_toml, tables, text_of
+from ds_docker_env.pinning.production.formats.reading import read_toml, table, tables, text_of
 from ds_docker_env.pinning.resolver import Resolver
+from ds_docker_env.pinning.sources import BuildRequirements, SourceFile, from_urls, lock_build_requirements
 
 # Of the older Debian, as in `Target.platform`, and the names from before https://peps.python.org/pep-0600/
 _GLIBC = [*(f"manylinux_2_{minor}" for minor in range(36, 4, -1)), "manylinux2014", "manylinux2010", "manylinux1"]
@@ -22,11 +23,11 @@ _TAGS = re.compile(r"-([^-/]+)-([^-/]+)-([^-/]+)\.whl")
 
 @dataclass(frozen=True)
 class Offer:
-    """A version, the processors for which an index has a wheel of it, and whether it has its source."""
+    """A version, the processors for which an index has a wheel of it, and its source, if the index has it."""
 
     version: str
     wheels: Collection[str]
-    source: bool
+    source: SourceFile | None
 
     def lacks(self, machine: str) -> bool:
         """Say whether this version cannot be had for a processor."""
@@ -45,7 +46,7 @@ def offers(resolver: Resolver, lock: str) -> dict[str, dict[str, Offer]]:
         tags = {tag for wheel in tables(package.get("wheels")) for tag in _tags_of(wheel)}
         wheels = [machine for machine in MACHINES if tags & runnable[machine]]
         name, version = text_of(package, "name"), text_of(package, "version")
-        found[name, version] = Offer(version, wheels, "sdist" in package)
+        found[name, version] = Offer(version, wheels, _source(package))
     return {
         machine: {
             name: found[name, locked.version]
@@ -54,6 +55,33 @@ def offers(resolver: Resolver, lock: str) -> dict[str, dict[str, Offer]]:
         }
         for machine in MACHINES
     }
+
+
+def build_requirements(
+    resolver: Resolver, lock: str, before: str, offered: Mapping[str, Mapping[str, Offer]] | None = None
+) -> BuildRequirements:
+    """Lock what the sources in a lock are built with; versions of ``before`` stay if they can."""
+    offered = offered or offers(resolver, lock)
+    if entries(lock) and not any(offered.values()):
+        return BuildRequirements(before, {"requirements.txt": "uv does not say which packages have no wheel"})
+    return lock_build_requirements(resolver, lock, _to_build(offered, lock), before)
+
+
+def _to_build(offered: Mapping[str, Mapping[str, Offer]], lock: str) -> dict[str, SourceFile]:
+    """Return the sources that a processor of a lock has no wheel for, by requirement."""
+    found = {
+        f"{name}=={offer.version}": offer.source
+        for machine in machines(lock)
+        for name, offer in offered[machine].items()
+        if offer.source and machine not in offer.wheels
+    }
+    return found | from_urls(lock)
+
+
+def _source(package: dict[str, Any]) -> SourceFile | None:
+    sdist = table(package.get("sdist"))
+    hashes = [text_of(table(sdist.get("hashes")), "sha256")]
+    return SourceFile(text_of(sdist, "url") or text_of(sdist, "path"), hashes) if sdist else None
 
 
 def _tags(target: Target) -> set[str]:
