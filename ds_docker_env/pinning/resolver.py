@@ -127,7 +127,7 @@ class Resolver:
         described = {Pin(name_of(pin), str(Requirement(pin).specifier), (), "", frozenset(), ""): "" for pin in pins}
         # Told that they need nothing, uv looks into none of them and builds none.
         building = Building(own_settings(self.building.settings), undescribed=described)
-        asking = replace(self, before="", building=building)
+        asking = replace(self, wheels_only=set(), before="", building=building)
         return asking._ask(pins, as_lines(self.production.indexes), "--no-deps", every=True)
 
     def build_requirements(self, requirements: Collection[str], before: str) -> Attempt:

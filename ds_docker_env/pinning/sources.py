@@ -163,7 +163,7 @@ def _setup_requires(files: Mapping[str, str]) -> list[str] | None:
     try:
         parser.read_string(files.get("setup.cfg", ""))
         said = parser.get("options", "setup_requires", fallback="")
-        found = [line for line in re.split(r"[\n;]", said) if line.strip()]
+        found = [line for line in said.split("\n" if "\n" in said else ";") if line.strip()]
         if "setup_requires" in files.get("setup.py", ""):
             for node in ast.walk(ast.parse(files["setup.py"])):
                 if isinstance(node, ast.keyword) and node.arg == "setup_requires":

@@ -31,6 +31,8 @@ UV = Path("/opt/tools/bin/uv")
 # Wheels of earlier builds, which a builder keeps for one release of Debian.
 BUILT = Path("/root/.cache/built")
 NOBODY = 65534
+# A source may have hundreds of megabytes, and /tmp is memory here.
+_ON_DISK = Path("/var/tmp")  # noqa: S108
 _LABEL = re.compile(r"^# (([a-z0-9][\w.-]*)(?:==| @ )\S+?)(: not fixed, .*)?$", re.MULTILINE)
 _SOURCE = re.compile(r'^(?:sdist|archive) = \{ (?:url|path) = "([^"]+)"', re.MULTILINE)
 _HASH = re.compile(r"--hash=sha256:(\w+)")
@@ -87,7 +89,7 @@ def install(uv: Path, environment: Path, base: Path, lock: str) -> None:
     locked = sections(path.read_text(encoding="utf-8")) if path.exists() else {}
     entries = read_entries(lock)
     options = entries.get("", "")
-    with TemporaryDirectory() as directory:
+    with TemporaryDirectory(dir=_ON_DISK) as directory:
         folder = Path(directory)
         folder.chmod(0o755)
         sources = _find(uv, environment, entries, folder)
@@ -107,6 +109,16 @@ def install(uv: Path, environment: Path, base: Path, lock: str) -> None:
             found = ("--no-config", "--no-cache", "--no-index", f"--find-links={built}")
             names = [source.requirement.partition(" @ ")[0] for source in sources]
             run(UV, "pip", "install", f"--python={environment}", "--no-deps", *found, *names)
+            for note in environment.glob("lib/python3*/site-packages/*.dist-info/uv_cache.json"):
+                _forget(note)
+
+
+def _forget(note: Path) -> None:
+    """Remove the time of a file that uv notes behind a package."""
+    record = note.with_name("RECORD")
+    lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+    record.write_text("".join(line for line in lines if f"/{note.name}," not in line), encoding="utf-8")
+    note.unlink()
 
 
 def _find(uv: Path, environment: Path, entries: Mapping[str, str], folder: Path) -> list[Source]:
