@@ -185,6 +185,7 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
     module = f"built_by, said = 'VERSION', {said.get('said')!r}"
     files = {
         f"{name}.py": module,
+        **said.get("files", {}),
         f"{info}/METADATA": f"Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\\nGenerator: tests\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
     }

@@ -140,6 +140,24 @@ def test_a_source_reads_no_secret_while_it_is_built(
     assert installed(lock, tmp_path / "environment")["said"] == ["Permission denied"] * 4 + ["no proxy"]
 
 
+def test_nothing_that_a_source_brings_runs_beside_the_logins_of_later_steps(
+    step: Path, offline: PackageIndex, tmp_path: Path
+) -> None:
+    """uv starts the Python of the environment, which runs such files."""
+    ran = f"open({str(tmp_path / 'ran')!r}, 'w')"
+    brought = {"late.pth": f"import sys; {ran}\n", "sitecustomize.py": f"{ran}\n"}
+    environment = tmp_path / "environment"
+    installed(write_lock(step, offline, setup=f"files = {brought!r}"), environment)
+    more = f"other==1.0 \\\n    --hash={offline.add('other', '1.0')}\n"
+    sources.install(sources.UV, environment, PYTHON, more)
+    assert next(environment.glob("lib/python3*/site-packages/other.py"))
+    assert not (tmp_path / "ran").exists()
+    # They are there for the analysis.
+    assert {"late.pth", "sitecustomize.py"} <= files(environment).keys()
+    subprocess.run([environment / "bin" / "python", "-c", ""], check=True)
+    assert (tmp_path / "ran").exists()
+
+
 def test_the_login_goes_to_the_host_of_the_source_and_not_where_that_sends_it(
     step: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

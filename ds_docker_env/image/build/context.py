@@ -43,8 +43,8 @@ def main(context: Path, root: Path) -> None:
         _lay_out(root / name, context, "uv.toml")
         (root / name / "requirements.txt").write_text(requirements, encoding="utf-8")
         _write_build_requirements(root / name, of_analysis, read_entries(requirements))
-    (root / LAYERS[-1] / "lock.txt").write_text(without_comments(lock), encoding="utf-8")
     _lay_out(root / "commands", context, *(path.name for path in context.glob("*.whl")))
+    (root / "commands" / "lock.txt").write_text(without_comments(lock), encoding="utf-8")
     for name in ("src", ".dvc", ".dvcignore"):
         _copy(context / name, root / "files" / name)
     for folder in (Path(name) for name, _, _ in os.walk(root / "files" / "src", topdown=False)):

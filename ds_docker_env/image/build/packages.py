@@ -33,8 +33,11 @@ def install() -> None:
         for path in [path for pattern in LEFT_OUT for path in ANALYSIS.glob(pattern)]:
             path.unlink()
         compile_packages(ANALYSIS, Path("/usr/local/lib", site_packages().parent.name))
-    if (STEP / "lock.txt").exists():
-        finish()
+    protect()
+
+
+def protect() -> None:
+    """Take from the directories of the analysis the right to add to them."""
     # Root without capabilities, as in a rootless engine, owns the analysis and may not add to it by mistake.
     for folder in (Path(name) for name, _, _ in os.walk(ANALYSIS)):
         if folder.stat().st_mode & 0o222:
@@ -50,7 +53,10 @@ def create() -> None:
 
 
 def finish() -> None:
-    """Make the analysis a kernel, note the lock, and link to what a project installs beside the image's packages."""
+    """Make the analysis a kernel, note the lock, and link to what a project installs beside the image's packages.
+
+    This runs code of packages, so it is not in a step that has the logins of the build.
+    """
     python = site_packages().parent.name.replace("python", "")
     kernel = (f"--prefix={ANALYSIS}", f"--display-name=Python {python}")
     run(ANALYSIS / "bin" / "python", "-m", "ipykernel", "install", *kernel)
@@ -61,6 +67,7 @@ def finish() -> None:
     VOLUME.mkdir(exist_ok=True)
     VOLUME.chmod(0o1777)
     create_listed(ANALYSIS, LISTED)
+    protect()
 
 
 def create_listed(analysis: Path, listed: Path) -> None:

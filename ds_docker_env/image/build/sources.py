@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -38,6 +38,8 @@ _SOURCE = re.compile(r'^(?:sdist|archive) = \{ (?:url|path) = "([^"]+)"', re.MUL
 _HASH = re.compile(r"--hash=sha256:(\w+)")
 _SETTINGS = (Path("/etc/uv/uv.toml"), STEP / "uv.toml")
 _SECONDS = 60
+# https://docs.python.org/3/library/site.html
+_STARTING, _HIDDEN = ("*.pth", "*.start", "sitecustomize*", "usercustomize*"), ".hidden"
 
 
 class Section(NamedTuple):
@@ -97,9 +99,11 @@ def install(uv: Path, environment: Path, base: Path, lock: str) -> None:
         built_here = {each.name for each in sources}
         text = "".join(entry for name, entry in entries.items() if name not in built_here)
         wheels.write_text(text, encoding="utf-8")
-        checked = ("--no-deps", "--require-hashes", "--no-build")
-        # There uv finds the uv.toml beside the lock.
-        run(uv, f"--directory={STEP}", "pip", "install", f"--python={environment}", *checked, f"--requirement={wheels}")
+        into = ("pip", "install", f"--python={environment}", "--no-deps")
+        checked = ("--require-hashes", "--no-build", f"--requirement={wheels}")
+        with _asleep(environment):
+            # There uv finds the uv.toml beside the lock.
+            run(uv, f"--directory={STEP}", *into, *checked)
         if sources:
             built = folder / "wheels"
             built.mkdir()
@@ -108,9 +112,24 @@ def install(uv: Path, environment: Path, base: Path, lock: str) -> None:
                 _build(source, section, options, base, folder, built)
             found = ("--no-config", "--no-cache", "--no-index", f"--find-links={built}")
             names = [source.requirement.partition(" @ ")[0] for source in sources]
-            run(UV, "pip", "install", f"--python={environment}", "--no-deps", *found, *names)
+            with _asleep(environment):
+                run(UV, *into, *found, *names)
             for note in environment.glob("lib/python3*/site-packages/*.dist-info/uv_cache.json"):
                 _forget(note)
+
+
+@contextmanager
+def _asleep(environment: Path) -> Iterator[None]:
+    """Hide the files that run when a Python starts, as uv starts that of an environment, beside the logins."""
+    site = next(environment.glob("lib/python3*/site-packages"), environment)
+    hidden = {path: path.with_name(f"{path.name}{_HIDDEN}") for pattern in _STARTING for path in site.glob(pattern)}
+    for path, name in hidden.items():
+        path.rename(name)
+    try:
+        yield
+    finally:
+        for path, name in hidden.items():
+            name.rename(path)
 
 
 def _forget(note: Path) -> None:
@@ -128,7 +147,8 @@ def _find(uv: Path, environment: Path, entries: Mapping[str, str], folder: Path)
     named.write_text("".join(entry for name, entry in entries.items() if name not in urls), encoding="utf-8")
     # Without dependencies uv looks into no source, and runs none.
     options = ("--quiet", "--no-deps", "--generate-hashes", f"--python={environment}", f"--output-file={said}")
-    run(uv, f"--directory={STEP}", "pip", "compile", *options, named)
+    with _asleep(environment):
+        run(uv, f"--directory={STEP}", "pip", "compile", *options, named)
     requirements = {name: f"{name} @ {url}" for name, url in urls.items()}
     for package in said.read_text(encoding="utf-8").split("[[packages]]")[1:]:
         fields = dict(re.findall(r'^(name|version) = "([^"]+)"', package, re.MULTILINE))
