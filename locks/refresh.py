@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NoReturn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -17,7 +18,9 @@ from ds_docker_env.common.target import LOCK_AGAIN, PYTHON_VERSIONS, Target
 from ds_docker_env.pinning import watched
 from ds_docker_env.pinning.cooldown import Cooldown
 from ds_docker_env.pinning.processors import for_arm64, for_both
-from ds_docker_env.pinning.resolver import Attempt, compile_command, header, same_versions
+from ds_docker_env.pinning.production.model import Production
+from ds_docker_env.pinning.resolver import Attempt, Resolver, compile_command, header, same_versions
+from ds_docker_env.pinning.wheels import build_requirements
 
 CONTEXT = json.loads((LOCKS.parent / "cookiecutter.json").read_text(encoding="utf-8"))
 
@@ -44,6 +47,19 @@ def refresh(inputs: list[str], output: str, python: str, documented: str, again:
     lock = for_both(amd64.text or _stop(amd64), "", solve, why=_stop, again=again)
     path.write_text(before if same_versions(lock, before) else lock, encoding="utf-8", newline="\n")
     print(*cooldown.lines(), sep="\n", end="")
+
+
+def refresh_build_requirements(name: str, target: Target) -> set[str]:
+    """Lock what the sources in a lock are built with; return the name of the file, if there are any."""
+    lock, path = (LOCKS / name).read_text(encoding="utf-8"), LOCKS / f"build-{name}"
+    with TemporaryDirectory() as folder:
+        resolver = Resolver(Path(folder), Production("the template", ""), set(), target)
+        made = build_requirements(resolver, lock, before="")
+    for line in made.lines:
+        print(line)
+    if made.text:
+        path.write_text(made.text, encoding="utf-8", newline="\n")
+    return {path.name} if made.text else set()
 
 
 def refresh_all(kind: str, made_for: str, python: str, documented: str, again: str = LOCK_AGAIN) -> set[str]:
@@ -76,9 +92,12 @@ if __name__ == "__main__":
     for version in CONTEXT["python_version"]:
         target = Target(version)
         documented = " ".join(["uv", *compile_command(target.full_python, target.platform, "requirements.in")])
-        made |= refresh_all("requirements", version, target.full_python, documented)
+        for lock in refresh_all("requirements", version, target.full_python, documented):
+            made |= {lock} | refresh_build_requirements(lock, target)
     for debian in CONTEXT["debian_release"]:
-        made |= refresh_all("tools", debian, DEBIAN_PYTHON[debian], OF_TOOLS, OF_TOOLS)
-    for lock in LOCKS.glob("*.txt"):
-        if lock.name not in made:
-            lock.unlink()
+        target = Target(DEBIAN_PYTHON[debian].rpartition(".")[0])
+        for lock in refresh_all("tools", debian, DEBIAN_PYTHON[debian], OF_TOOLS, OF_TOOLS):
+            made |= {lock} | refresh_build_requirements(lock, target)
+    for path in LOCKS.glob("*.txt"):
+        if path.name not in made:
+            path.unlink()

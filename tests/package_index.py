@@ -127,22 +127,44 @@ class PackageIndex:
             (self.folder / "simple" / canonicalize_name(name) / f"{wheel}.metadata").write_text(metadata)
         return f"sha256:{digest}"
 
-    def add_source(self, name: str, version: str, *, said: str = "", backend: str = "") -> None:
-        """Add a source package; its build fails with this, has this backend, or is not needed for its metadata."""
+    def add_source(
+        self,
+        name: str,
+        version: str,
+        *,
+        said: str = "",
+        backend: str = "",
+        files: Mapping[str, str] = MappingProxyType({}),
+    ) -> str:
+        """Add a source package and return its hash as ``sha256:…``.
+
+        Its build fails with this, has this backend, or is not needed for its metadata; ``files`` are others than that.
+        """
         backend = f"raise SystemExit({said!r})\n" if said else backend
-        files = {
+        files = files or {
             "pyproject.toml": '[build-system]\nrequires = []\nbackend-path = ["."]\nbuild-backend = "backend"\n'
             + ("" if backend else f'[project]\nname = "{name}"\nversion = "{version}"\n'),
             "backend.py": backend or "raise SystemExit('not built by a test')\n",
-            "PKG-INFO": f"Metadata-Version: {'1.0' if backend else '2.2'}\nName: {name}\nVersion: {version}\n",
         }
+        old = backend or "pyproject.toml" not in files
+        info = f"Metadata-Version: {'1.0' if old else '2.2'}\nName: {name}\nVersion: {version}\n"
+        files = {**files, "PKG-INFO": info}
         content = io.BytesIO()
         with tarfile.open(fileobj=content, mode="w:gz") as archive:
             for member_name, text in files.items():
                 member = tarfile.TarInfo(f"{name}-{version}/{member_name}")
                 member.size = len(text)
                 archive.addfile(member, io.BytesIO(text.encode()))
-        self.add_file(name, f"{name}-{version}.tar.gz", content.getvalue())
+        return f"sha256:{self.add_file(name, f'{name}-{version}.tar.gz', content.getvalue())}"
+
+    def add_setuptools(self, *versions: str) -> None:
+        """Add what calls itself setuptools, and builds a module that says by which version it was built."""
+        for version in versions:
+            build_meta = _SETUPTOOLS.replace("VERSION", version)
+            self.add(
+                "setuptools", version, files={"setuptools/__init__.py": "", "setuptools/build_meta.py": build_meta}
+            )
+        self.add("wheel", "0.40")
 
     def add_file(
         self,
@@ -175,6 +197,42 @@ class PackageIndex:
         page = {"meta": {"api-version": "1.1"}, "name": folder.name, "files": list(files.values()), "versions": []}
         (folder / "index.json").write_text(json.dumps(page))
         return digest
+
+
+# It runs the setup.py of a source, as the real one does.
+_SETUPTOOLS = """\
+import re, sys, zipfile
+from pathlib import Path
+
+def get_requires_for_build_wheel(config_settings=None):
+    return ["wheel"]
+
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    said = {}
+    exec(Path("setup.py").read_text(), said)
+    name, version = re.findall("^(?:Name|Version): (.*)$", Path("PKG-INFO").read_text(), re.MULTILINE)
+    info, wheel = f"{name}-{version}.dist-info", f"{name}-{version}-py3-none-any.whl"
+    module = f"built_by, said = 'VERSION', {said.get('said')!r}"
+    files = {
+        f"{name}.py": module,
+        **said.get("files", {}),
+        f"{info}/METADATA": f"Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\\nGenerator: tests\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    }
+    files[f"{info}/RECORD"] = "".join(f"{each},,\\n" for each in [*files, f"{info}/RECORD"])
+    with zipfile.ZipFile(Path(directory, wheel), "w") as archive:
+        for each, text in files.items():
+            archive.writestr(zipfile.ZipInfo(each), text)
+    return wheel
+
+def prepare_metadata_for_build_wheel(directory, config_settings=None):
+    wheel = build_wheel(directory)
+    with zipfile.ZipFile(Path(directory, wheel)) as archive:
+        archive.extractall(directory)
+    return f"{'-'.join(wheel.split('-')[:2])}.dist-info"
+
+__legacy__ = sys.modules[__name__]
+"""
 
 
 class _Server(ThreadingTCPServer):

@@ -11,12 +11,13 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ds_docker_env.common.shipped import LOCKS, lock_name, shipped_analysis
-from ds_docker_env.common.target import MACHINES, PYTHON_VERSIONS, Target, machines
+from ds_docker_env.common.target import AMD64, MACHINES, PYTHON_VERSIONS, Target, machines
 from ds_docker_env.generation import checks as refusals
 from ds_docker_env.generation.base_image import require_name
 from ds_docker_env.generation.pipelines import PIPELINES
 from ds_docker_env.generation.release import WHEEL as NAME
 from ds_docker_env.generation.services import SERVICES
+from ds_docker_env.image.build.sources import sections
 from ds_docker_env.pinning.parity import read_lock
 
 README = (TEMPLATE / "README.md").read_text()
@@ -98,10 +99,22 @@ def test_every_python_on_offer_has_an_image_a_patch_release_and_a_lock_for_both_
     made_for = [("requirements", version) for version in offered]
     made_for += [("tools", debian) for debian in CONTEXT["debian_release"]]
     locks = {lock_name(kind, one, options=options) for kind, one in made_for for options in (False, True)}
-    assert {path.name for path in LOCKS.glob("*.txt")} == locks
     texts = {path.name: path.read_text() for path in LOCKS.glob("*.txt")}
     assert not [name for name, text in texts.items() if "://" in text], "a lock holds an address"
-    assert not [name for name, text in texts.items() if machines(text) != [*MACHINES]], "a lock is for one processor"
+    of_builds = {name for name in texts if name.startswith("build-")}
+    assert texts.keys() - of_builds == locks
+    assert not [name for name in locks if machines(texts[name]) != [*MACHINES]], "a lock is for one processor"
+
+
+def test_what_shipped_sources_are_built_with_is_locked_with_hashes_and_none_is_left_to_chance() -> None:
+    for path in LOCKS.glob("build-*.txt"):
+        text = path.read_text()
+        assert "not fixed" not in text
+        lock = (LOCKS / path.name.removeprefix("build-")).read_text()
+        for source, section in sections(text).items():
+            assert f"\n{source} " in lock
+            packages = read_lock(section.requirements, AMD64)
+            assert packages and all(package.hashes for package in packages.values())
 
 
 @pytest.mark.parametrize("version", CONTEXT["python_version"])

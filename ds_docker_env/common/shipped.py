@@ -13,6 +13,10 @@ LOCKS = Path(__file__).parents[2] / "locks"
 _ENTRY = re.compile(
     r"^(?P<pin>(?P<name>[a-z0-9-]+)==.*\n(?:    --hash.*\n)+)(?P<note>    # via.*\n(?:    #   .*\n)*)", re.MULTILINE
 )
+_SOURCE = re.compile(r"^# ([a-z0-9-]+==[^\s:]+)", re.MULTILINE)
+BUILD_REQUIREMENTS = "build-requirements.txt"
+# What the names of their locks begin with.
+_BUILD = "build-"
 # Packages that projects made before 2026.11 do not have.
 _ADDED = {"tqdm>=4.57"}
 _NEEDED_BY = re.compile(r"#(?: via|  ) (\S.*)")
@@ -51,8 +55,16 @@ def shipped_files(python: str, debian: str, options: Collection[str] = ()) -> di
     return {
         "requirements.in": analysis.text,
         "requirements.txt": analysis.lock,
+        BUILD_REQUIREMENTS: shipped_build_requirements("requirements", python, options),
         "tools.txt": _lock("tools", debian, options),
     }
+
+
+def shipped_build_requirements(kind: str, made_for: str, options: Collection[str] = ()) -> str:
+    """Return what sources in a shipped lock are built with, with hashes, or nothing if it has none."""
+    has_options = len(_inputs(kind, options)) > 1
+    path = LOCKS / lock_name(f"{_BUILD}{kind}", made_for, options=has_options)
+    return _for(_lock(kind, made_for, options), path.read_text(encoding="utf-8")) if path.exists() else ""
 
 
 def lock_name(kind: str, made_for: str, *, options: bool = False) -> str:
@@ -89,6 +101,13 @@ def _lock(kind: str, made_for: str, options: Collection[str]) -> str:
     inputs = _inputs(kind, options)
     lock = _read(lock_name(kind, made_for, options=len(inputs) > 1))
     return only(lock, list(inputs)) if len(inputs) > 1 else lock
+
+
+def _for(lock: str, build_requirements: str) -> str:
+    """Return build requirements for the sources that a lock has."""
+    heading, *sections = build_requirements.split("\n\n")
+    kept = [each for each in sections if any(f"\n{source} " in lock for source in _SOURCE.findall(each))]
+    return "\n\n".join([heading, *kept]).rstrip("\n") + "\n" if kept else ""
 
 
 def _names(text: str) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ds_docker_env.common.errors import GenerationError, ProjectError
 from ds_docker_env.common.output import discard
-from ds_docker_env.common.shipped import shipped_files
+from ds_docker_env.common.shipped import BUILD_REQUIREMENTS, shipped_files
 from ds_docker_env.common.signals import STOPPED, STOPPING
 from ds_docker_env.generation import repository
 from ds_docker_env.generation.answers import Answers
@@ -112,7 +112,8 @@ def _finish(images: Sequence[Base], staging: Staging, raw: Mapping[str, Any]) ->
     if left := [name for name in others(answers.ci) if (staging.target / name).exists()]:
         lines.append(f"Pipeline:   not used with ci={answers.ci}; stays until you remove it: {', '.join(left)}")
     staging.keep_ignored()
-    removed = ["uv.toml", *OF_PRODUCTION] if (staging.target / "production.txt").exists() else ["uv.toml"]
+    removed = ["uv.toml", BUILD_REQUIREMENTS]
+    removed += OF_PRODUCTION if (staging.target / "production.txt").exists() else ()
     removed = [name for name in removed if not Path(name).exists()] + former_wheels(staging.target)
     # cruft compares two projects that it generates, and a repository in them would hide every change.
     own = "_commit" not in raw and repository.is_needed(staging.target, ROOT)

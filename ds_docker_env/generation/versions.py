@@ -12,7 +12,7 @@ from typing import Any
 from ds_docker_env.common.analysis import package_name
 from ds_docker_env.common.errors import GenerationError, ProjectError
 from ds_docker_env.common.settings import own_settings
-from ds_docker_env.common.shipped import is_shipped, shipped_analysis, shipped_files
+from ds_docker_env.common.shipped import BUILD_REQUIREMENTS, is_shipped, shipped_analysis, shipped_files
 from ds_docker_env.common.target import ARM64, LOCK_AGAIN, machines, why_amd64_only
 from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.staging import MISSING, Staging
@@ -30,7 +30,8 @@ _ROOT = Path(__file__).parents[2]
 
 OF_PRODUCTION = ("production.txt", "constraints.txt", "overrides.txt")
 # A lock is written as a whole or not at all.
-OF_LOCK = ("requirements.in", "requirements.txt", "uv.toml", *OF_PRODUCTION)
+OF_LOCK = ("requirements.in", "requirements.txt", "uv.toml", BUILD_REQUIREMENTS, *OF_PRODUCTION)
+_BEFORE = ("requirements.txt", BUILD_REQUIREMENTS)
 
 
 def versions(staging: Staging, answers: Answers) -> tuple[dict[str, str], list[str]]:
@@ -45,12 +46,13 @@ def versions(staging: Staging, answers: Answers) -> tuple[dict[str, str], list[s
         texts = {name: text for name, text in texts.items() if name not in OF_LOCK}
         summary = ["Versions:   unchanged, in requirements.txt", *_one_processor(staging.former("requirements.txt"))]
     elif answers.production_requirements:
-        pinned = _pin(answers, settings, own, staging.former("requirements.txt") if own else "")
+        pinned = _pin(answers, settings, own, *(map(staging.former, _BEFORE) if own else ("", "")))
         texts |= pinned["files"]
         summary = pinned["summary"]
     elif own:
         _require_fitting_lock(staging, answers, "or remove requirements.in to get the template's packages")
-        texts = {name: text for name, text in texts.items() if name not in ("requirements.in", "requirements.txt")}
+        texts = {name: text for name, text in texts.items() if name not in ("requirements.in", *_BEFORE)}
+        texts[BUILD_REQUIREMENTS] = staging.former(BUILD_REQUIREMENTS)
         summary = [
             "Versions:   requirements.in has packages of your own, so it stays, with its lock; to lock again, run:",
             f"            {LOCK_AGAIN}",
@@ -59,7 +61,7 @@ def versions(staging: Staging, answers: Answers) -> tuple[dict[str, str], list[s
     return texts, [*summary, *(_missing_clients(own, answers) if own else [])]
 
 
-def _pin(answers: Answers, settings: str, requirements: str, before: str) -> dict[str, Any]:
+def _pin(answers: Answers, settings: str, requirements: str, before: str, built_with: str) -> dict[str, Any]:
     """Run `pinning` in a process with its libraries."""
     from ds_docker_env.common import uv
     from ds_docker_env.common.progress import alive
@@ -72,6 +74,7 @@ def _pin(answers: Answers, settings: str, requirements: str, before: str) -> dic
         "settings": settings,
         "requirements": requirements,
         "before": before,
+        "built_with": built_with,
     }
     if answers.package_index:
         os.environ["UV_DEFAULT_INDEX"] = answers.package_index

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ds_docker_env.common.shipped import shipped_analysis, shipped_names
+from ds_docker_env.common.shipped import BUILD_REQUIREMENTS, shipped_analysis, shipped_build_requirements, shipped_names
 from ds_docker_env.common.target import PYTHON_VERSIONS
 from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.release import VERSION, WHEEL
@@ -120,6 +120,8 @@ def _members(answers: Answers) -> Iterator[tuple[str, bytes]]:
         "clients": dict(shipped_analysis(answers.python_version, answers.options).clients),
     }
     yield "ds_docker_env/image/template.json", json.dumps(known, indent=0).encode()
+    of_tools = shipped_build_requirements("tools", answers.debian_release, answers.options)
+    yield f"ds_docker_env/image/{BUILD_REQUIREMENTS}", of_tools.encode()
     metadata = (
         f"Metadata-Version: 2.1\nName: ds-docker-env\nVersion: {VERSION}\n"
         "Summary: The commands of an image of ds-docker-env\n"

@@ -12,11 +12,13 @@ from packaging.utils import canonicalize_name
 
 from ds_docker_env.common.errors import LockError, ProjectError, RequirementsError
 from ds_docker_env.common.progress import Say, silent
+from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
 from ds_docker_env.common.target import AMD64, MACHINES, machines, why_amd64_only
 from ds_docker_env.image import overlay, project, requirements
 from ds_docker_env.image.lock import (
     EMULATE,
     beside,
+    built_with_here,
     compiled,
     for_processors,
     locking_command,
@@ -32,6 +34,8 @@ from ds_docker_env.pinning.parity import Locked, read_each, read_lock, require_n
 from ds_docker_env.pinning.production.model import Production, as_lines
 from ds_docker_env.pinning.refusal import older, refuse
 from ds_docker_env.pinning.resolver import same_versions
+from ds_docker_env.pinning.sources import BuildRequirements
+from ds_docker_env.pinning.wheels import build_requirements
 
 
 class Change(NamedTuple):
@@ -96,13 +100,22 @@ def change(
         only = only_amd64(lock) if why_amd64_only(lock) != why_amd64_only(before[LOCK]) else []
         moves = Moves(packages_before, packages)
         elsewhere = moved_elsewhere(before[LOCK], lock, moves, resolver.target.machine)
-        made = Change(moves, elsewhere, [*older(wanted, packages, resolver, upgrade), *resolver.cooldown.lines()], only)
+        built_with = built_with_here()
+        building = BuildRequirements(built_with)
+        if lock != before[LOCK]:
+            building = build_requirements(resolver, lock, built_with)
+            # Not through the link to the project's own.
+            (folder / BUILD_REQUIREMENTS).unlink(missing_ok=True)
+            (folder / BUILD_REQUIREMENTS).write_text(building.text, encoding="utf-8", newline="\n")
+        old = [*older(wanted, packages, resolver, upgrade), *resolver.cooldown.lines()]
+        made = Change(moves, elsewhere, old, [*only, *building.lines])
         overlay.install(lock, folder, say)
         if before != {name: project.read(name) for name in before}:
             raise ProjectError(f"{REQUIREMENTS} or {LOCK}: edited by somebody else meanwhile; run the command again")
         overlay.switch(lock)
         try:
-            project.replace({REQUIREMENTS: text, LOCK: lock})
+            files = {REQUIREMENTS: text, LOCK: lock}
+            project.replace(files | ({BUILD_REQUIREMENTS: building.text} if building.text != built_with else {}))
         except BaseException:
             overlay.switch(before[LOCK])
             raise

@@ -19,6 +19,7 @@ from ds_docker_env.common.analysis import package_name, without_comment
 from ds_docker_env.common.errors import LockError, ProjectError
 from ds_docker_env.common.progress import Say, alive, silent
 from ds_docker_env.common.redaction import without_credentials
+from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
 from ds_docker_env.common.target import ARM64, LOCK_AGAIN, MACHINES, Target, machines, this_machine, why_amd64_only
 from ds_docker_env.image import installed, project
 from ds_docker_env.image.project import LOCK, OVERRIDES, PRODUCTION, REQUIREMENTS
@@ -32,6 +33,7 @@ from ds_docker_env.pinning.processors import differing, for_arm64, for_both, unm
 from ds_docker_env.pinning.production.model import Production
 from ds_docker_env.pinning.production.reader import read_production
 from ds_docker_env.pinning.resolver import Attempt, Resolver, header, same_versions
+from ds_docker_env.pinning.wheels import build_requirements
 
 _PREFIX = "ds-docker-env-"
 _EMULATED = "DOCKER_DEFAULT_PLATFORM=linux/amd64"
@@ -58,10 +60,19 @@ def run(options: Sequence[str]) -> int:
                 raise LockError(f"{why}; to take them, run: {shlex.join(['lock', *others])} --exclude-newer {today()}")
             return done.returncode
         lock = for_processors(folder, command, before, resolver)
-    if not same_versions(before, lock):
-        project.replace({LOCK: lock})
+        lock = before if same_versions(before, lock) else lock
+        moving = bool({"-U", "--upgrade"} & set(options))
+        built_with = built_with_here()
+        building = build_requirements(resolver, lock, "" if moving else built_with)
+    if (lock, building.text) != (before, built_with):
+        project.replace({LOCK: lock, BUILD_REQUIREMENTS: building.text})
     pinned = {pin.name for pin in resolver.production.pins}
-    for line in [*only_amd64(lock), *differing(read_each(lock), pinned), *resolver.cooldown.lines()]:
+    for line in [
+        *only_amd64(lock),
+        *building.lines,
+        *differing(read_each(lock), pinned),
+        *resolver.cooldown.lines(),
+    ]:
         print(line)
     return 0
 
@@ -187,6 +198,11 @@ def only_amd64(lock: str) -> list[str]:
 def overrides_here() -> list[str]:
     """Return the versions in overrides.txt, which hold against what other packages ask for."""
     return [line for line in _text(OVERRIDES).splitlines() if re.match(r"\w", line)]
+
+
+def built_with_here() -> str:
+    """Return build-requirements.txt, which is there if a source is built."""
+    return _text(BUILD_REQUIREMENTS)
 
 
 def production_here() -> Production:

@@ -27,11 +27,20 @@ from ds_docker_env.image import installed, project
 from ds_docker_env.image.build.layers import without_comments
 from ds_docker_env.image.build.packages import LEFT_OUT
 from ds_docker_env.image.build.running import ENVIRONMENT
+from ds_docker_env.image.build.sources import BUILD_REQUIREMENTS, Section, sections
 from ds_docker_env.image.lock import production_here, read_versions, unsuited
 from ds_docker_env.image.project import LOCK
 from ds_docker_env.pinning import watched
 from ds_docker_env.pinning.lock import REQUIRED
-from ds_docker_env.pinning.parity import Locked, compare, read_lock, without
+from ds_docker_env.pinning.parity import (
+    Locked,
+    compare,
+    entries,
+    name_of_entry,
+    read_lock,
+    requirement_of_entry,
+    without,
+)
 from ds_docker_env.pinning.resolver import Attempt, check_reached
 
 if sys.platform != "win32":
@@ -196,22 +205,24 @@ def _install(lock: str, overlay: Path, folder: Path, say: Say) -> None:
     before, after = read_lock(_lock_of_image(), this_machine()), read_versions(plain)
     same = {name for name in before.keys() & after.keys() if _same(before[name], after[name])}
     overlay.mkdir(parents=True)
-    missing = overlay / "missing.txt"
-    missing.write_text(without(plain, same), encoding="utf-8")
-    if after.keys() - same:
+    for requirements, built_with in _groups(without(plain, same), folder) if after.keys() - same else ():
+        missing, constraints = overlay / "missing.txt", overlay / "constraints.txt"
+        missing.write_text(requirements, encoding="utf-8")
+        constraints.write_text(built_with, encoding="utf-8")
         done = watched.run(
             *("pip", "install", "--python", str(installed.ANALYSIS / "bin" / "python"), "--prefix", str(overlay)),
             *("--no-deps", "--require-hashes", "--compile-bytecode", "--no-progress", "--color", "never"),
-            *("--requirement", str(missing)),
+            *("--requirement", str(missing), "--build-constraints", str(constraints)),
             folder=folder,
             say=say,
             step="installing",
             environment={**ENVIRONMENT, **settings(), "UV_LINK_MODE": "hardlink"},
         )
+        missing.unlink()
+        constraints.unlink()
         if done.returncode:
             check_reached(done.stderr)
             raise LockError(f"{LOCK}: cannot be installed; uv says: {Attempt('', done.stderr).said}")
-    missing.unlink()
     # The kernel stays that of the image, and so do programs that are not the analysis'.
     for path in [overlay / "share/jupyter/kernels", *(path for pattern in LEFT_OUT for path in overlay.glob(pattern))]:
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
@@ -223,6 +234,19 @@ def _install(lock: str, overlay: Path, folder: Path, say: Say) -> None:
         if not made.is_symlink():
             made.chmod(made.stat().st_mode & 0o555)
     overlay.chmod(0o555)
+
+
+def _groups(lock: str, folder: Path) -> Iterator[tuple[str, str]]:
+    """Return the parts of a lock that are installed together, with what the sources in them are built with."""
+    path = folder / BUILD_REQUIREMENTS
+    known = sections(path.read_text(encoding="utf-8")) if path.exists() else {}
+    groups: dict[str, set[str]] = {}
+    for entry in entries(lock):
+        requirement = requirement_of_entry(entry).partition(" ; ")[0]
+        groups.setdefault(known.get(requirement, Section()).requirements, set()).add(name_of_entry(entry))
+    names = {name for group in groups.values() for name in group}
+    for built_with, group in groups.items():
+        yield without(lock, names - group), built_with
 
 
 def _same(one: Locked, other: Locked) -> bool:

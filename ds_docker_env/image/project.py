@@ -17,10 +17,14 @@ from pathlib import Path
 from ds_docker_env.common.decoding import decode
 from ds_docker_env.common.errors import ProjectError, SourceError
 from ds_docker_env.common.logins import LOGINS
+from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
 from ds_docker_env.common.signals import STOPPING
 from ds_docker_env.common.sources import LocalFile
 
-_OWN = ("production.txt", "requirements.in", "requirements.txt", "constraints.txt", "overrides.txt", "tools.txt")
+_OWN = (
+    *("production.txt", "requirements.in", "requirements.txt", "constraints.txt", "overrides.txt", "tools.txt"),
+    BUILD_REQUIREMENTS,
+)
 PROJECT = Path("/project")
 LOCK, REQUIREMENTS = "requirements.txt", "requirements.in"
 PRODUCTION, OVERRIDES = "production.txt", "overrides.txt"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ds_docker_env.common.analysis import Analysis
 from ds_docker_env.common.progress import Say, alive, silent
+from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
 from ds_docker_env.common.target import Target
 from ds_docker_env.image import project
 from ds_docker_env.image.change import moved_elsewhere
@@ -46,11 +47,12 @@ def take_over(
     """
     project.writable()
     text = project.read("requirements.in")
-    before, settings = (project.read(name) if Path(name).exists() else "" for name in ("requirements.txt", "uv.toml"))
+    names_before = ("requirements.txt", "uv.toml", BUILD_REQUIREMENTS)
+    before, settings, built_with = (project.read(name) if Path(name).exists() else "" for name in names_before)
     versions = versions_in(before, target.machine)
     analysis = Analysis(text, "\n".join(names), before if versions else "", clients or {})
     require_notebook(analysis)
-    pinned = pin(location, target, analysis, settings=settings, say=say)
+    pinned = pin(location, target, analysis, settings=settings, say=say, built_with=built_with)
     files = pinned.files | {"production.txt": project.with_source(pinned.files["production.txt"], location)}
     project.replace(files)
     lock = files["requirements.txt"]

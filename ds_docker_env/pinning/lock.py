@@ -20,7 +20,8 @@ from ds_docker_env.pinning.parity import read_lock
 from ds_docker_env.pinning.processors import for_both
 from ds_docker_env.pinning.production.model import Production, name_of
 from ds_docker_env.pinning.resolver import Attempt, Resolver
-from ds_docker_env.pinning.wheels import Offer, offers
+from ds_docker_env.pinning.sources import BuildRequirements
+from ds_docker_env.pinning.wheels import Offer, build_requirements, offers
 
 # Without it there is no notebook on production's versions at all.
 REQUIRED = "ipykernel"
@@ -36,7 +37,8 @@ class Lock:
     packages ask of them, and ``contradictions`` say why; ``compiled`` names pins without a wheel for this Python, and
     the Pythons that have one, ``compiled_on`` the packages without one for a processor, or for both;
     ``building`` is what uv has to be told about awkward packages; ``yanked`` are versions that their authors have
-    withdrawn; ``obstacle`` is why the lock is for x86-64 only; ``fresh`` are lines about releases that are too new.
+    withdrawn; ``obstacle`` is why the lock is for x86-64 only; ``fresh`` are lines about releases that are too new;
+    ``build_requirements`` are for what has no wheel.
     """
 
     text: str = ""
@@ -49,6 +51,7 @@ class Lock:
     yanked: tuple[str, ...] = ()
     obstacle: Obstacle | None = None
     fresh: list[str] = field(default_factory=list)
+    build_requirements: BuildRequirements = field(default_factory=BuildRequirements)
 
 
 def make_lock(
@@ -59,12 +62,14 @@ def make_lock(
     before: str = "",
     settings: str = "",
     say: Say = silent,
+    built_with: str = "",
 ) -> Lock:
     """Lock production with the analysis packages, each a requirement with a floor, for both processors if possible.
 
     Packages that cannot live beside production are left out, except ipykernel. ``wheels_only`` names packages that are
     never built from source unless production pins them: uv would build ten-year-old ones only to explain a conflict.
-    Versions in the lock ``before`` stay if they can; ``say`` is told each step.
+    Versions in the lock ``before`` stay if they can, and those in build-requirements.txt, ``built_with``; ``say`` is
+    told each step.
     What turns out to be for Windows only, or behind a URL that cannot be reached, is noted in ``production``.
     Raise `LockError` when production or ipykernel cannot be locked, `UvError` when uv fails.
     """
@@ -106,6 +111,7 @@ def make_lock(
         everywhere = set.intersection(*built.values())
         lock.compiled_on = {name: sorted(packages - everywhere) for name, packages in built.items()}
         lock.compiled_on[" and ".join(built)] = sorted(everywhere - lock.compiled.keys())
+        lock.build_requirements = build_requirements(resolver, lock.text, built_with, offered)
         return lock
 
 

@@ -12,6 +12,7 @@ from ds_docker_env.common.analysis import Analysis, package_name
 from ds_docker_env.common.errors import LockError, RequirementsError, SourceError
 from ds_docker_env.common.progress import Say, silent
 from ds_docker_env.common.settings import own_settings
+from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
 from ds_docker_env.common.sources.image import Image, disagreements, platform_lines
 from ds_docker_env.common.target import Target
 from ds_docker_env.pinning.lock import REQUIRED, Lock, make_lock
@@ -42,12 +43,18 @@ class Pinned:
 
 
 def pin(
-    location: str, target: Target, analysis: Analysis, debian: str = "", settings: str = "", say: Say = silent
+    location: str,
+    target: Target,
+    analysis: Analysis,
+    debian: str = "",
+    settings: str = "",
+    say: Say = silent,
+    built_with: str = "",
 ) -> Pinned:
     """Read production, lock it with the analysis packages and prove the result; raise `GenerationError`.
 
     ``debian`` is compared with what a production image runs on; ``settings`` is the uv.toml that is there already;
-    ``say`` is told each step.
+    ``say`` is told each step; versions in ``built_with``, the build-requirements.txt that is there, stay if they can.
     """
     if location.startswith("image:") and (wrong := disagreements(Image(location), target.python, debian)):
         raise SourceError(*wrong)
@@ -58,7 +65,7 @@ def pin(
     wheels_only = set(map(name_of_entry, entries(analysis.lock)))
     read_toml(settings, "uv.toml", "correct it, or take it away")
     own = own_settings(settings)
-    lock = make_lock(production, analysis.requirements, wheels_only, target, analysis.before, own, say)
+    lock = make_lock(production, analysis.requirements, wheels_only, target, analysis.before, own, say, built_with)
     packages = read_each(lock.text)
     missing = left_out(lock, packages)
     if refused := [
@@ -75,6 +82,7 @@ def pin(
         "constraints.txt": render_constraints(production) if production.constraints_text() else "",
         "overrides.txt": render_overrides(lock.overrides) if lock.overrides else "",
     }
+    files[BUILD_REQUIREMENTS] = lock.build_requirements.text
     require_no_password(*files.values())
     files["uv.toml"] = lock.building.render()
     first, *others = summarise(production, lock, packages, parity, target)

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
@@ -22,6 +22,7 @@ from ds_docker_env.common import certificates, uv
 from ds_docker_env.common.errors import RefusedError, StallError, UnreachableError, UntrustedError
 from ds_docker_env.common.progress import Say, silent
 from ds_docker_env.common.redaction import excerpt, without_credentials
+from ds_docker_env.common.settings import own_settings
 from ds_docker_env.common.target import Target
 from ds_docker_env.pinning import watched
 from ds_docker_env.pinning.builds import Building, Failure
@@ -128,8 +129,14 @@ class Resolver:
         """Ask which files the indexes have of these pins, for every platform, in pylock.toml."""
         described = {Pin(name_of(pin), str(Requirement(pin).specifier), (), "", frozenset(), ""): "" for pin in pins}
         # Told that they need nothing, uv looks into none of them and builds none.
-        asking = replace(self, before="", building=replace(self.building, undescribed=described))
+        building = Building(own_settings(self.building.settings), undescribed=described)
+        asking = replace(self, wheels_only=set(), before="", building=building)
         return asking._ask(pins, as_lines(self.production.indexes), "--no-deps", every=True)
+
+    def build_requirements(self, requirements: Collection[str], before: str) -> Attempt:
+        """Lock what sources are built with, from wheels alone; versions ``before`` stay if they can."""
+        wheels = ("--only-binary", ":all:", "--no-annotate")
+        return replace(self, before=before)._ask([*requirements], as_lines(self.production.indexes), *wheels)
 
     def newest(self, names: Sequence[str]) -> Attempt:
         """Ask for the newest version of each of these packages, whatever it depends on."""

@@ -46,6 +46,7 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
     for processors, built in lock.compiled_on.items():
         if built:
             lines.append(f"Compiled:   {some(built)} on {processors}: no wheel, so compiled in the image")
+    lines += lock.build_requirements.lines
     if lock.building.setuptools:
         lines.append(f"Old source: built with {lock.building.setuptools}, as uv.toml says")
     for awkward, why in lock.building.undescribed.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
@@ -11,10 +11,11 @@ from typing import Any
 
 from packaging.tags import compatible_tags, cpython_tags
 
-from ds_docker_env.common.target import MACHINES, Target
+from ds_docker_env.common.target import MACHINES, Target, machines
 from ds_docker_env.pinning.parity import entries, read_lock, requirement_of_entry
-from ds_docker_env.pinning.production.formats.reading import read_toml, tables, text_of
+from ds_docker_env.pinning.production.formats.reading import read_toml, table, tables, text_of
 from ds_docker_env.pinning.resolver import Resolver
+from ds_docker_env.pinning.sources import BuildRequirements, SourceFile, from_urls, lock_build_requirements
 
 # Of the older Debian, as in `Target.platform`, and the names from before https://peps.python.org/pep-0600/
 _GLIBC = [*(f"manylinux_2_{minor}" for minor in range(36, 4, -1)), "manylinux2014", "manylinux2010", "manylinux1"]
@@ -23,14 +24,14 @@ _TAGS = re.compile(r"-([^-/]+)-([^-/]+)-([^-/]+)\.whl")
 
 @dataclass(frozen=True)
 class Offer:
-    """A version, the processors for which an index has a wheel of it, and whether it has its source.
+    """A version, the processors for which an index has a wheel of it, and its source, if the index has it.
 
     ``uploaded`` is when its first file came to the index, if that says so.
     """
 
     version: str
     wheels: Collection[str]
-    source: bool
+    source: SourceFile | None
     uploaded: datetime | None = None
 
     def lacks(self, machine: str) -> bool:
@@ -52,7 +53,7 @@ def offers(resolver: Resolver, lock: str) -> dict[str, dict[str, Offer]]:
         name, version = text_of(package, "name"), text_of(package, "version")
         files = [*tables(package.get("wheels")), *tables(package.get("sdist"))]
         times = [time for file in files if isinstance(time := file.get("upload-time"), datetime)]
-        found[name, version] = Offer(version, wheels, "sdist" in package, min(times, default=None))
+        found[name, version] = Offer(version, wheels, _source(package), min(times, default=None))
     return {
         machine: {
             name: found[name, locked.version]
@@ -61,6 +62,33 @@ def offers(resolver: Resolver, lock: str) -> dict[str, dict[str, Offer]]:
         }
         for machine in MACHINES
     }
+
+
+def build_requirements(
+    resolver: Resolver, lock: str, before: str, offered: Mapping[str, Mapping[str, Offer]] | None = None
+) -> BuildRequirements:
+    """Lock what the sources in a lock are built with; versions of ``before`` stay if they can."""
+    offered = offered or offers(resolver, lock)
+    if entries(lock) and not any(offered.values()):
+        return BuildRequirements(before, {"requirements.txt": "uv does not say which packages have no wheel"})
+    return lock_build_requirements(resolver, lock, _to_build(offered, lock), before)
+
+
+def _to_build(offered: Mapping[str, Mapping[str, Offer]], lock: str) -> dict[str, SourceFile]:
+    """Return the sources that a processor of a lock has no wheel for, by requirement."""
+    found = {
+        f"{name}=={offer.version}": offer.source
+        for machine in machines(lock)
+        for name, offer in offered[machine].items()
+        if offer.source and machine not in offer.wheels
+    }
+    return found | from_urls(lock)
+
+
+def _source(package: dict[str, Any]) -> SourceFile | None:
+    sdist = table(package.get("sdist"))
+    hashes = [text_of(table(sdist.get("hashes")), "sha256")]
+    return SourceFile(text_of(sdist, "url") or text_of(sdist, "path"), hashes) if sdist else None
 
 
 def _tags(target: Target) -> set[str]:

@@ -22,6 +22,21 @@ from docker.project import Done, Project, sh
 pytestmark = pytest.mark.docker
 
 PASSWORD = f"canary-{secrets.token_hex(8)}"
+# A source whose build looks for secrets, and keeps what it finds in its module.
+SPY = """\
+import os
+from pathlib import Path
+from setuptools import setup
+found = []
+for path in ("/root/.netrc", "/etc/pip.conf", "/etc/uv/uv.toml", *Path("/proc").glob("[0-9]*/environ")):
+    try:
+        found.append(Path(path).read_text())
+    except OSError:
+        pass
+found += [f"{name}={value}" for name, value in os.environ.items()]
+Path("acme_spy.py").write_text(f"found, user = {found!r}, {os.getuid()}")
+setup(name="acme-spy", version="1.0", py_modules=["acme_spy"])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +45,7 @@ def index(host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Packa
     with PackageIndex(tmp_path_factory.mktemp("index"), f"me:{PASSWORD}", host) as index:
         index.add("acme-prices", "1.0")
         index.add("acme-tools", "2.0")
+        index.add_source("acme-spy", "1.0", files={"setup.py": SPY})
         yield index
 
 
@@ -42,7 +58,7 @@ def private(
     host = index.url.split("/")[2].split(":")[0]
     (home / ".netrc").write_text(f"machine {host} login me password {PASSWORD}\nmachine other login a password b\n")
     production = home / "requirements.txt"
-    production.write_text(f"--extra-index-url {index.url}\nacme-prices==1.0\n")
+    production.write_text(f"--extra-index-url {index.url}\nacme-prices==1.0\nacme-spy==1.0\n")
     answers = {"python_version": "3.11", "debian_release": "bookworm", "production_requirements": str(production)}
     with generated(partial(generate, home), **answers) as project:
         (project.folder / "requirements.in").write_text("ipykernel\n")
@@ -77,11 +93,18 @@ def test_with_the_password_the_image_has_productions_package(private: Project, b
     assert "acme-prices==1.0\n" in listed
 
 
+def test_a_source_that_the_login_brings_is_built_without_it_with_what_was_locked(private: Project, build: Done) -> None:
+    assert re.search(r"\n# acme-spy==1\.0\n(\w+==.*\n(    --hash=.*\n)+)+\Z", private.read("build-requirements.txt"))
+    look = "import acme_spy; print(acme_spy.user, *acme_spy.found)"
+    user, _, found = sh("docker", "run", "--rm", private.image, "python", "-c", look).stdout.partition(" ")
+    assert user == "65534" and "PATH=" in found and PASSWORD not in found
+
+
 def test_lock_and_take_over_get_in_with_the_password(private: Project, index: PackageIndex, build: Done) -> None:
     with (private.folder / "requirements.in").open("a") as file:
         file.write("acme-tools\n")
     index.add("acme-prices", "1.1")
-    (private.folder / "newer.txt").write_text(f"--extra-index-url {index.url}\nacme-prices==1.1\n")
+    (private.folder / "newer.txt").write_text(f"--extra-index-url {index.url}\nacme-prices==1.1\nacme-spy==1.0\n")
     try:
         said = private.run("lock").stderr
         assert "\nacme-prices==1.0 " in private.read("requirements.txt")

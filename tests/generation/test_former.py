@@ -106,6 +106,7 @@ def test_packages_of_ones_own_stay_with_their_lock_and_are_locked_with_productio
     edited = (project / "requirements.in").read_text() + "mine>=1\n"
     older = (project / "requirements.txt").read_text().replace(f"{note()}\n", "")
     write_files(project, {"requirements.in": edited, "requirements.txt": older, ".dvc/config": "mine"})
+    write_files(project, {"build-requirements.txt": "# mine==1.0\nsetuptools==80.0 --hash=sha256:00\n"})
     before = tree(project)
     client, service = next(iter(shipped_analysis(PYTHON, SERVICES).clients.items()))
     again = cookiecutter(FORCE, services=service)
@@ -114,7 +115,7 @@ def test_packages_of_ones_own_stay_with_their_lock_and_are_locked_with_productio
     assert f"Only amd64: requirements.txt: made by an older template; run: {LOCK_AGAIN}" in again.stdout
     assert f"Missing:    add to requirements.in and lock again: {client} (for {service})" in again.stdout
     now = tree(project)
-    assert all(now[name] == before[name] for name in ("requirements.in", "requirements.txt"))
+    assert all(now[name] == before[name] for name in ("requirements.in", "requirements.txt", "build-requirements.txt"))
     assert "Data:       .dvc and .dvcignore are no longer used; they stay" in again.stdout
 
     write_files(project, {"requirements.txt": "mine==1.0\n"})
@@ -133,7 +134,7 @@ def test_packages_of_ones_own_stay_with_their_lock_and_are_locked_with_productio
     (project / "requirements.in").unlink()
     fresh = cookiecutter(FORCE)
     assert fresh.exit_code == 0, fresh.stderr
-    assert not {"production.txt", "parity.pyz"} & set(tree(project))
+    assert not {"production.txt", "parity.pyz", "build-requirements.txt"} & set(tree(project))
     assert b"prod==1.0" in tree(project)[".former/3/production.txt"]
 
 

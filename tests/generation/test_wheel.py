@@ -16,16 +16,17 @@ from typing import Any
 
 import pytest
 from conftest import ANSWERS
-from offers import CONTEXT, PYTHON, TEMPLATE
+from offers import CONTEXT, DEBIAN, PYTHON, TEMPLATE
 
 from ds_docker_env.common.analysis import package_name
-from ds_docker_env.common.shipped import shipped_analysis
+from ds_docker_env.common.shipped import LOCKS, lock_name, shipped_analysis, shipped_files
 from ds_docker_env.common.target import PYTHON_VERSIONS
 from ds_docker_env.generation import release
 from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.release import VERSION
 from ds_docker_env.generation.services import SERVICES
 from ds_docker_env.generation.wheel import Wheel, pack
+from ds_docker_env.image.build.sources import sections
 
 EVERYTHING = {
     "services": ",".join(SERVICES),
@@ -113,6 +114,16 @@ def test_it_knows_the_packages_that_the_template_ships_and_the_clients_of_servic
     assert "jupyter" not in known["names"]
     assert {package_name(line) for line in shipped_analysis(PYTHON, SERVICES).requirements} <= set(known["names"])
     assert set(known["clients"].values()) == {*SERVICES} - {"sqlite"}
+
+
+def test_it_carries_what_sources_among_the_chosen_tools_are_built_with() -> None:
+    name = "ds_docker_env/image/build-requirements.txt"
+    assert members(packed())[name] == b""
+    known = sections(members(packed(dvc_s3_url="s3://bucket/churn"))[name].decode())
+    tools = shipped_files(PYTHON, DEBIAN, ["dvc"])["tools.txt"]
+    assert all(f"\n{source} " in tools for source in known)
+    every = LOCKS / f"build-{lock_name('tools', DEBIAN, options=True)}"
+    assert known.items() <= (sections(every.read_text()).items() if every.exists() else set())
 
 
 def test_the_commit_is_that_of_the_clone_of_an_archive_or_unknown(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,6 +80,41 @@ def test_a_package_is_written_down_locked_proven_and_installed_and_nothing_else_
     )
     assert image.read("requirements.in").endswith("# late>=2: left out, it cannot live\n")
     assert overlay.current() == image.environment
+
+
+def test_a_source_is_built_with_what_was_locked_and_stays_so_when_the_index_moves_on(
+    image: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def built_by(name: str) -> str:
+        said: dict[str, str] = {}
+        exec((image.site / f"{name}.py").read_text(), said)
+        return said["built_by"]
+
+    image.index.add_setuptools("90.0")
+    image.index.add_source("ours", "1.0", files={"setup.py": ""})
+    add.run(["ours"])
+    assert capsys.readouterr().out == "New:        ours 1.0\n"
+    assert built_by("ours") == "90.0"
+    locked = image.read("build-requirements.txt")
+    assert "\n# ours==1.0\nsetuptools==90.0 \\\n    --hash=sha256:" in locked
+
+    image.index.add_setuptools("91.0")
+    image.index.add("plot", "1.0")
+    image.index.add_source("theirs", "1.0", files={"setup.py": ""})
+    add.run(["plot", "theirs"])
+    assert (built_by("ours"), built_by("theirs")) == ("90.0", "90.0")
+    assert image.read("build-requirements.txt") == locked.replace("# ours==1.0\n", "# ours==1.0\n# theirs==1.0\n")
+
+    image.index.add("setuptools", "90.0", files={"setuptools/__init__.py": "raise SystemExit('somebody else')"})
+    image.index.add_source("third", "1.0", files={"setup.py": ""})
+    shutil.rmtree(image.environment / "packages" / "cache")
+    files = image.files
+    with pytest.raises(GenerationError, match=r"Hash mismatch for `setuptools==90\.0`"):
+        add.run(["third"])
+    assert image.files == files
+
+    remove.run(["ours", "theirs"])
+    assert files.keys() - image.files.keys() == {"build-requirements.txt"}
 
 
 def test_packages_that_move_and_those_that_are_not_in_their_newest_version_are_named(

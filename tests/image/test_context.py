@@ -55,10 +55,9 @@ def test_each_step_has_its_inputs_and_its_programs(project: Path, tmp_path: Path
         "tools": {"tools.txt"},
         "debian": set(),
         **{layer: {"requirements.txt", "uv.toml"} for layer in LAYERS},
-        "others": {"requirements.txt", "uv.toml", "lock.txt"},
-        "commands": {wheel.name},
+        "commands": {wheel.name, "lock.txt"},
     }
-    assert (root / "others" / "lock.txt").read_text() == "numpy==2.2.5 \\\n    --hash=sha256:00\nmine==1.0\n"
+    assert (root / "commands" / "lock.txt").read_text() == "numpy==2.2.5 \\\n    --hash=sha256:00\nmine==1.0\n"
     for step in STEPS:
         # Nothing of the repository is on the path.
         said = subprocess.run(
@@ -67,11 +66,16 @@ def test_each_step_has_its_inputs_and_its_programs(project: Path, tmp_path: Path
         assert "KeyError: 'no step'" in said.stderr
 
 
-def test_one_more_package_changes_only_the_last_step_of_the_packages(project: Path, tmp_path: Path) -> None:
+def test_one_more_package_changes_only_the_last_step_of_the_packages_and_what_comes_after_it(
+    project: Path, tmp_path: Path
+) -> None:
     before = prepared(project, tmp_path / "before")
     (project / "requirements.txt").write_text(LOCK.replace("mine==1.0", "mine==1.0\n    # via x\nseaborn==0.13"))
     after = prepared(project, tmp_path / "after")
-    assert [step for step in STEPS if contents(before / step) != contents(after / step)] == ["others"]
+    assert [step for step in STEPS if contents(before / step) != contents(after / step)] == [
+        "others",
+        "commands",
+    ]
 
 
 def test_a_lock_for_amd64_only_is_not_built_on_another_processor(

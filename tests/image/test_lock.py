@@ -138,3 +138,28 @@ def test_a_lock_without_its_command_is_refused(folder: Path) -> None:
     (folder / "requirements.txt").write_text("prod==1.0\n")
     with pytest.raises(ProjectError, match=r"^requirements\.txt: the header does not name the command"):
         lock.run([])
+
+
+def test_build_requirements_are_locked_too_and_move_with_upgrade(
+    folder: Path, offline: PackageIndex, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As in a project of an older template, which has no such file."""
+    offline.add_setuptools("90.0")
+    offline.add_source("ours", "1.0", files={"setup.py": ""})
+    offline.add_source(
+        "theirs", "1.0", files={"setup.py": "", "setup.cfg": "[options]\nsetup_requires = file: b.txt\n"}
+    )
+    (folder / "requirements.in").write_text("prod<2\nours\ntheirs\n")
+    path = folder / "build-requirements.txt"
+    for options, version in (([], "90.0"), ([], "90.0"), (["--upgrade"], "91.0")):
+        assert lock.run(options) == 0
+        assert (
+            f"\n# ours==1.0\n# theirs==1.0: not fixed, it asks for more while it is built\nsetuptools=={version} "
+            in path.read_text()
+        )
+        said = "Not fixed:  build requirements of theirs==1.0: it asks for more while it is built\n"
+        assert said in capfd.readouterr().out
+        offline.add_setuptools("91.0")
+    (folder / "requirements.in").write_text("prod<2\n")
+    assert lock.run([]) == 0
+    assert not path.exists()

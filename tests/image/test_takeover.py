@@ -67,6 +67,26 @@ def test_a_new_production_file_replaces_the_old_one_and_moves_nothing_else(
     assert "a path in the container" in now["production.txt"]
 
 
+def test_build_requirements_stay_while_the_index_moves_on_and_go_with_their_source(
+    folder: Path, offline: PackageIndex, tmp_path: Path
+) -> None:
+    (folder / "uv.toml").unlink()
+    offline.add("prod", "2.0")
+    offline.add_source("old", "1.0", files={"setup.py": ""})
+    newer = tmp_path / "newer.txt"
+    newer.write_text("prod==2.0\nold==1.0\n")
+    offline.add_setuptools("90.0")
+    take_over(str(newer), LINUX)
+    locked = contents(folder)["build-requirements.txt"]
+    assert "\n# old==1.0\nsetuptools==90.0 \\\n    --hash=sha256:" in locked
+    offline.add_setuptools("91.0")
+    take_over(str(newer), LINUX)
+    assert contents(folder)["build-requirements.txt"] == locked
+    newer.write_text("prod==2.0\n")
+    take_over(str(newer), LINUX)
+    assert "build-requirements.txt" not in contents(folder)
+
+
 def test_what_moves_on_the_other_processor_is_said(folder: Path, offline: PackageIndex, tmp_path: Path) -> None:
     offline.add("prod", "2.0")
     offline.add("only-arm", "1.0")

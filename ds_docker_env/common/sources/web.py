@@ -22,14 +22,20 @@ CONNECT, SILENCE, WHOLE = 5, 10, 30
 
 @dataclass(frozen=True)
 class WebFile(Remote):
-    """A file behind a URL; ``requests`` takes the password from netrc and the proxy from the environment."""
+    """A file behind a URL; ``requests`` takes the password from netrc and the proxy from the environment.
+
+    It has at most ``size`` bytes and ``seconds`` to arrive.
+    """
+
+    size: int = MAX_BYTES
+    seconds: float = WHOLE
 
     @property
     def provenance(self) -> str:
         return ""
 
     def read(self) -> bytes:
-        deadline = time.monotonic() + WHOLE
+        deadline = time.monotonic() + self.seconds
         content = bytearray()
         session = requests.Session()
         session.mount("https://", _Trusting())
@@ -42,11 +48,11 @@ class WebFile(Remote):
                     )
                 while chunk := _arrived(response.raw):
                     content += chunk
-                    if len(content) > MAX_BYTES:
+                    if len(content) > self.size:
                         raise too_large(self.name)
                     if time.monotonic() > deadline:
                         raise SourceError(
-                            f"{self.name}: did not arrive within {WHOLE} s; try again or download it first"
+                            f"{self.name}: did not arrive within {self.seconds:g} s; try again or download it first"
                         )
         except (requests.Timeout, TimeoutError):
             raise SourceError(f"{self.name}: no answer within {SILENCE} s; try again or download it first") from None

@@ -1,18 +1,19 @@
-"""The commands of the image and the settings of Jupyter, which the template packed into a wheel."""
+"""The commands of the image and the settings of Jupyter, which the template packed into a wheel, and the kernel."""
 
 from __future__ import annotations
 
-from ds_docker_env.image.build.packages import ANALYSIS
+from ds_docker_env.image.build.packages import ANALYSIS, finish
 from ds_docker_env.image.build.running import STEP, compile_packages, run
 from ds_docker_env.image.build.tools import TOOLS
 
 
 def install() -> None:
-    """Install the wheel among the tools and add users; raise `subprocess.CalledProcessError` if a program fails."""
+    """Install the wheel, users and the kernel; raise `subprocess.CalledProcessError` if a program fails."""
     # Not with uv, which notes the time of a wheel.
     options = ("--no-cache-dir", "--no-compile", "--no-deps", "--no-index")
     run(TOOLS / "bin" / "python", "-m", "pip", "install", *options, *STEP.glob("*.whl"))
     compile_packages(TOOLS)
     run(TOOLS / "commands" / "add-users")
+    finish()
     # A module of ours, to which the analysis links.
     compile_packages(ANALYSIS)

@@ -13,11 +13,13 @@ import platform
 import re
 import shutil
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from ds_docker_env.image import build
-from ds_docker_env.image.build.layers import LAYERS, split, without_comments
+from ds_docker_env.image.build.layers import LAYERS, read_entries, split, without_comments
 from ds_docker_env.image.build.running import EPOCH
+from ds_docker_env.image.build.sources import BUILD_REQUIREMENTS, only
 
 _PACKAGES = ("ds_docker_env", "ds_docker_env.image", build.__name__)
 
@@ -32,12 +34,17 @@ def main(context: Path, root: Path) -> None:
     template = json.loads(pkgutil.get_data("ds_docker_env.image", "template.json") or b"")
     layers = split(lock, template["names"])
     _lay_out(root / "tools", context, "tools.txt", "company.crt")
+    of_tools = (pkgutil.get_data("ds_docker_env.image", BUILD_REQUIREMENTS) or b"").decode()
+    _write_build_requirements(root / "tools", of_tools, read_entries((context / "tools.txt").read_text("utf-8")))
+    build_requirements = context / BUILD_REQUIREMENTS
+    of_analysis = build_requirements.read_text(encoding="utf-8") if build_requirements.exists() else ""
     _lay_out(root / "debian", context)
     for name, requirements in layers.items():
         _lay_out(root / name, context, "uv.toml")
         (root / name / "requirements.txt").write_text(requirements, encoding="utf-8")
-    (root / LAYERS[-1] / "lock.txt").write_text(without_comments(lock), encoding="utf-8")
+        _write_build_requirements(root / name, of_analysis, read_entries(requirements))
     _lay_out(root / "commands", context, *(path.name for path in context.glob("*.whl")))
+    (root / "commands" / "lock.txt").write_text(without_comments(lock), encoding="utf-8")
     for name in ("src", ".dvc", ".dvcignore"):
         _copy(context / name, root / "files" / name)
     for folder in (Path(name) for name, _, _ in os.walk(root / "files" / "src", topdown=False)):
@@ -68,6 +75,12 @@ def _lay_out(step: Path, context: Path, *names: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(pkgutil.get_data(package, path.name) or b"")
     (step / "__main__.py").write_text(f"from {build.__name__} import steps\n\nsteps.main()\n", encoding="utf-8")
+
+
+def _write_build_requirements(step: Path, text: str, names: Collection[str]) -> None:
+    """Write what the sources among these packages are built with, if there are any."""
+    if needed := only(text, names):
+        (step / BUILD_REQUIREMENTS).write_text(needed, encoding="utf-8")
 
 
 def _copy(source: Path, target: Path) -> None:

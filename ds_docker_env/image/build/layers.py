@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 # In the order of the layers. The template's packages are two layers, because Docker packs layers side by side.
 LAYERS = ("production", "template-a-m", "template-n-z", "others")
@@ -18,7 +18,7 @@ def split(lock: str, template: Collection[str]) -> dict[str, str]:
     Packages that production has or needs come first, as uv notes behind each package; then the others whose normalised
     names the template ships; then the rest.
     """
-    entries, needed_by = _read(lock)
+    entries, needed_by = read_entries(lock), _needed_by(lock)
     production = {_PRODUCTION}
     while more := {name for name, by in needed_by.items() if by & production} - production:
         production |= more
@@ -33,6 +33,15 @@ def without_comments(lock: str) -> str:
     return re.sub(r"^ *#.*\n?", "", lock, flags=re.MULTILINE)
 
 
+def read_entries(lock: str) -> dict[str, str]:
+    """Return the lines of each package by normalised name; options are the lines of a package without a name."""
+    entries: dict[str, str] = {}
+    for name, line in _lines(lock):
+        if line.strip() and not line.lstrip().startswith("#"):
+            entries[name] = f"{entries.get(name, '')}{line}\n"
+    return entries
+
+
 def _layer(name: str, production: Collection[str], template: Collection[str]) -> str:
     if name in production:
         return "production"
@@ -41,18 +50,20 @@ def _layer(name: str, production: Collection[str], template: Collection[str]) ->
     return "others"
 
 
-def _read(lock: str) -> tuple[dict[str, str], dict[str, set[str]]]:
-    """Return the lines of each package and what needs it; options are the lines of a package without a name."""
-    entries: dict[str, str] = {}
+def _needed_by(lock: str) -> dict[str, set[str]]:
+    """Return what needs each package, as uv notes behind it."""
     needed_by: dict[str, set[str]] = {}
-    name = ""
-    for line in lock.splitlines():
+    for name, line in _lines(lock):
         if by := _NEEDED_BY.match(line):
             needed_by.setdefault(name, set()).add(by[1])
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        if not line.startswith((" ", "\t")):
+    return needed_by
+
+
+def _lines(lock: str) -> Iterator[tuple[str, str]]:
+    """Return each line with the normalised name of its package."""
+    name = ""
+    for line in lock.splitlines():
+        if line.strip() and not line.startswith((" ", "\t", "#")):
             found = _NAME.match(line)
             name = re.sub(r"[-_.]+", "-", found[1]).lower() if found else ""
-        entries[name] = f"{entries.get(name, '')}{line}\n"
-    return entries, needed_by
+        yield name, line

@@ -8,14 +8,15 @@ import platform
 import re
 from pathlib import Path
 
+from ds_docker_env.image.build import sources
 from ds_docker_env.image.build.running import STEP, compile_packages, run
+from ds_docker_env.image.build.sources import UV
 
 ANALYSIS = Path("/opt/analysis")
 # Where a project keeps the packages that its lock has and the image does not.
 VOLUME = Path("/opt/packages")
 # An environment of the packages in use for uv, whose lists know no other way to name them.
 LISTED = Path("/opt/tools/overlay")
-UV = Path("/opt/tools/bin/uv")
 _PYTHON = Path("/usr/local/bin/python")
 _LINKS = ("limits.pth", "overlay.pth", "_overlay.py")
 # Programs that are the tools' or ours; uv lets everyone write its lock file.
@@ -26,16 +27,17 @@ def install() -> None:
     """Install the packages of a layer; raise `subprocess.CalledProcessError` if a program fails."""
     if not ANALYSIS.exists():
         create()
-    requirements = STEP / "requirements.txt"
-    if re.search(r"^\w", requirements.read_text(encoding="utf-8"), re.MULTILINE):
-        # There uv finds the uv.toml beside the lock.
-        options = (f"--python={ANALYSIS}", "--no-deps", "--require-hashes", f"--requirement={requirements}")
-        run(UV, f"--directory={STEP}", "pip", "install", *options)
+    lock = (STEP / "requirements.txt").read_text(encoding="utf-8")
+    if re.search(r"^\w", lock, re.MULTILINE):
+        sources.install(UV, ANALYSIS, _PYTHON, lock)
         for path in [path for pattern in LEFT_OUT for path in ANALYSIS.glob(pattern)]:
             path.unlink()
         compile_packages(ANALYSIS, Path("/usr/local/lib", site_packages().parent.name))
-    if (STEP / "lock.txt").exists():
-        finish()
+    protect()
+
+
+def protect() -> None:
+    """Take from the directories of the analysis the right to add to them."""
     # Root without capabilities, as in a rootless engine, owns the analysis and may not add to it by mistake.
     for folder in (Path(name) for name, _, _ in os.walk(ANALYSIS)):
         if folder.stat().st_mode & 0o222:
@@ -51,7 +53,10 @@ def create() -> None:
 
 
 def finish() -> None:
-    """Make the analysis a kernel, note the lock, and link to what a project installs beside the image's packages."""
+    """Make the analysis a kernel, note the lock, and link to what a project installs beside the image's packages.
+
+    This runs code of packages, so it is not in a step that has the logins of the build.
+    """
     python = site_packages().parent.name.replace("python", "")
     kernel = (f"--prefix={ANALYSIS}", f"--display-name=Python {python}")
     run(ANALYSIS / "bin" / "python", "-m", "ipykernel", "install", *kernel)
@@ -62,6 +67,7 @@ def finish() -> None:
     VOLUME.mkdir(exist_ok=True)
     VOLUME.chmod(0o1777)
     create_listed(ANALYSIS, LISTED)
+    protect()
 
 
 def create_listed(analysis: Path, listed: Path) -> None:

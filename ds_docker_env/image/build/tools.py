@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from ds_docker_env.image.build import sources
 from ds_docker_env.image.build.running import STEP, compile_packages, run
 
 TOOLS = Path("/opt/tools")
+_PYTHON = Path("/usr/bin/python3")
 _CERTIFICATE = STEP / "company.crt"
 _SITE = "lib/python3*/site-packages"
 # JupyterLab's own kernel and its parts; languages other than English; tests.
@@ -27,15 +29,15 @@ def install() -> None:
         run("openssl", "x509", "-inform", "PEM", "-noout", "-in", _CERTIFICATE)
         shutil.copy(_CERTIFICATE, "/usr/local/share/ca-certificates")
         run("update-ca-certificates")
-    lock = STEP / "tools.txt"
+    lock = (STEP / "tools.txt").read_text(encoding="utf-8")
     with TemporaryDirectory() as folder:
         first, uv = Path(folder, "uv.txt"), Path(folder, "bin", "uv")
-        entry = re.findall(r"^uv==(?:.*\\\n)*.*\n", lock.read_text(encoding="utf-8"), re.MULTILINE)
+        entry = re.findall(r"^uv==(?:.*\\\n)*.*\n", lock, re.MULTILINE)
         first.write_text("".join(entry), encoding="utf-8")
         options = ("--no-cache-dir", "--no-compile", "--require-hashes", f"--target={folder}", f"--requirement={first}")
         run("pip", "install", *options)
-        run(uv, "venv", "--python=/usr/bin/python3", TOOLS)
-        run(uv, "pip", "sync", f"--python={TOOLS}", "--require-hashes", lock)
+        run(uv, "venv", f"--python={_PYTHON}", TOOLS)
+        sources.install(uv, TOOLS, _PYTHON, lock)
     for path in [path for pattern in _LEFT_OUT for path in TOOLS.glob(pattern)]:
         if path.is_dir():
             shutil.rmtree(path)

@@ -1,0 +1,256 @@
+"""Packages without a wheel: their sources are downloaded with the logins of the build, and built without them.
+
+Another user builds them, who can read no secret, with the build requirements that the project locks by hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import netrc
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+from urllib.error import URLError
+from urllib.parse import unquote, urlsplit
+from urllib.request import Request, urlopen
+
+from ds_docker_env.image.build.layers import read_entries
+from ds_docker_env.image.build.running import ENVIRONMENT, STEP, run
+
+BUILD_REQUIREMENTS = "build-requirements.txt"
+UV = Path("/opt/tools/bin/uv")
+# Wheels of earlier builds, which a builder keeps for one release of Debian.
+BUILT = Path("/root/.cache/built")
+NOBODY = 65534
+# A source may have hundreds of megabytes, and /tmp is memory here.
+_ON_DISK = Path("/var/tmp")  # noqa: S108
+_LABEL = re.compile(r"^# (([a-z0-9][\w.-]*)(?:==| @ )\S+?)(: not fixed, .*)?$", re.MULTILINE)
+_SOURCE = re.compile(r'^(?:sdist|archive) = \{ (?:url|path) = "([^"]+)"', re.MULTILINE)
+_HASH = re.compile(r"--hash=sha256:(\w+)")
+_SETTINGS = (Path("/etc/uv/uv.toml"), STEP / "uv.toml")
+_SECONDS = 60
+# https://docs.python.org/3/library/site.html
+_STARTING, _HIDDEN = ("*.pth", "*.start", "sitecustomize*", "usercustomize*"), ".hidden"
+
+
+class Section(NamedTuple):
+    """The locked requirements that a source is built with, and whether these are all that it asks for."""
+
+    requirements: str = ""
+    fixed: bool = False
+
+
+class Source(NamedTuple):
+    """A source to build: its normalised name, its requirement without a marker, its address and its hashes."""
+
+    name: str
+    requirement: str
+    url: str
+    hashes: Collection[str]
+
+
+def sections(text: str) -> dict[str, Section]:
+    """Return what each source is built with, by requirement, from the text of build-requirements.txt."""
+    found = {}
+    for part in re.split(r"\n\s*\n", text.replace("\r\n", "\n")):
+        requirements = re.sub(r"^#.*\n?", "", part, flags=re.MULTILINE).strip("\n")
+        for requirement, _, problem in _LABEL.findall(part):
+            found[requirement] = Section(f"{requirements}\n" if requirements else "", not problem)
+    return found
+
+
+def only(text: str, names: Collection[str]) -> str:
+    """Return build-requirements.txt for the sources of these normalised names, or nothing."""
+    parts = []
+    for part in re.split(r"\n\s*\n", text.replace("\r\n", "\n")):
+        lines = [
+            line
+            for line in part.splitlines()
+            if not line.startswith("#") or ((label := _LABEL.match(line)) and label[2] in names)
+        ]
+        if any(line.startswith("#") for line in lines):
+            parts.append("".join(f"{line}\n" for line in lines))
+    return "\n".join(parts)
+
+
+def install(uv: Path, environment: Path, base: Path, lock: str) -> None:
+    """Install a lock into an environment of a base Python; raise `subprocess.CalledProcessError` if a program fails.
+
+    Exit with one line if a source cannot be downloaded.
+    """
+    path = STEP / BUILD_REQUIREMENTS
+    locked = sections(path.read_text(encoding="utf-8")) if path.exists() else {}
+    entries = read_entries(lock)
+    options = entries.get("", "")
+    with TemporaryDirectory(dir=_ON_DISK) as directory:
+        folder = Path(directory)
+        folder.chmod(0o755)
+        sources = _find(uv, environment, entries, folder)
+        wheels = folder / "lock.txt"
+        built_here = {each.name for each in sources}
+        text = "".join(entry for name, entry in entries.items() if name not in built_here)
+        wheels.write_text(text, encoding="utf-8")
+        into = ("pip", "install", f"--python={environment}", "--no-deps")
+        checked = ("--require-hashes", "--no-build", f"--requirement={wheels}")
+        with _asleep(environment):
+            # There uv finds the uv.toml beside the lock.
+            run(uv, f"--directory={STEP}", *into, *checked)
+        if sources:
+            built = folder / "wheels"
+            built.mkdir()
+            for source in sources:
+                section = locked.get(source.requirement, Section())
+                _build(source, section, options, base, folder, built)
+            found = ("--no-config", "--no-cache", "--no-index", f"--find-links={built}")
+            names = [source.requirement.partition(" @ ")[0] for source in sources]
+            with _asleep(environment):
+                run(UV, *into, *found, *names)
+            for note in environment.glob("lib/python3*/site-packages/*.dist-info/uv_cache.json"):
+                _forget(note)
+
+
+@contextmanager
+def _asleep(environment: Path) -> Iterator[None]:
+    """Hide the files that run when a Python starts, as uv starts that of an environment, beside the logins."""
+    site = next(environment.glob("lib/python3*/site-packages"), environment)
+    hidden = {path: path.with_name(f"{path.name}{_HIDDEN}") for pattern in _STARTING for path in site.glob(pattern)}
+    for path, name in hidden.items():
+        path.rename(name)
+    try:
+        yield
+    finally:
+        for path, name in hidden.items():
+            name.rename(path)
+
+
+def _forget(note: Path) -> None:
+    """Remove the time of a file that uv notes behind a package."""
+    record = note.with_name("RECORD")
+    lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
+    record.write_text("".join(line for line in lines if f"/{note.name}," not in line), encoding="utf-8")
+    note.unlink()
+
+
+def _find(uv: Path, environment: Path, entries: Mapping[str, str], folder: Path) -> list[Source]:
+    """Return the sources among the entries of a lock: those of which uv finds no wheel for an environment."""
+    urls = {name: found[1] for name, entry in entries.items() if (found := re.match(r"\S+ @ (\S+)", entry))}
+    named, said = folder / "named.txt", folder / "pylock.toml"
+    named.write_text("".join(entry for name, entry in entries.items() if name not in urls), encoding="utf-8")
+    # Without dependencies uv looks into no source, and runs none.
+    options = ("--quiet", "--no-deps", "--generate-hashes", f"--python={environment}", f"--output-file={said}")
+    with _asleep(environment):
+        run(uv, f"--directory={STEP}", "pip", "compile", *options, named)
+    requirements = {name: f"{name} @ {url}" for name, url in urls.items()}
+    for package in said.read_text(encoding="utf-8").split("[[packages]]")[1:]:
+        fields = dict(re.findall(r'^(name|version) = "([^"]+)"', package, re.MULTILINE))
+        if not re.search(r"^wheels = ", package, re.MULTILINE) and (found := _SOURCE.search(package)):
+            urls[fields["name"]] = found[1]
+            requirements[fields["name"]] = f"{fields['name']}=={fields['version']}"
+    return [
+        Source(name, requirements[name], url, set(_HASH.findall(entries[name])))
+        for name, url in sorted(urls.items())
+        if not url.partition("#")[0].endswith(".whl")
+    ]
+
+
+def _build(source: Source, section: Section, options: str, base: Path, folder: Path, built: Path) -> None:
+    version = subprocess.run([base, "-VV"], stdout=subprocess.PIPE, check=True).stdout
+    given = (platform.machine(), *sorted(source.hashes), *map(str, section))
+    kept = BUILT / hashlib.sha256(version + Path(__file__).read_bytes() + "\n".join(given).encode()).hexdigest()
+    if not kept.is_dir():
+        mine = folder / source.name
+        mine.mkdir()
+        archive = mine / unquote(urlsplit(source.url).path.rpartition("/")[2])
+        _download(source, archive)
+        python = _with_requirements(section, options, base, folder)
+        wheels = _build_wheel(source, section, archive, python, mine)
+        unfinished = kept.with_name(f"{kept.name}-{os.urandom(4).hex()}")
+        shutil.copytree(wheels, unfinished)
+        # Builds of other analyses use the same cache.
+        with suppress(OSError):
+            unfinished.replace(kept)
+    for wheel in kept.glob("*.whl"):
+        shutil.copyfile(wheel, built / wheel.name)
+
+
+def _with_requirements(section: Section, options: str, base: Path, folder: Path) -> Path:
+    """Return the Python of an environment with these requirements; the base Python where they are not all known."""
+    if not section.fixed:
+        return base
+    environment = folder / hashlib.sha256(section.requirements.encode()).hexdigest()
+    if not environment.exists():
+        run(UV, "venv", "--quiet", f"--python={base}", environment)
+        if section.requirements:
+            requirements = environment / BUILD_REQUIREMENTS
+            requirements.write_text(options + section.requirements, encoding="utf-8")
+            checked = ("--no-deps", "--require-hashes", "--no-build", f"--requirement={requirements}")
+            run(UV, f"--directory={STEP}", "pip", "install", f"--python={environment}", *checked)
+    return environment / "bin" / "python"
+
+
+def _build_wheel(source: Source, section: Section, archive: Path, python: Path, folder: Path) -> Path:
+    """Build a source as a user who reads no secret, without the network if all that it needs is there."""
+    out, home = folder / "out", folder / "home"
+    for made in (out, home):
+        made.mkdir()
+    kept = {
+        name: value for name, value in os.environ.items() if not (section.fixed and name.lower().endswith("_proxy"))
+    }
+    variables = {**kept, **ENVIRONMENT, "HOME": str(home), "TMPDIR": str(home)}
+    if section.fixed:
+        options = ["--no-build-isolation", "--offline"]
+    else:
+        print(f"{source.requirement}: not all of its build requirements are locked; run lock to look again", flush=True)
+        constraints = folder / BUILD_REQUIREMENTS
+        constraints.write_text(section.requirements, encoding="utf-8")
+        options = [f"--build-constraints={constraints}"]
+    command = [str(UV), "build", "--wheel", "--no-config", "--no-cache", f"--python={python}", f"--out-dir={out}"]
+    _run_as_nobody([*command, *options, str(archive)], home, variables, [out, home])
+    return out
+
+
+def _run_as_nobody(command: Sequence[str], folder: Path, variables: Mapping[str, str], owned: Sequence[Path]) -> None:
+    # Somebody who is not root has read the secrets already.
+    if sys.platform != "win32" and os.getuid() == 0:
+        for path in owned:
+            os.chown(path, NOBODY, NOBODY)
+        subprocess.run(
+            command, cwd=folder, env=variables, user=NOBODY, group=NOBODY, extra_groups=[], umask=0o022, check=True
+        )
+    else:
+        subprocess.run(command, cwd=folder, env=variables, check=True)
+
+
+def _download(source: Source, archive: Path) -> None:
+    """Download a source with the login for its host, and compare its hash; exit with one line if that fails."""
+    request = Request(source.url)  # noqa: S310
+    if login := next(_logins(urlsplit(source.url).hostname or ""), None):
+        # No other host gets it after a redirection.
+        request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
+    try:
+        with urlopen(request, timeout=_SECONDS) as response, archive.open("wb") as file:  # noqa: S310
+            shutil.copyfileobj(response, file)
+    except (URLError, OSError) as error:
+        sys.exit(f"{source.url}: cannot be downloaded ({error}); check the network, and the login in .secrets/netrc")
+    if hashlib.sha256(archive.read_bytes()).hexdigest() not in source.hashes:
+        sys.exit(f"{source.url}: its hash is not in the lock; find out whether the lock or the index was changed")
+
+
+def _logins(host: str) -> Iterator[str]:
+    """Return name and password for a host, as uv finds them."""
+    with suppress(OSError, netrc.NetrcParseError):
+        if found := netrc.netrc(Path.home() / ".netrc").hosts.get(host):
+            yield f"{found[0]}:{found[2]}"
+    texts = [path.read_text(encoding="utf-8") for path in _SETTINGS if path.exists()]
+    for url in map(urlsplit, re.findall(r"https?://[^\s\"']+", " ".join([*texts, *os.environ.values()]))):
+        if url.hostname == host and url.username:
+            yield f"{unquote(url.username)}:{unquote(url.password or '')}"

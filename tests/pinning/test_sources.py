@@ -1,0 +1,146 @@
+"""What sources are built with: read from them without running them, and locked with hashes."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from conftest import Generated, Pin
+from package_index import PackageIndex
+
+from ds_docker_env.common.target import AMD64, ARM64
+from ds_docker_env.image.build.sources import sections
+from ds_docker_env.pinning import sources
+from ds_docker_env.pinning.parity import read_lock
+from ds_docker_env.pinning.sources import SourceFile
+
+DYNAMIC = "it asks for more while it is built"
+
+
+def built_with(generated: Generated, source: str, machine: str = AMD64) -> dict[str, str]:
+    """Return the versions that a source is built with; fail if one has no hash."""
+    assert generated.exit_code == 0, generated.stderr
+    locked = read_lock(sections(generated.read("build-requirements.txt"))[source].requirements, machine)
+    assert all(package.hashes for package in locked.values())
+    return {name: package.version for name, package in locked.items()}
+
+
+@pytest.fixture
+def index(offline: PackageIndex) -> PackageIndex:
+    offline.add("setuptools", "57.0", "70.0")
+    offline.add("wheel", "0.40")
+    offline.add("cython", "0.29", "3.0")
+    return offline
+
+
+def test_what_a_source_is_built_with_is_locked_with_hashes(pin: Pin, index: PackageIndex) -> None:
+    index.add_source("old", "1.0", files={"setup.py": "raise SystemExit('it runs')"})
+    generated = pin("old==1.0\n")
+    assert built_with(generated, "old==1.0") == {"setuptools": "79.0.1", "wheel": "0.40"}
+    assert "Not fixed" not in generated.stdout
+
+
+def test_a_project_of_wheels_has_no_such_file(pin: Pin, index: PackageIndex) -> None:
+    index.add("numpy", "1.21")
+    assert not (pin("numpy==1.21\n").project / "build-requirements.txt").exists()
+
+
+def test_sources_that_exclude_each_other_have_their_own_versions(pin: Pin, index: PackageIndex) -> None:
+    for name, wanted in {"old": "setuptools<58", "new": "setuptools>=61"}.items():
+        system = f'[build-system]\nrequires = ["{wanted}"]\nbuild-backend = "setuptools.build_meta"\n'
+        project = f'[project]\nname = "{name}"\nversion = "1.0"\n'
+        index.add_source(name, "1.0", files={"pyproject.toml": system + project})
+    generated = pin("old==1.0\nnew==1.0\n")
+    assert built_with(generated, "old==1.0")["setuptools"] == "57.0"
+    assert built_with(generated, "new==1.0")["setuptools"] == "79.0.1"
+
+
+def test_what_production_needs_to_build_counts_too(pin: Pin, index: PackageIndex) -> None:
+    index.add("numpy", "1.21")
+    index.add_source("bottleneck", "1.2", said="ModuleNotFoundError: No module named 'numpy'")
+    index.add_source("pystache", "0.5.4", said="error in pystache setup command: use_2to3 is invalid.")
+    generated = pin("bottleneck==1.2\nnumpy==1.21\npystache==0.5.4\n")
+    assert built_with(generated, "bottleneck==1.2")["numpy"] == "1.21"
+    assert f"Not fixed:  build requirements of bottleneck==1.2: {DYNAMIC}" in generated.stdout
+    assert f"\n# bottleneck==1.2: not fixed, {DYNAMIC}\n" in generated.read("build-requirements.txt")
+
+
+def test_the_bound_on_setuptools_that_production_needs_counts_too(pin: Pin, index: PackageIndex) -> None:
+    setup = "raise SystemExit('error in pystache setup command: use_2to3 is invalid.')"
+    index.add_setuptools("57.0", "79.0.1")
+    index.add_source("pystache", "0.5.4", files={"setup.py": setup})
+    generated = pin("pystache==0.5.4\n")
+    assert built_with(generated, "pystache==0.5.4")["setuptools"] == "57.0"
+
+
+def test_a_processor_has_what_it_needs_and_wheels_alone_are_taken(pin: Pin, index: PackageIndex) -> None:
+    requires = '["setuptools", "neon; platform_machine == \'aarch64\'", "cython"]'
+    system = f'[build-system]\nrequires = {requires}\nbuild-backend = "setuptools.build_meta"\n'
+    index.add("neon", "1.0")
+    index.add_source("cython", "4.0", files={"setup.py": ""})
+    index.add_source("fast", "1.0", files={"pyproject.toml": f'{system}[project]\nname = "fast"\nversion = "1.0"\n'})
+    generated = pin("fast==1.0\n")
+    common = {"setuptools": "79.0.1", "wheel": "0.40", "cython": "3.0"}
+    assert built_with(generated, "fast==1.0") == common
+    assert built_with(generated, "fast==1.0", ARM64) == {**common, "neon": "1.0"}
+
+
+def test_where_there_are_no_wheels_it_is_said(pin: Pin, index: PackageIndex) -> None:
+    system = '[build-system]\nrequires = ["nowhere"]\nbuild-backend = "flit_core.buildapi"\n'
+    index.add_source("lost", "1.0", files={"pyproject.toml": f'{system}[project]\nname = "lost"\nversion = "1.0"\n'})
+    generated = pin("lost==1.0\n")
+    assert "Not fixed:  build requirements of lost==1.0: uv finds no wheels for nowhere" in generated.stdout
+    assert "# lost==1.0: not fixed, uv finds no wheels for nowhere\n" in generated.read("build-requirements.txt")
+
+
+OLD = ["setuptools>=40.8.0", "wheel"]
+BACKEND = '[build-system]\nrequires = ["a>=1"]\nbuild-backend = "{}"\n'
+
+
+@pytest.mark.parametrize(
+    "files, requirements, why",
+    [
+        ({"setup.py": "setup()"}, OLD, ""),
+        ({}, OLD, ""),
+        ({"setup.py": "setup(setup_requires=['b>=1', 'c'])"}, [*OLD, "b>=1", "c"], ""),
+        ({"setup.py": "setup(setup_requires='b')"}, [*OLD, "b"], ""),
+        ({"setup.cfg": "[options]\nsetup_requires =\n  b\n  c; extra == 'd'\n"}, [*OLD, "b", 'c; extra == "d"'], ""),
+        ({"setup.cfg": "[options]\nsetup_requires = b; c>=2\n"}, [*OLD, "b", "c>=2"], ""),
+        ({"setup.py": "setup(setup_requires=needed())"}, OLD, DYNAMIC),
+        ({"setup.py": "d = {'setup_requires': ['b']}"}, OLD, DYNAMIC),
+        ({"setup.py": "print 'setup_requires'"}, OLD, DYNAMIC),
+        ({"setup.cfg": "no ini"}, OLD, DYNAMIC),
+        ({"pyproject.toml": "[tool.black]\n"}, OLD, ""),
+        ({"pyproject.toml": BACKEND.format("setuptools.build_meta")}, ["a>=1", "wheel"], ""),
+        ({"pyproject.toml": BACKEND.format("flit_core.buildapi")}, ["a>=1"], ""),
+        ({"pyproject.toml": BACKEND.format("mesonpy")}, ["a>=1"], DYNAMIC),
+        ({"pyproject.toml": BACKEND.format("setuptools.build_meta") + 'backend-path = ["."]\n'}, ["a>=1"], DYNAMIC),
+    ],
+)  # fmt: skip
+def test_what_a_source_asks_for_is_read_where_it_says_so(
+    files: dict[str, str], requirements: list[str], why: str
+) -> None:
+    asked = sources._declared(files)
+    assert (asked.requirements, asked.why) == (requirements, why)
+
+
+def test_a_zip_is_read_too_and_files_deeper_inside_are_not(tmp_path: Path) -> None:
+    names = {"a-1/setup.py": "top", "a-1/deep/setup.cfg": "deep"}
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, text in names.items():
+            archive.writestr(name, text)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:bz2") as tar:
+        for name, text in names.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+    for data in (content.getvalue(), packed.getvalue()):
+        (tmp_path / "a-1.archive").write_bytes(data)
+        file = SourceFile(str(tmp_path / "a-1.archive"), {sha256(data).hexdigest()})
+        assert sources._top_files(file) == {"setup.py": "top"}
