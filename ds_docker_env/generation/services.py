@@ -8,7 +8,9 @@ from ds_docker_env.common.errors import AnswerError
 
 SERVICES = ("redis", "sqlite", "mysql", "postgres", "h2o", "dask")
 # The services that ask for a password.
-DATABASES = {"mysql": "MySQL", "postgres": "PostgreSQL"}
+WITH_PASSWORD = {"mysql": "MySQL", "postgres": "PostgreSQL", "h2o": "H2O"}
+# Of its key and certificate; the first start writes them.
+DASK_CERTIFICATE = "dask.pem"
 
 
 def services_of(answer: str) -> list[str]:

@@ -62,9 +62,17 @@ def test_the_same_commit_and_answers_give_the_same_bytes() -> None:
 def test_it_has_the_commands_of_what_is_chosen_and_no_others() -> None:
     pips = {f"pip{python}" for python in PYTHON_VERSIONS}
     assert commands(packed()) - pips == COMMANDS
-    chosen = {"check", "prepare-passwords", "dask-scheduler", "dask-worker", "dvc", "h2o", "listens", "take-over"}
+    chosen = {"check", "prepare-passwords", "dask-scheduler", "dask-worker", "dvc", "h2o", "take-over"}
     assert commands(packed(**EVERYTHING)) - pips == COMMANDS | chosen
     assert commands(packed()) >= pips
+
+
+def test_it_has_the_settings_of_dask_only_with_dask() -> None:
+    def settings(wheel: Wheel) -> set[str]:
+        return {name.rpartition("/")[2] for name in members(wheel) if "/etc/dask/" in name}
+
+    assert settings(packed(**{**EVERYTHING, "services": "redis"})) == set()
+    assert settings(packed(**EVERYTHING)) == {"dashboard.py", "tls.yaml"}
 
 
 def test_it_is_small_enough_for_the_git_of_every_project() -> None:

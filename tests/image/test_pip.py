@@ -93,5 +93,11 @@ def test_h2o_starts_with_the_jar_of_the_client_that_the_notebook_has(image: Path
         jar.touch()
         started = run(copied("h2o", image), "-Xmx2g")
         assert started.startswith(
-            f"java -Dsys.ai.h2o.debug.allowJavaVersions=21 -Xmx2g -jar {jar.relative_to(image)} -web_ip 0.0.0.0"
+            f"java -Dsys.ai.h2o.debug.allowJavaVersions=21 -Xmx2g -jar {jar.relative_to(image)} -web_ip 0.0.0.0 "
+            "-ip 127.0.0.1 -hash_login -login_conf "
         )
+    assert "sesame" not in started
+    realm, curl = ((image / "shm" / name) for name in ("h2o.realm", "h2o.curl"))
+    assert realm.read_text() == "analysis: MD5:c8dae1c50e092f3d877192fc555b1dcf\n"
+    assert curl.read_text() == 'user = "analysis:sesame"\n'
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (realm, curl)} == {0o600}

@@ -1,6 +1,7 @@
 """The server and every other Jupyter command: one kernel, one address, and the password from the secret."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 
 from jupyter_client.provisioning import KernelProvisionerFactory
@@ -39,6 +40,24 @@ if password := read_password("jupyter"):
 # A password set in the browser would outlive the secret.
 c.PasswordIdentityProvider.allow_password_change = False
 c.PasswordIdentityProvider.hashed_password = ""
+
+# Pages behind the same password, at the same address.
+servers = {
+    "datasette": {
+        "command": ["datasette", "src/data/analysis.db", "--create", "--uds", "{unix_socket}"]
+        + ["--setting", "base_url", "{base_url}datasette/"],
+        "unix_socket": True,
+        "absolute_url": True,
+        "timeout": 60,
+        "launcher_entry": {"title": "SQLite", "category": "Other"},
+    },
+    "dask": {
+        "unix_socket": "/run/dask/dashboard.sock",
+        "launcher_entry": {"title": "Dask", "path_info": "dask/status", "category": "Other"},
+    },
+}
+there = {"datasette": find_spec("datasette"), "dask": Path("/etc/dask").exists()}
+c.ServerProxy.servers = {name: server for name, server in servers.items() if there[name]}
 
 # Reports are whole without internet. Slides need the internet, for reveal.js.
 c.HTMLExporter.template_name = "report"
