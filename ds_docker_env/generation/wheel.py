@@ -53,6 +53,7 @@ _FILES = "image/files/"
 _OPTIONAL = {
     **{"check": "production", "take-over": "production", "dvc": "dvc", "h2o": "h2o", "dask-worker": "dask"},
     **{"dask-scheduler": "dask", "tls.yaml": "dask", "dashboard.py": "dask", "prepare-passwords": "secrets"},
+    **{"dask.svg": "dask", "datasette.svg": "sqlite"},
 }
 # The same file under further names.
 _ALIASES = {

@@ -38,4 +38,4 @@ def new_certificate(path: Path) -> bytes:
 
 
 def _openssl(*arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(["openssl", *arguments], input=given, capture_output=True, check=False)
+    return subprocess.run(["/usr/bin/openssl", *arguments], input=given, capture_output=True, check=False)

@@ -112,7 +112,9 @@ def test_a_lock_for_a_service_holds_what_it_needs_and_nothing_of_the_others() ->
 
 @needs("sqlite", "dask")
 def test_tools_of_a_service_are_locked_with_the_tools() -> None:
-    plain, sqlite, dask = (shipped_files(PYTHON, DEBIAN, options)["tools.txt"] for options in ((), ["sqlite"], ["dask"]))
+    plain, sqlite, dask = (
+        shipped_files(PYTHON, DEBIAN, options)["tools.txt"] for options in ((), ["sqlite"], ["dask"])
+    )
     assert {"datasette", "jupyter-server-proxy"} <= names(sqlite) - names(plain)
     assert "jupyter-server-proxy" in names(dask) - names(plain)
     assert not {"dvc", "datasette"} & names(dask)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from conftest import ANSWERS
-from offers import CONTEXT, PYTHON, TEMPLATE
+from offers import CONTEXT, PYTHON, TEMPLATE, needs
 
 from ds_docker_env.common.analysis import package_name
 from ds_docker_env.common.shipped import shipped_analysis
@@ -67,12 +67,15 @@ def test_it_has_the_commands_of_what_is_chosen_and_no_others() -> None:
     assert commands(packed()) >= pips
 
 
-def test_it_has_the_settings_of_dask_only_with_dask() -> None:
-    def settings(wheel: Wheel) -> set[str]:
-        return {name.rpartition("/")[2] for name in members(wheel) if "/etc/dask/" in name}
+@needs("dask", "sqlite")
+def test_it_has_the_settings_of_dask_and_the_pages_in_jupyterlab_of_what_is_chosen() -> None:
+    def files(services: str) -> set[str]:
+        found = members(packed(services=services))
+        return {name.rpartition("/")[2] for name in found if "/etc/dask/" in name or "/icons/" in name}
 
-    assert settings(packed(**{**EVERYTHING, "services": "redis"})) == set()
-    assert settings(packed(**EVERYTHING)) == {"dashboard.py", "tls.yaml"}
+    assert files("") == set()
+    assert files("sqlite") == {"datasette.svg"}
+    assert files("dask") == {"dask.svg", "dashboard.py", "tls.yaml"}
 
 
 def test_it_is_small_enough_for_the_git_of_every_project() -> None:

@@ -1,7 +1,6 @@
 """The server and every other Jupyter command: one kernel, one address, and the password from the secret."""
 
 import os
-from importlib.util import find_spec
 from pathlib import Path
 
 from jupyter_client.provisioning import KernelProvisionerFactory
@@ -41,23 +40,25 @@ if password := read_password("jupyter"):
 c.PasswordIdentityProvider.allow_password_change = False
 c.PasswordIdentityProvider.hashed_password = ""
 
-# Pages behind the same password, at the same address.
+# Pages of services, behind the same password. The image has the icons of those that are chosen.
+icons = {path.stem: path for path in Path(__file__).with_name("icons").glob("*.svg")}
 servers = {
     "datasette": {
-        "command": ["datasette", "src/data/analysis.db", "--create", "--uds", "{unix_socket}"]
-        + ["--setting", "base_url", "{base_url}datasette/"],
+        "command": [
+            *("datasette", "src/data/analysis.db", "--create", "--uds", "{unix_socket}"),
+            *("--setting", "base_url", "{base_url}datasette/"),
+        ],
         "unix_socket": True,
         "absolute_url": True,
         "timeout": 60,
-        "launcher_entry": {"title": "SQLite", "category": "Other"},
+        "launcher_entry": {"title": "SQLite", "icon_path": icons.get("datasette")},
     },
     "dask": {
         "unix_socket": "/run/dask/dashboard.sock",
-        "launcher_entry": {"title": "Dask", "path_info": "dask/status", "category": "Other"},
+        "launcher_entry": {"title": "Dask", "path_info": "dask/", "icon_path": icons.get("dask")},
     },
 }
-there = {"datasette": find_spec("datasette"), "dask": Path("/etc/dask").exists()}
-c.ServerProxy.servers = {name: server for name, server in servers.items() if there[name]}
+c.ServerProxy.servers = {name: server for name, server in servers.items() if name in icons}
 
 # Reports are whole without internet. Slides need the internet, for reveal.js.
 c.HTMLExporter.template_name = "report"
