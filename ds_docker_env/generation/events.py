@@ -25,8 +25,8 @@ from ds_docker_env.generation.dvc import CREDENTIALS, dvc_files, find_credential
 from ds_docker_env.generation.environment import write_environment
 from ds_docker_env.generation.pipelines import keep, others
 from ds_docker_env.generation.release import WHEEL, former_wheels
-from ds_docker_env.generation.secrets import write_database_password, write_logins, write_password, write_secret
-from ds_docker_env.generation.services import DATABASES
+from ds_docker_env.generation.secrets import write_logins, write_password, write_secret, write_service_password
+from ds_docker_env.generation.services import DASK_CERTIFICATE, WITH_PASSWORD
 from ds_docker_env.generation.staging import MISSING, NEW, Staging
 from ds_docker_env.generation.versions import OF_LOCK, OF_PRODUCTION, versions
 
@@ -100,7 +100,9 @@ def _finish(images: Sequence[Base], staging: Staging, raw: Mapping[str, Any]) ->
     if answers.production_requirements or answers.package_index:
         lines += write_logins(staging, answers.package_index)
     lines.append(write_password(staging))
-    lines += [write_database_password(staging, service) for service in answers.services if service in DATABASES]
+    lines += [write_service_password(staging, service) for service in answers.services if service in WITH_PASSWORD]
+    if "dask" in answers.services:
+        write_secret(staging, Path(".secrets", DASK_CERTIFICATE), "")
     if answers.dvc_s3_url:
         lines.append(remote(answers.dvc_s3_url, staging.target / ".dvc/config"))
         write_secret(staging, CREDENTIALS, "")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ds_docker_env.common.clone import new_secret
 from ds_docker_env.common.errors import ProjectError
-from ds_docker_env.generation.services import DATABASES
+from ds_docker_env.generation.services import WITH_PASSWORD
 from ds_docker_env.generation.staging import MISSING, Staging
 
 
@@ -20,10 +20,10 @@ def write_password(staging: Staging) -> str:
     return f"Password:   {password.strip()} (shown once; it is in {path.as_posix()})"
 
 
-def write_database_password(staging: Staging, database: str) -> str:
-    """Write a random password for a database; return the line of the summary."""
-    path = Path(".secrets", f"{database}_password")
-    label = f"{DATABASES[database]}:".ljust(11)
+def write_service_password(staging: Staging, service: str) -> str:
+    """Write a random password for a service; return the line of the summary."""
+    path = Path(".secrets", f"{service}_password")
+    label = f"{WITH_PASSWORD[service]}:".ljust(11)
     written = write_secret(staging, path, new_secret(path.name))
     return f"{label} {'random' if written else 'unchanged'} password in {path.as_posix()}"
 

@@ -10,7 +10,9 @@ from ds_docker_env.common.errors import AnswerError
 
 SERVICES = ("redis", "sqlite", "mysql", "postgres", "h2o", "dask")
 # The services that ask for a password.
-DATABASES = {"mysql": "MySQL", "postgres": "PostgreSQL"}
+WITH_PASSWORD = {"mysql": "MySQL", "postgres": "PostgreSQL", "h2o": "H2O"}
+# Of its key and certificate; the first start writes them.
+DASK_CERTIFICATE = "dask.pem"
 _COMPOSE = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}" / "docker-compose.yml"
 
 

@@ -18,7 +18,7 @@ from ds_docker_env.common.shipped import BUILD_REQUIREMENTS, shipped_analysis, s
 from ds_docker_env.common.target import PYTHON_VERSIONS
 from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.release import VERSION, WHEEL
-from ds_docker_env.generation.services import DATABASES
+from ds_docker_env.generation.services import WITH_PASSWORD
 
 PACKAGE = Path(__file__).parents[1]
 # The libraries and programs that the image's modules use; the tools' lock has their versions.
@@ -53,8 +53,9 @@ _WINGS = ("common", "pinning", "image")
 _FILES = "image/files/"
 # Programs that are there for one choice only; all others are in every image.
 _OPTIONAL = {
-    **{"check": "production", "take-over": "production", "dvc": "dvc", "h2o": "h2o", "listens": "sqlite"},
-    **{"prepare-passwords": "databases", "dask-scheduler": "dask", "dask-worker": "dask"},
+    **{"check": "production", "take-over": "production", "dvc": "dvc", "h2o": "h2o", "dask-worker": "dask"},
+    **{"dask-scheduler": "dask", "tls.yaml": "dask", "dashboard.py": "dask", "prepare-passwords": "secrets"},
+    **{"dask.svg": "dask", "datasette.svg": "sqlite"},
 }
 # The same file under further names.
 _ALIASES = {
@@ -100,7 +101,7 @@ def pack(answers: Answers) -> Wheel:
 def _members(answers: Answers) -> Iterator[tuple[str, bytes]]:
     chosen = {"", *answers.options}
     chosen |= {"production"} if answers.production_requirements else set()
-    chosen |= {"databases"} if DATABASES.keys() & chosen else set()
+    chosen |= {"secrets"} if {*WITH_PASSWORD, "dask"} & chosen else set()
     yield "ds_docker_env/__init__.py", (PACKAGE / "__init__.py").read_bytes()
     for path in (path for wing in _WINGS for path in (PACKAGE / wing).rglob("*.py")):
         name = path.relative_to(PACKAGE).as_posix()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ds_docker_env.common.decoding import text_in
 from ds_docker_env.common.errors import ProjectError
+from ds_docker_env.image.certificate import new_certificate
 
 SECRETS = Path("/run/secrets")
 _FOLDER = Path(".secrets")
@@ -19,7 +20,7 @@ _DATABASE = (
     "docs/how-to/connect-services.md of the template."
 )
 _EFFECT = {
-    "jupyter": "It takes effect after docker compose restart.",
+    **dict.fromkeys(["jupyter", "h2o"], "It takes effect after docker compose restart."),
     **dict.fromkeys(["mysql", "postgres"], _DATABASE),
 }
 
@@ -41,18 +42,16 @@ def read_password(name: str, secrets: Path = SECRETS) -> str:
 
 
 def main(names: Sequence[str], folder: Path = _FOLDER) -> None:
-    """Write the password files of databases as their images read them, as one line of UTF-8.
+    """Write the password files of services as these read them, as one line of UTF-8, and Dask's certificate.
 
-    Exit with one line on stderr for each that a database cannot take.
+    Exit with one line on stderr for each that a service cannot take.
     """
     problems = []
-    for path in (folder / f"{name}_password" for name in names):
+    for path in (folder / ("dask.pem" if name == "dask" else f"{name}_password") for name in names):
         try:
-            content = _content(path)
-            password = _accepted(content, path.name.removesuffix("_password"))
             # A file that needs no change may be read-only.
-            if content.rstrip(b"\n") != password.encode():
-                _write(path, password)
+            if content := new_certificate(path) if path.suffix == ".pem" else _changed(path):
+                _write(path, content)
         except ProjectError as error:
             problems.append(str(error))
         except OSError as error:
@@ -80,9 +79,20 @@ def run(words: Sequence[str]) -> int:
             raise ProjectError(f"{name}: the two passwords differ; type the same one twice")
     except EOFError:
         raise KeyboardInterrupt from None
-    _write(path, password)
+    _write(path, _line(password))
     print(f"New password in {path.as_posix()}. {_EFFECT.get(name, 'It takes effect after docker compose up.')}")
     return 0
+
+
+def _changed(path: Path) -> bytes:
+    """Return the content that the file of a password should have, or nothing if it has that."""
+    content = _content(path)
+    password = _accepted(content, path.name.removesuffix("_password"))
+    return b"" if content.rstrip(b"\n") == password.encode() else _line(password)
+
+
+def _line(password: str) -> bytes:
+    return f"{password}\n".encode()
 
 
 def _content(path: Path) -> bytes:
@@ -106,7 +116,8 @@ def _problem(password: str, name: str) -> str:
     """Return why a password cannot be used, or nothing.
 
     The entrypoint of MySQL's image puts it into SQL and an option file without escaping it:
-    https://github.com/docker-library/mysql
+    https://github.com/docker-library/mysql. H2O's health check does so in a configuration of curl, and browsers and
+    clients disagree about the encoding of other letters in HTTP's basic authentication.
     """
     if not password:
         return "empty"
@@ -114,13 +125,15 @@ def _problem(password: str, name: str) -> str:
         return "more than one line"
     if not password.isprintable():
         return "contains an unprintable character"
-    return "contains a quote or a backslash" if name == "mysql" and re.search(r"['\"\\]", password) else ""
+    if name in ("h2o", "mysql") and re.search(r"['\"\\]", password):
+        return "contains a quote or a backslash"
+    return "contains a letter outside of ASCII" if name == "h2o" and not password.isascii() else ""
 
 
-def _write(path: Path, password: str) -> None:
-    """Write a password for its owner alone, or into the file that is there, which containers have mounted."""
+def _write(path: Path, content: bytes) -> None:
+    """Write a secret for its owner alone, or into the file that is there, which containers have mounted."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
     path.touch(mode=0o600)
     with path.open("r+b") as file:
-        file.write(f"{password}\n".encode())
+        file.write(content)
         file.truncate()

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str], project: Path = Path("/project")) -> None:
     try:
         become_owner(project)
         compose = (project / "docker-compose.yml").read_text(encoding="utf-8")
-        names = dict.fromkeys(re.findall(r"\.secrets/(\w+)", compose))
+        names = dict.fromkeys(re.findall(r"\.secrets/([\w.]+)", compose))
         said = [*_write_name(project, slug), *(line for name in names for line in _write_secret(project, name))]
     except (OSError, UnicodeError) as error:
         where = getattr(error, "filename", None) or project / SETTINGS
@@ -73,7 +73,8 @@ def _write_secret(project: Path, name: str) -> list[str]:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(content)
     kind = f"random password {content.strip()}" if name == "jupyter_password" else "random password"
-    return [f"{_SECRETS}/{name}: {kind if content else 'empty'}"]
+    without = "made at the first start" if name.endswith(".pem") else "empty"
+    return [f"{_SECRETS}/{name}: {kind if content else without}"]
 
 
 if __name__ == "__main__":

@@ -6,22 +6,37 @@ import json
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pages import cells
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from docker.conftest import image_of
-from docker.lab import SCREENSHOTS
-from docker.project import Project, ask, free_port, sh
+from docker.lab import SCREENSHOTS, logged_in
+from docker.other_user import answers, ports
+from docker.project import Project, sh
 
 pytestmark = pytest.mark.docker
 
 PROJECT = "com.docker.compose.project"
-SAME_IMAGE = ("jupyter", "sqlite", "h2o", "dask-scheduler", "dask-worker")
+SAME_IMAGE = ("jupyter", "h2o", "dask-scheduler", "dask-worker")
+# What a page can do with JupyterLab's address.
+READ = """\
+async url => ({
+    data: await fetch(`${url}/datasette/analysis/cities.json`, {credentials: "include"})
+        .then(answer => answer.text()).then(text => text.includes("Ulm")).catch(() => false),
+    websocket: await new Promise(done => {
+        const socket = new WebSocket(`${url.replace("http", "ws")}/dask/status/ws`, ["bokeh"]);
+        socket.onopen = () => done(true);
+        socket.onerror = () => done(false);
+    }),
+})"""
 TRAIN = """\
 from h2o.estimators import H2OGradientBoostingEstimator
 import pandas as pd
@@ -43,8 +58,7 @@ def containers(project: Project, service: str) -> list[Any]:
 def built_compute(engine: None, generate: Callable[..., Path]) -> Iterator[Project]:
     """Build what needs no other image, from a folder that is not root's where that can be had."""
     with image_of(generate, services="dask, h2o, sqlite") as project:
-        settings = f"SQLITE_PORT={free_port()}\nDASK_PORT={free_port()}\nH2O_MEMORY=1g\n"
-        (project.folder / ".env").write_text(settings, encoding="utf-8")
+        (project.folder / ".env").write_text("H2O_MEMORY=1g\n", encoding="utf-8")
         if sys.platform != "win32" and os.geteuid() == 0:
             for path in (project.folder, *project.folder.rglob("*")):
                 os.chown(path, 4242, 4242)
@@ -67,33 +81,76 @@ def compute(built_compute: Project, at_first: dict[str, set[str]]) -> Iterator[P
         yield built_compute
 
 
-@pytest.fixture(scope="module")
-def ports(compute: Project) -> dict[str, int]:
-    return {name: int(port) for name, port in re.findall(r"(\w+)_PORT=(\d+)", compute.read(".env"))}
-
-
 def test_the_notebook_starts_once_everything_beside_it_is_healthy(at_first: dict[str, set[str]]) -> None:
     assert at_first == {service: {"healthy"} for service in SAME_IMAGE[1:]}
 
 
-def test_only_those_for_whom_a_password_is_named_can_read_it(compute: Project) -> None:
-    for service in SAME_IMAGE[1:]:
-        secrets = "ls /project/.secrets /run/secrets 2>/dev/null"
-        assert compute.compose("exec", "--no-TTY", service, "sh", "-c", secrets, check=False).stdout == ""
+def test_a_service_can_read_no_secret_but_those_that_it_needs(compute: Project) -> None:
+    needed = {"h2o": ["h2o_password"], "dask-scheduler": ["dask.pem"], "dask-worker": ["dask.pem", "h2o_password"]}
+    for service, names in needed.items():
+        read = "cd /run/secrets && cat * >/dev/null && ls && ls -A /project/.secrets"
+        assert compute.compose("exec", "--no-TTY", service, "sh", "-c", read).stdout.split() == names
 
 
-def test_what_a_cell_writes_to_sqlite_is_seen_in_its_browser(
-    compute: Project, ports: dict[str, int], browser: Browser
-) -> None:
+def test_no_secret_is_in_what_docker_tells_in_a_command_line_an_environment_or_a_log(compute: Project) -> None:
+    pem = compute.read(".secrets/dask.pem")
+    secrets = [compute.read(".secrets/h2o_password").strip(), pem.splitlines()[1]]
+    told = {command: compute.compose(command).stdout for command in ("config", "logs", "top")}
+    told |= {service: json.dumps(containers(compute, service)) for service in SAME_IMAGE}
+    environments = "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '"
+    for service in SAME_IMAGE:
+        told[f"processes of {service}"] = compute.compose(
+            *("exec", "--no-TTY", service, "sh", "-c", environments), check=False
+        ).stdout
+    assert all(told.values())
+    assert [where for where, text in told.items() if any(secret in text for secret in secrets)] == []
+
+
+def opened(browser: Browser, project: Project, path: str) -> Page:
+    """Open a page of JupyterLab's server in a new browser, as a person does: by its login."""
+    page = browser.new_page(viewport={"width": 1200, "height": 800})
+    page.goto(f"{project.url}/{path}")
+    page.fill("input[name=password]", project.password)
+    page.click("#login_submit")
+    page.wait_for_url(f"{project.url}/{path}")
+    return page
+
+
+def test_what_a_cell_writes_to_sqlite_is_seen_in_its_browser(compute: Project, browser: Browser) -> None:
     [said] = compute.outputs_beside_services(cells()["SQLite"])
     assert re.search(r"Ulm\s+5", said), said
-    url = f"http://127.0.0.1:{ports['SQLITE']}"
-    rows = ask(f"{url}/analysis/cities.json?_shape=array").json
-    assert [(row["name"], row["customers"]) for row in rows] == [("Bonn", 3), ("Ulm", 5)]
-    page = browser.new_page(viewport={"width": 1200, "height": 800})
-    page.goto(f"{url}/analysis/cities")
+    page = opened(browser, compute, "datasette/analysis/cities")
     expect(page.locator("table.rows-and-columns")).to_contain_text("Bonn")
     page.screenshot(path=SCREENSHOTS / "datasette.png")
+    page.close()
+
+
+def test_the_launcher_of_jupyterlab_opens_the_pages_of_services(compute: Project, browser: Browser) -> None:
+    with logged_in(browser, compute) as lab:
+        lab.menu("File", "New Launcher")
+        for title, found in {"SQLite": "analysis", "Dask": "Dask"}.items():
+            with lab.page.expect_popup() as popup:
+                lab.page.locator(".jp-LauncherCard", has_text=re.compile(f"^{title}")).click()
+            expect(popup.value).to_have_title(re.compile(found))
+        lab.screenshot("launcher.png")
+
+
+def test_a_page_of_another_origin_reads_nothing_and_gets_no_websocket(compute: Project, browser: Browser) -> None:
+    compute.outputs_beside_services(cells()["SQLite"])
+    page = opened(browser, compute, "datasette/analysis/cities")
+    assert page.evaluate(READ, compute.url) == {"data": True, "websocket": True}
+    # The browser sends the cookie of the login to each port of a host.
+    handler = partial(SimpleHTTPRequestHandler, directory=os.devnull)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page.goto(f"http://127.0.0.1:{server.server_port}")
+        assert page.evaluate(READ, compute.url) == {"data": False, "websocket": False}
+        server.shutdown()
+    # A name of another site that now leads to this machine; Chromium takes all below localhost for it.
+    rebound = compute.url.replace("127.0.0.1", "rebound.localhost")
+    page.goto(f"{rebound}/datasette/analysis/cities")
+    expect(page.locator("input[name=password]")).to_be_visible()
+    assert page.evaluate(READ, rebound) == {"data": False, "websocket": False}
     page.close()
 
 
@@ -106,9 +163,7 @@ def test_a_model_is_trained_by_a_server_of_the_clients_version(compute: Project)
     assert (compute.folder / "src" / "data" / "model").stat().st_uid == compute.folder.stat().st_uid
 
 
-def test_dask_computes_on_two_workers_of_the_notebooks_versions(
-    compute: Project, ports: dict[str, int], browser: Browser
-) -> None:
+def test_dask_computes_on_two_workers_of_the_notebooks_versions(compute: Project) -> None:
     said = compute.outputs_beside_services(
         cells()["Dask"],
         "checked = client.get_versions(check=True); print(len(checked['workers']))",
@@ -118,9 +173,14 @@ def test_dask_computes_on_two_workers_of_the_notebooks_versions(
         "import dask.array as da\nprint(int(da.ones((4000, 4000), chunks=1000).sum().compute()))",
     )
     assert said == ["4950", "2", "[True, True]", "16000000"]
-    page = browser.new_page(viewport={"width": 1200, "height": 800})
-    page.goto(f"http://127.0.0.1:{ports['DASK']}/workers")
-    expect(page.locator("body")).to_contain_text("tcp://", timeout=60_000)
+
+
+def test_the_dashboard_of_dask_is_live(compute: Project, browser: Browser) -> None:
+    page = opened(browser, compute, "dask/health")
+    with page.expect_websocket() as websocket:
+        page.goto(f"{compute.url}/dask/workers")
+    expect(page.locator("body")).to_contain_text("tls://", timeout=60_000)
+    websocket.value.wait_for_event("framereceived")
     page.screenshot(path=SCREENSHOTS / "dask.png")
     page.close()
 
@@ -162,7 +222,7 @@ def test_more_workers_can_be_had_at_any_time_and_come_back_to_a_scheduler_that_w
     assert compute.outputs_beside_services(cells()["Dask"], wait)[1] == "4"
 
 
-def test_nothing_is_published_but_to_this_machine(compute: Project, ports: dict[str, int]) -> None:
+def test_nothing_is_published_but_the_notebook_and_that_to_this_machine(compute: Project) -> None:
     published = {
         (service, binding["HostIp"], int(binding["HostPort"]))
         for service in SAME_IMAGE
@@ -170,11 +230,17 @@ def test_nothing_is_published_but_to_this_machine(compute: Project, ports: dict[
         for bindings in one["NetworkSettings"]["Ports"].values()
         for binding in bindings or []
     }
-    assert published == {
-        ("jupyter", "127.0.0.1", compute.port),
-        ("sqlite", "127.0.0.1", ports["SQLITE"]),
-        ("dask-scheduler", "127.0.0.1", ports["DASK"]),
-    }
+    assert published == {("jupyter", "127.0.0.1", compute.port)}
+
+
+def test_another_user_of_the_machine_gets_nothing_from_a_port_without_a_secret(compute: Project) -> None:
+    found = ports(compute, *SAME_IMAGE)
+    assert all(port > 0 for _, _, port in found)
+    named = [(service, port) for service, _, port in found if service != "dask-worker"]
+    assert named == [("jupyter", compute.port), ("h2o", 54321), ("dask-scheduler", 8786)]
+    assert len(found) > len(named)
+    refused = {"jupyter": [403, 302, 302, 302, 302, 403], "h2o": [401] * 5}
+    assert answers(compute, found) == [(service, refused.get(service, [""] * 3)) for service, _, _ in found]
 
 
 @pytest.mark.parametrize("service", SAME_IMAGE)

@@ -17,6 +17,7 @@ from pages import cells, page
 from terminal import at_terminal
 
 from docker.conftest import copied, have_image, image_of
+from docker.other_user import answers, ports
 from docker.project import SETUP, Project, blocks, eventually, free_port, sh
 
 pytestmark = pytest.mark.docker
@@ -103,6 +104,14 @@ def test_the_servers_have_no_privileges_and_no_published_ports(project: Project,
             assert {int(state[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
             assert state["NoNewPrivs"] == "1"
         assert not any(project.inspect(service)["NetworkSettings"]["Ports"].values())
+
+
+def test_another_user_of_the_machine_gets_nothing_from_a_database_without_its_password(
+    project: Project, said: dict[str, str]
+) -> None:
+    found = ports(project, *SERVERS)
+    assert [(service, port) for service, _, port in found] == [("mysql", 3306), ("postgres", 5432)]
+    assert answers(project, found) == [("mysql", ["refused"]), ("postgres", ["refused"])]
 
 
 def test_the_administrator_of_mysql_is_not_let_in_from_the_network(said: dict[str, str]) -> None:

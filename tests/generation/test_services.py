@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import re
+import stat
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,14 +61,15 @@ def test_every_service_has_a_cell_that_connects() -> None:
     assert [name for name in SERVICES if not any(heading.startswith(name) for heading in named)] == []
 
 
-@needs("mysql", "postgres")
-def test_a_database_has_a_random_password_that_only_its_owner_may_read_and_that_stays(bake: Bake) -> None:
-    first, second = bake(services="mysql,postgres"), bake(services="mysql,postgres")
-    files = [one.project / ".secrets" / f"{name}_password" for one in (first, second) for name in ("mysql", "postgres")]
+@needs("mysql", "postgres", "h2o")
+def test_a_service_has_a_random_password_that_only_its_owner_may_read_and_that_stays(bake: Bake) -> None:
+    names = ("mysql", "postgres", "h2o")
+    first, second = bake(services=",".join(names)), bake(services=",".join(names))
+    files = [one.project / ".secrets" / f"{name}_password" for one in (first, second) for name in names]
     # A database would take a \r for a part of it.
     assert all(re.fullmatch(rb"[\w-]+\n", file.read_bytes()) for file in files)
     passwords = [file.read_text().strip() for file in files]
-    assert len(set(passwords)) == 4
+    assert len(set(passwords)) == 6
     assert min(map(len, passwords)) >= 32
     assert not any(password in first.stdout + second.stdout for password in passwords)
 
@@ -107,12 +110,22 @@ def test_a_lock_for_a_service_holds_what_it_needs_and_nothing_of_the_others() ->
     assert "redis" not in dask
 
 
-@needs("sqlite")
+@needs("sqlite", "dask")
 def test_tools_of_a_service_are_locked_with_the_tools() -> None:
-    plain, sqlite = (shipped_files(PYTHON, DEBIAN, options)["tools.txt"] for options in ((), ["sqlite"]))
-    assert "datasette" in names(sqlite) - names(plain)
-    assert "dvc" not in names(sqlite)
-    assert names(plain) < names(sqlite)
+    plain, sqlite, dask = (
+        shipped_files(PYTHON, DEBIAN, options)["tools.txt"] for options in ((), ["sqlite"], ["dask"])
+    )
+    assert {"datasette", "jupyter-server-proxy"} <= names(sqlite) - names(plain)
+    assert "jupyter-server-proxy" in names(dask) - names(plain)
+    assert not {"dvc", "datasette"} & names(dask)
+    assert names(plain) < names(sqlite) and names(plain) < names(dask)
+
+
+@needs("dask")
+def test_the_certificate_of_dask_is_made_later_in_a_file_that_only_its_owner_may_read(bake: Bake) -> None:
+    secret = bake(services="dask").project / ".secrets" / "dask.pem"
+    assert secret.read_bytes() == b""
+    assert sys.platform == "win32" or stat.S_IMODE(secret.stat().st_mode) == 0o600
 
 
 @needs("redis")

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from conftest import ANSWERS
-from offers import CONTEXT, DEBIAN, PYTHON, TEMPLATE
+from offers import CONTEXT, DEBIAN, PYTHON, TEMPLATE, needs
 
 from ds_docker_env.common.analysis import package_name
 from ds_docker_env.common.shipped import LOCKS, lock_name, shipped_analysis, shipped_files
@@ -63,9 +63,20 @@ def test_the_same_commit_and_answers_give_the_same_bytes() -> None:
 def test_it_has_the_commands_of_what_is_chosen_and_no_others() -> None:
     pips = {f"pip{python}" for python in PYTHON_VERSIONS}
     assert commands(packed()) - pips == COMMANDS
-    chosen = {"check", "prepare-passwords", "dask-scheduler", "dask-worker", "dvc", "h2o", "listens", "take-over"}
+    chosen = {"check", "prepare-passwords", "dask-scheduler", "dask-worker", "dvc", "h2o", "take-over"}
     assert commands(packed(**EVERYTHING)) - pips == COMMANDS | chosen
     assert commands(packed()) >= pips
+
+
+@needs("dask", "sqlite")
+def test_it_has_the_settings_of_dask_and_the_pages_in_jupyterlab_of_what_is_chosen() -> None:
+    def files(services: str) -> set[str]:
+        found = members(packed(services=services))
+        return {name.rpartition("/")[2] for name in found if "/etc/dask/" in name or "/icons/" in name}
+
+    assert files("") == set()
+    assert files("sqlite") == {"datasette.svg"}
+    assert files("dask") == {"dask.svg", "dashboard.py", "tls.yaml"}
 
 
 def test_it_is_small_enough_for_the_git_of_every_project() -> None:

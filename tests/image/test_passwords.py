@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+import ssl
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +16,7 @@ from terminal import at_terminal
 
 from ds_docker_env.common.errors import ProjectError
 from ds_docker_env.image import passwords
+from ds_docker_env.image.certificate import new_certificate
 from ds_docker_env.image.passwords import main as prepare
 from ds_docker_env.image.passwords import read_password
 
@@ -34,7 +39,12 @@ REFUSED = {
     "not text": ("postgres", b"canary\x01", "not text"),
     "characters of Windows that Latin-1 has not": ("postgres", b"canary\x80", "contains an unprintable character"),
     "a quote, for MySQL": ("mysql", b"can'ary\n", "contains a quote or a backslash"),
+    "a quote, for H2O": ("h2o", b'can"ary\n', "contains a quote or a backslash"),
+    "a letter that HTTP encodes in two ways": ("h2o", "cänary\n".encode(), "contains a letter outside of ASCII"),
 }
+
+
+needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="it runs in the image, which has openssl")
 
 
 @pytest.fixture
@@ -89,6 +99,80 @@ def test_each_file_that_databases_cannot_take_has_a_line(folder: Path) -> None:
     assert first.startswith(".secrets/mysql_password: more than one line; ")
     # It is missing.
     assert second.startswith(".secrets/postgres_password: empty; ")
+
+
+def shown(secret: Path, *asked: str) -> str:
+    command = ["openssl", "x509", "-noout", "-in", str(secret), *asked]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@needs_openssl
+def test_dask_gets_a_key_and_a_certificate_that_outlive_the_project_and_stay(folder: Path) -> None:
+    secret = folder / "dask.pem"
+    secret.touch(mode=0o600)
+    before = secret.stat()
+    prepare(["dask"])
+    made = secret.read_bytes()
+    assert (made.count(b"BEGIN PRIVATE KEY"), made.count(b"BEGIN CERTIFICATE")) == (1, 1)
+    assert (secret.stat().st_ino, secret.stat().st_mode) == (before.st_ino, before.st_mode)
+    shown(secret, "-checkend", str(90 * 365 * 24 * 60 * 60))
+    prepare(["dask"])
+    assert secret.read_bytes() == made
+
+
+@needs_openssl
+def test_a_server_and_a_client_trust_that_certificate_and_no_other(folder: Path) -> None:
+    secret, other = folder / "dask.pem", folder / "other.pem"
+    prepare(["dask"])
+    other.write_bytes(new_certificate(other))
+
+    def context(purpose: ssl.Purpose, pem: Path) -> ssl.SSLContext:
+        made = ssl.create_default_context(purpose, cafile=str(pem))
+        made.verify_mode, made.check_hostname = ssl.CERT_REQUIRED, False
+        made.load_cert_chain(str(pem))
+        return made
+
+    def meet(pem: Path) -> None:
+        """Shake hands as Dask does, in memory."""
+        pipes = [ssl.MemoryBIO(), ssl.MemoryBIO()]
+        server = context(ssl.Purpose.CLIENT_AUTH, secret).wrap_bio(pipes[0], pipes[1], server_side=True)
+        client = context(ssl.Purpose.SERVER_AUTH, pem).wrap_bio(pipes[1], pipes[0])
+        for side in (client, server, client, server):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+        client.write(b"task")
+        assert server.read() == b"task"
+
+    meet(secret)
+    with pytest.raises(ssl.SSLError):
+        meet(other)
+
+
+@needs_openssl
+def test_a_certificate_that_ends_is_replaced_and_a_file_that_is_something_else_is_named(folder: Path) -> None:
+    secret = folder / "dask.pem"
+    short = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ed25519",
+        "-nodes",
+        "-subj",
+        "/CN=dask",
+        "-days",
+        "9",
+        "-keyout",
+        "-",
+    ]
+    secret.write_bytes(subprocess.run(short, check=True, capture_output=True).stdout)
+    prepare(["dask"])
+    shown(secret, "-checkend", str(90 * 365 * 24 * 60 * 60))
+    secret.write_bytes(b"canary")
+    with pytest.raises(SystemExit) as ended:
+        prepare(["dask"])
+    assert ended.value.code == ".secrets/dask.pem: is not a key and a certificate; empty the file for new ones"
+    assert secret.read_bytes() == b"canary"
 
 
 def test_jupyter_makes_a_token_without_a_password_and_names_one_that_nobody_can_type(folder: Path) -> None:

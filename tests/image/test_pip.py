@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -45,7 +46,9 @@ def copied(name: str, folder: Path, under: str = "") -> Path:
     command = folder / "commands" / (under or name)
     command.parent.mkdir(exist_ok=True)
     text = (COMMANDS / name).read_text(encoding="utf-8")
-    command.write_text(text.replace("/opt/", f"{folder}/").replace("/project", str(folder)), encoding="utf-8")
+    for where in ("/opt/", "/project", "/run/", "/dev/"):
+        text = text.replace(where, f"{folder}/" if where.endswith("/") else str(folder))
+    command.write_text(text, encoding="utf-8")
     return command
 
 
@@ -84,7 +87,9 @@ def test_lists_tell_about_the_packages_that_the_notebook_has(image: Path) -> Non
 
 
 def test_h2o_starts_with_the_jar_of_the_client_that_the_notebook_has(image: Path) -> None:
-    (image / "src").mkdir()
+    for name in ("src", "shm", "secrets"):
+        (image / name).mkdir()
+    (image / "secrets" / "h2o_password").write_text("sesame\n", encoding="utf-8")
     (image / "tools" / "bin" / "python").write_text("#!/bin/sh\necho java\n", encoding="utf-8")
     jars = ["analysis", "analysis/packages/current"]
     for environment in jars:
@@ -93,5 +98,11 @@ def test_h2o_starts_with_the_jar_of_the_client_that_the_notebook_has(image: Path
         jar.touch()
         started = run(copied("h2o", image), "-Xmx2g")
         assert started.startswith(
-            f"java -Dsys.ai.h2o.debug.allowJavaVersions=21 -Xmx2g -jar {jar.relative_to(image)} -web_ip 0.0.0.0"
+            f"java -Dsys.ai.h2o.debug.allowJavaVersions=21 -Xmx2g -jar {jar.relative_to(image)} -web_ip 0.0.0.0 "
+            "-ip 127.0.0.1 -flatfile shm/h2o.nodes -hash_login -login_conf shm/h2o.realm "
         )
+    assert "sesame" not in started
+    realm, curl = ((image / "shm" / name) for name in ("h2o.realm", "h2o.curl"))
+    assert realm.read_text() == "analysis: MD5:c8dae1c50e092f3d877192fc555b1dcf\n"
+    assert curl.read_text() == 'user = "analysis:sesame"\n'
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (realm, curl)} == {0o600}

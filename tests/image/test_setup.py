@@ -14,7 +14,10 @@ from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.wheel import pack
 from ds_docker_env.image.setup import main
 
-COMPOSE = "secrets:\n  jupyter_password: {file: .secrets/jupyter_password}\n  netrc: {file: .secrets/netrc}\n"
+COMPOSE = (
+    "secrets:\n  jupyter_password: {file: .secrets/jupyter_password}\n  netrc: {file: .secrets/netrc}\n"
+    "  dask.pem: {file: .secrets/dask.pem}\n"
+)
 on_posix = pytest.mark.skipif(sys.platform == "win32", reason="it runs in a container, on Linux")
 
 
@@ -37,7 +40,8 @@ def test_a_clone_gets_a_name_and_secrets_once(clone: Path, capsys: pytest.Captur
     assert made[".env"].splitlines()[-1].startswith("COMPOSE_PROJECT_NAME=churn-")
     password = made[".secrets/jupyter_password"].strip()
     assert len(password) >= 16 and password in said
-    assert made[".secrets/netrc"] == ""
+    assert made[".secrets/netrc"] == made[".secrets/dask.pem"] == ""
+    assert ".secrets/dask.pem: made at the first start\n" in said
     assert said.endswith("Next: docker compose up --build\n")
     assert stat.S_IMODE((clone / ".secrets" / "jupyter_password").stat().st_mode) == 0o600
 

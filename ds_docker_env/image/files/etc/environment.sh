@@ -10,7 +10,7 @@ export PIP_REQUIRE_VIRTUALENV=1
 # Requests inside the project go past a company's proxy, which Docker takes from its config.json.
 NO_PROXY="${NO_PROXY:-${no_proxy:-}}"
 for name in localhost 127.0.0.1 "$(uname -n)" host.docker.internal \
-    jupyter redis sqlite mysql postgres h2o dask-scheduler dask-worker; do
+    jupyter redis mysql postgres h2o dask-scheduler dask-worker; do
     case ",$NO_PROXY," in
     ",*," | *",$name,"*) ;;
     *) NO_PROXY="${NO_PROXY:+$NO_PROXY,}$name" ;;

@@ -40,6 +40,26 @@ if password := read_password("jupyter"):
 c.PasswordIdentityProvider.allow_password_change = False
 c.PasswordIdentityProvider.hashed_password = ""
 
+# Pages of services, behind the same password. The image has the icons of those that are chosen.
+icons = {path.stem: path for path in Path(__file__).with_name("icons").glob("*.svg")}
+servers = {
+    "datasette": {
+        "command": [
+            *("datasette", "src/data/analysis.db", "--create", "--uds", "{unix_socket}"),
+            *("--setting", "base_url", "{base_url}datasette/"),
+        ],
+        "unix_socket": True,
+        "absolute_url": True,
+        "timeout": 60,
+        "launcher_entry": {"title": "SQLite", "icon_path": icons.get("datasette")},
+    },
+    "dask": {
+        "unix_socket": "/run/dask/dashboard.sock",
+        "launcher_entry": {"title": "Dask", "path_info": "dask/", "icon_path": icons.get("dask")},
+    },
+}
+c.ServerProxy.servers = {name: server for name, server in servers.items() if name in icons}
+
 # Reports are whole without internet. Slides need the internet, for reveal.js.
 c.HTMLExporter.template_name = "report"
 c.HTMLExporter.preprocessors = ["ds_docker_env.image.offline.Offline"]

@@ -1,0 +1,12 @@
+"""A preload of Dask's scheduler, which shows the dashboard to JupyterLab and to no other user of the machine.
+
+https://docs.dask.org/en/stable/how-to/customize-initialization.html
+"""
+
+from distributed import Scheduler
+from tornado.netutil import bind_unix_socket
+
+
+def dask_setup(scheduler: Scheduler) -> None:
+    """Listen at a socket in the volume that JupyterLab has, too."""
+    scheduler.http_server.add_socket(bind_unix_socket("/run/dask/dashboard.sock"))
