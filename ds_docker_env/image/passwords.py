@@ -52,7 +52,7 @@ def main(names: Sequence[str], folder: Path = _FOLDER) -> None:
             password = _accepted(content, path.name.removesuffix("_password"))
             # A file that needs no change may be read-only.
             if content.rstrip(b"\n") != password.encode():
-                _write(path, password)
+                write(path, password)
         except ProjectError as error:
             problems.append(str(error))
         except OSError as error:
@@ -80,9 +80,19 @@ def run(words: Sequence[str]) -> int:
             raise ProjectError(f"{name}: the two passwords differ; type the same one twice")
     except EOFError:
         raise KeyboardInterrupt from None
-    _write(path, password)
+    _hand_over(path, password)
     print(f"New password in {path.as_posix()}. {_EFFECT.get(name, 'It takes effect after docker compose up.')}")
     return 0
+
+
+def _hand_over(path: Path, password: str) -> None:
+    # Jupyter's settings use this module, too.
+    from ds_docker_env.image import project
+
+    if project.has_writer():
+        project.write({path.as_posix(): f"{password}\n"})
+    else:
+        write(path, password)
 
 
 def _content(path: Path) -> bytes:
@@ -93,16 +103,16 @@ def _accepted(content: bytes, name: str) -> str:
     """Return the password in the content of a file; raise `ProjectError` without showing it."""
     try:
         password = text_in(content).strip()
-        problem = _problem(password, name)
+        wrong = problem(password, name)
     except UnicodeError:
-        problem = "not text"
-    if problem:
+        wrong = "not text"
+    if wrong:
         asking = " ".join(["docker compose run --rm --no-deps jupyter password", *[name] * (name != "jupyter")])
-        raise ProjectError(f".secrets/{name}_password: {problem}; run: {asking}")
+        raise ProjectError(f".secrets/{name}_password: {wrong}; run: {asking}")
     return password
 
 
-def _problem(password: str, name: str) -> str:
+def problem(password: str, name: str) -> str:
     """Return why a password cannot be used, or nothing.
 
     The entrypoint of MySQL's image puts it into SQL and an option file without escaping it:
@@ -117,7 +127,7 @@ def _problem(password: str, name: str) -> str:
     return "contains a quote or a backslash" if name == "mysql" and re.search(r"['\"\\]", password) else ""
 
 
-def _write(path: Path, password: str) -> None:
+def write(path: Path, password: str) -> None:
     """Write a password for its owner alone, or into the file that is there, which containers have mounted."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
     path.touch(mode=0o600)
