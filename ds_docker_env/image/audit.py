@@ -80,7 +80,7 @@ def _audit_packages(options: Sequence[str]) -> tuple[str, list[str]]:
     if added:
         _show("Added by the analysis:", added)
         newer = " ".join(f"--upgrade-package {answer['name']}" for answer in added)
-        todo.append(f"docker compose run --rm --no-deps jupyter lock {newer}")
+        todo.append(f"docker compose run --rm jupyter lock {newer}")
     known = {canonicalize_name(answer["name"]) for answer in answers}
     if unknown := sorted(names - known):
         print("Not audited, because the database of advisories does not know them:", ", ".join(unknown), "\n")

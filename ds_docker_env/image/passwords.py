@@ -107,7 +107,9 @@ def _accepted(content: bytes, name: str) -> str:
     except UnicodeError:
         wrong = "not text"
     if wrong:
-        asking = " ".join(["docker compose run --rm --no-deps jupyter password", *[name] * (name != "jupyter")])
+        # The service that starts before a database, which would not start.
+        service = "passwords" if _EFFECT.get(name) == _DATABASE else "jupyter"
+        asking = " ".join([f"docker compose run --rm {service} password", *[name] * (name != "jupyter")])
         raise ProjectError(f".secrets/{name}_password: {wrong}; run: {asking}")
     return password
 

@@ -23,7 +23,8 @@ from ds_docker_env.pinning.production.formats.reading import read_toml
 NAMES = {"requirements.in", "requirements.txt", "production.txt", "constraints.txt", "overrides.txt", "uv.toml"}
 _PASSWORD = re.compile(r"\.secrets/([a-z0-9_]+)_password")
 _BYTES = 20_000_000
-_SECONDS = 10
+# For one request.
+SECONDS = 10
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 # What a block of ours has: uv on the host reads this file, too.
 _KEYS = {"build-constraint-dependencies", "extra-build-dependencies", "dependency-metadata"}
@@ -31,7 +32,7 @@ _REQUIREMENT = re.compile(r"[\w.-]*(\[[\w.,-]*\])?[\w.,<>=!~* ]*")
 
 
 def main(path: Path = project.WRITER) -> None:
-    """Answer one request after the other, each in a process of its own, which has 10 seconds to read it."""
+    """Answer one request after the other, each in a process of its own, which has `SECONDS` to read it."""
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
@@ -41,7 +42,7 @@ def main(path: Path = project.WRITER) -> None:
             connection, _ = server.accept()
             with connection:
                 if not os.fork():
-                    signal.alarm(_SECONDS)
+                    signal.alarm(SECONDS)
                     os._exit(_serve(connection))
                 os.wait()
 
@@ -51,7 +52,7 @@ def _serve(connection: socket.socket) -> int:
         request = connection.makefile("rb").read(_BYTES + 1)
         signal.alarm(0)
         answer = answered(request)
-        signal.alarm(_SECONDS)
+        signal.alarm(SECONDS)
         connection.sendall(answer.encode())
     except OSError as error:
         print(f"writer: {error}", file=sys.stderr, flush=True)

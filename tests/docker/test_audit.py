@@ -85,7 +85,7 @@ def test_what_is_inherited_from_production_is_apart_from_what_the_analysis_added
     assert rows(said, "Added by the analysis:") == [["boto3", boto3, "CVE-2099-4", "no version yet"]]
     last = said.stdout.splitlines()[-1]
     assert last.startswith("To do: fix production's pins in production, then run take-over; ")
-    assert last.endswith("docker compose run --rm --no-deps jupyter lock --upgrade-package boto3")
+    assert last.endswith("docker compose run --rm jupyter lock --upgrade-package boto3")
     assert said.returncode == 1
     assert len(advisories.asked) == len(LOCKED.findall(audited.read("requirements.txt")))
 

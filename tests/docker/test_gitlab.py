@@ -106,7 +106,7 @@ class GitLab:
         said = "\n".join(re.findall(r"^analysis > (.*)$", log, re.MULTILINE))
         assert begun, log
         red = steps[-1] if done.returncode else ""
-        return Job(steps, said, red, sorted(path.name for path in clone.glob("reports/*")))
+        return Job(steps, said, red, sorted(path.name for path in clone.glob("src/reports/*")))
 
 
 @pytest.fixture
