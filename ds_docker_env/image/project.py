@@ -27,8 +27,8 @@ _OWN = ("production.txt", "requirements.in", "requirements.txt", "constraints.tx
 PROJECT = Path("/project")
 LOCK, REQUIREMENTS = "requirements.txt", "requirements.in"
 PRODUCTION, OVERRIDES = "production.txt", "overrides.txt"
-# The socket of the service that writes here, in a volume, and its answer where all went well.
-WRITER, WRITTEN = Path("/run/writer/socket"), "written"
+# The socket of the service that writes here, in a volume that hides .secrets, and its answer where all went well.
+WRITER, WRITTEN = PROJECT / ".secrets" / "socket", "written"
 _WRITER_STARTS = 10
 # Holds the new files until each has taken its place.
 _REPLACING = Path(".~replacing")

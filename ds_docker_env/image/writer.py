@@ -31,7 +31,7 @@ _KEYS = {"build-constraint-dependencies", "extra-build-dependencies", "dependenc
 _REQUIREMENT = re.compile(r"[\w.-]*(\[[\w.,-]*\])?[\w.,<>=!~* ]*")
 
 
-def main(path: Path = project.WRITER) -> None:
+def main(path: Path = Path("/run/writer/socket")) -> None:
     """Answer one request after the other, each in a process of its own, which has `SECONDS` to read it."""
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as server:
