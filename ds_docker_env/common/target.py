@@ -34,7 +34,7 @@ DEBIAN_RELEASES = {
 # The processors for which versions are locked, in markers, and the names that Docker has for them.
 AMD64, ARM64 = "x86_64", "aarch64"
 MACHINES = {AMD64: "linux/amd64", ARM64: "linux/arm64"}
-LOCK_AGAIN = "docker compose run --rm --no-deps jupyter lock"
+LOCK_AGAIN = "docker compose run --rm jupyter lock"
 _NOTE = re.compile(r"^# for (linux/\w+)(?: and (linux/\w+)| only)", re.MULTILINE)
 _REASON = re.compile(r"^# for linux/\w+ only: (.*)$", re.MULTILINE)
 

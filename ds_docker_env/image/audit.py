@@ -31,7 +31,7 @@ CLEAN, TODO, FAILED = 0, 1, 2
 _RULES = "--select=S --ignore=S101,S311,S603,S607 --extend-exclude=src/data --no-cache --quiet --output-format=concise"
 # Seconds for pip-audit, which gives up a silent connection by itself, but not one that trickles.
 _LONGEST = 300
-_LOCK = "docker compose run --rm --no-deps jupyter lock"
+_LOCK = "docker compose run --rm jupyter lock"
 _DATABASE = "to ask another database, run: audit --vulnerability-service osv"
 _PIP_AUDIT = "--requirement=/dev/stdin --disable-pip --progress-spinner=off --format=json --output=stdout --desc=off"
 

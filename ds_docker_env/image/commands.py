@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from ds_docker_env.common.errors import GenerationError
+from ds_docker_env.common.errors import GenerationError, RefusedError
 from ds_docker_env.common.logins import LOGINS
 from ds_docker_env.common.output import discard
 from ds_docker_env.common.redaction import excerpt, printable
@@ -128,6 +129,9 @@ def main(name: str, arguments: Sequence[str] | None = None) -> NoReturn:
     except GenerationError as error:
         # The container has no other netrc.
         said = error.report(f"{name}: {command.outcome}").replace("~/.netrc", LOGINS.as_posix())
+        if isinstance(error, RefusedError) and _in_notebook():
+            words = shlex.join(sys.argv[1:] if arguments is None else arguments)
+            said += f"\n  a notebook gets no logins; on the host, run: docker compose run --rm jupyter {name} {words}"
     except KeyboardInterrupt:
         code, said = STOPPED, f"\n{name}: stopped; {command.outcome}"
     except OSError as error:
@@ -170,6 +174,12 @@ def _run(command: Command, options: Sequence[str]) -> int:
         with overlay.alone():
             return int(run(options))
     return int(run(options))
+
+
+def _in_notebook() -> bool:
+    from ds_docker_env.image import project
+
+    return project.has_writer() and "NETRC" not in os.environ
 
 
 def _settle() -> None:

@@ -51,7 +51,7 @@ def main(names: Sequence[str], folder: Path = _FOLDER) -> None:
         try:
             # A file that needs no change may be read-only.
             if content := new_certificate(path) if path.suffix == ".pem" else _changed(path):
-                _write(path, content)
+                write(path, content)
         except ProjectError as error:
             problems.append(str(error))
         except OSError as error:
@@ -79,19 +79,30 @@ def run(words: Sequence[str]) -> int:
             raise ProjectError(f"{name}: the two passwords differ; type the same one twice")
     except EOFError:
         raise KeyboardInterrupt from None
-    _write(path, _line(password))
+    _hand_over(path, password)
     print(f"New password in {path.as_posix()}. {_EFFECT.get(name, 'It takes effect after docker compose up.')}")
     return 0
+
+
+def _hand_over(path: Path, password: str) -> None:
+    # Jupyter's settings use this module, too.
+    from ds_docker_env.image import project
+
+    if project.has_writer():
+        project.write({path.as_posix(): f"{password}\n"})
+    else:
+        write(path, line(password))
 
 
 def _changed(path: Path) -> bytes:
     """Return the content that the file of a password should have, or nothing if it has that."""
     content = _content(path)
     password = _accepted(content, path.name.removesuffix("_password"))
-    return b"" if content.rstrip(b"\n") == password.encode() else _line(password)
+    return b"" if content.rstrip(b"\n") == password.encode() else line(password)
 
 
-def _line(password: str) -> bytes:
+def line(password: str) -> bytes:
+    """Return what the file of a password holds."""
     return f"{password}\n".encode()
 
 
@@ -103,16 +114,18 @@ def _accepted(content: bytes, name: str) -> str:
     """Return the password in the content of a file; raise `ProjectError` without showing it."""
     try:
         password = text_in(content).strip()
-        problem = _problem(password, name)
+        wrong = problem(password, name)
     except UnicodeError:
-        problem = "not text"
-    if problem:
-        asking = " ".join(["docker compose run --rm --no-deps jupyter password", *[name] * (name != "jupyter")])
-        raise ProjectError(f".secrets/{name}_password: {problem}; run: {asking}")
+        wrong = "not text"
+    if wrong:
+        # The service that starts before a database, which would not start.
+        service = "passwords" if _EFFECT.get(name) == _DATABASE else "jupyter"
+        asking = " ".join([f"docker compose run --rm {service} password", *[name] * (name != "jupyter")])
+        raise ProjectError(f".secrets/{name}_password: {wrong}; run: {asking}")
     return password
 
 
-def _problem(password: str, name: str) -> str:
+def problem(password: str, name: str) -> str:
     """Return why a password cannot be used, or nothing.
 
     The entrypoint of MySQL's image puts it into SQL and an option file without escaping it:
@@ -130,7 +143,7 @@ def _problem(password: str, name: str) -> str:
     return "contains a letter outside of ASCII" if name == "h2o" and not password.isascii() else ""
 
 
-def _write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes) -> None:
     """Write a secret for its owner alone, or into the file that is there, which containers have mounted."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
     path.touch(mode=0o600)

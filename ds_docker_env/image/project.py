@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import posixpath
 import re
@@ -10,7 +11,9 @@ import secrets
 import shlex
 import shutil
 import signal
+import socket
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,6 +31,9 @@ _OWN = (
 PROJECT = Path("/project")
 LOCK, REQUIREMENTS = "requirements.txt", "requirements.in"
 PRODUCTION, OVERRIDES = "production.txt", "overrides.txt"
+# The socket of the service that writes here, in a volume that hides .secrets, and its answer where all went well.
+WRITER, WRITTEN = PROJECT / ".secrets" / "socket", "written"
+_WRITER_STARTS = 10
 # Holds the new files until each has taken its place.
 _REPLACING = Path(".~replacing")
 # Names to choose from.
@@ -53,7 +59,7 @@ def read(name: str) -> str:
 def logins() -> dict[str, str]:
     """Return the variable that names the project's logins, where it has some and none are named yet."""
     path = root() / LOGINS
-    # Services beside the notebook cannot look into .secrets.
+    # A notebook cannot look into .secrets; `start` names a copy for commands of the host.
     if "NETRC" in os.environ or not os.access(path, os.R_OK) or not path.stat().st_size:
         return {}
     return {"NETRC": str(path)}
@@ -119,6 +125,9 @@ def visible(location: str, command: str, *, mounted: bool = False) -> str:
 
 def writable() -> None:
     """Raise `ProjectError` if files cannot be replaced in the project folder."""
+    if has_writer():
+        write({})
+        return
     if sys.platform != "win32" and not os.access(".", os.W_OK | os.X_OK):
         raise ProjectError(
             f"{Path.cwd()}: cannot be written by user {os.getuid()}; start the container with docker compose run "
@@ -126,11 +135,44 @@ def writable() -> None:
         )
 
 
+def has_writer() -> bool:
+    """Say whether this container sees the project read-only, and the service ``writer`` writes for it."""
+    return os.path.ismount(WRITER.parent) and not os.access(WRITER.parent, os.W_OK)
+
+
+def write(files: Mapping[str, str]) -> None:
+    """Have the service ``writer`` replace these files; raise `ProjectError`."""
+    deadline = time.monotonic() + _WRITER_STARTS
+    with socket.socket(socket.AF_UNIX) as connection:
+        while True:
+            try:
+                connection.connect(str(WRITER))
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise ProjectError(
+                        f"{PROJECT}: files here are written by the service writer, which is not running; run: "
+                        "docker compose up --detach writer"
+                    ) from None
+                time.sleep(0.1)
+        try:
+            connection.sendall(json.dumps(files).encode())
+            connection.shutdown(socket.SHUT_WR)
+            answer = connection.makefile(encoding="utf-8").read()
+        except OSError as error:
+            answer = f"{PROJECT}: the service writer has stopped ({error.strerror}); run the command again"
+    if answer != WRITTEN:
+        raise ProjectError(*(answer.splitlines() or [f"{PROJECT}: the service writer gave no answer; run it again"]))
+
+
 def replace(files: Mapping[str, str]) -> None:
     """Write all these files and remove those without text, or leave each as it is and raise `ProjectError`.
 
     Where the process is killed amid this, files are `half_replaced`, and `finish` does the rest.
     """
+    if has_writer():
+        write(files)
+        return
     new = Path(f"{_REPLACING}-{secrets.token_hex(4)}")
     try:
         before = {name: Path(name).read_bytes() for name in files if Path(name).exists()}
@@ -175,6 +217,10 @@ def half_replaced() -> bool:
 def finish() -> None:
     """Do the rest of a `replace` that was killed, or remove what it had written if that was not all."""
     project = root()
+    if has_writer():
+        if any(project.glob(f"{_REPLACING}*")):
+            write({})
+        return
     for unfinished in project.glob(f"{_REPLACING}-*"):
         shutil.rmtree(unfinished, ignore_errors=True)
     written = project / _REPLACING

@@ -13,7 +13,7 @@ from ds_docker_env.common.target import Target
 from ds_docker_env.image.comparison import Comparison
 from ds_docker_env.image.needs import Need
 
-_RUN = "docker compose run --rm --no-deps jupyter"
+_RUN = "docker compose run --rm jupyter"
 _BUILD = "docker compose up --build"
 
 

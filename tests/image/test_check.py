@@ -18,7 +18,7 @@ from ds_docker_env.image import check, installed, needs, overlay
 from ds_docker_env.image.template import Template
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it runs in the image, on Linux")
-RUN = "run: docker compose run --rm --no-deps jupyter"
+RUN = "run: docker compose run --rm jupyter"
 
 
 @pytest.fixture(autouse=True)

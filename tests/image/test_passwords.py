@@ -86,7 +86,7 @@ def test_a_database_does_not_start_with_a_password(folder: Path, name: str, cont
     (folder / "replica_password").write_bytes(b"")
     with pytest.raises(SystemExit) as ended:
         prepare([name])
-    fix = f"run: docker compose run --rm --no-deps jupyter password {name}"
+    fix = f"run: docker compose run --rm passwords password {name}"
     assert ended.value.code == f".secrets/{name}_password: {problem}; {fix}"
     assert (folder / f"{name}_password").read_bytes() == content
 
@@ -182,7 +182,7 @@ def test_jupyter_makes_a_token_without_a_password_and_names_one_that_nobody_can_
     (folder / "jupyter_password").write_bytes(b"canary\ncanary\n")
     with pytest.raises(SystemExit) as ended:
         read_password("jupyter", folder)
-    fix = "run: docker compose run --rm --no-deps jupyter password"
+    fix = "run: docker compose run --rm jupyter password"
     assert ended.value.code == f".secrets/jupyter_password: more than one line; {fix}"
 
 

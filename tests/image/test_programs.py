@@ -99,7 +99,7 @@ def test_a_start_on_arm64_says_how_to_renew_the_lock_of_an_older_template(script
     uname.write_text("#!/bin/sh\necho aarch64\n")
     uname.chmod(0o755)
     said = "start: requirements.txt: locked for linux/amd64 only, but this is linux/arm64; run: docker compose run "
-    assert script("start", "true").stderr == f"{said}--rm --no-deps jupyter lock\n"
+    assert script("start", "true").stderr == f"{said}--rm jupyter lock\n"
     assert script("start", "lock").stderr == ""
     for text in (note(), note("torch==1.13.1 has no wheel")):
         lock.write_text(f"# uv\n{text}\nsix==1.17.0\n")

@@ -24,7 +24,8 @@ def empty(node: Any, path: str = "") -> list[str]:
 
 def secrets(service: dict[str, Any]) -> list[str]:
     build = service.get("build", "")
-    return [*service.get("secrets", []), *([] if isinstance(build, str) else build["secrets"])]
+    named = [each["source"] if isinstance(each, dict) else each for each in service.get("secrets", [])]
+    return [*named, *([] if isinstance(build, str) else build["secrets"])]
 
 
 def test_every_choice_of_services_gives_a_compose_file_without_an_empty_key() -> None:
@@ -38,22 +39,41 @@ def test_every_choice_of_services_gives_a_compose_file_without_an_empty_key() ->
         chosen = [name for name in asked["services"].split(",") if name not in ("", "sqlite")]
         servers = [name for service in chosen for name in SERVERS.get(service, [service])]
         checked = ["passwords"] if {*chosen} - {"redis"} else []
-        assert list(compose["services"]) == ["jupyter", *checked, *servers, "setup"]
+        assert list(compose["services"]) == ["jupyter", "writer", *checked, *servers, "setup"]
         limits = compose["x-limits"] | {"restart": "no"}
         assert compose["services"].pop("setup").items() >= compose["x-limits"].items()
         for name, service in compose["services"].items():
             assert service.items() >= (limits if name == "passwords" else compose["x-limits"]).items()
-        waited_for = compose["services"]["jupyter"].get("depends_on", {})
+        waited_for = compose["services"]["jupyter"]["depends_on"]
         # Which a worker waits for.
-        awaited = [name for name in servers if name != "dask-scheduler"]
-        assert waited_for == {name: {"condition": "service_healthy"} for name in awaited}
+        healthy = {name: {"condition": "service_healthy"} for name in servers if name != "dask-scheduler"}
+        assert waited_for == ({"writer": {"condition": "service_started"}, **healthy} if servers else ["writer"])
         assert all("healthcheck" in compose["services"][name] for name in ("jupyter", *servers))
         assert {name for service in compose["services"].values() for name in secrets(service)} == set(
             compose["secrets"]
         )
         mounted = [volume for service in compose["services"].values() for volume in service["volumes"]]
         volumes = {volume.split(":")[0] for volume in mounted if isinstance(volume, str)}
-        assert volumes == {".", *compose["volumes"]}
+        assert {volume for volume in volumes if volume[0] != "."} == {*compose["volumes"]}
+
+
+def test_only_the_writer_and_setup_can_write_what_this_machine_runs_next_and_a_notebook_sees_no_password_file() -> None:
+    render = Renderer()
+    for asked in answers():
+        compose = yaml.load(render("docker-compose.yml", **asked), LOADER)
+        for name, service in compose["services"].items():
+            mounted = {volume.split(":")[0]: volume for volume in service["volumes"] if volume.startswith(".")}
+            if name in ("writer", "setup"):
+                assert mounted == {".": ".:/project"}
+                continue
+            writable = {host for host, volume in mounted.items() if not volume.endswith(":ro")}
+            assert writable <= {"./src", "./.dvc", *(["./.secrets"] if name == "passwords" else [])}, name
+            read = {"."} if name == "jupyter" else {"./requirements.txt"}
+            assert mounted.keys() - writable <= read, name
+        notebook = compose["services"]["jupyter"]
+        assert ".:/project:ro" in notebook["volumes"] and "writer:/project/.secrets:ro" in notebook["volumes"]
+        handed = [each["target"] for each in notebook["secrets"] if isinstance(each, dict)]
+        assert set(handed) == {f"/opt/host/{name}" for name in ("netrc", "aws_credentials") if name in compose["secrets"]}
 
 
 def test_each_container_is_confined_and_has_no_password_in_its_environment() -> None:

@@ -1,8 +1,8 @@
 # shellcheck shell=sh source=/dev/null
 # The environment of every command: start and shells read this file, so that it may run twice.
 
-# In a directory that its group may write, the group may write new files, too.
-[ $((0$(stat -c %a /project 2>/dev/null) & 020)) = 0 ] || umask 002
+# In a directory of a group that may write, the group may write new files, too.
+[ $((0$(stat -c %a /project/src 2>/dev/null) & 020)) = 0 ] || umask 002
 
 # Python of /usr/local has a pip, whose packages the analysis would not see.
 export PIP_REQUIRE_VIRTUALENV=1
