@@ -18,7 +18,7 @@ from ds_docker_env.common.errors import GenerationError, ProjectError
 from ds_docker_env.common.output import discard
 from ds_docker_env.common.shipped import BUILD_REQUIREMENTS, shipped_files
 from ds_docker_env.common.signals import STOPPED, STOPPING
-from ds_docker_env.generation import repository
+from ds_docker_env.generation import engine, repository
 from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.base_image import Base, summary_of_services
 from ds_docker_env.generation.dvc import CREDENTIALS, dvc_files, find_credentials, remote
@@ -99,6 +99,7 @@ def _finish(images: Sequence[Base], staging: Staging, raw: Mapping[str, Any]) ->
     lines += summary_of_services(services)
     if answers.production_requirements or answers.package_index:
         lines += write_logins(staging, answers.package_index)
+    lines += engine.open_ports()
     lines.append(write_password(staging))
     lines += [write_service_password(staging, service) for service in answers.services if service in WITH_PASSWORD]
     if "dask" in answers.services:

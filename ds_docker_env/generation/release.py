@@ -23,8 +23,8 @@ def commit() -> str:
 
     if not _ARCHIVED.startswith("$"):
         return _ARCHIVED
-    here = ("-C", str(_ROOT), "--no-optional-locks")
-    # Otherwise git would answer for a repository that the template only happens to lie in.
+    here = ("-c", "core.fsmonitor=false", "-C", str(_ROOT), "--no-optional-locks")
+    # Otherwise git would answer for a repository that the template only happens to lie in, and run its monitor.
     if not (_ROOT / ".git").exists() and run_git(*here, "ls-files", "--error-unmatch", _TRACKED) is None:
         return "unknown"
     return run_git(*here, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") or "unknown"

@@ -4,6 +4,8 @@ import os
 import shlex
 import shutil
 import socket
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -337,9 +339,15 @@ def test_what_goes_on_saying_something_may_take_longer() -> None:
     assert done.stdout == b"1\n2\n3\n4\n"
 
 
-def test_a_flood_is_cut_off() -> None:
+def test_a_drip_ends_when_the_time_for_all_of_it_is_over() -> None:
+    with pytest.raises(subprocess.TimeoutExpired):
+        command.run(["sh", "-c", "while :; do echo; sleep 0.1; done"], seconds=5, environment=os.environ, longest=0.5)
+
+
+def test_a_flood_is_cut_off_and_no_more_of_it_is_kept_than_is_read() -> None:
     done = command.run(["sh", "-c", "exec cat /dev/zero"], seconds=20, environment=os.environ)
     assert done.returncode < 0
+    assert len(done.stdout) == 10_001_000
 
 
 def test_a_path_in_a_work_tree_names_the_commit_of_the_file_and_whether_it_was_changed_since(
@@ -358,3 +366,116 @@ def test_a_path_in_a_work_tree_names_the_commit_of_the_file_and_whether_it_was_c
 def test_a_path_outside_of_git_has_no_commit(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("a==1\n")
     assert LocalFile(str(tmp_path / "requirements.txt")).provenance == ""
+
+
+def test_line_endings_alone_are_no_change(repository: Repository) -> None:
+    """As git for Windows writes them."""
+    path = repository.folder / "deploy" / "api.txt"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert LocalFile(str(path)).provenance == f"commit {repository.git('rev-parse', 'main~1')}"
+
+
+def test_the_commit_is_found_in_a_shallow_clone_in_a_second_work_tree_and_through_a_link(
+    repository: Repository, tmp_path: Path
+) -> None:
+    commit = f"commit {repository.git('rev-parse', 'HEAD')}"
+    conftest.git("clone", "--quiet", "--depth=1", repository.folder.as_uri(), "shallow", folder=tmp_path)
+    repository.git("worktree", "add", "--quiet", "--detach", str(tmp_path / "second"))
+    (tmp_path / "link.txt").symlink_to(repository.folder / "requirements.txt")
+    for path in ("shallow/requirements.txt", "second/requirements.txt", "link.txt"):
+        assert LocalFile(str(tmp_path / path)).provenance == commit
+
+
+def test_a_repository_with_other_hashes_has_a_commit(tmp_path: Path) -> None:
+    folder = tmp_path / "sha256"
+    conftest.git("init", "--quiet", "--object-format=sha256", str(folder), folder=tmp_path)
+    Repository(folder).commit({"requirements.txt": "a==1\n"})
+    commit = Repository(folder).git("rev-parse", "HEAD")
+    assert len(commit) == 64
+    assert LocalFile(str(folder / "requirements.txt")).provenance == f"commit {commit}"
+
+
+LAZY = "promisor = true\npartialclonefilter = blob:none\n[extensions]\npartialClone = origin\n"
+# Settings that run a program, and a command of git's that does it.
+PREPARED = {
+    "a hook": ("", "status"),
+    "another hook": ("[core]\nhooksPath = {folder}/hooks\n", "status"),
+    "a filter": ('[filter "run"]\nclean = {run}; cat\n', "status"),
+    "a process as filter": ('[filter "run"]\nprocess = {run}\n', "status"),
+    "an included file": ("[include]\npath = {folder}/included\n", "status"),
+    "a monitor of the file system": ("[core]\nfsmonitor = {folder}/program\n", "status"),
+    "a signature": ("[log]\nshowSignature = true\n[gpg]\nprogram = {folder}/program\n", "log -1"),
+    "a comparison": ("[diff]\nexternal = {folder}/program\n", "diff HEAD~1"),
+    "a conversion": ('[diff "run"]\ntextconv = {folder}/program\n', "diff HEAD~1"),
+    "ssh": ('[core]\nsshCommand = {run};\n[remote "origin"]\nurl = ssh://git@127.0.0.1/x\n' + LAZY, "ls-tree HEAD"),
+    "the other end": ('[remote "origin"]\nurl = {folder}\nuploadpack = {run};\n' + LAZY, "ls-tree HEAD"),
+}
+
+
+@pytest.mark.parametrize(("settings", "usual"), PREPARED.values(), ids=PREPARED)
+def test_nothing_of_the_repository_beside_a_path_is_run(
+    repository: Repository, tmp_path: Path, settings: str, usual: str
+) -> None:
+    folder, marker = tmp_path / "prepared", tmp_path / "ran"
+    names = {"folder": str(folder), "run": f"touch {marker}"}
+    program = f"#!/bin/sh\ntouch {marker}\n"
+    included = '[filter "run"]\nclean = {run}; cat\n'.format(**names)
+    conftest.write_files(folder, {"program": program, "hooks/post-index-change": program, "included": included})
+    repository.commit({".gitattributes": "* filter=run diff=run\n"})
+    # As `git commit --gpg-sign` would.
+    signature = b"gpgsig -----BEGIN PGP SIGNATURE-----\n \n x\n -----END PGP SIGNATURE-----\n\n"
+    commit = (
+        conftest.git("cat-file", "commit", "HEAD", folder=repository.folder)
+        .encode()
+        .replace(b"\n\n", b"\n" + signature, 1)
+    )
+    (tmp_path / "commit").write_bytes(commit)
+    repository.git("reset", "--soft", repository.git("hash-object", "-t", "commit", "-w", str(tmp_path / "commit")))
+    tree = repository.git("rev-parse", "HEAD^{tree}")
+    path = repository.folder / "requirements.txt"
+    os.utime(path, (1, 1))
+    for made in (folder / "program", folder / "hooks/post-index-change"):
+        made.chmod(0o755)
+    if not settings:
+        shutil.copy(folder / "hooks/post-index-change", repository.folder / ".git/hooks/post-index-change")
+    with (repository.folder / ".git/config").open("a") as file:
+        file.write(settings.format(**names))
+    if "promisor" in settings:
+        (repository.folder / ".git/objects" / tree[:2] / tree[2:]).unlink()
+    shutil.copytree(repository.folder, tmp_path / "copy")
+
+    assert LocalFile(str(path)).provenance == (
+        "" if "promisor" in settings else f"commit {repository.git('rev-parse', 'HEAD~1')}"
+    )
+    assert not marker.exists()
+    subprocess.run(["git", *usual.split()], cwd=tmp_path / "copy", capture_output=True, check=False)
+    assert marker.exists()
+
+
+def test_a_repository_that_fills_the_disk_is_given_up_and_removed(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(git, "MOST", 1_000_000)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "fetched"))
+    (tmp_path / "fetched").mkdir()
+    (repository.folder / "model.bin").write_bytes(os.urandom(3_000_000))
+    repository.commit({})
+    repository.git("config", "uploadpack.allowFilter", "false")
+    assert "git would fetch more than 0.001 GB; clone it and name the file in the clone" in refusal(repository.url)
+    assert list((tmp_path / "fetched").iterdir()) == []
+
+
+def test_an_object_that_unpacks_to_a_large_one_is_refused(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(git, "_MEMORY", 20_000_000)
+    (tmp_path / "message").write_text("x" * 30_000_000)
+    tree = repository.git("rev-parse", "HEAD^{tree}")
+    who = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+    commit = repository.git(*who, "commit-tree", tree, "-F", str(tmp_path / "message"))
+    repository.git("update-ref", "refs/heads/main", commit)
+    repository.git("repack", "-adq")
+    repository.git("update-server-info")
+    with served(tmp_path) as web:
+        said = refusal(f"git+{web}/shop.git/.git")
+    assert said.endswith("an object is larger than 0.02 GB; clone it and name the file in the clone")

@@ -87,8 +87,8 @@ def test_a_file_from_the_web_gets_nothing_of_this_machine_read(server: str) -> N
     with pytest.raises(GenerationError) as refused:
         read_production(f"{server}/curious.txt", LINUX)
     of_the_host, of_an_image = refused.value.problems
-    assert of_the_host.startswith(f"file://{__file__}: is not read for a file from elsewhere")
-    assert of_an_image.startswith("image:theirs: is not read for a file from elsewhere")
+    assert of_the_host.startswith(f"file://{__file__}: is not read, because {server}/curious.txt is elsewhere")
+    assert of_an_image.startswith("image:theirs: is not read, because")
 
 
 def test_the_password_for_a_url_comes_from_netrc(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,6 +143,12 @@ def test_a_url_that_cannot_be_taken_apart_is_refused_without_a_secret(host: str)
     with pytest.raises(GenerationError, match="is no address; correct it") as caught:
         source_of(f"https://{host}/r.txt?share=canary#canary")
     assert "canary" not in str(caught.value)
+
+
+def test_no_login_goes_to_the_host_before_a_backslash() -> None:
+    """Another library would take the host behind the @ for the one to look up in netrc."""
+    with pytest.raises(GenerationError, match=r"contains a backslash; write / in its place"):
+        source_of("https://127.0.0.1:9\\@packages.example.com/requirements.txt")
 
 
 def test_a_file_url_is_a_path(tmp_path: Path) -> None:

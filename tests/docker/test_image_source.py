@@ -61,6 +61,15 @@ FROM base AS slow
 RUN mkdir /slow && printf '#!/bin/sh\nsleep 300\n' > /slow/python3 && chmod +x /slow/python3
 ENV PATH=/slow:/usr/local/bin:/usr/bin:/bin
 
+FROM base AS hungry
+RUN mkdir /hungry && printf '#!/usr/local/bin/python3\nheld = []\nwhile True: held.append(bytearray(10**7))\n' \
+    > /hungry/python3 && chmod +x /hungry/python3
+ENV PATH=/hungry:/usr/local/bin:/usr/bin:/bin
+
+FROM base AS multiplying
+RUN mkdir /many && printf '#!/bin/sh\ngrow() { grow & grow; }\ngrow\n' > /many/python3 && chmod +x /many/python3
+ENV PATH=/many:/usr/local/bin:/usr/bin:/bin
+
 FROM scratch AS without-python
 COPY wheels/vcs.json /
 CMD ["/nothing"]
@@ -235,6 +244,20 @@ def test_a_python_that_hangs_is_stopped_with_its_container(
 
 
 @pytest.mark.docker
+def test_a_python_that_takes_memory_without_end_is_one_message(build: Callable[[str], str]) -> None:
+    location = build("hungry")
+    assert "was killed, as it took more than 1 GB of memory; name a requirements file" in refusal(location)
+    assert left(location) == ""
+
+
+@pytest.mark.docker
+def test_a_python_that_starts_processes_without_end_is_one_message(build: Callable[[str], str]) -> None:
+    location = build("multiplying")
+    assert ": Cannot fork); it must be 3.6 or newer; otherwise name a requirements file" in refusal(location)
+    assert left(location) == ""
+
+
+@pytest.mark.docker
 def test_a_python_of_another_processor_without_emulation_is_one_message(build: Callable[[str], str]) -> None:
     assert "cannot run (exec format error); install emulation: " in refusal(build("of-another-processor"))
 
@@ -371,6 +394,7 @@ UNAVAILABLE = {
     "an engine that babbles": ({"image": "echo hello"}, "docker image inspect gives no Id and Architecture"),
     "an image that cannot start": ({"run": "echo 'docker: no space left' >&2; exit 125"}, "give it (no space left)"),
     "an answer without the mark": ({"run": "echo hello"}, "its Python does not say what is installed (hello)"),
+    "more memory than it gets": ({"run": "exit 137"}, "took more than 1 GB of memory; name a requirements file"),
     "no answer": ({"run": "exit 1"}, "does not say what is installed (exit code 1)"),
     "a wrong answer": ({"run": answering(distributions=[7])}, "does not say what is installed (TypeError"),
     "a flood": ({"run": "exec cat /dev/zero"}, "does not say what is installed"),
@@ -394,6 +418,24 @@ def test_an_image_is_refused_for(
     began = time.monotonic()
     assert message in refusal("image:team/api:1")
     assert time.monotonic() - began < 30
+
+
+def test_a_python_that_goes_on_talking_is_stopped(
+    pretend: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(image, "LOOK", 1)
+    pretend(run="while :; do echo; sleep 0.1; done")
+    assert "no answer within 1 s; name a requirements file" in refusal("image:team/api:1")
+
+
+def test_a_python_of_an_image_gets_a_gigabyte_64_processes_and_no_disk(
+    pretend: Callable[..., None], tmp_path: Path
+) -> None:
+    pretend(run=f"echo $* >{tmp_path}/asked; {answering()}")
+    assert Image("image:team/api:1").read() == b"shop==1.0\n"
+    asked = (tmp_path / "asked").read_text().split()
+    assert {"--memory=1g", "--memory-swap=1g", "--pids-limit=64", "--ulimit=fsize=0"} <= set(asked)
+    assert {"--network=none", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"} <= set(asked)
 
 
 def test_missing_docker_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -71,7 +71,7 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     base = BASE_IMAGE.partition("@")[0].replace("python:", "registry.example.com/python:")
     asked, digest = tmp_path / "asked", f"sha256:{'1' * 64}"
     said = f"MediaType: application/vnd.oci.image.index.v1+json\nDigest: {digest}\n"
-    write_files(tmp_path, {"bin/docker": f"#!/bin/sh\necho >>'{asked}'\nprintf '%s' '{said}'\n"})
+    write_files(tmp_path, {"bin/docker": f"#!/bin/sh\necho $1 >>'{asked}'\nprintf '%s' '{said}'\n"})
     (tmp_path / "bin" / "docker").chmod(0o755)
     path = os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]])
     answers = {"production_requirements": "api/requirements.txt", "services": "mysql", "dvc_s3_url": "s3://bucket/x"}
@@ -142,7 +142,7 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     assert "\nFROM registry.example.com/python:" in made.read("Dockerfile")
     if os.name == "posix":  # elsewhere a script cannot stand in for docker.exe
         assert f"@{digest} AS base\n" in made.read("Dockerfile")
-        # Once for each image, when the project was made.
+        # Once for each image and for the engine's version, when the project was made.
         assert docker_asked and docker_asked == asked.read_bytes()
     assert "\n# newer\n" in made.read("tools.txt")
     assert b"\n# newer\n" in (project / NAME).read_bytes()

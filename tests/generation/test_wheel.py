@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ANSWERS
+from conftest import ANSWERS, committed, git, write_files
 from offers import CONTEXT, DEBIAN, PYTHON, TEMPLATE, needs
 
 from ds_docker_env.common.analysis import package_name
@@ -149,3 +149,16 @@ def test_the_commit_is_that_of_the_clone_of_an_archive_or_unknown(
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?|unknown", found())
     assert found(_ARCHIVED="1" * 40) == "1" * 40
     assert found(_ROOT=tmp_path) == "unknown"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a monitor that is a script")
+def test_a_repository_around_the_template_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_files(tmp_path, {"monitor": f"#!/bin/sh\ntouch {tmp_path}/ran\n", "template/other.txt": "\n"})
+    (tmp_path / "monitor").chmod(0o755)
+    committed(tmp_path)
+    git("config", "core.fsmonitor", str(tmp_path / "monitor"), folder=tmp_path)
+    monkeypatch.setattr(release, "_ROOT", tmp_path / "template")
+    assert release.commit() == "unknown"
+    assert not (tmp_path / "ran").exists()
+    git("ls-files", folder=tmp_path)
+    assert (tmp_path / "ran").exists()

@@ -25,7 +25,7 @@ from ds_docker_env.common.analysis import Analysis
 from ds_docker_env.common.decoding import decode
 from ds_docker_env.common.errors import GenerationError
 from ds_docker_env.common.redaction import without_credentials
-from ds_docker_env.common.sources import git, image, source_of
+from ds_docker_env.common.sources import LocalFile, git, image, included, source_of
 from ds_docker_env.common.target import Target
 from ds_docker_env.generation import checks as refusals
 from ds_docker_env.generation.rendering import absolute_location
@@ -243,9 +243,10 @@ def test_an_address_is_read_or_refused_with_a_message(address: str) -> None:
         location = absolute_location(address)
         refused(lambda: pinning.pin(location, LINUX, PACKAGES, "bookworm"), secret=secret)
         for base in ("http://127.0.0.1:9/a.txt", "git+https://public.example/r.git#a.txt", f"{folder}/a.txt"):
-            included = refused(lambda base=base: source_of(base).beside(address), secret=secret)  # type: ignore[misc]
-            if included is not None:
-                refused(lambda location=included: source_of(location).read(), secret=secret_of(included))  # type: ignore[misc]
+            found = refused(lambda base=base: included(source_of(base), address), secret=secret)  # type: ignore[misc]
+            if found is not None:
+                assert base.startswith(folder) or not isinstance(found, LocalFile)
+                refused(lambda found=found: found.read(), secret=secret)  # type: ignore[misc]
 
 
 TEXTS = st.one_of(st.text(max_size=50), st.sampled_from(HOSTILE), st.lists(st.sampled_from(HOSTILE)).map("".join))

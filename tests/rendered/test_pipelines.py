@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from itertools import takewhile
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
+from conftest import git
 from platforms import made_secrets
 from rendering import Renderer, answers
 
@@ -97,7 +99,7 @@ def test_every_secret_that_compose_needs_is_made_in_the_job_as_in_a_new_clone(
         if "steps" in job(text):
             [script] = [step["run"] for step in job(text)["steps"] if step["name"] == "Make the secrets"]
         else:
-            script = "\n".join(takewhile(lambda command: "docker login" not in command, job(text)["script"]))
+            script = "\n".join(takewhile(lambda command: "docker login" not in command, job(text)["script"][1:]))
         made = made_secrets(script, compose, tmp_path / str(number))
         assert set(made) == set(re.findall(r"\.secrets/(\w+)", compose))
         assert all(made[name] for name in made if name.endswith("_password"))
@@ -155,6 +157,22 @@ def test_a_tag_is_signed_with_the_key_that_is_there_and_without_one_only_where_t
         last = f"pushed {3 if key else 0}"
         attest = f"cosign attest --yes --type cyclonedx --predicate sbom.json {last}"
         assert said == ([f"cosign sign --yes {last}", attest] if signed else [])
+
+
+def test_no_token_of_gitlab_is_in_a_file_that_a_container_of_the_project_sees(
+    pipelines: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    """The runner keeps it out of .git/config, and what an administrator's hook wrote there is replaced."""
+    for analysis in (job(text) for text in pipelines if "script" in job(text)):
+        assert analysis["variables"]["FF_GIT_URLS_WITHOUT_TOKENS"] == "true"
+        first, *others = analysis["script"]
+        git("init", "--quiet", folder=tmp_path)
+        git("config", "remote.origin.url", "https://ci:canary@gitlab.example.com/shop/churn.git", folder=tmp_path)
+        command = first.replace("$CI_PROJECT_URL", "https://gitlab.example.com/shop/churn")
+        subprocess.run(shlex.split(command, comments=True), cwd=tmp_path, check=True)
+        assert "canary" not in (tmp_path / ".git" / "config").read_text()
+        assert git("remote", "get-url", "origin", folder=tmp_path) == "https://gitlab.example.com/shop/churn.git\n"
+        assert not [command for command in others if "CI_REPOSITORY_URL" in command or "CI_JOB_TOKEN" in command]
 
 
 @linux

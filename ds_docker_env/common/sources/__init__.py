@@ -1,7 +1,8 @@
-"""Where production's file can come from: one class for each kind of place."""
+"""Where production's file can come from: one class for each kind of place, and what each may include."""
 
 from __future__ import annotations
 
+import os
 from urllib.parse import urlsplit
 
 from ds_docker_env.common.errors import SourceError
@@ -19,6 +20,9 @@ def source_of(location: str) -> Source:
         parts = urlsplit(location)
     except ValueError:
         raise SourceError(f"{redacted(location)}: is no address; correct it") from None
+    # A login for the host behind the @ of https://one\@other would go to the other one.
+    if "://" in location and "\\" in location:
+        raise SourceError(f"{redacted(location)}: contains a backslash; write / in its place")
     if location == "-":
         from ds_docker_env.common.sources.standard_input import StandardInput
 
@@ -46,4 +50,24 @@ def source_of(location: str) -> Source:
     raise SourceError(f"{shown}: {scheme}:// cannot be read; name {known}")
 
 
-__all__ = ["LocalFile", "Source", "source_of"]
+def included(source: Source, reference: str) -> Source:
+    """Return the source that another one includes; raise `SourceError` where it would reach out of its place.
+
+    A file from elsewhere includes files of the same place. A local one includes URLs, and files that are not private.
+    """
+    found = source_of(source.beside(reference))
+    if isinstance(source, LocalFile):
+        if isinstance(found, LocalFile):
+            found.require_public(os.path.dirname(source.location))
+            return found
+        if found.place[0] in ("http", "https"):
+            return found
+    elif found.place == source.place:
+        return found
+    raise SourceError(
+        f"{redacted(reference)}: is not read, because {source.name} is elsewhere; write its lines into that file, "
+        "or download both and name the local one"
+    )
+
+
+__all__ = ["LocalFile", "Source", "included", "source_of"]

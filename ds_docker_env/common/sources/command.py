@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -10,6 +11,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
 
 from ds_docker_env.common.sources.interface import MAX_BYTES
 
@@ -21,14 +24,42 @@ _OF_A_REPOSITORY = (
 )
 
 
+class TooLargeError(Exception):
+    """A command wrote more than it may."""
+
+
+class Folder(NamedTuple):
+    """A directory that a command writes into, and how many bytes it may hold."""
+
+    path: Path
+    most: int
+
+    def overflows(self) -> bool:
+        """Say whether it holds more; files come and go while this looks."""
+        size = 0
+        for directory, _, files in os.walk(self.path):
+            for name in files:
+                with contextlib.suppress(OSError):
+                    size += os.lstat(os.path.join(directory, name)).st_size
+        return size > self.most
+
+
 def run(
-    command: list[str], *, seconds: float, environment: Mapping[str, str], stdin: bytes = b""
+    command: list[str],
+    *,
+    seconds: float,
+    environment: Mapping[str, str],
+    stdin: bytes = b"",
+    longest: float = math.inf,
+    folder: Folder | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command with all that it starts, stopped when it says nothing for so many seconds, or more than 10 MB.
 
-    Raise `subprocess.TimeoutExpired` or `OSError`.
+    It is also stopped after ``longest`` seconds, whatever it says. Raise `subprocess.TimeoutExpired`, `OSError`, or
+    `TooLargeError` if its ``folder`` overflows.
     """
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
+    deadline = began + min(seconds, longest)
     # Files, because a process that outlives the command (ssh's ControlPersist) would keep a pipe open.
     with contextlib.ExitStack() as stack:
         given, out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(3))
@@ -42,11 +73,13 @@ def run(
             while process.poll() is None:
                 before, said = said, [os.fstat(file.fileno()).st_size for file in (out, err)]
                 if said != before:
-                    deadline = time.monotonic() + seconds
+                    deadline = min(time.monotonic() + seconds, began + longest)
                 if time.monotonic() > deadline:
                     raise subprocess.TimeoutExpired(command, seconds)
                 if max(said) > MAX_BYTES + 1000:
                     break
+                if folder and folder.overflows():
+                    raise TooLargeError
                 time.sleep(pause)
                 pause = min(pause * 1.5, 0.05)
         finally:
@@ -54,13 +87,17 @@ def run(
                 _stop(process)
         out.seek(0)
         err.seek(0)
-        return subprocess.CompletedProcess(command, process.returncode, out.read(), err.read())
+        if folder and folder.overflows():
+            raise TooLargeError
+        # It may have written much more before it was stopped.
+        said_at_last = [file.read(MAX_BYTES + 1000) for file in (out, err)]
+        return subprocess.CompletedProcess(command, process.returncode, *said_at_last)
 
 
-def run_git(*arguments: str, seconds: float = 10) -> str | None:
-    """Return what git says, or nothing if it fails or is missing."""
+def run_git(*arguments: str, seconds: float = 10, variables: Mapping[str, str] | None = None) -> str | None:
+    """Return what git says, in an environment with these variables besides, or nothing if it fails or is missing."""
     try:
-        done = run(["git", *arguments], seconds=seconds, environment=git_environment())
+        done = run(["git", *arguments], seconds=seconds, environment={**git_environment(), **(variables or {})})
     except (OSError, subprocess.TimeoutExpired):
         return None
     return None if done.returncode else os.fsdecode(done.stdout).strip()

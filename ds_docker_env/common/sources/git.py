@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import os
 import posixpath
 import re
@@ -11,17 +12,21 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ds_docker_env.common import certificates
 from ds_docker_env.common.errors import SourceError
 from ds_docker_env.common.redaction import without_credentials
-from ds_docker_env.common.sources.command import PROTOCOLS, git_environment, run, run_git
+from ds_docker_env.common.sources.command import PROTOCOLS, Folder, TooLargeError, git_environment, run, run_git
 from ds_docker_env.common.sources.interface import MAX_BYTES, Remote, too_large
 
 # Seconds in which git says nothing of its progress.
 SECONDS = 60
+# Bytes on the disk, and of one object in git's memory, to which a few kilobytes may unpack: more than
+# core.bigFileThreshold, from which on git reads files in parts. GIT_ALLOC_LIMIT is in git's own tests.
+MOST, _MEMORY = 2_000_000_000, 600_000_000
 _SHOWN = 5
 
 # https://git-scm.com/docs/git-check-ref-format, and what git fetch would take for a refspec or an option.
@@ -45,6 +50,11 @@ class GitFile(Remote):
     def provenance(self) -> str:
         """The commit that was read, as ``commit <40 hex>``."""
         return f"commit {self._fetched()[1]}"
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The repository and the ref."""
+        return ("git", *self._parts()[:2])
 
     def read(self) -> bytes:
         git, commit = self._fetched()
@@ -127,8 +137,15 @@ class _Git:
         # The user's own hooks would see the references change.
         quiet = ("-c", f"core.hooksPath={os.devnull}", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
         command = ["git", f"--git-dir={self.folder}", *quiet, *arguments]
+        environment = {**git_environment(), "GIT_ALLOC_LIMIT": str(_MEMORY)}
         try:
-            return run(command, seconds=SECONDS, environment=git_environment(), stdin=stdin.encode())
+            folder = Folder(self.folder, MOST)
+            return run(command, seconds=SECONDS, environment=environment, stdin=stdin.encode(), folder=folder)
+        except TooLargeError:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise SourceError(
+                f"{self.name}: git would fetch more than {MOST / 1e9:g} GB; clone it and name the file in the clone"
+            ) from None
         except subprocess.TimeoutExpired:
             raise SourceError(
                 f"{self.name}: nothing of it arrived within {SECONDS:g} s; try again, or clone the repository "
@@ -147,6 +164,10 @@ class _Git:
         return self.run("fetch", "--progress", "--no-tags", *arguments)
 
     def failed(self, done: subprocess.CompletedProcess[bytes]) -> SourceError:
+        if b" over limit " in done.stderr:
+            return SourceError(
+                f"{self.name}: an object is larger than {_MEMORY / 1e9:g} GB; clone it and name the file in the clone"
+            )
         cause = _cause(done.stderr)
         advice = next(
             (advice for pattern, advice in _ADVICE.items() if re.search(pattern, cause)),
@@ -183,12 +204,39 @@ def _has_host(url: str) -> bool:
 
 
 def last_commit(path: str) -> str:
-    """Return ``commit <40 hex>`` for the last change of a file, and whether it was changed since; blank outside git."""
-    folder, name = os.path.split(path)
-    here = ("-c", "core.fsmonitor=", "-C", folder or ".")
-    commit = run_git(*here, "log", "-1", "--format=%H", "--", name)
-    since = ", changed since" if commit and run_git(*here, "status", "--porcelain", "--", name) else ""
-    return f"commit {commit}{since}" if commit else ""
+    """Return ``commit <40 hex>`` for the last change of a file, and whether it was changed since; blank outside git.
+
+    Settings of the file's repository can name programs that git runs. So a new repository, which has no settings,
+    borrows its objects, and git never compares the file itself: where only line endings differ, it is not changed.
+    """
+    folder, name = os.path.split(os.path.realpath(path))
+    # For this, git reads the settings and runs none of them.
+    asked = ("--git-path", "objects", "--git-path", "shallow", "--show-prefix", "--verify", "HEAD")
+    answer = (run_git("-C", folder, "rev-parse", *asked) or "").split("\n")
+    if len(answer) != 4:
+        return ""
+    objects, shallow, prefix, head = answer
+    kind = "sha1" if len(head) == 40 else "sha256"
+    with tempfile.TemporaryDirectory(prefix="ds-docker-env-git-") as own:
+        run_git("init", "--quiet", "--bare", "--template=", *([f"--object-format={kind}"] * (kind != "sha1")), own)
+        borrowed = {
+            "GIT_OBJECT_DIRECTORY": os.path.join(folder, objects),
+            "GIT_SHALLOW_FILE": os.path.join(folder, shallow),
+            "GIT_ALLOW_PROTOCOL": "none",
+        }
+        ask = partial(run_git, f"--git-dir={own}", "--literal-pathspecs", variables=borrowed)
+        commit = ask("rev-list", "--max-count=1", head, "--", f"{prefix}{name}")
+        known = ask("rev-parse", "--verify", "--quiet", f"{head}:{prefix}{name}")
+    if not commit:
+        return ""
+    content = Path(folder, name).read_bytes()
+    same = known in {_blob(text, kind) for text in (content, content.replace(b"\r\n", b"\n"))}
+    return f"commit {commit}" + ("" if same else ", changed since")
+
+
+def _blob(content: bytes, kind: str) -> str:
+    """Return git's name of a file with this content: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects."""
+    return hashlib.new(kind, b"blob %d\0%s" % (len(content), content), usedforsecurity=False).hexdigest()
 
 
 def _fetch(name: str, url: str, ref: str) -> tuple[Path, str]:

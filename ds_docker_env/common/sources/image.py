@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 import secrets
@@ -23,6 +24,8 @@ from ds_docker_env.common.target import AMD64, DEBIAN_RELEASES, MACHINES, this_m
 
 # Seconds: for each layer of an image that has to come over the network, and for everything else.
 PULL, LOOK = 300, 60
+# What a Python may take to say what is installed; emulated, it needs some threads more.
+_MEMORY, _PROCESSES = "1g", 64
 
 # Resolved on the image's own PATH, so that a virtual environment which is first there wins.
 _PYTHONS = ("python3", "python", "/usr/local/bin/python3", "/usr/local/bin/python", "/usr/bin/python3")
@@ -140,6 +143,10 @@ class Image(Remote):
         """The image that was read, as ``digest sha256:… of linux/amd64``, or ``id …`` if it was never in a registry."""
         found = _installed(self)
         return f"{found.identity} of {found.platform}"
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        return ("image", _reference(self))
 
     @property
     def python(self) -> str:
@@ -317,11 +324,13 @@ def _ask(image: Image, details: dict[str, Any], platform: str, python: str) -> d
     """Run the script with this Python of the image's; return nothing if there is none."""
     container = f"ds-docker-env-{secrets.token_hex(6)}"
     locked = ("--network=none", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
+    # Not --cpus, which engines without root may refuse. Volumes are on the disk, so no file may hold a byte.
+    limits = (f"--memory={_MEMORY}", f"--memory-swap={_MEMORY}", f"--pids-limit={_PROCESSES}", "--ulimit=fsize=0")
     quiet = ("--no-healthcheck", "--log-driver=none", "--workdir=/", "--pull=never", f"--platform={platform}")
     what = (f"--entrypoint={python}", details["Id"], "-I", "-c", SCRIPT, *_started(details))
     finished = False
     try:
-        done = _docker(image, "run", "--rm", f"--name={container}", *locked, *quiet, *what)
+        done = _docker(image, "run", "--rm", f"--name={container}", *locked, *limits, *quiet, *what, longest=LOOK)
         finished = done.returncode >= 0
     finally:
         # Stopping the client leaves the container running.
@@ -333,6 +342,10 @@ def _ask(image: Image, details: dict[str, Any], platform: str, python: str) -> d
             f"{image.name}: is for {platform}, which this machine cannot run (exec format error); install emulation: "
             f"docker run --privileged --rm tonistiigi/binfmt --install {platform.split('/')[1]}, "
             "or name a requirements file"
+        )
+    if done.returncode == 137:
+        raise SourceError(
+            f"{image.name}: its Python was killed, as it took more than 1 GB of memory; name a requirements file"
         )
     if done.returncode in (126, 127):
         return None
@@ -413,15 +426,17 @@ def _identity(image: Image, details: dict[str, Any]) -> str:
     return f"digest {_printable(mine[0])}" if mine else f"id {_printable(details['Id'])}"
 
 
-def _docker(image: Image, *arguments: str, seconds: float = 0) -> subprocess.CompletedProcess[bytes]:
+def _docker(
+    image: Image, *arguments: str, seconds: float = 0, longest: float = math.inf
+) -> subprocess.CompletedProcess[bytes]:
     allowed = seconds or LOOK
     try:
-        return run(["docker", *arguments], seconds=allowed, environment=os.environ)
+        return run(["docker", *arguments], seconds=allowed, environment=os.environ, longest=longest)
     except subprocess.TimeoutExpired:
         what = "no layer of the image arrived" if arguments[0] == "pull" else "no answer"
-        raise SourceError(
-            f"{image.name}: {what} within {allowed:g} s; try: docker pull {_reference(image)}, and then again"
-        ) from None
+        again = f"try: docker pull {_reference(image)}, and then again"
+        advice = "name a requirements file" if arguments[0] == "run" else again
+        raise SourceError(f"{image.name}: {what} within {allowed:g} s; {advice}") from None
     except OSError as error:
         raise SourceError(f"{image.name}: docker cannot be run ({error.strerror}); install it again") from None
 

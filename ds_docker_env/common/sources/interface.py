@@ -22,11 +22,15 @@ class Source(Protocol):
     def provenance(self) -> str:
         """The version of the content where it came from, such as a commit; may be blank."""
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        """The host, the repository or the machine that a file may include further files of."""
+
     def read(self) -> bytes:
         """Return the content; raise `SourceError`."""
 
     def beside(self, reference: str) -> str:
-        """Return the location of a file that this one includes."""
+        """Return the location of a file that this one names, wherever that is; raise `SourceError` if none can be."""
 
 
 @dataclass(frozen=True)

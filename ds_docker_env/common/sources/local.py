@@ -9,6 +9,11 @@ from pathlib import Path
 from ds_docker_env.common.errors import SourceError
 from ds_docker_env.common.sources.interface import MAX_BYTES, too_large
 
+# Docker's secrets, the environment and the open files of processes, devices, and passwords of the machine.
+_OF_THE_SYSTEM = ("/run", "/var/run", "/proc", "/sys", "/etc")
+# Where programs keep logins, also with a dot that Windows does not know.
+_SECRET = {".aws", ".git", ".git-credentials", ".gnupg", ".netrc", ".secrets", ".ssh", "_netrc"}
+
 
 @dataclass(frozen=True)
 class LocalFile:
@@ -27,9 +32,27 @@ class LocalFile:
 
         return last_commit(self.location)
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        return ("file",)
+
+    def require_public(self, near: str) -> None:
+        """Raise `SourceError` for a file that may hold a secret, as seen from a directory that is known.
+
+        That is what lies in a directory of the system's, is hidden or leads to such a file through a link.
+        """
+        path = os.path.realpath(self.location)
+        parts = {part.casefold() for part in Path(path).parts}
+        if any(_below(path, place) for place in _OF_THE_SYSTEM) or parts & _SECRET or _hidden(path, near):
+            raise SourceError(
+                f"{self.name}: is hidden or where secrets are kept, so it is not read; if it is a requirements file, "
+                "copy it to another directory or name"
+            )
+
     def read(self) -> bytes:
         path = Path(self.location)
         try:
+            self.require_public(os.path.dirname(self.location))
             if path.is_dir():
                 raise SourceError(f"{self.name}: is a directory; name the requirements file in it")
             if not path.is_file():
@@ -50,3 +73,19 @@ class LocalFile:
         if "://" in reference:
             return reference
         return os.path.normpath(os.path.join(os.path.dirname(self.location), reference))
+
+
+def _below(path: str, place: str) -> bool:
+    return Path(path).is_relative_to(os.path.realpath(place))
+
+
+def _hidden(path: str, near: str) -> bool:
+    """Say whether the way from a directory to a file leads through a hidden name.
+
+    Names that begin with two dots are those of Kubernetes, which are no secret by themselves.
+    """
+    try:
+        way = Path(os.path.relpath(path, os.path.realpath(near))).parts
+    except ValueError:  # another drive, on Windows
+        way = Path(path).parts
+    return any(part.startswith(".") and not part.startswith("..") for part in way)

@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 
 from ds_docker_env.common.errors import SourceError
+from ds_docker_env.common.redaction import redacted
 from ds_docker_env.common.sources.interface import MAX_BYTES, too_large
 
 
@@ -21,6 +22,10 @@ class StandardInput:
     def provenance(self) -> str:
         return ""
 
+    @property
+    def place(self) -> tuple[str, ...]:
+        return ("standard input",)
+
     def read(self) -> bytes:
         if sys.stdin is None or sys.stdin.isatty():
             raise SourceError(f"{self.name}: nothing is piped in; write a command in front, such as pip freeze |")
@@ -30,4 +35,7 @@ class StandardInput:
         return content
 
     def beside(self, reference: str) -> str:
-        return reference
+        raise SourceError(
+            f"{redacted(reference)}: is not read for text that is piped in; write its lines in its place, "
+            "or name the file itself"
+        )

@@ -6,7 +6,7 @@ import ssl
 import time
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -33,6 +33,12 @@ class WebFile(Remote):
     @property
     def provenance(self) -> str:
         return ""
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Scheme and host, which are compared to the letter, so that no two readings of an address matter."""
+        parts = urlsplit(self.location)
+        return (parts.scheme, parts.netloc)
 
     def read(self) -> bytes:
         deadline = time.monotonic() + self.seconds

@@ -20,7 +20,7 @@ from pip_requirements_parser import RequirementsFile
 from ds_docker_env.common.decoding import decode
 from ds_docker_env.common.errors import GenerationError, RequirementsError
 from ds_docker_env.common.redaction import without_credentials
-from ds_docker_env.common.sources import LocalFile, Source, source_of
+from ds_docker_env.common.sources import Source, included, source_of
 from ds_docker_env.common.target import MACHINES, PYTHON_VERSIONS, Target
 from ds_docker_env.pinning.production.formats import as_requirements
 from ds_docker_env.pinning.production.formats.reading import ENTRIES
@@ -45,8 +45,7 @@ _BEGINNING = re.compile(
 )
 _LINE = re.compile(r"^[^\S\n]*(?!#|--hash)\S", re.MULTILINE)
 _FILES = 50
-# Schemes that could reach files of this machine.
-_OF_THIS_MACHINE = re.compile(r"(?!https?://)[\w+.-]+:", re.IGNORECASE)
+_ADDRESS = re.compile(r"https?://[^\s\\\"']+", re.IGNORECASE)
 # The parser's time grows with their square. pip sees the same without them.
 _SPACES = re.compile(r"[^\S\r\n]{2,}")
 # Python converts numbers up to 4,300 digits, and versions are compared in many places.
@@ -170,6 +169,8 @@ class _Reading:
             self.problems.append(
                 f"{where}: {shown!r} holds a password, which the lock would show; put it into ~/.netrc instead"
             )
+        elif problem := _problem(url):
+            self.problems.append(f"{where}: {shown!r} {problem}")
         else:
             hashes = {*entry.hash_options, *(":".join(found) for found in _URL_HASH.findall(url))}
             extras = f"[{','.join(sorted(entry.extras))}]" if entry.extras else ""
@@ -184,14 +185,11 @@ class _Reading:
                 self._include(source, reference, where, constraint=constraint or name == "constraints")
         elif name in _INDEX_OPTIONS:
             for address in [value] if isinstance(value, str) else value:
-                if "://" not in address:
-                    self.production.ignored.append(f"{_INDEX_OPTIONS[name]} {address}")
-                    continue
                 plain = without_credentials(address)
-                try:
-                    urlsplit(plain)
-                except ValueError as error:
-                    self.problems.append(f"{where}: {plain!r} is not a valid address ({error}); correct it")
+                if not re.match("https?://", address, re.IGNORECASE):
+                    self.production.ignored.append(f"{_INDEX_OPTIONS[name]} {plain}")
+                elif problem := _problem(plain):
+                    self.problems.append(f"{where}: {plain!r} {problem}")
                 else:
                     self.production.indexes.setdefault(f"{_INDEX_OPTIONS[name]} {plain}", where)
         else:
@@ -199,17 +197,13 @@ class _Reading:
 
     def _include(self, source: Source, reference: str, where: str, *, constraint: bool) -> None:
         try:
-            if not isinstance(source, LocalFile) and _OF_THIS_MACHINE.match(reference):
-                raise RequirementsError(
-                    f"{reference}: is not read for a file from elsewhere; download both and look at them"
-                )
-            included = source_of(source.beside(reference))
-            if included.name in self.seen and (constraint or not self.seen[included.name]):
+            file = included(source, reference)
+            if file.name in self.seen and (constraint or not self.seen[file.name]):
                 return
             if len(self.seen) >= _FILES:
                 raise RequirementsError(f"{reference}: is one of more than {_FILES} files; name the one with the pins")
-            self.seen[included.name] = constraint
-            self.read(included, included.read(), constraint=constraint)
+            self.seen[file.name] = constraint
+            self.read(file, file.read(), constraint=constraint)
         except GenerationError as error:
             self.problems += [f"{problem} (included at {where})" for problem in error.problems]
 
@@ -251,6 +245,17 @@ def _python_mismatches(production: Production, target: Target) -> list[str]:
                 why = f"is for Python {wanted}, not {target.python}"
                 problems.append(f"{name}: {why}; choose production's python_version")
     return problems
+
+
+def _problem(address: str) -> str:
+    """Return why uv must not get an address: it would put the environment's secrets in place of variables."""
+    if "${" in address:
+        return "holds a variable, which only one machine knows; write the address itself"
+    try:
+        urlsplit(address)
+    except ValueError as error:
+        return f"is not a valid address ({error}); correct it"
+    return "" if _ADDRESS.fullmatch(address) else "is not a valid address (it holds a space, a quote or \\); correct it"
 
 
 def _shown(line: str) -> str:
