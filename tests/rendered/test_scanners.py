@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from combinations import COMBINATIONS
-from conftest import TEMPLATE, git, write_files
+from conftest import TEMPLATE, write_files
 from rendering import Renderer
 
 CHECKOV = "checkov==3.3.30"
@@ -81,7 +81,8 @@ def test_checkov_has_nothing_to_say_but_what_is_excepted_with_a_reason(projects:
 @pytest.mark.network
 def test_kingfisher_finds_no_secret_in_this_repository_but_one_that_is_planted(tmp_path: Path) -> None:
     """Among its files are three whole projects, in tests/golden."""
-    git("clone", "--quiet", "--depth=1", TEMPLATE.as_uri(), "repository", folder=tmp_path)
+    made_by_tools = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "screenshots")
+    shutil.copytree(TEMPLATE, tmp_path / "repository", ignore=made_by_tools)
     secret = "8vNnX0cdkT2bq1hPzv5Qe9tL" + "0rUqjYw3xkM4aB7c"
     write_files(
         tmp_path, {"planted.txt": f"aws_access_key_id = AKIA{'Q3EGSDTQ5XZ7T2PL'}\naws_secret_access_key = {secret}\n"}
