@@ -202,7 +202,7 @@ def _install(lock: str, overlay: Path, folder: Path, say: Say) -> None:
         done = watched.run(
             *("pip", "install", "--python", str(installed.ANALYSIS / "bin" / "python"), "--prefix", str(overlay)),
             *("--no-deps", "--require-hashes", "--compile-bytecode", "--no-progress", "--color", "never"),
-            *("--requirement", str(missing)),
+            *("--requirement", str(missing), "--exclude-newer=false"),
             folder=folder,
             say=say,
             step="installing",

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -128,7 +129,10 @@ def test_a_release_of_the_last_days_is_refused_by_its_version_unless_a_day_is_na
     add.run(["hasty"])
     # The newest that a person may have now, so no line says that it is older.
     assert capsys.readouterr().out == "New:        hasty 1.0\n"
+    # Also beside a person's own limit, which is for locks and not for what they hold.
+    Path("uv.toml").write_text('exclude-newer = "14 days"\n', encoding="utf-8")
     add.run(["--upgrade", "hasty==2.0", "--exclude-newer", today])
+    Path("uv.toml").unlink()
     assert image.packages["hasty"] == "2.0"
     # It stays, beside what is added later.
     image.index.add("later", "1.0")

@@ -30,7 +30,8 @@ def install() -> None:
     if re.search(r"^\w", requirements.read_text(encoding="utf-8"), re.MULTILINE):
         # There uv finds the uv.toml beside the lock.
         options = (f"--python={ANALYSIS}", "--no-deps", "--require-hashes", f"--requirement={requirements}")
-        run(UV, f"--directory={STEP}", "pip", "install", *options)
+        # A limit for new releases is for locks, and production may pin one.
+        run(UV, f"--directory={STEP}", "pip", "install", "--exclude-newer=false", *options)
         for path in [path for pattern in LEFT_OUT for path in ANALYSIS.glob(pattern)]:
             path.unlink()
         compile_packages(ANALYSIS, Path("/usr/local/lib", site_packages().parent.name))
