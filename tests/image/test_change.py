@@ -20,6 +20,7 @@ from ds_docker_env.common.errors import GenerationError
 from ds_docker_env.image import add, overlay, project, remove
 from ds_docker_env.image.template import Template
 from ds_docker_env.pinning import refusal
+from ds_docker_env.pinning.cooldown import DAYS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it runs in the image, on Linux")
 KNOWN = TEMPLATE / "ds_docker_env" / "image" / "files" / "etc" / "packages.txt"
@@ -121,8 +122,8 @@ def test_a_release_of_the_last_days_is_refused_by_its_version_unless_a_day_is_na
     with pytest.raises(GenerationError) as refused:
         add.run(["hasty==2.0"])
     assert re.fullmatch(
-        r"hasty: released after \S+, and releases of the last 7 days are left out; take an older version, or add: "
-        f"--exclude-newer {today}",
+        rf"hasty: released after \S+, and releases of the last {DAYS} days are left out; "
+        f"take an older version, or add: --exclude-newer {today}",
         str(refused.value),
     )
     assert image.files == files
