@@ -46,7 +46,8 @@ def refresh(inputs: list[str], output: str, python: str, documented: str, again:
     solve = partial(_lock, path, for_arm64(command), documented, cooldown)
     lock = for_both(amd64.text or _stop(amd64), "", solve, why=_stop, again=again)
     path.write_text(before if same_versions(lock, before) else lock, encoding="utf-8", newline="\n")
-    print(*cooldown.lines(), sep="\n", end="")
+    for line in cooldown.lines():
+        print(line)
 
 
 def refresh_build_requirements(name: str, target: Target) -> set[str]:

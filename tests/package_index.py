@@ -289,10 +289,11 @@ def _handler(folder: Path, login: str, index: PackageIndex) -> type[SimpleHTTPRe
                 self.end_headers()
                 return None
             del self.headers["If-Modified-Since"]
-            page = folder / self.path.strip("/") / "index.json"
-            if JSON in self.headers.get("Accept", "") and page.is_file():
-                self.path = f"{self.path.rstrip('/')}/index.json"
             return super().send_head()
+
+        def translate_path(self, path: str) -> str:
+            page = Path(super().translate_path(path), "index.json")
+            return str(page) if JSON in self.headers.get("Accept", "") and page.is_file() else str(page.parent)
 
         def guess_type(self, path: Any) -> str:
             return JSON if str(path).endswith("index.json") else super().guess_type(path)

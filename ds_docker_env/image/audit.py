@@ -65,6 +65,8 @@ def run(options: Sequence[str]) -> int:
         else:
             groups += found
             audited.append(said)
+    if asked.no_debian:
+        audited.append("Debian's packages are not audited")
     left, unneeded = without(groups, accepted)
     shown = [group for group in left if group.advisories and (group.remedy or asked.unfixed)]
     dates = published((each.record for group in shown for each in group.advisories), _osv(options))
@@ -72,7 +74,7 @@ def run(options: Sequence[str]) -> int:
         _show(group, dates)
     if counted := sum(len(group.advisories) for group in left if group not in shown):
         print(f"Debian has not fixed {counted} known vulnerabilities of its packages; to list them: audit --unfixed")
-    if unneeded and not failed:
+    if unneeded and not (failed or asked.no_debian):
         print(*(f"{FILE}:{each.line}: {each.id}: matches no vulnerability; remove it" for each in unneeded), sep="\n")
     todo += [group.to_do for group in shown if group.remedy]
     unsafe, silent = _src()

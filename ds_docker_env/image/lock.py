@@ -54,7 +54,7 @@ def run(options: Sequence[str]) -> int:
         print("+", shlex.join([*command, *resolver.cooldown.options[:2]]), file=sys.stderr, flush=True)
         with alive("Locking requirements.in") as say:
             done = compiled(folder, command, before, resolver, say)
-        print(without_undated(done.stderr), end="", file=sys.stderr)
+        print(without_credentials(without_undated(done.stderr)), end="", file=sys.stderr)
         if done.returncode:
             if why := too_new(folder, command, before, resolver, done):
                 raise LockError(f"{why}; to take them, run: {shlex.join(['lock', *others])} --exclude-newer {today()}")

@@ -212,7 +212,7 @@ def _install(lock: str, overlay: Path, folder: Path, say: Say) -> None:
         done = watched.run(
             *("pip", "install", "--python", str(installed.ANALYSIS / "bin" / "python"), "--prefix", str(overlay)),
             *("--no-deps", "--require-hashes", "--compile-bytecode", "--no-progress", "--color", "never"),
-            *("--requirement", str(missing), "--build-constraints", str(constraints)),
+            *("--requirement", str(missing), "--build-constraints", str(constraints), "--exclude-newer=false"),
             folder=folder,
             say=say,
             step="installing",

@@ -93,10 +93,7 @@ class Cooldown:
 
     def lines(self, taken: Collection[str] = ()) -> list[str]:
         """Return lines for a person; ``taken`` are new releases in the lock that production forced."""
-        lines = [
-            f"Too new:    {each}: released in the last {DAYS} days, but production allows nothing older"
-            for each in taken
-        ]
+        lines = [f"Too new:    {each}: released in the last {DAYS} days, but nothing older fits" for each in taken]
         names = [] if self.off else sorted(self.undated)
         if self.off or names:
             more = f" and {len(names) - _NAMED} more" if names[_NAMED:] else ""

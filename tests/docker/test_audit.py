@@ -167,7 +167,7 @@ def test_unsafe_code_is_named_by_file_cell_and_line_unless_it_is_accepted(
 
 
 @pytest.mark.parametrize(
-    ("status", "why"), [(503, "503 Server Error"), (404, "knows none of its")], ids=["broken", "knows nothing"]
+    ("status", "why"), [(503, "503 Server Error"), (404, "knows none of the")], ids=["broken", "knows nothing"]
 )
 def test_a_database_that_does_not_answer_is_not_taken_for_one_without_advisories(
     advisories: Advisories, audit: Callable[..., Done], status: int, why: str

@@ -160,6 +160,7 @@ def test_half_an_answer_is_never_taken_for_no_known_vulnerability(
     assert "are not audited and may hold vulnerabilities: " in said.err
     # A company whose scanner of images covers Debian says so.
     assert run("--no-debian", silent="debian") == audit.CLEAN
+    assert "packages, Debian's packages are not audited, nothing unsafe" in capsys.readouterr().out
 
 
 def test_a_database_that_never_ends_its_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

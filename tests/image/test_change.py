@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from ds_docker_env.common.errors import GenerationError
 from ds_docker_env.image import add, overlay, project, remove
 from ds_docker_env.image.template import Template
 from ds_docker_env.pinning import refusal
+from ds_docker_env.pinning.cooldown import DAYS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it runs in the image, on Linux")
 KNOWN = TEMPLATE / "ds_docker_env" / "image" / "files" / "etc" / "packages.txt"
@@ -156,15 +158,18 @@ def test_a_release_of_the_last_days_is_refused_by_its_version_unless_a_day_is_na
     with pytest.raises(GenerationError) as refused:
         add.run(["hasty==2.0"])
     assert re.fullmatch(
-        r"hasty: released after \S+, and releases of the last 7 days are left out; take an older version, or add: "
-        f"--exclude-newer {today}",
+        rf"hasty: released after \S+, and releases of the last {DAYS} days are left out; "
+        f"take an older version, or add: --exclude-newer {today}",
         str(refused.value),
     )
     assert image.files == files
     add.run(["hasty"])
     # The newest that a person may have now, so no line says that it is older.
     assert capsys.readouterr().out == "New:        hasty 1.0\n"
+    # Also beside a person's own limit, which is for locks and not for what they hold.
+    Path("uv.toml").write_text('exclude-newer = "14 days"\n', encoding="utf-8")
     add.run(["--upgrade", "hasty==2.0", "--exclude-newer", today])
+    Path("uv.toml").unlink()
     assert image.packages["hasty"] == "2.0"
     # It stays, beside what is added later.
     image.index.add("later", "1.0")

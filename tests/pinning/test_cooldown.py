@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from conftest import Pin
 from package_index import PackageIndex
 
+from ds_docker_env.common import uv
+from ds_docker_env.common.errors import UvError
 from ds_docker_env.pinning.cooldown import DAYS, Cooldown, time_of
 
 YESTERDAY = datetime.now(timezone.utc) - timedelta(1)
@@ -42,7 +45,7 @@ def test_a_release_that_productions_pin_forces_is_taken_and_named_and_no_other(p
     generated = pin("prod==2.0\n")
     assert generated.locked["forced"] == "2.0"
     assert generated.locked["pandas"] == "9999.1"
-    assert "Too new:    forced 2.0: released in the last 7 days, but nothing older fits" in generated.stdout
+    assert f"Too new:    forced 2.0: released in the last {DAYS} days, but nothing older fits" in generated.stdout
     # So that the next lock does not move it back.
     assert "index as of " in generated.read("requirements.txt")
     assert f"index as of {LIMIT}" not in generated.read("requirements.txt")
@@ -94,3 +97,9 @@ def test_a_persons_own_limit_for_uv_holds_instead(tmp_path: Path, monkeypatch: p
     (tmp_path / "uv" / "uv.toml").write_text("exclude-newer-package = { prod = false }\n")
     assert Cooldown.of("", ()).options == ["--exclude-newer", LIMIT]
     assert Cooldown.of("", (), settings='exclude-newer = "14 days"\n').options == []
+
+
+def test_a_uv_that_cannot_exempt_a_package_is_too_old() -> None:
+    said = "error: invalid value 'prod=false' for '--exclude-newer-package <EXCLUDE_NEWER_PACKAGE>': Invalid timestamp"
+    with pytest.raises(UvError, match=r"uv is too old \(.*\); install a newer one with: pip install -U uv"):
+        uv.checked(subprocess.CompletedProcess(["uv"], 2, "", said))

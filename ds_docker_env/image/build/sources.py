@@ -37,6 +37,8 @@ _LABEL = re.compile(r"^# (([a-z0-9][\w.-]*)(?:==| @ )\S+?)(: not fixed, .*)?$", 
 _SOURCE = re.compile(r'^(?:sdist|archive) = \{ (?:url|path) = "([^"]+)"', re.MULTILINE)
 _HASH = re.compile(r"--hash=sha256:(\w+)")
 _SETTINGS = (Path("/etc/uv/uv.toml"), STEP / "uv.toml")
+# A limit for new releases is for locks, and production may pin one.
+_ANY_AGE = "--exclude-newer=false"
 _SECONDS = 60
 # https://docs.python.org/3/library/site.html
 _STARTING, _HIDDEN = ("*.pth", "*.start", "sitecustomize*", "usercustomize*"), ".hidden"
@@ -100,7 +102,7 @@ def install(uv: Path, environment: Path, base: Path, lock: str) -> None:
         text = "".join(entry for name, entry in entries.items() if name not in built_here)
         wheels.write_text(text, encoding="utf-8")
         into = ("pip", "install", f"--python={environment}", "--no-deps")
-        checked = ("--require-hashes", "--no-build", f"--requirement={wheels}")
+        checked = ("--require-hashes", "--no-build", _ANY_AGE, f"--requirement={wheels}")
         with _asleep(environment):
             # There uv finds the uv.toml beside the lock.
             run(uv, f"--directory={STEP}", *into, *checked)
@@ -146,7 +148,7 @@ def _find(uv: Path, environment: Path, entries: Mapping[str, str], folder: Path)
     named, said = folder / "named.txt", folder / "pylock.toml"
     named.write_text("".join(entry for name, entry in entries.items() if name not in urls), encoding="utf-8")
     # Without dependencies uv looks into no source, and runs none.
-    options = ("--quiet", "--no-deps", "--generate-hashes", f"--python={environment}", f"--output-file={said}")
+    options = ("--quiet", "--no-deps", "--generate-hashes", _ANY_AGE, f"--python={environment}", f"--output-file={said}")
     with _asleep(environment):
         run(uv, f"--directory={STEP}", "pip", "compile", *options, named)
     requirements = {name: f"{name} @ {url}" for name, url in urls.items()}
@@ -192,7 +194,7 @@ def _with_requirements(section: Section, options: str, base: Path, folder: Path)
         if section.requirements:
             requirements = environment / BUILD_REQUIREMENTS
             requirements.write_text(options + section.requirements, encoding="utf-8")
-            checked = ("--no-deps", "--require-hashes", "--no-build", f"--requirement={requirements}")
+            checked = ("--no-deps", "--require-hashes", "--no-build", _ANY_AGE, f"--requirement={requirements}")
             run(UV, f"--directory={STEP}", "pip", "install", f"--python={environment}", *checked)
     return environment / "bin" / "python"
 
