@@ -174,7 +174,11 @@ def _build(source: Source, section: Section, options: str, base: Path, folder: P
         python = _with_requirements(section, options, base, folder)
         wheels = _build_wheel(source, section, archive, python, mine)
         unfinished = kept.with_name(f"{kept.name}-{os.urandom(4).hex()}")
-        shutil.copytree(wheels, unfinished)
+        unfinished.mkdir(parents=True)
+        for wheel in wheels.glob("*.whl"):
+            # A link could lead to a secret.
+            if wheel.is_file() and not wheel.is_symlink():
+                shutil.copyfile(wheel, unfinished / wheel.name)
         # Builds of other analyses use the same cache.
         with suppress(OSError):
             unfinished.replace(kept)
@@ -226,6 +230,9 @@ def _run_as_nobody(command: Sequence[str], folder: Path, variables: Mapping[str,
         subprocess.run(
             command, cwd=folder, env=variables, user=NOBODY, group=NOBODY, extra_groups=[], umask=0o022, check=True
         )
+        # What goes on in the background changes nothing any more.
+        for path in owned:
+            os.chown(path, 0, 0)
     else:
         subprocess.run(command, cwd=folder, env=variables, check=True)
 
