@@ -29,7 +29,7 @@ from ds_docker_env.image.build.packages import LEFT_OUT
 from ds_docker_env.image.build.running import ENVIRONMENT
 from ds_docker_env.image.build.sources import BUILD_REQUIREMENTS, Section, sections
 from ds_docker_env.image.lock import production_here, read_versions, unsuited
-from ds_docker_env.image.project import LOCK
+from ds_docker_env.image.project import LOCK, REQUIREMENTS
 from ds_docker_env.pinning import watched
 from ds_docker_env.pinning.lock import REQUIRED
 from ds_docker_env.pinning.parity import (
@@ -209,10 +209,13 @@ def _install(lock: str, overlay: Path, folder: Path, say: Say) -> None:
         missing, constraints = overlay / "missing.txt", overlay / "constraints.txt"
         missing.write_text(requirements, encoding="utf-8")
         constraints.write_text(built_with, encoding="utf-8")
+        # Services see the lock alone, and not how its sources are built.
+        sees_all = (folder / REQUIREMENTS).exists()
         done = watched.run(
             *("pip", "install", "--python", str(installed.ANALYSIS / "bin" / "python"), "--prefix", str(overlay)),
             *("--no-deps", "--require-hashes", "--compile-bytecode", "--no-progress", "--color", "never"),
             *("--requirement", str(missing), "--build-constraints", str(constraints), "--exclude-newer=false"),
+            *(() if sees_all else ("--no-build",)),
             folder=folder,
             say=say,
             step="installing",
@@ -222,6 +225,8 @@ def _install(lock: str, overlay: Path, folder: Path, say: Say) -> None:
         constraints.unlink()
         if done.returncode:
             check_reached(done.stderr)
+            if not sees_all and "building from source is disabled" in done.stderr:
+                raise LockError(f"{LOCK}: has a package without a wheel, which the notebook builds; start it first")
             raise LockError(f"{LOCK}: cannot be installed; uv says: {Attempt('', done.stderr).said}")
     # The kernel stays that of the image, and so do programs that are not the analysis'.
     for path in [overlay / "share/jupyter/kernels", *(path for pattern in LEFT_OUT for path in overlay.glob(pattern))]:

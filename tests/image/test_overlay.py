@@ -77,6 +77,22 @@ def test_packages_that_share_a_directory_come_from_both_environments(image: Imag
     assert (area / "one.py").is_symlink() and not (area / "two.py").is_symlink()
 
 
+def test_a_service_which_sees_the_lock_alone_builds_no_source(image: Image) -> None:
+    lock(image)
+    digest = image.index.add_source("ours", "1.0", files={"setup.py": ""})
+    image.index.add_setuptools("90.0")
+    with (image.project / "requirements.txt").open("a") as file:
+        file.write(f"ours==1.0 \\\n    --hash={digest}\n")
+    requirements = image.project / "requirements.in"
+    text = requirements.read_text()
+    requirements.unlink()
+    with pytest.raises(GenerationError, match="has a package without a wheel, which the notebook builds; start it"):
+        overlay.follow()
+    requirements.write_text(text)
+    overlay.follow()
+    assert image.packages["ours"] == "1.0"
+
+
 def test_the_kernel_and_the_programs_of_the_tools_stay_those_of_the_image(image: Image) -> None:
     kernels = image.environment / "share" / "jupyter" / "kernels" / "python3"
     kernels.mkdir(parents=True)

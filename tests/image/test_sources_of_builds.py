@@ -180,11 +180,13 @@ def test_the_login_goes_to_the_host_of_the_source_and_not_where_that_sends_it(
 def test_a_source_of_which_not_all_is_known_is_built_and_named(
     step: Path, offline: PackageIndex, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    lock = write_lock(step, offline)
+    lock = write_lock(step, offline, setup="import helper")
     offline.add_setuptools("80.0")
     path = step / "build-requirements.txt"
     path.write_text(path.read_text().replace("# ours==1.0\n", "# ours==1.0: not fixed, it asks for more\n"))
-    # What is known stays fixed.
+    # What is known stays fixed, and uv.toml may add what the source does not say.
+    offline.add("helper", "1.0")
+    (step / "uv.toml").write_text('extra-build-dependencies = { other = ["x"], ours = ["helper"] }\n')
     assert installed(lock, tmp_path / "partly")["built_by"] == "70.0"
     path.unlink()
     assert installed(lock, tmp_path / "older project")["built_by"] == "80.0"

@@ -85,6 +85,7 @@ far @ http://127.0.0.1:9/far-1.0-py3-none-any.whl
 WORTH_A_LOOK = """\
 Added:      11 packages for the analysis and what they need
 Compiled:   numpy==1.19.5 has no wheel for Python 3.11, so the image builds it; Python 3.9 has one
+Not fixed:  build requirements of numpy==1.19.5: it asks for more while it is built
 Yanked:     withdrawn==1.0 was withdrawn by its authors
 Elsewhere:  marked==1.0 ; python_version < "3.11" does not apply on Linux and this Python
 Elsewhere:  nowhere==1.0 ; sys_platform == "win32" does not apply on Linux and this Python

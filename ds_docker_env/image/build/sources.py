@@ -148,7 +148,7 @@ def _find(uv: Path, environment: Path, entries: Mapping[str, str], folder: Path)
     named, said = folder / "named.txt", folder / "pylock.toml"
     named.write_text("".join(entry for name, entry in entries.items() if name not in urls), encoding="utf-8")
     # Without dependencies uv looks into no source, and runs none.
-    options = ("--quiet", "--no-deps", "--generate-hashes", _ANY_AGE, f"--python={environment}", f"--output-file={said}")
+    options = ("--quiet", "--no-deps", _ANY_AGE, f"--python={environment}", f"--output-file={said}")
     with _asleep(environment):
         run(uv, f"--directory={STEP}", "pip", "compile", *options, named)
     requirements = {name: f"{name} @ {url}" for name, url in urls.items()}
@@ -171,12 +171,16 @@ def _build(source: Source, section: Section, options: str, base: Path, folder: P
     if not kept.is_dir():
         mine = folder / source.name
         mine.mkdir()
-        archive = mine / unquote(urlsplit(source.url).path.rpartition("/")[2])
+        archive = mine / Path(unquote(urlsplit(source.url).path)).name
         _download(source, archive)
         python = _with_requirements(section, options, base, folder)
-        wheels = _build_wheel(source, section, archive, python, mine)
+        wheels = _build_wheel(source, section, options, archive, python, mine)
         unfinished = kept.with_name(f"{kept.name}-{os.urandom(4).hex()}")
-        shutil.copytree(wheels, unfinished)
+        unfinished.mkdir(parents=True)
+        for wheel in wheels.rglob("*.whl"):
+            # A link could lead to a secret.
+            if wheel.is_file() and not wheel.is_symlink():
+                shutil.copyfile(wheel, unfinished / wheel.name)
         # Builds of other analyses use the same cache.
         with suppress(OSError):
             unfinished.replace(kept)
@@ -199,7 +203,7 @@ def _with_requirements(section: Section, options: str, base: Path, folder: Path)
     return environment / "bin" / "python"
 
 
-def _build_wheel(source: Source, section: Section, archive: Path, python: Path, folder: Path) -> Path:
+def _build_wheel(source: Source, section: Section, options: str, archive: Path, python: Path, folder: Path) -> Path:
     """Build a source as a user who reads no secret, without the network if all that it needs is there."""
     out, home = folder / "out", folder / "home"
     for made in (out, home):
@@ -209,14 +213,20 @@ def _build_wheel(source: Source, section: Section, archive: Path, python: Path, 
     }
     variables = {**kept, **ENVIRONMENT, "HOME": str(home), "TMPDIR": str(home)}
     if section.fixed:
-        options = ["--no-build-isolation", "--offline"]
+        command = ["build", "--wheel", "--no-config", "--no-cache", "--no-build-isolation", "--offline"]
+        command += [f"--out-dir={out}", str(archive)]
     else:
         print(f"{source.requirement}: not all of its build requirements are locked; run lock to look again", flush=True)
         constraints = folder / BUILD_REQUIREMENTS
         constraints.write_text(section.requirements, encoding="utf-8")
-        options = [f"--build-constraints={constraints}"]
-    command = [str(UV), "build", "--wheel", "--no-config", "--no-cache", f"--python={python}", f"--out-dir={out}"]
-    _run_as_nobody([*command, *options, str(archive)], home, variables, [out, home])
+        config, own = folder / "uv.toml", STEP / "uv.toml"
+        config.write_text(own.read_text(encoding="utf-8") if own.exists() else "", encoding="utf-8")
+        indexes = [word for line in options.splitlines() if "index-url" in line for word in line.split()]
+        # Unlike uv build, this adds what uv.toml says of a package; the wheel that it makes stays in its cache.
+        command = ["pip", "install", "--no-deps", f"--target={home / 'target'}", f"--cache-dir={out}", *indexes]
+        command += [f"--config-file={config}", f"--build-constraints={constraints}"]
+        command += [f"{source.name} @ {archive.as_uri()}"]
+    _run_as_nobody([str(UV), *command, f"--python={python}"], home, variables, [out, home])
     return out
 
 
@@ -228,6 +238,9 @@ def _run_as_nobody(command: Sequence[str], folder: Path, variables: Mapping[str,
         subprocess.run(
             command, cwd=folder, env=variables, user=NOBODY, group=NOBODY, extra_groups=[], umask=0o022, check=True
         )
+        # What goes on in the background changes nothing any more.
+        for path in owned:
+            os.chown(path, 0, 0)
     else:
         subprocess.run(command, cwd=folder, env=variables, check=True)
 
