@@ -24,7 +24,7 @@ from rendering import Renderer
 
 from ds_docker_env.generation.checks import LANGUAGES
 
-PROGRAMS = ("aws", "cd", "docker", "git", "pip", "pipx", "podman", "uv", "uvx")
+PROGRAMS = ("aws", "cd", "cosign", "docker", "git", "pip", "pipx", "podman", "uv", "uvx")
 FENCE = re.compile(r"^( *)```(.*)\n((?:.*\n)*?)\1```$", re.MULTILINE)
 SPAN = re.compile(r"`([^`]+)`")
 QUOTED = re.compile(r'"[^"$`!\\]*"')
@@ -34,8 +34,8 @@ UNQUOTED = {
     r"\\$|\^$|`$": ("bash, PowerShell and cmd", "continue a line each in another way"),
     r"<": ("PowerShell", "has no <"),
     r">": ("PowerShell 5.1", "writes UTF-16 with >"),
-    # These two read ASCII, with the carriage return that PowerShell adds.
-    r"\|(?! docker (compose run [^|]* -$|login [^|]*--password-stdin ))": (
+    # These three read ASCII, with the carriage return that PowerShell adds.
+    r"\|(?! docker (compose [^|]*( -|image\.statement)$|login [^|]*--password-stdin ))": (
         "PowerShell before 7.4",
         "changes bytes in a pipe",
     ),

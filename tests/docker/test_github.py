@@ -267,7 +267,7 @@ def test_a_tag_pushes_and_signs_the_image_that_was_checked_without_a_layer_of_ot
 
         said = verified()
         assert f"Image:     {name}@{digest}\n" in said
-        assert f"Checked:   {len(PINNED)} of {len(PINNED)} versions of production.txt are installed\n" in said
+        assert f"Checked:   {len(PINNED)} of {len(PINNED)} versions of production.txt are installed" in said
         assert "signatures were verified against the specified public key" in said
         lock = run.folder / "author" / "requirements.txt"
         locked = lock.read_bytes()

@@ -111,9 +111,12 @@ def test_only_the_last_command_gets_the_token_of_github_and_nothing_of_the_proje
     for text in pipelines:
         if "steps" in job(text):
             assert job(text)["permissions"] == {"contents": "read", "id-token": "write", "packages": "write"}
-            *before, push = job(text)["steps"]
+            *before, install, push = job(text)["steps"]
+            assert install["if"] == push["if"] == "github.ref_type == 'tag'"
             assert "github.token" in str(push)
-            assert not [step for step in before if "github.token" in str(step) or "secrets.COSIGN" in str(step)]
+            assert not [
+                step for step in (*before, install) if "github.token" in str(step) or "secrets.COSIGN" in str(step)
+            ]
             assert before[0]["with"] == {"persist-credentials": False}
             programs = set(re.findall(r"\b((?:docker|cosign) \w+)", push["run"]))
             assert programs == {
