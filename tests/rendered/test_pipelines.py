@@ -91,7 +91,7 @@ def test_every_secret_that_compose_needs_is_made_in_the_job(
     pipelines: dict[str, dict[str, str]], render: Renderer, tmp_path: Path
 ) -> None:
     for number, (text, asked) in enumerate(pipelines.items()):
-        needed = set(re.findall(r"\.secrets/(\w+)", render("docker-compose.yml", **asked)))
+        needed = set(re.findall(r"\.secrets/([\w.]+)", render("docker-compose.yml", **asked)))
         if "steps" in job(text):
             [script] = [step["run"] for step in job(text)["steps"] if step["name"] == "Make the secrets"]
         else:
