@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
 import ssl
 import subprocess
@@ -70,7 +69,6 @@ def attack(service: str, address: str, port: int) -> list[int] | list[str]:
 
 
 if __name__ == "__main__":
-    assert os.getuid() == 65534, "this is to be another user"
     subprocess.run(["openssl", *MAKE.split()], check=True, capture_output=True)
     found = json.loads(sys.argv[1])
     print(json.dumps([[*port, attack(*port)] for port in found]))

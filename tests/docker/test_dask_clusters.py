@@ -32,8 +32,10 @@ print(json.dumps([worker["replicas"], *(deployment["spec"]["template"]["spec"] f
 UNKNOWN = """
 import inspect
 from dask_cloudprovider.aws import ECSCluster
-known = {{*inspect.signature(ECSCluster).parameters, *inspect.signature(FargateCluster).parameters}}
-print(sorted({{*where, *{options}}} - known))
+from distributed import SpecCluster
+classes = (SpecCluster, ECSCluster, FargateCluster)
+known = {{name for one in classes for name in inspect.signature(one).parameters}}
+print(sorted({{*where, *size, *{options}}} - known))
 """
 
 
@@ -45,12 +47,17 @@ def test_the_python_of_the_page_fits_the_libraries() -> None:
     where, cluster, fargate_use = fargate.partition("with FargateCluster")
     compile(cluster + fargate_use, "dask-clusters.md", "exec")
     options = re.findall(r"\b(\w+)=", fargate_use.partition(" as cluster")[0])
-    assert len(options) == 3
+    assert len(options) == 2
     code = "\n".join([CLIENT, compute, prove, spec, PODS, where, UNKNOWN.format(options=options)])
     libraries = (f"--with={package}" for package in packages)
     said = sh("uv", "run", "--no-project", *libraries, "python", "-c", code).stdout.splitlines()
     computed, described, unknown = said
     assert (computed, unknown) == ("328350", "[]")
+    # The parts on a cluster ignore the image's settings, which ask for a certificate.
+    assert (
+        described.count('{"name": "DASK_ROOT_CONFIG", "value": "/none"}')
+        == len(re.findall("DASK_ROOT_CONFIG", where)) * 2
+    )
     assert '"security_groups": ["sg-' in where
     replicas, *pods = json.loads(described)
     assert replicas == 4

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, expect
 
 from docker.conftest import have_image, image_of
 from docker.lab import logged_in
-from docker.project import Project, free_port
+from docker.project import Project
 
 pytestmark = pytest.mark.docker
 
@@ -82,10 +82,8 @@ def old(
     production = tmp_path_factory.mktemp("production") / "requirements.txt"
     production.write_text("".join(f"{name}=={version}\n" for name, version in PRODUCTION[python].items()))
     answers = {"python_version": python, "debian_release": "bookworm", "production_requirements": str(production)}
-    with image_of(generate, **answers, services=SERVICES[python]) as project:
-        (project.folder / ".env").write_text(f"DASK_PORT={free_port()}\n", encoding="utf-8")
-        with project.up():
-            yield Old(project, python, PRODUCTION[python])
+    with image_of(generate, **answers, services=SERVICES[python]) as project, project.up():
+        yield Old(project, python, PRODUCTION[python])
 
 
 def test_the_notebook_runs_on_productions_old_python_and_versions(old: Old) -> None:

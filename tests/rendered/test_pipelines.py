@@ -101,7 +101,7 @@ def test_every_secret_that_compose_needs_is_made_in_the_job_as_in_a_new_clone(
         else:
             script = "\n".join(takewhile(lambda command: "docker login" not in command, job(text)["script"][1:]))
         made = made_secrets(script, compose, tmp_path / str(number))
-        assert set(made) == set(re.findall(r"\.secrets/(\w+)", compose))
+        assert set(made) == set(re.findall(r"\.secrets/([\w.]+)", compose))
         assert all(made[name] for name in made if name.endswith("_password"))
 
 
