@@ -139,6 +139,8 @@ def has_writer() -> bool:
 
 def write(files: Mapping[str, str]) -> None:
     """Have the service ``writer`` replace these files; raise `ProjectError`."""
+    if sys.platform == "win32":
+        return
     deadline = time.monotonic() + _WRITER_STARTS
     with socket.socket(socket.AF_UNIX) as connection:
         while True:
