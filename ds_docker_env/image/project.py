@@ -137,11 +137,14 @@ def writable() -> None:
 
 def has_writer() -> bool:
     """Say whether this container sees the project read-only, and the service ``writer`` writes for it."""
-    return os.path.ismount(WRITER.parent) and not os.access(WRITER.parent, os.W_OK)
+    folder, mounts = WRITER.parent, Path("/proc/self/mounts")
+    return mounts.exists() and f" {folder} " in mounts.read_text(encoding="utf-8") and not os.access(folder, os.W_OK)
 
 
 def write(files: Mapping[str, str]) -> None:
     """Have the service ``writer`` replace these files; raise `ProjectError`."""
+    if sys.platform == "win32":
+        return
     deadline = time.monotonic() + _WRITER_STARTS
     with socket.socket(socket.AF_UNIX) as connection:
         while True:

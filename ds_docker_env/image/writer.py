@@ -33,6 +33,8 @@ _REQUIREMENT = re.compile(r"[\w.-]*(\[[\w.,-]*\])?[\w.,<>=!~* ]*")
 
 def main(path: Path = Path("/run/writer/socket")) -> None:
     """Answer one request after the other, each in a process of its own, which has `SECONDS` to read it."""
+    if sys.platform == "win32":
+        return
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
@@ -48,6 +50,8 @@ def main(path: Path = Path("/run/writer/socket")) -> None:
 
 
 def _serve(connection: socket.socket) -> int:
+    if sys.platform == "win32":
+        return 1
     try:
         request = connection.makefile("rb").read(_BYTES + 1)
         signal.alarm(0)

@@ -36,7 +36,7 @@ def containers(built: Project, generate: Callable[..., Path]) -> Iterator[dict[s
 
 
 def test_every_container_has_the_limits_that_are_asked_for(containers: dict[str, Any]) -> None:
-    assert len(containers) == len(SERVICES) + 3
+    assert len(containers) == len(SERVICES) + 4
     for service, container in containers.items():
         host = container["HostConfig"]
         limits = (host["Memory"], host["MemorySwap"], host["NanoCpus"], host["PidsLimit"])
@@ -51,12 +51,12 @@ def test_no_container_gets_anything_of_this_machine_but_the_project(containers: 
         assert host["SecurityOpt"] == ["no-new-privileges:true"], service
         assert not {"host"} & {host[name] for name in ("NetworkMode", "PidMode", "IpcMode", "UTSMode", "UsernsMode")}
         assert not host["Devices"], service
-        bound = {Path(mount["Source"]).name: mount for mount in container["Mounts"] if mount["Type"] == "bind"}
-        assert all(
-            ".secrets" in mount["Source"] and not mount["RW"]
-            for mount in bound.values()
-            if mount["Destination"] != "/project"
-        ), service
+        bound = {mount["Destination"]: mount for mount in container["Mounts"] if mount["Type"] == "bind"}
+        writable = {where for where, mount in bound.items() if mount["RW"]}
+        allowed = {"writer": {"/project"}, "passwords": {"/project/src", "/project/.secrets"}}
+        assert writable <= allowed.get(service, {"/project/src", "/project/.dvc"}), service
+        others = [mount for where, mount in bound.items() if not where.startswith("/project")]
+        assert all(".secrets" in mount["Source"] for mount in others), service
         published = [binding for bindings in (host["PortBindings"] or {}).values() for binding in bindings]
         assert {binding["HostIp"] for binding in published} <= {"127.0.0.1"}, service
 

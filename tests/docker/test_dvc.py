@@ -204,6 +204,7 @@ def test_without_credentials_everything_starts_and_dvc_says_what_to_do(mine: Pro
         assert "dvc: AWS credentials are missing, or their file is invalid; " in said.stderr
         assert "look for aws_credentials in README.md" in said.stderr
         (mine.folder / SECRET).write_text(storage.credentials)
+        mine.compose("up", "--detach", "--force-recreate")
         mine.compose("exec", "--no-TTY", "jupyter", "dvc", "pull")
     assert (mine.folder / "src" / "data" / "customers.csv").read_bytes() == CUSTOMERS
 

@@ -40,7 +40,7 @@ BY_HAND = {
     "a link that leads elsewhere": "ln -sfn /opt/analysis $overlay/lib",
 }
 INTERNAL = "networks: {default: {internal: true}}"
-READ_ONLY = 'services: {jupyter: {volumes: [".:/project:ro"]}}'
+READ_ONLY = 'services: {writer: {volumes: [".:/project:ro"]}}'
 SMALL_DISK = "services: {jupyter: {volumes: [{type: tmpfs, target: /opt/packages, tmpfs: {size: 2m, mode: 0o1777}}]}}"
 ON_HOST = 'services: {jupyter: {volumes: ["../packages:/opt/packages"]}}'
 

@@ -73,7 +73,9 @@ def test_only_the_writer_and_setup_can_write_what_this_machine_runs_next_and_a_n
         notebook = compose["services"]["jupyter"]
         assert ".:/project:ro" in notebook["volumes"] and "writer:/project/.secrets:ro" in notebook["volumes"]
         handed = [each["target"] for each in notebook["secrets"] if isinstance(each, dict)]
-        assert set(handed) == {f"/opt/host/{name}" for name in ("netrc", "aws_credentials") if name in compose["secrets"]}
+        assert set(handed) == {
+            f"/opt/host/{name}" for name in ("netrc", "aws_credentials") if name in compose["secrets"]
+        }
 
 
 def test_each_container_is_confined_and_has_no_password_in_its_environment() -> None:
