@@ -29,12 +29,12 @@ from ds_docker_env.image.lock import (
     too_new,
 )
 from ds_docker_env.image.project import LOCK, REQUIREMENTS
+from ds_docker_env.pinning.build_requirements import BuildRequirements
 from ds_docker_env.pinning.moves import Moves
 from ds_docker_env.pinning.parity import Locked, read_each, read_lock, require_no_password, without
 from ds_docker_env.pinning.production.model import Production, as_lines
 from ds_docker_env.pinning.refusal import older, refuse
 from ds_docker_env.pinning.resolver import same_versions
-from ds_docker_env.pinning.sources import BuildRequirements
 from ds_docker_env.pinning.wheels import build_requirements
 
 

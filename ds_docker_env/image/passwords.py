@@ -118,8 +118,8 @@ def _accepted(content: bytes, name: str) -> str:
     except UnicodeError:
         wrong = "not text"
     if wrong:
-        # The service that starts before a database, which would not start.
-        service = "passwords" if _EFFECT.get(name) == _DATABASE else "jupyter"
+        # The service that starts before these, which would not start.
+        service = "passwords" if name in ("h2o", "mysql", "postgres") else "jupyter"
         asking = " ".join([f"docker compose run --rm {service} password", *[name] * (name != "jupyter")])
         raise ProjectError(f".secrets/{name}_password: {wrong}; run: {asking}")
     return password

@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from ds_docker_env.common.errors import UnreachableError
 from ds_docker_env.common.progress import Say, silent
 from ds_docker_env.common.target import AMD64, ARM64, MACHINES, Target, machines
+from ds_docker_env.pinning.build_requirements import BuildRequirements
 from ds_docker_env.pinning.builds import Building
 from ds_docker_env.pinning.cooldown import Cooldown, time_of
 from ds_docker_env.pinning.diagnosis import Obstacle, compiled, explain, obstacle, reason
@@ -20,7 +21,6 @@ from ds_docker_env.pinning.parity import read_lock
 from ds_docker_env.pinning.processors import for_both
 from ds_docker_env.pinning.production.model import Production, name_of
 from ds_docker_env.pinning.resolver import Attempt, Resolver
-from ds_docker_env.pinning.sources import BuildRequirements
 from ds_docker_env.pinning.wheels import Offer, build_requirements, offers
 
 # Without it there is no notebook on production's versions at all.

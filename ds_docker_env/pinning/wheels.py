@@ -12,10 +12,10 @@ from typing import Any
 from packaging.tags import compatible_tags, cpython_tags
 
 from ds_docker_env.common.target import MACHINES, Target, machines
+from ds_docker_env.pinning.build_requirements import BuildRequirements, SourceFile, from_urls, lock_build_requirements
 from ds_docker_env.pinning.parity import entries, read_lock, requirement_of_entry
 from ds_docker_env.pinning.production.formats.reading import read_toml, table, tables, text_of
 from ds_docker_env.pinning.resolver import Resolver
-from ds_docker_env.pinning.sources import BuildRequirements, SourceFile, from_urls, lock_build_requirements
 
 # Of the older Debian, as in `Target.platform`, and the names from before https://peps.python.org/pep-0600/
 _GLIBC = [*(f"manylinux_2_{minor}" for minor in range(36, 4, -1)), "manylinux2014", "manylinux2010", "manylinux1"]

@@ -14,9 +14,9 @@ from package_index import PackageIndex
 
 from ds_docker_env.common.target import AMD64, ARM64
 from ds_docker_env.image.build.sources import sections
-from ds_docker_env.pinning import sources
+from ds_docker_env.pinning import build_requirements
+from ds_docker_env.pinning.build_requirements import SourceFile
 from ds_docker_env.pinning.parity import read_lock
-from ds_docker_env.pinning.sources import SourceFile
 
 DYNAMIC = "it asks for more while it is built"
 
@@ -124,7 +124,7 @@ BACKEND = '[build-system]\nrequires = ["a>=1"]\nbuild-backend = "{}"\n'
 def test_what_a_source_asks_for_is_read_where_it_says_so(
     files: dict[str, str], requirements: list[str], why: str
 ) -> None:
-    asked = sources._declared(files)
+    asked = build_requirements._declared(files)
     assert (asked.requirements, asked.why) == (requirements, why)
 
 
@@ -143,4 +143,4 @@ def test_a_zip_is_read_too_and_files_deeper_inside_are_not(tmp_path: Path) -> No
     for data in (content.getvalue(), packed.getvalue()):
         (tmp_path / "a-1.archive").write_bytes(data)
         file = SourceFile(str(tmp_path / "a-1.archive"), {sha256(data).hexdigest()})
-        assert sources._top_files(file) == {"setup.py": "top"}
+        assert build_requirements._top_files(file) == {"setup.py": "top"}
