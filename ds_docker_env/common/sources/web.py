@@ -24,11 +24,11 @@ CONNECT, SILENCE, WHOLE = 5, 10, 30
 class WebFile(Remote):
     """A file behind a URL; ``requests`` takes the password from netrc and the proxy from the environment.
 
-    It has at most ``size`` bytes and ``seconds`` to arrive.
+    It has at most ``size`` bytes, and ``seconds`` to arrive, `WHOLE` if there are none.
     """
 
     size: int = MAX_BYTES
-    seconds: float = WHOLE
+    seconds: float = 0
 
     @property
     def provenance(self) -> str:
@@ -41,7 +41,8 @@ class WebFile(Remote):
         return (parts.scheme, parts.netloc)
 
     def read(self) -> bytes:
-        deadline = time.monotonic() + self.seconds
+        whole = self.seconds or WHOLE
+        deadline = time.monotonic() + whole
         content = bytearray()
         session = requests.Session()
         session.mount("https://", _Trusting())
@@ -58,7 +59,7 @@ class WebFile(Remote):
                         raise too_large(self.name)
                     if time.monotonic() > deadline:
                         raise SourceError(
-                            f"{self.name}: did not arrive within {self.seconds:g} s; try again or download it first"
+                            f"{self.name}: did not arrive within {whole} s; try again or download it first"
                         )
         except (requests.Timeout, TimeoutError):
             raise SourceError(f"{self.name}: no answer within {SILENCE} s; try again or download it first") from None
