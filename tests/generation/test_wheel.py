@@ -34,7 +34,7 @@ EVERYTHING = {
 }
 COMMANDS = {
     *("add", "add-users", "as-owner", "audit", "install-lock", "lock", "password", "pip", "pip3", "remove"),
-    *("report", "responds", "start", "uv"),
+    *("profile", "report", "responds", "start", "uv", "writer"),
 }
 
 
