@@ -53,16 +53,9 @@ _WINGS = ("common", "pinning", "image")
 _FILES = "image/files/"
 # Programs that are there for one choice only; all others are in every image.
 _OPTIONAL = {
-    **{
-        "check": "production",
-        "take-over": "production",
-        "dvc": "dvc",
-        "profile": "dvc",
-        "h2o": "h2o",
-        "dask-worker": "dask",
-    },
-    **{"dask-scheduler": "dask", "tls.yaml": "dask", "dashboard.py": "dask", "prepare-passwords": "secrets"},
-    **{"dask.svg": "dask", "datasette.svg": "sqlite"},
+    **{"check": "production", "take-over": "production", "dvc": "dvc", "profile": "dvc", "h2o": "h2o"},
+    **dict.fromkeys(["dask-scheduler", "dask-worker", "tls.yaml", "dashboard.py", "dask.svg"], "dask"),
+    **{"prepare-passwords": "secrets", "datasette.svg": "sqlite"},
 }
 # The same file under further names.
 _ALIASES = {

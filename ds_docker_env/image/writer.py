@@ -20,7 +20,10 @@ from ds_docker_env.common.settings import BEGIN, END
 from ds_docker_env.image import passwords, project
 from ds_docker_env.pinning.production.formats.reading import read_toml
 
-NAMES = {"requirements.in", "requirements.txt", "production.txt", "constraints.txt", "overrides.txt", "uv.toml"}
+NAMES = {
+    *("requirements.in", "requirements.txt", "build-requirements.txt"),
+    *("production.txt", "constraints.txt", "overrides.txt", "uv.toml"),
+}
 _PASSWORD = re.compile(r"\.secrets/([a-z0-9_]+)_password")
 _BYTES = 20_000_000
 # For one request.

@@ -31,7 +31,7 @@ def names(lock: str) -> set[str]:
 def beside_the_notebook(generated: Generated) -> list[str]:
     assert generated.exit_code == 0, generated.stderr
     services = yaml.safe_load(generated.read("docker-compose.yml"))["services"]
-    return [name for name in services if name not in ("jupyter", "passwords", "setup")]
+    return [name for name in services if name not in ("jupyter", "passwords", "setup", "writer")]
 
 
 @needs("mysql", "redis")

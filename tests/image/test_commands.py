@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from offers import TEMPLATE
 
-from ds_docker_env.common.errors import ProjectError
+from ds_docker_env.common.errors import ProjectError, RefusedError
 from ds_docker_env.image import commands, lock, project
 
 FILES = TEMPLATE / "ds_docker_env" / "image" / "files"
@@ -55,6 +55,24 @@ def test_a_command_that_fails_says_so_in_a_line(
         commands.main("lock", [])
     assert ended.value.code == code
     assert re.fullmatch(said, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(("netrc", "named"), [("", True), ("/dev/shm/netrc", False)], ids=["a notebook", "the host"])
+def test_a_notebook_without_the_logins_of_an_index_names_the_command_for_the_host(
+    netrc: str, named: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_: object) -> int:
+        raise RefusedError("the index asks for a password")
+
+    monkeypatch.setattr(lock, "run", fail)
+    monkeypatch.setattr(project, "has_writer", lambda: True)
+    monkeypatch.delenv("NETRC", raising=False)
+    if netrc:
+        monkeypatch.setenv("NETRC", netrc)
+    with pytest.raises(SystemExit):
+        commands.main("lock", ["--upgrade"])
+    command = "\n  a notebook gets no logins; on the host, run: docker compose run --rm jupyter lock --upgrade\n"
+    assert capsys.readouterr().err.endswith(command) is named
 
 
 def test_a_module_that_the_tools_lack_ends_a_command_with_2(tmp_path: Path) -> None:
