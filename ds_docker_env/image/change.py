@@ -15,6 +15,7 @@ from ds_docker_env.common.progress import Say, silent
 from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
 from ds_docker_env.common.target import AMD64, MACHINES, machines, why_amd64_only
 from ds_docker_env.image import overlay, project, requirements
+from ds_docker_env.image.build.sources import sections
 from ds_docker_env.image.lock import (
     EMULATE,
     beside,
@@ -103,7 +104,9 @@ def change(
         built_with = built_with_here()
         building = BuildRequirements(built_with)
         if lock != before[LOCK]:
-            building = build_requirements(resolver, lock, built_with)
+            # Of a source that stays, which may be large.
+            known = {name: section.requirements for name, section in sections(built_with).items() if section.fixed}
+            building = build_requirements(resolver, lock, built_with, known=known)
             # Not through the link to the project's own.
             (folder / BUILD_REQUIREMENTS).unlink(missing_ok=True)
             (folder / BUILD_REQUIREMENTS).write_text(building.text, encoding="utf-8", newline="\n")

@@ -16,6 +16,7 @@ from configparser import ConfigParser
 from configparser import Error as ConfigError
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -69,29 +70,40 @@ class _Asked:
 
 
 def lock_build_requirements(
-    resolver: Resolver, lock: str, sources: Mapping[str, SourceFile], before: str = ""
+    resolver: Resolver,
+    lock: str,
+    sources: Mapping[str, SourceFile],
+    before: str = "",
+    known: Mapping[str, str] = MappingProxyType({}),
 ) -> BuildRequirements:
-    """Lock what these sources of a lock are built with, by requirement; versions ``before`` stay if they can."""
+    """Lock what these sources of a lock are built with, by requirement; versions ``before`` stay if they can.
+
+    ``known`` is what some of them were locked with, which are not read again.
+    """
     groups: dict[tuple[str, ...], list[str]] = {}
     made = BuildRequirements()
+    parts: dict[str, list[str]] = {}
     for source in sorted(sources):
+        if source in known:
+            parts.setdefault(known[source], []).append(source)
+            continue
         resolver.say(f"reading {source}")
         asked = _asked(source, sources[source], resolver)
         groups.setdefault(tuple(asked.requirements), []).append(source)
         if asked.why:
             made.unfixed[source] = asked.why
-    parts = []
     for requirements, names in groups.items():
         try:
             text = _lock(resolver, requirements, "".join(entries(before)), lock)
         except (GenerationError, InvalidRequirement) as error:
             text = ""
             made.unfixed |= dict.fromkeys(names, " ".join(str(error).split())[:160])
-        labels = [
-            f"# {name}: not fixed, {made.unfixed[name]}" if name in made.unfixed else f"# {name}" for name in names
-        ]
-        parts.append("".join(f"{line}\n" for line in labels) + text)
-    made.text = "\n".join([_HEADING, *parts]) if parts else ""
+        parts.setdefault(text, []).extend(names)
+    written = []
+    for text, names in sorted(parts.items(), key=lambda part: min(part[1])):
+        whys = [f": not fixed, {made.unfixed[name]}" if name in made.unfixed else "" for name in sorted(names)]
+        written.append("".join(f"# {name}{why}\n" for name, why in zip(sorted(names), whys, strict=True)) + text)
+    made.text = "\n".join([_HEADING, *written]) if written else ""
     return made
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
+from types import MappingProxyType
 from typing import Any
 
 from packaging.tags import compatible_tags, cpython_tags
@@ -65,13 +66,17 @@ def offers(resolver: Resolver, lock: str) -> dict[str, dict[str, Offer]]:
 
 
 def build_requirements(
-    resolver: Resolver, lock: str, before: str, offered: Mapping[str, Mapping[str, Offer]] | None = None
+    resolver: Resolver,
+    lock: str,
+    before: str,
+    offered: Mapping[str, Mapping[str, Offer]] | None = None,
+    known: Mapping[str, str] = MappingProxyType({}),
 ) -> BuildRequirements:
-    """Lock what the sources in a lock are built with; versions of ``before`` stay if they can."""
+    """Lock what the sources in a lock are built with, as `lock_build_requirements` does."""
     offered = offered or offers(resolver, lock)
     if entries(lock) and not any(offered.values()):
         return BuildRequirements(before, {"requirements.txt": "uv does not say which packages have no wheel"})
-    return lock_build_requirements(resolver, lock, _to_build(offered, lock), before)
+    return lock_build_requirements(resolver, lock, _to_build(offered, lock), before, known)
 
 
 def _to_build(offered: Mapping[str, Mapping[str, Offer]], lock: str) -> dict[str, SourceFile]:

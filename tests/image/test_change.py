@@ -20,7 +20,7 @@ from small_image import Image
 from ds_docker_env.common.errors import GenerationError
 from ds_docker_env.image import add, overlay, project, remove
 from ds_docker_env.image.template import Template
-from ds_docker_env.pinning import refusal
+from ds_docker_env.pinning import build_requirements, refusal
 from ds_docker_env.pinning.cooldown import DAYS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it runs in the image, on Linux")
@@ -85,7 +85,7 @@ def test_a_package_is_written_down_locked_proven_and_installed_and_nothing_else_
 
 
 def test_a_source_is_built_with_what_was_locked_and_stays_so_when_the_index_moves_on(
-    image: Image, capsys: pytest.CaptureFixture[str]
+    image: Image, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def built_by(name: str) -> str:
         said: dict[str, str] = {}
@@ -103,7 +103,16 @@ def test_a_source_is_built_with_what_was_locked_and_stays_so_when_the_index_move
     image.index.add_setuptools("91.0")
     image.index.add("plot", "1.0")
     image.index.add_source("theirs", "1.0", files={"setup.py": ""})
+    read: list[str] = []
+    download = build_requirements._download
+
+    def _download(url: str) -> bytes:
+        read.append(url.rpartition("/")[2])
+        return download(url)
+
+    monkeypatch.setattr(build_requirements, "_download", _download)
     add.run(["plot", "theirs"])
+    assert read == ["theirs-1.0.tar.gz"]
     assert (built_by("ours"), built_by("theirs")) == ("90.0", "90.0")
     assert image.read("build-requirements.txt") == locked.replace("# ours==1.0\n", "# ours==1.0\n# theirs==1.0\n")
 
