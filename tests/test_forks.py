@@ -252,7 +252,6 @@ def less_of_everything(fork: Fork) -> Seen:
     )
     fork.replace("ds_docker_env/generation/services.py", '"mysql", "postgres"', '"postgres"')
     fork.replace("ds_docker_env/generation/services.py", '"mysql": "MySQL", ', "")
-    fork.cut(COMPOSE, '(["mysql_password"]', "else []) + ")
     fork.cut(COMPOSE, '{% if "mysql" in services %}\n', "{% endif %}\n")
     fork.cut(README, '{% if "mysql" in services %}\n', "{% endif %}\n")
     (fork.folder / "locks" / "requirements-mysql.in").unlink()

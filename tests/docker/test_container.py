@@ -36,7 +36,7 @@ def containers(built: Project, generate: Callable[..., Path]) -> Iterator[dict[s
 
 
 def test_every_container_has_the_limits_that_are_asked_for(containers: dict[str, Any]) -> None:
-    assert len(containers) == len(SERVICES) + 4
+    assert len(containers) == len(SERVICES) + 3
     for service, container in containers.items():
         host = container["HostConfig"]
         limits = (host["Memory"], host["MemorySwap"], host["NanoCpus"], host["PidsLimit"])
