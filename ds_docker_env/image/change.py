@@ -114,7 +114,7 @@ def change(
         made = Change(moves, elsewhere, old, [*only, *building.lines])
         overlay.install(lock, folder, say)
         if before != {name: project.read(name) for name in before}:
-            raise ProjectError(f"{REQUIREMENTS} or {LOCK}: edited by somebody else meanwhile; run the command again")
+            raise ProjectError(f"{REQUIREMENTS} or {LOCK}: changed during this command; run it again")
         overlay.switch(lock)
         try:
             files = {REQUIREMENTS: text, LOCK: lock}

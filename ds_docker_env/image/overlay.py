@@ -226,7 +226,7 @@ def _install(lock: str, overlay: Path, folder: Path, say: Say) -> None:
         if done.returncode:
             check_reached(done.stderr)
             if not sees_all and "building from source is disabled" in done.stderr:
-                raise LockError(f"{LOCK}: has a package without a wheel, which the notebook builds; start it first")
+                raise LockError(f"{LOCK}: has a package without a wheel; run: docker compose up --build")
             raise LockError(f"{LOCK}: cannot be installed; uv says: {Attempt('', done.stderr).said}")
     # The kernel stays that of the image, and so do programs that are not the analysis'.
     for path in [overlay / "share/jupyter/kernels", *(path for pattern in LEFT_OUT for path in overlay.glob(pattern))]:

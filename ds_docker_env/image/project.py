@@ -38,7 +38,6 @@ _WRITER_STARTS = 10
 _REPLACING = Path(".~replacing")
 # Names to choose from.
 _LISTED = 10
-_RUN = "docker compose run --rm --no-deps"
 _MOUNTED = "# The source is a path in the container that took it over, where its folder was mounted."
 
 
@@ -96,7 +95,7 @@ def visible(location: str, command: str, *, mounted: bool = False) -> str:
         image = shlex.quote(location.removeprefix("image:"))
         raise SourceError(
             f"{location}: a container cannot look into an image; run on the host: docker run --rm --entrypoint python "
-            f"{image} -m pip freeze | {_RUN} -T jupyter {command} -"
+            f"{image} -m pip freeze | {_run(command)} -T jupyter {command} -"
         )
     if location == "-" or "://" in location or location.startswith("git+"):
         return location
@@ -119,8 +118,13 @@ def visible(location: str, command: str, *, mounted: bool = False) -> str:
     here = folder if folder.startswith("/") else f"/{posixpath.basename(folder).strip('.') or 'production'}"
     raise SourceError(
         f"{location}: is not in this container, which sees the project folder only; bring it in from the host{where}: "
-        f'{_RUN} --volume "{host}:{here}:ro" jupyter {command} "{here}/{name}"'
+        f'{_run(command)} --volume "{host}:{here}:ro" jupyter {command} "{here}/{name}"'
     )
+
+
+def _run(command: str) -> str:
+    # The service writer has to run for the others.
+    return "docker compose run --rm" + (" --no-deps" if command == "check" else "")
 
 
 def writable() -> None:

@@ -19,7 +19,7 @@ from ds_docker_env.common.redaction import printable
 from ds_docker_env.image.setup import become_owner
 
 # The files that fix an image; the digests of the base image and of the wheel are in the Dockerfile.
-FILES = ("Dockerfile", "production.txt", "requirements.txt", "tools.txt")
+FILES = ("Dockerfile", "build-requirements.txt", "production.txt", "requirements.txt", "tools.txt")
 PROPERTY = "ds-docker-env:"
 EQUAL = "equal"
 _NOTHING = "statement: cosign verified no statement of an SBOM; its message above says why"

@@ -31,7 +31,7 @@ SECONDS = 10
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 # What a block of ours has: uv on the host reads this file, too.
 _KEYS = {"build-constraint-dependencies", "extra-build-dependencies", "dependency-metadata"}
-_REQUIREMENT = re.compile(r"[\w.-]*(\[[\w.,-]*\])?[\w.,<>=!~* ]*")
+_REQUIREMENT = re.compile(r"[\w.,<>=!~*\[\] -]*")
 
 
 def main(path: Path = Path("/run/writer/socket")) -> None:
@@ -57,7 +57,7 @@ def _serve(connection: socket.socket) -> int:
         return 1
     try:
         request = connection.makefile("rb").read(_BYTES + 1)
-        signal.alarm(0)
+        signal.alarm(6 * SECONDS)
         answer = answered(request)
         signal.alarm(SECONDS)
         connection.sendall(answer.encode())

@@ -43,9 +43,8 @@ Thing = tuple[str, bytes]
 Places = dict[str, Callable[[], Iterable[Thing]]]
 
 PROCESSES = 'for process in /proc/[0-9]*; do cat "$process/environ" "$process/cmdline"; done 2>/dev/null'
-# Where passwords are mounted, what a server notes for other programs, and the keys of one AWS profile: in memory, until
-# the container ends.
-MOUNTED = ("--exclude=/run/secrets", "--exclude=/dev/shm/jupyter", "--exclude=/dev/shm/aws_credentials")
+# Where passwords are mounted, what a server notes for other programs, and the keys of one AWS profile.
+MOUNTED = ("--exclude=/run/secrets", "--exclude=/dev/shm/jupyter", "--exclude=/var/tmp/aws_credentials")
 WRITTEN = "/dev/shm /etc /home /opt/analysis/etc /root /run /tmp /var"
 # Builds of other tests add and remove files of the cache meanwhile, for which the exit code is 1.
 CACHED = """\

@@ -326,7 +326,7 @@ def test_an_edit_that_is_saved_meanwhile_is_not_overwritten(image: Image, monkey
         (image.project / "requirements.in").write_text("# Mine.\n")
 
     monkeypatch.setattr(overlay, "install", meanwhile)
-    with pytest.raises(GenerationError, match=r"^requirements\.in or requirements\.txt: edited by somebody else"):
+    with pytest.raises(GenerationError, match=r"^requirements\.in or requirements\.txt: changed during this command"):
         add.run(["new"])
     assert image.read("requirements.in") == "# Mine.\n" and "new" not in image.packages
 

@@ -167,6 +167,9 @@ def _find(uv: Path, environment: Path, entries: Mapping[str, str], folder: Path)
 def _build(source: Source, section: Section, options: str, base: Path, folder: Path, built: Path) -> None:
     version = subprocess.run([base, "-VV"], stdout=subprocess.PIPE, check=True).stdout
     given = (platform.machine(), *sorted(source.hashes), *map(str, section))
+    if not section.fixed:
+        # From these indexes come its other requirements.
+        given += (options, *(path.read_text(encoding="utf-8") for path in _SETTINGS if path.exists()))
     kept = BUILT / hashlib.sha256(version + Path(__file__).read_bytes() + "\n".join(given).encode()).hexdigest()
     if not kept.is_dir():
         mine = folder / source.name
