@@ -1,7 +1,8 @@
 """Writes the files at the root of a project for commands in other containers, which see it read-only.
 
-It has a container of its own and listens on a socket in a volume. A request is a JSON object of names and texts, up to
-the end of what the client sends; the answer is `WRITTEN` or the problem.
+It has a container of its own, in which Debian's Python runs it from the wheel, so that no code of a package is there.
+It listens on a socket in a volume. A request is a JSON object of names and texts, up to the end of what the client
+sends; the answer is `WRITTEN` or the problem.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from pathlib import Path
 from ds_docker_env.common.errors import GenerationError, ProjectError
 from ds_docker_env.common.settings import BEGIN, END
 from ds_docker_env.image import passwords, project
-from ds_docker_env.pinning.production.formats.reading import read_toml
+from ds_docker_env.image.setup import become_owner
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 NAMES = {
     *("requirements.in", "requirements.txt", "build-requirements.txt"),
@@ -34,15 +40,25 @@ _KEYS = {"build-constraint-dependencies", "extra-build-dependencies", "dependenc
 _REQUIREMENT = re.compile(r"[\w.,<>=!~*\[\] -]*")
 
 
-def main(path: Path = Path("/run/writer/socket")) -> None:
-    """Answer one request after the other, each in a process of its own, which has `SECONDS` to read it."""
+def main(path: Path = Path("/run/writer/socket"), folder: Path = project.PROJECT) -> None:
+    """Answer one request after the other for a project, as its owner.
+
+    Each has a process of its own, which has `SECONDS` to read it.
+    """
     if sys.platform == "win32":
         return
+    # The first process of a container ignores a signal without a handler.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(path))
         path.chmod(0o666)
         server.listen()
+        become_owner(folder)
+        if folder.stat().st_mode & 0o020:
+            # A team's directory is writable for its group, and so are its files.
+            os.umask(0o002)
+        os.chdir(folder)
         while True:
             connection, _ = server.accept()
             with connection:
@@ -105,7 +121,7 @@ def _changed_settings(path: Path, text: str) -> str:
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     if _parts(text)[1] != _parts(before)[1]:
         return "commands change only what ds-docker-env wrote; edit your own settings on the host"
-    block = read_toml(_parts(text)[0], "uv.toml", "run the command again")
+    block = tomllib.loads(_parts(text)[0])
     return "" if block.keys() <= _KEYS and _plain(block) else "contains settings that ds-docker-env does not write"
 
 
@@ -120,3 +136,7 @@ def _plain(value: object) -> bool:
     if isinstance(value, Mapping):
         return all(map(_plain, (*value.keys(), *value.values())))
     return all(map(_plain, value)) if isinstance(value, list) else bool(_REQUIREMENT.fullmatch(str(value)))
+
+
+if __name__ == "__main__":
+    main()

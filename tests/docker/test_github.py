@@ -134,7 +134,7 @@ class GitHub:
         run.said[step["name"]] = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
         run.red = step["name"] if done.returncode else run.red
 
-    def _bake(self, source: str, files: str, load: str, provenance: str, set: str, **inputs: str) -> str:
+    def _bake(self, source: str, files: str, targets: str, load: str, provenance: str, set: str, **inputs: str) -> str:
         """Return the command of the action; the cache is a folder in place of GitHub's."""
         assert (source, load, provenance) == (".", "true", "false")
         assert set.count(",scope=X64") == 2
@@ -146,7 +146,7 @@ class GitHub:
         options += ["--set=*.output=type=image,compression=uncompressed"]
         options += ["--no-cache"] * (inputs.pop("no-cache") == "true")
         assert not inputs
-        return shlex.join(["docker", "buildx", "bake", "--file", files, "--provenance=false", *options])
+        return shlex.join(["docker", "buildx", "bake", "--file", files, "--provenance=false", *options, targets])
 
     def _text(self, value: object) -> str:
         """Fill in expressions; YAML's truths become words, as actions get them."""

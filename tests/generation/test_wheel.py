@@ -35,7 +35,7 @@ EVERYTHING = {
 }
 COMMANDS = {
     *("add", "add-users", "as-owner", "audit", "install-lock", "lock", "password", "pip", "pip3", "remove"),
-    *("report", "sbom", "responds", "start", "uv", "writer"),
+    *("report", "sbom", "responds", "start", "uv"),
 }
 
 

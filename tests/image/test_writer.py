@@ -22,7 +22,7 @@ SERVE = """\
 import pathlib, sys
 from ds_docker_env.image import writer
 writer.SECONDS = 2
-writer.main(pathlib.Path(sys.argv[1]))
+writer.main(pathlib.Path(sys.argv[1]), pathlib.Path.cwd())
 """
 OWN = "[pip]\nindex-url = 'https://packages.example.com/simple/'\n"
 BLOCK = f'{BEGIN}\nbuild-constraint-dependencies = ["setuptools<58"]\n{END}\n'
