@@ -25,7 +25,7 @@ def empty(node: Any, path: str = "") -> list[str]:
 def secrets(service: dict[str, Any]) -> list[str]:
     build = service.get("build", "")
     named = [each["source"] if isinstance(each, dict) else each for each in service.get("secrets", [])]
-    return [*named, *([] if isinstance(build, str) else build["secrets"])]
+    return [*named, *([] if isinstance(build, str) else build.get("secrets", []))]
 
 
 def test_every_choice_of_services_gives_a_compose_file_without_an_empty_key() -> None:
