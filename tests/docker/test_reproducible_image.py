@@ -65,7 +65,7 @@ def test_two_people_get_the_same_digest_from_one_commit_and_after_one_package_mo
     lock.write_text(locked, encoding="utf-8")
     one_package_more = built(author, slug, again=True)
     ours = ("/opt", "/project", "-newermt", "1980-01-02", "-print")
-    assert sh("docker", "run", "--rm", "--network=none", "--entrypoint=find", slug, *ours).stdout == ""
+    assert sh("docker", "run", "--rm", "--network=none", "--user=root", "--entrypoint=find", slug, *ours).stdout == ""
 
     from_nothing = built(reader, f"{slug}-reader", HOME=str(tmp_path / "home"), TZ="Pacific/Kiritimati", LC_ALL="C")
     assert from_nothing == one_package_more
