@@ -159,6 +159,7 @@ def copied(project: Project, beside: Path) -> Project:
     name = f"{project.image}-{secrets.token_hex(3)}"
     # Which is not there if no test has built it.
     sh("docker", "tag", project.image, name, check=False)
+    sh("docker", "tag", f"{project.name}-writer", f"{name}-writer", check=False)
     return Project(folder, image=name, name=name)
 
 

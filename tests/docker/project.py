@@ -138,7 +138,10 @@ class Project:
         bake = ("docker", "buildx", "bake", *(f"--file={name}" for name in read), output, "jupyter")
         # A secret may be a file of one's home.
         allowed = {"BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
-        return sh(*bake, folder=self.folder, environment=self.environment | allowed)
+        built = sh(*bake, folder=self.folder, environment=self.environment | allowed)
+        # Which Compose would build on standard output, by the first command.
+        self.compose("build", "--quiet", "writer")
+        return built
 
     def run(self, *command: str, check: bool = True) -> Done:
         """Run a command in a new container, as the README does."""

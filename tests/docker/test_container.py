@@ -29,7 +29,7 @@ def containers(built: Project, generate: Callable[..., Path]) -> Iterator[dict[s
         (project.folder / ".env").write_text("MEMORY=1g\nCPUS=0.5\n", encoding="utf-8")
         (project.folder / ".secrets" / "aws_credentials").touch()
         sh("docker", "tag", built.image, project.image)
-        project.compose("create", "--no-build")
+        project.compose("create")
         ids = project.compose("ps", "--all", "--quiet").stdout.split()
         made = json.loads(sh("docker", "inspect", *ids).stdout)
         yield {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in made}

@@ -86,7 +86,7 @@ def test_a_service_which_sees_the_lock_alone_builds_no_source(image: Image) -> N
     requirements = image.project / "requirements.in"
     text = requirements.read_text()
     requirements.unlink()
-    with pytest.raises(GenerationError, match="has a package without a wheel, which the notebook builds; start it"):
+    with pytest.raises(GenerationError, match="has a package without a wheel; run: docker compose up --build"):
         overlay.follow()
     requirements.write_text(text)
     overlay.follow()
