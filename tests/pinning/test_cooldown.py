@@ -15,22 +15,28 @@ from ds_docker_env.common import uv
 from ds_docker_env.common.errors import UvError
 from ds_docker_env.pinning.cooldown import DAYS, Cooldown, time_of
 
-YESTERDAY = datetime.now(timezone.utc) - timedelta(1)
 UNDATED = "the index does not say when files were uploaded, so any release is taken"
-LIMIT = (datetime.now(timezone.utc) - timedelta(DAYS)).strftime("%Y-%m-%dT00:00:00Z")
+
+
+def yesterday() -> datetime:
+    return datetime.now(timezone.utc) - timedelta(1)
+
+
+def limit_of_today() -> str:
+    return (datetime.now(timezone.utc) - timedelta(DAYS)).strftime("%Y-%m-%dT00:00:00Z")
 
 
 def test_a_release_of_yesterday_is_left_out_and_productions_pin_of_yesterday_is_taken(
     pin: Pin, offline: PackageIndex
 ) -> None:
     offline.add("prod", "1.0")
-    offline.add("prod", "2.0", uploaded=YESTERDAY)
-    offline.add("pandas", "9999.2", uploaded=YESTERDAY)
+    offline.add("prod", "2.0", uploaded=yesterday())
+    offline.add("pandas", "9999.2", uploaded=yesterday())
     generated = pin("prod==2.0\n")
     assert generated.locked["prod"] == "2.0"
     assert generated.locked["pandas"] == "9999.1"
     assert "Too new" not in generated.stdout
-    assert f"index as of {LIMIT}\n" in generated.read("requirements.txt")
+    assert f"index as of {limit_of_today()}\n" in generated.read("requirements.txt")
     # The command in the header, without the cooldown, makes the same.
     locked = generated.locked
     generated.lock_again()
@@ -39,16 +45,16 @@ def test_a_release_of_yesterday_is_left_out_and_productions_pin_of_yesterday_is_
 
 def test_a_release_that_productions_pin_forces_is_taken_and_named_and_no_other(pin: Pin, offline: PackageIndex) -> None:
     offline.add("forced", "1.0")
-    offline.add("forced", "2.0", uploaded=YESTERDAY)
-    offline.add("prod", "2.0", requires=("forced>=2",), uploaded=YESTERDAY)
-    offline.add("pandas", "9999.2", uploaded=YESTERDAY)
+    offline.add("forced", "2.0", uploaded=yesterday())
+    offline.add("prod", "2.0", requires=("forced>=2",), uploaded=yesterday())
+    offline.add("pandas", "9999.2", uploaded=yesterday())
     generated = pin("prod==2.0\n")
     assert generated.locked["forced"] == "2.0"
     assert generated.locked["pandas"] == "9999.1"
     assert f"Too new:    forced 2.0: released in the last {DAYS} days, but nothing older fits" in generated.stdout
     # So that the next lock does not move it back.
     assert "index as of " in generated.read("requirements.txt")
-    assert f"index as of {LIMIT}" not in generated.read("requirements.txt")
+    assert f"index as of {limit_of_today()}" not in generated.read("requirements.txt")
 
 
 def test_packages_of_an_index_without_dates_are_taken_and_named(pin: Pin, offline: PackageIndex) -> None:
@@ -56,7 +62,7 @@ def test_packages_of_an_index_without_dates_are_taken_and_named(pin: Pin, offlin
     offline.add("prod", "1.0", requires=("ours",))
     offline.add("ours", "1.0", "2.0")
     offline.dates = True
-    offline.add("pandas", "9999.2", uploaded=YESTERDAY)
+    offline.add("pandas", "9999.2", uploaded=yesterday())
     generated = pin("prod==1.0\n")
     assert (generated.locked["ours"], generated.locked["pandas"]) == ("2.0", "9999.1")
     assert f"Undated:    ours: {UNDATED}" in generated.stdout
@@ -77,25 +83,29 @@ def test_the_versions_of_the_lock_before_stay_available() -> None:
     def limit(noted: str) -> str:
         return Cooldown.of(f"# made by\n# uv 0.13.9, index as of {noted}\n", ()).limit
 
-    assert limit("2020-01-01T00:00:00Z") == LIMIT
-    assert limit("3 days") == LIMIT
+    assert limit("2020-01-01T00:00:00Z") == limit_of_today()
+    assert limit("3 days") == limit_of_today()
     assert limit("2999-01-01T00:00:00Z") == "2999-01-01T00:00:00Z"
     assert limit("2999-01-01") == "2999-01-02T00:00:00Z"
-    assert Cooldown.of("", ()).limit == LIMIT
+    assert Cooldown.of("", ()).limit == limit_of_today()
     assert time_of("7 days") is None
 
 
 @pytest.mark.skipif(os.name == "nt", reason="its settings are elsewhere there")
 def test_a_persons_own_limit_for_uv_holds_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    assert Cooldown.of("", ["prod"]).options == ["--exclude-newer", LIMIT, "--exclude-newer-package=prod=false"]
+    assert Cooldown.of("", ["prod"]).options == [
+        "--exclude-newer",
+        limit_of_today(),
+        "--exclude-newer-package=prod=false",
+    ]
     (tmp_path / "uv").mkdir()
     (tmp_path / "uv" / "uv.toml").write_text('exclude-newer = "14 days"\n')
     assert Cooldown.of("", ["prod"]).options == []
     # But not against one that is typed.
     assert Cooldown.of("", [], given="2026-01-01").options == ["--exclude-newer", "2026-01-01"]
     (tmp_path / "uv" / "uv.toml").write_text("exclude-newer-package = { prod = false }\n")
-    assert Cooldown.of("", ()).options == ["--exclude-newer", LIMIT]
+    assert Cooldown.of("", ()).options == ["--exclude-newer", limit_of_today()]
     assert Cooldown.of("", (), settings='exclude-newer = "14 days"\n').options == []
 
 
