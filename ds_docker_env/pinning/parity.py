@@ -12,11 +12,12 @@ from packaging.utils import canonicalize_name
 from ds_docker_env.common.errors import ParityError
 from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.target import Target, machines
-from ds_docker_env.pinning.production.model import Pin, Production, same_version
+from ds_docker_env.pinning.production.model import Pin, Production
 
 _ENTRY = re.compile(r"^(?=[A-Za-z0-9])", re.MULTILINE)
 _HASHES = re.compile(r"\s+(?:\\\n\s*)?--hash=|\s*\\?\n")
 _HASH = re.compile(r"--hash=(\S+)")
+_VIA = re.compile(r"^    #(?: via|  ) (\S.*)\n", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ def requirement_of_entry(entry: str) -> str:
     return _HASHES.split(entry, maxsplit=1)[0]
 
 
+def needed_by(entry: str) -> list[str]:
+    """Return the packages and the files, such as ``-r production.txt``, for which a package is in a lock."""
+    return _VIA.findall(entry)
+
+
 def without(lock: str, names: Collection[str]) -> str:
     """Return a lock as uv writes it, with its options and without the packages of these normalised names."""
     options, *packages = _ENTRY.split(lock)
@@ -86,7 +92,7 @@ def read_each(lock: str) -> dict[str, dict[str, Locked]]:
 def compare(production: Production, packages: Mapping[str, Locked], target: Target) -> Parity:
     """Look for every pin that applies among packages by normalised name, with that version and those hashes.
 
-    Versions are compared by PEP 440; a pin from a constraints file counts if its package is there.
+    Versions are compared by PEP 440, where one without a local version takes any; a pin from a constraints file counts if its package is there.
     """
     held: dict[Pin, Locked] = {}
     elsewhere, differences = [], []
@@ -95,7 +101,7 @@ def compare(production: Production, packages: Mapping[str, Locked], target: Targ
         found = packages.get(pin.name)
         if not pin.applies(target):
             elsewhere.append(pin)
-        elif found and same_version(pin.version, found.version) and _known(pin, found):
+        elif found and pin.holds(found.version) and _known(pin, found):
             held[pin] = found
         else:
             differences.append(Difference(pin, found))
@@ -160,7 +166,7 @@ def _message(difference: Difference) -> str:
     wanted = f"{pin.where}: {pin.name}{pin.specifier}"
     if found is None:
         return f"{wanted} is not in the lock; please report this"
-    if pin.version and not same_version(pin.version, found.version):
+    if pin.version and not pin.holds(found.version):
         return f"{wanted}, but the lock has {found.version}; please report this"
     return (
         f"{wanted} has the hash {min(sha256(pin))[:23]}..., unknown to the index; "

@@ -7,11 +7,10 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ds_docker_env.common.target import AMD64, ARM64, LOCK_AGAIN, MACHINES, note
-from ds_docker_env.pinning.parity import Locked, entries, name_of_entry, requirement_of_entry, without
+from ds_docker_env.pinning.parity import Locked, entries, name_of_entry, needed_by, requirement_of_entry, without
 from ds_docker_env.pinning.production.model import name_of
 from ds_docker_env.pinning.resolver import Attempt, check_reached
 
-_VIA = re.compile(r"^    #(?: via|  ) (\S.*)\n", re.MULTILINE)
 _VIA_LINES = re.compile(r"^    #.*\n", re.MULTILINE)
 _MADE = re.compile(r"^(?=# uv )", re.MULTILINE)
 _ONLY_ARM64 = f" ; platform_machine == '{ARM64}'"
@@ -102,6 +101,6 @@ def _by_requirement(lock: str) -> dict[str, str]:
 
 def _with_notes(entry: str, other: str) -> str:
     """Return an entry that names all that need it, as uv does."""
-    by = sorted({*_VIA.findall(entry), *_VIA.findall(other)})
+    by = sorted({*needed_by(entry), *needed_by(other)})
     lines = f"    # via {by[0]}\n" if len(by) == 1 else "".join(["    # via\n", *(f"    #   {each}\n" for each in by)])
     return _VIA_LINES.sub("", entry) + (lines if by else "")

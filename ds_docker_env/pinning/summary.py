@@ -15,7 +15,8 @@ from ds_docker_env.pinning.diagnosis import some
 from ds_docker_env.pinning.lock import Lock
 from ds_docker_env.pinning.parity import Locked, Parity, sha256
 from ds_docker_env.pinning.processors import differing
-from ds_docker_env.pinning.production.model import Production
+from ds_docker_env.pinning.production.model import Production, same_version
+from ds_docker_env.pinning.share import share_of
 
 # The packages of a lock by processor and normalised name.
 Packages = Mapping[str, Mapping[str, Locked]]
@@ -24,13 +25,13 @@ Packages = Mapping[str, Mapping[str, Locked]]
 def summarise(production: Production, lock: Lock, packages: Packages, parity: Parity, target: Target) -> list[str]:
     """Return the summary, a line for each thing."""
     versions = _versions(packages)
+    share = share_of(production, lock.text, parity, target)
     held = {pin.name for pin in parity.held}
-    kept = {(pin.name, found.version) for pin, found in parity.held.items()}
     where = "Linux" if packages.keys() == MACHINES.keys() else " and ".join(MACHINES[each] for each in packages)
     elsewhere = f"does not apply on {where} and this Python"
     lines = [
-        f"Production: {len(kept)} of {len(kept)} pins kept exactly, from {production.source}",
-        f"Added:      {len(versions.keys() - held)} packages for the analysis and what they need",
+        *share.lines,
+        f"Added:      {len(versions.keys() - share.exact - share.open)} packages for the analysis and what they need",
     ]
     if lock.obstacle:
         lines.append(f"Only amd64: {lock.obstacle.where}: {lock.obstacle.why}")
@@ -57,6 +58,11 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
     lines += [f"Yanked:     {version} was withdrawn by its authors" for version in lock.yanked]
     lines += [f"Left out:   {requirement}, {why}" for requirement, why in left_out(lock, packages).items()]
     lines += [f"Elsewhere:  {pin} {elsewhere}" for pin in parity.elsewhere]
+    lines += [
+        f"Local:      {pin} is {found.version} on production's index, and pip takes that too"
+        for pin, found in parity.held.items()
+        if not same_version(pin.version, found.version)
+    ]
     lines += _hashes(parity)
     for line in production.unpinned:
         requirement = Requirement(line)
@@ -74,7 +80,7 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
         else:
             why = "cannot be reached" if re.search(r" @ https?://", line) else "is not from an index"
             lines.append(f"Not here:   {line} {why}, so not in the notebook")
-    lines += [f"Ignored:    {line} means nothing to a lock" for line in production.ignored]
+    lines += [f"Ignored:    {option} {why}" for option, why in production.ignored.items()]
     return [printable(without_credentials(line)) for line in lines]
 
 

@@ -30,6 +30,19 @@ class Pin:
     def version(self) -> str:
         return self.specifier.lstrip("=")
 
+    def holds(self, version: str) -> bool:
+        """Say whether a version is the one that is pinned; a pin without a local version takes any, as pip does."""
+        if same_version(self.version, version):
+            return True
+        try:
+            return self.specifier[:3] != "===" and Version(version).public == str(Version(self.version))
+        except InvalidVersion:
+            return False
+
+    def agrees(self, other: Pin) -> bool:
+        """Say whether one version can be what both pin."""
+        return self.holds(other.version) or other.holds(self.version)
+
     def applies(self, target: Target) -> bool:
         return not self.marker or Marker(self.marker).evaluate(target.marker_environment())
 
@@ -46,7 +59,7 @@ class Production:
     ``pins`` are installed; ``constraints`` and ``bounds`` bind only what is installed anyway (``-c``); ``unpinned``
     leave the version open or name a URL, of which ``downloads`` keep the hashes; ``left_out`` are not taken from an
     index (production's own code, VCS), with their names where known; ``indexes`` are option lines without credentials
-    and where they stand; ``ignored`` are options that mean nothing to a lock; ``pythons`` are specifiers of the Pythons
+    and where they stand; ``ignored`` are options without effect on a lock, and why; ``pythons`` are specifiers of the Pythons
     that files are for, by name.
     """
 
@@ -60,7 +73,7 @@ class Production:
     bounds: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     indexes: dict[str, str] = field(default_factory=dict)
-    ignored: list[str] = field(default_factory=list)
+    ignored: dict[str, str] = field(default_factory=dict)
     pythons: dict[str, str] = field(default_factory=dict)
 
     def restrict(self, pins: Iterable[str], marker: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,9 @@ from urllib.parse import urlsplit
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import Specifier, SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion
 from pip_requirements_parser import RequirementsFile
 
 from ds_docker_env.common.decoding import decode
@@ -22,28 +24,24 @@ from ds_docker_env.common.errors import GenerationError, RequirementsError
 from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.sources import Source, included, source_of
 from ds_docker_env.common.target import MACHINES, PYTHON_VERSIONS, Target
+from ds_docker_env.pinning.production import distribution
 from ds_docker_env.pinning.production.formats import as_requirements
 from ds_docker_env.pinning.production.formats.reading import ENTRIES
-from ds_docker_env.pinning.production.model import Pin, Production, same_version
+from ds_docker_env.pinning.production.model import Pin, Production, as_lines
+from ds_docker_env.pinning.production.options import why_ignored, without_options
+from ds_docker_env.pinning.production.unreadable import dropped, unreadable
 
 # Directories in which conda builds: such an entry names a file that no longer exists and hides the version.
 _CONDA_BUILD = re.compile(r"/(croots?|feedstock_root|conda-bld|bld|tmp/build|abs_\w+|concourse|ci(_\w+)?)/")
 _INDEX_OPTIONS = {"index_url": "--index-url", "extra_index_urls": "--extra-index-url", "find_links": "--find-links"}
-# pip knows it, the parser does not: https://pip.pypa.io/en/stable/reference/requirements-file-format/#per-requirement-options
-_CONFIG_SETTINGS = re.compile(r"""\s(?:-C|--config-settings?)[ =](?:"[^"]*"|'[^']*'|\S+)""")
 _URL_HASH = re.compile(r"[#&](sha\d+)=([0-9a-f]+)")
 # These parts behind a # do not say where a package is, as a subdirectory does.
 _FRAGMENT = re.compile(r"(?<=[#&])(?:sha\d+|md5|egg)=[^&]*&?")
 # Its name may be one that pip took, once.
 _VCS = re.compile(r"(-e\s*|--editable[= ]\s*)?(git|hg|svn|bzr)\+")
-# A name and what parts it from something else, then a version. A word by itself may be a token, and so may a long one;
-# digits without a dot may be a password.
-_BEGINNING = re.compile(
-    r"-{0,5}[a-z][\w.-]{0,38}(?:\s*(?:=[=<>~]{0,2}|[<>~!]=?|[:@;,(\[])\s*|\s+)(?=[^\s=])"
-    r"(?:v?\d{1,8}(?:\.\d{1,8}){1,4}(?:(?:a|b|rc|\.post|\.dev)\d{1,4}|\.\*)?(?=[\s=<>~!,;+]|$))?",
-    re.ASCII | re.IGNORECASE,
-)
 _LINE = re.compile(r"^[^\S\n]*(?!#|--hash)\S", re.MULTILINE)
+# A pin, at the beginning or behind something else.
+_PINNED = re.compile(r"(?:^|(?<=\s))[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?\s*={2,3}\s*\d")
 _FILES = 50
 _ADDRESS = re.compile(r"https?://[^\s\\\"']+", re.IGNORECASE)
 # The parser's time grows with their square. pip sees the same without them.
@@ -67,7 +65,11 @@ def read_production(location: str, target: Target) -> Production:
     production = Production(source.name, hashlib.sha256(content).hexdigest(), source.provenance)
     reading = _Reading(production, {source.name: False})
     reading.read(source, content, constraint=False)
-    problems = [*reading.problems, *_python_mismatches(production, target), *_contradictions(production, target)]
+    problems = [
+        *reading.problems,
+        *_python_mismatches(production, target),
+        *_contradictions(production, reading.ranges, target),
+    ]
     if not (production.pins or production.unpinned or problems):
         raise RequirementsError(f"{source.name}: names no package; is it the right file?")
     if problems:
@@ -85,11 +87,15 @@ def parse(text: str) -> RequirementsFile:
 
 @dataclass
 class _Reading:
-    """Reads files into ``production``; ``seen`` are those that were read, each with whether it only bounds."""
+    """Reads files into ``production``; ``seen`` are those that were read, each with whether it only bounds.
+
+    ``ranges`` are all requirements without an exact version by normalised name, with their files and lines.
+    """
 
     production: Production
     seen: dict[str, bool]
     problems: list[str] = field(default_factory=list)
+    ranges: dict[str, list[tuple[Requirement, str]]] = field(default_factory=dict)
 
     def read(self, source: Source, content: bytes, *, constraint: bool) -> None:
         production = self.production
@@ -98,53 +104,72 @@ class _Reading:
             production.left_out[line] = canonicalize_name(re.split(r"[\s=]", line)[0])
         if converted.python:
             production.pythons[source.name] = converted.python
-        text, settings = _CONFIG_SETTINGS.subn("", converted.text)
-        production.ignored += ["--config-settings"] * bool(settings)
-        if len(_LINE.findall(text)) > ENTRIES:
+        if len(_LINE.findall(converted.text)) > ENTRIES:
             raise RequirementsError(f"{source.name}: has more than {ENTRIES:,} entries; is it the right file?")
-        parsed = parse(_SPACES.sub(" ", text))
+        self._take_text(_SPACES.sub(" ", converted.text), source, constraint=constraint)
+
+    def _take_text(self, text: str, source: Source, *, constraint: bool) -> None:
+        production = self.production
+        parsed = parse(text)
+        bare: dict[int, str] = {}
         for invalid in parsed.invalid_lines:
-            line = invalid.line.strip()
+            line, number = invalid.line.strip(), invalid.requirement_line.line_number
+            where = f"{source.name}:{number}"
             if _VCS.match(line):
                 egg = line.partition("#egg=")[2]
                 production.left_out[without_credentials(line)] = canonicalize_name(re.split(r"[=<>&]", egg)[0])
+            elif found := without_options(line):
+                bare[number], options = found
+                self._ignore(options, bare[number])
+            elif name := distribution.named_in(line):
+                production.left_out[distribution.shown(line)] = name
+            elif invalid.error_message.startswith("Incorrect and ignored"):
+                self.problems.append(f"{where}: {dropped(line)}")
             else:
-                where = f"{source.name}:{invalid.requirement_line.line_number}"
-                self.problems.append(f"{where}: {_shown(line)!r} is not a requirement; {_advice(line)}")
+                self.problems.append(f"{where}: {unreadable(line)}")
         for entry in parsed.requirements:
             where = f"{source.name}:{entry.requirement_line.line_number}"
-            production.ignored += [
-                f"{name} of {entry.name}" for name in (*entry.global_options, *entry.install_options)
-            ]
-            if entry.is_editable or entry.is_local_path or entry.is_url:
+            self._ignore(["--global-option"] * bool(entry.global_options), entry.name or "")
+            self._ignore(["--install-option"] * bool(entry.install_options), entry.name or "")
+            if entry.is_editable or entry.is_local_path or entry.is_url or entry.is_archive:
                 self._take_location(entry, where)
             else:
                 self._take_entry(entry, where, constraint=constraint)
         for option in parsed.options:
-            where = f"{source.name}:{option.requirement_line.line_number}"
+            line, where = option.requirement_line.line.strip(), f"{source.name}:{option.requirement_line.line_number}"
+            if not option.options and line.strip("- "):
+                self.problems.append(f"{where}: {dropped(line)}")
             for name, value in option.options.items():
                 self._take_option(name, value, where, source, constraint=constraint)
+        if bare:
+            lines = as_lines(bare.get(number, "") for number in range(1, max(bare) + 1))
+            self._take_text(lines, source, constraint=constraint)
+
+    def _ignore(self, options: Iterable[str], requirement: str) -> None:
+        name = re.split(r"[^\w.-]", requirement)[0]
+        self.production.ignored |= {f"{option} of {name}": why_ignored(option) for option in options}
 
     def _take_entry(self, entry: Any, where: str, *, constraint: bool) -> None:
         production = self.production
+        line = entry.requirement_line.line.strip()
         try:
             requirement = _requirement(str(entry.req) + (f" ; {entry.marker}" if entry.marker else ""))
         except (ValueError, UndefinedEnvironmentName, RecursionError) as error:
             undecided = isinstance(error, (UndefinedComparison, UndefinedEnvironmentName))
             # What an error quotes, behind a colon, may be a secret.
             reason = "its marker cannot be decided" if undecided else re.split(r"[:'\"\n]", str(error))[0]
-            line = _shown(entry.requirement_line.line.strip())
-            self.problems.append(f"{where}: {line!r} is not a requirement ({reason}); correct it")
+            self.problems.append(f"{where}: {unreadable(line, reason)}")
             return
-        specifiers = list(requirement.specifier)
-        if (
-            len(specifiers) == 1
-            and specifiers[0].operator in ("==", "===")
-            and not specifiers[0].version.endswith(".*")
-        ):
+        name = canonicalize_name(requirement.name)
+        exact = next(filter(_is_exact, requirement.specifier), None)
+        if exact and not constraint and distribution.named_in(str(requirement)):
+            production.left_out[distribution.shown(str(requirement))] = name
+        elif exact and not _allows(requirement.specifier, exact.version):
+            self.problems.append(f"{where}: {requirement} contradicts itself; correct it to production's version")
+        elif exact:
             pin = Pin(
-                name=canonicalize_name(requirement.name),
-                specifier=str(specifiers[0]),
+                name=name,
+                specifier=str(exact),
                 extras=() if constraint else tuple(sorted(entry.extras)),
                 marker=str(requirement.marker or ""),
                 hashes=frozenset(entry.hash_options),
@@ -153,10 +178,15 @@ class _Reading:
             (production.constraints if constraint else production.pins).append(pin)
         else:
             (production.bounds if constraint else production.unpinned).append(str(requirement))
+            self.ranges.setdefault(name, []).append((requirement, where))
 
     def _take_location(self, entry: Any, where: str) -> None:
         line = entry.requirement_line.line.strip()
         shown = without_credentials(line)
+        if not entry.is_url and (pinned := _PINNED.search(line)):
+            why = dropped(line) if pinned.start() else unreadable(line)
+            self.problems.append(f"{where}: {why}")
+            return
         url = entry.link.url if entry.link else ""
         if url.startswith("file:") and entry.name and _CONDA_BUILD.search(url):
             self.problems.append(
@@ -187,13 +217,15 @@ class _Reading:
             for address in [value] if isinstance(value, str) else value:
                 plain = without_credentials(address)
                 if not re.match("https?://", address, re.IGNORECASE):
-                    self.production.ignored.append(f"{_INDEX_OPTIONS[name]} {plain}")
+                    local = "is on one machine only, so the package index is asked instead"
+                    self.production.ignored[f"{_INDEX_OPTIONS[name]} {plain}"] = local
                 elif problem := _problem(plain):
                     self.problems.append(f"{where}: {plain!r} {problem}")
                 else:
                     self.production.indexes.setdefault(f"{_INDEX_OPTIONS[name]} {plain}", where)
         else:
-            self.production.ignored.append(f"--{name.replace('_', '-')}")
+            option = f"--{name.replace('_', '-')}"
+            self.production.ignored[option] = why_ignored(option)
 
     def _include(self, source: Source, reference: str, where: str, *, constraint: bool) -> None:
         try:
@@ -216,25 +248,52 @@ def _requirement(text: str) -> Requirement:
     canonicalize_name(requirement.name, validate=True)
     if not all(_VERSION.fullmatch(specifier.version) for specifier in requirement.specifier):
         raise ValueError("it does not have a valid version")
+    if requirement.url and "://" not in requirement.url:
+        raise ValueError("it does not have a valid address")
     if requirement.marker:
         requirement.marker.evaluate(_ANY_ENVIRONMENT)
     return requirement
 
 
-def _contradictions(production: Production, target: Target) -> list[str]:
-    problems = []
-    for machine in MACHINES:
+def _contradictions(
+    production: Production, ranges: Mapping[str, list[tuple[Requirement, str]]], target: Target
+) -> list[str]:
+    problems: dict[str, None] = {}
+    for here in map(target.on, MACHINES):
+        environment = here.marker_environment()
         first: dict[str, Pin] = {}
+        bounds: dict[str, list[Pin]] = {}
+        for pin in production.constraints:
+            if pin.applies(here):
+                bounds.setdefault(pin.name, []).append(pin)
         for pin in production.pins:
-            if not pin.applies(target.on(machine)):
+            if not pin.applies(here):
                 continue
-            other = first.setdefault(pin.name, pin)
-            if not same_version(other.version, pin.version):
-                problems.append(
-                    f"{pin.where}: {pin.name}{pin.specifier} contradicts {other.name}{other.specifier} at "
-                    f"{other.where}; only one of them can be production's version"
-                )
-    return list(dict.fromkeys(problems))
+            others = [first.setdefault(pin.name, pin), *bounds.get(pin.name, [])]
+            found = [(f"{other.name}{other.specifier}", other.where) for other in others if not pin.agrees(other)]
+            found += [
+                (str(other), where)
+                for other, where in ranges.get(pin.name, [])
+                if (not other.marker or other.marker.evaluate(environment))
+                and not _allows(other.specifier, pin.version)
+            ]
+            for other, where in found:
+                text = f"{pin.where}: {pin.name}{pin.specifier} contradicts {other} at {where}"
+                problems[f"{text}; only one of them can be production's version"] = None
+    return list(problems)
+
+
+def _is_exact(specifier: Specifier) -> bool:
+    return specifier.operator in ("==", "===") and not specifier.version.endswith(".*")
+
+
+def _allows(specifiers: SpecifierSet, version: str) -> bool:
+    """Say whether a version is in a range; one that does not follow PEP 440 cannot be compared."""
+    others = SpecifierSet(",".join(str(each) for each in specifiers if each.operator != "==="))
+    try:
+        return others.contains(version, prereleases=True)
+    except InvalidVersion:
+        return True
 
 
 def _python_mismatches(production: Production, target: Target) -> list[str]:
@@ -256,18 +315,3 @@ def _problem(address: str) -> str:
     except ValueError as error:
         return f"is not a valid address ({error}); correct it"
     return "" if _ADDRESS.fullmatch(address) else "is not a valid address (it holds a space, a quote or \\); correct it"
-
-
-def _shown(line: str) -> str:
-    """Return how a line begins, for a message: the file may be one of passwords or a key, named by mistake."""
-    found = _BEGINNING.match(line)
-    shown = found[0] if found else ""
-    return shown if shown == line else f"{shown}..."
-
-
-def _advice(line: str) -> str:
-    if re.match(r"\s*[\w.-]+=[\w.!]+=[\w.]+\s*$", line):
-        return "it comes from conda; make the file with: pip list --format=freeze"
-    if "${" in line:
-        return "write the version itself instead of a variable"
-    return "correct it, or make the file with: pip freeze"

@@ -1,0 +1,90 @@
+"""Lines of a requirements file that pip cannot read, or of which it drops a part: how to show them, and why."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# A name and what parts it from something else, then a version. A word by itself may be a token, and so may a long one;
+# digits without a dot may be a password.
+_BEGINNING = re.compile(
+    r"-{0,5}[a-z][\w.-]{0,38}(?:\s*(?:=[=<>~]{0,2}|[<>~!]=?|[:@;,(\[])\s*|\s+)(?=[^\s=])"
+    r"(?:v?\d{1,8}(?:\.\d{1,8}){1,4}(?:(?:a|b|rc|\.post|\.dev)\d{1,4}|\.\*)?(?=[\s=<>~!,;+#)\"']|$))?",
+    re.ASCII | re.IGNORECASE,
+)
+# In front of a requirement, these are no part of it.
+_MARK = re.compile(r"(?:(?:--?|[*+>$]|\d{1,2}[.)])\s+)?[\"']?")
+_NAME = r"^[a-z0-9][\w.-]*(?:\[[^\]]*\])?\s*"
+_SECOND = r"[a-z][\w.-]*\s*(?:[=<>~!]=|$)"
+# Each pattern with the reason and the fix, the first that matches.
+_KINDS = tuple(
+    (re.compile(pattern, re.ASCII | re.IGNORECASE), why, fix)
+    for pattern, why, fix in (
+        (r"\\$", "a space follows the \\ at its end", "remove the space"),
+        (r"^(?:<{7}|={7}|>{7})", "it is left over from a merge", "resolve the conflict"),
+        (r"\$\{?\w|%\w+%|\{\{", "it holds a variable", "write the version itself instead of a variable"),
+        (r"^(?:[*+>$]|\d{1,2}[.)])\s", "it is an item of a list", "remove the mark before the name"),
+        (r"^-", "pip does not have this option", "remove it, or the dash if it is none"),
+        (r"^[\"']", "it is quoted", "remove the quotes, and the comma if there is one"),
+        (
+            r"^(?:sudo |python3? -m |uv )*(?:pip3?|conda|poetry|pipenv|uv) (?:install|add) ",
+            "it is a command",
+            "write the packages alone, each on its own line",
+        ),
+        (r"^;|\s//|^//", "pip does not know this kind of comment", "begin the comment with #"),
+        (r"\S#", "a # without a space before it does not begin a comment", "write a space before the #"),
+        (r"^[\w.-]+=[\w.!]+=[\w.]+$", "it comes from conda", "make the file with: pip list --format=freeze"),
+        (_NAME + r"=\s*[\"'{]", "it is an entry of TOML", "write it as name==version"),
+        (_NAME + r"(?:=[<>]|~>|\^|=(?![=<>~]))", "pip does not know this operator", "write ==, >=, <= or ~="),
+        (_NAME + r":", "it has : instead of ==", "write it as name==version"),
+        (_NAME + r"@\s*v?\d", "it has @ instead of ==", "write it as name==version"),
+        (_NAME + r"\(", "pip does not know versions in brackets", "write it as name==version"),
+        (_NAME + r"(?<=\s)v?\d", "it has no == before the version", "write it as name==version"),
+        (
+            _NAME + r"(?:[=<>~!]=[^\s;]*[\s,]\s*|\s)" + _SECOND,
+            "it holds two requirements",
+            "write each on its own line",
+        ),
+        (_NAME + r"[=<>~!]=\s*(?:latest|\*)?\s*$", "it has no version", "write the version that production has"),
+        (r"\s--?[a-z]", "pip does not take this option behind a requirement", "remove it"),
+        (r"^[^;]*;", "its marker is not valid", "write it as: name==version ; python_version >= '3.9'"),
+    )
+)
+_OTHERWISE = "", "correct it, or make the file with: pip freeze"
+
+
+def unreadable(line: str, reason: str = "") -> str:
+    """Return why a line is not a requirement and how to correct it, with ``reason`` where its form does not tell."""
+    kinds = ((why, fix) for pattern, why, fix in _KINDS if pattern.search(line))
+    why, fix = _strange(line) or next(kinds, _OTHERWISE)
+    why = why or reason
+    return f"{shown(line)!r} is not a requirement{why and f' ({why})'}; {fix}"
+
+
+def dropped(line: str) -> str:
+    """Return why pip does not install what stands behind a dash or an option, and how to correct the line."""
+    if re.match(r"--?\s", line):
+        return f"{shown(line)!r} is an item of a list, which pip drops without a word; remove the dash"
+    return f"{shown(line)!r} begins with an option, and pip drops what follows it; write each on its own line"
+
+
+def shown(line: str) -> str:
+    """Return how a line begins, for a message: the file may be one of passwords or a key, named by mistake."""
+    mark = _MARK.match(line)
+    start = mark.end() if mark else 0
+    found = _BEGINNING.match(line, start)
+    end = found.end() if found else start
+    return line if re.fullmatch(r"[\"',;]{0,3}", line[end:]) and found else f"{line[:end]}..."
+
+
+def _strange(line: str) -> tuple[str, str] | None:
+    """Return the reason and the fix for a character that only looks like one of pip's, or cannot be seen."""
+    for character in line:
+        category = unicodedata.category(character)
+        alike = unicodedata.normalize("NFKC", character)
+        if ord(character) < 128 or (alike == character and category not in ("Cf", "Pd", "Pi", "Pf")):
+            continue
+        name = unicodedata.name(character, "a control character").lower()
+        fix = "delete it" if category == "Cf" else "type it on the keyboard"
+        return f"it holds U+{ord(character):04X}, {name}", fix
+    return None

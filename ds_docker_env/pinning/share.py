@@ -1,0 +1,67 @@
+"""Which share of the packages that production installs is pinned in its file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from ds_docker_env.common.target import Target, machines
+from ds_docker_env.pinning.parity import Parity, entries, name_of_entry, needed_by
+from ds_docker_env.pinning.production.model import Production
+
+# pip freeze leaves them out, so a file without them is complete.
+_NOT_FROZEN = {"pip", "setuptools", "wheel", "distribute"}
+
+
+@dataclass(frozen=True)
+class Share:
+    """The packages that production installs, by normalised name, and how many more are not in the lock.
+
+    ``exact`` are pinned or from a URL, ``open`` are named without a version, or not named but needed by others.
+    """
+
+    source: str
+    exact: frozenset[str]
+    open: frozenset[str]
+    left_out: int
+
+    @property
+    def lines(self) -> list[str]:
+        """Return the first lines of the summary."""
+        exact, every = len(self.exact), len(self.exact) + len(self.open) + self.left_out
+        said = f"{exact} of {every} packages are pinned and kept exactly"
+        if exact == every:
+            said = f"{exact} of {exact} pins kept exactly"
+        if not exact:
+            said = f"0 of {every} packages are pinned, so no version is proven"
+        open_ = (
+            f"Open:       {len(self.open)} of them may have other versions in production; its pip freeze, "
+            "or image:NAME as the location, pins all"
+        )
+        return [f"Production: {said}, from {self.source}", *([open_] if self.open else [])]
+
+
+def share_of(production: Production, lock: str, parity: Parity, target: Target) -> Share:
+    """Return the share, as far as a lock tells what production's packages need."""
+    environments = [target.on(machine).marker_environment() for machine in machines(lock)]
+    named = [
+        requirement
+        for requirement in map(Requirement, production.unpinned)
+        if not requirement.marker or any(map(requirement.marker.evaluate, environments))
+    ]
+    exact = {pin.name for pin in parity.held} | {canonicalize_name(each.name) for each in named if each.url}
+    names = exact | {canonicalize_name(each.name) for each in named}
+    needed = _with_needs(names, lock) - exact - (_NOT_FROZEN - names)
+    return Share(production.source, frozenset(exact), frozenset(needed), len(production.left_out))
+
+
+def _with_needs(names: Iterable[str], lock: str) -> set[str]:
+    """Return the packages of a lock that have these normalised names, and all that they need."""
+    users = {name_of_entry(entry): {each.partition("[")[0] for each in needed_by(entry)} for entry in entries(lock)}
+    found = users.keys() & set(names)
+    while more := {name for name in users.keys() - found if users[name] & found}:
+        found |= more
+    return found
