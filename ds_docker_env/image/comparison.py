@@ -61,6 +61,11 @@ def compare_places(taken: Document, lock: Document, installed: Installed, source
     parity = compare(taken.says, image, target)
     unlocked = _not_held(compare(taken.says, locked, target)) | (_asked_by_production(lock) - _names(taken.says))
     stale = _not_held(compare(lock.says, image, target)) | (image.keys() ^ locked.keys())
+    # A pin takes any local version, a lock one.
+    both = image.keys() & locked.keys()
+    stale |= {
+        name for name in both if not same_version(locked[name].version or image[name].version, image[name].version)
+    }
     then, now, moved = _said(taken.says, locked, target), {}, set()
     if source:
         now = _said(source, locked, target)
@@ -109,10 +114,13 @@ def _shown(pin: Pin) -> str:
 def _moved(taken: Document, then: dict[str, str], source: Production, now: dict[str, str], target: Target) -> set[str]:
     """Return for which packages the source says something else than when it was taken over.
 
-    What was found to be for Windows only, or behind a URL that cannot be reached, was noted then and is not there.
+    What was found to be for Windows only, of the operating system, or behind a URL that cannot be reached, was noted
+    then and is not there.
     """
     elsewhere = {pin.name: _shown(pin) for pin in taken.says.pins if not pin.applies(target)}
     left_out = set(_LEFT_OUT.findall(taken.text))
+    left_out |= {line.partition(" (")[0] for line in left_out}
+    elsewhere |= {pin.name: _shown(pin) for pin in source.pins if f"{pin.name}{pin.specifier}" in left_out}
     known = (
         elsewhere | {name_of(line): now.get(name_of(line), "") for line in source.unpinned if line in left_out} | then
     )

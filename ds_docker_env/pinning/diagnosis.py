@@ -13,7 +13,7 @@ from ds_docker_env.common.errors import LockError
 from ds_docker_env.common.redaction import excerpt
 from ds_docker_env.common.target import AMD64, PYTHON_VERSIONS
 from ds_docker_env.pinning.builds import Failure
-from ds_docker_env.pinning.production.model import name_of, same_version
+from ds_docker_env.pinning.production.model import DIRECTORY, name_of, same_version
 from ds_docker_env.pinning.resolver import Attempt, Resolver
 from ds_docker_env.pinning.wheels import Offer, offers
 
@@ -162,11 +162,16 @@ def _impossible(resolver: Resolver, pin: str, attempt: Attempt) -> str:
             f"{where}: {build[1]} has no wheel for Python {python} and its source no longer builds; "
             f"check production's python_version; otherwise production must offer a wheel; it {_why(attempt)}"
         )
+    if directories := resolver.production.directories:
+        return (
+            f"{where}: {pin} is not on the package index, and {directories[0]} {DIRECTORY.partition(',')[0]}; "
+            f"publish it on an index, or write: {name_of(pin)} @ https://..."
+        )
     local = pin.partition("+")[2].partition(" ")[0]
     if local:
         return (
             f"{where}: {pin} is not on the package index: builds called +{local} have an index of their own; "
-            "name it in production's file with --extra-index-url"
+            "name it in production's file with --extra-index-url on a line of its own"
         )
     return f"{where}: {pin} cannot be had for Linux from the package index; uv says: {said}"
 

@@ -19,7 +19,8 @@ from ds_docker_env.pinning.cooldown import Cooldown, time_of
 from ds_docker_env.pinning.diagnosis import Obstacle, compiled, explain, obstacle, reason
 from ds_docker_env.pinning.parity import read_lock
 from ds_docker_env.pinning.processors import for_both
-from ds_docker_env.pinning.production.model import Production, name_of
+from ds_docker_env.pinning.production import distribution
+from ds_docker_env.pinning.production.model import Pin, Production, name_of
 from ds_docker_env.pinning.resolver import Attempt, Resolver
 from ds_docker_env.pinning.wheels import Offer, build_requirements, offers
 
@@ -82,6 +83,9 @@ def make_lock(
         conflicts = _below_floor(production, analysis, target)
         kept = _without(analysis, conflicts, lock)
         while not (attempt := _resolve(resolver, kept)).text:
+            if theirs := _of_the_system(resolver):
+                production.leave_out(theirs, distribution.WHY)
+                continue
             if conflicts := _conflicts(resolver, kept, attempt):
                 pass
             elif foreign := _windows_only(resolver, attempt):
@@ -175,6 +179,12 @@ def _conflicts_with(resolver: Resolver, analysis: list[str], pins: list[str]) ->
         for requirement in analysis
         if name_of(requirement) != REQUIRED and resolver.together([requirement], [pin]).impossible
     }
+
+
+def _of_the_system(resolver: Resolver) -> list[Pin]:
+    """Return the pins of programs of production's operating system that the index does not have."""
+    programs = [pin for pin in resolver.production.pins if pin.name in distribution.PROGRAMS]
+    return [pin for pin in programs if resolver.available(str(pin)).impossible]
 
 
 def _windows_only(resolver: Resolver, attempt: Attempt) -> list[str]:

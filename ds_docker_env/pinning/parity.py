@@ -92,7 +92,8 @@ def read_each(lock: str) -> dict[str, dict[str, Locked]]:
 def compare(production: Production, packages: Mapping[str, Locked], target: Target) -> Parity:
     """Look for every pin that applies among packages by normalised name, with that version and those hashes.
 
-    Versions are compared by PEP 440, where one without a local version takes any; a pin from a constraints file counts if its package is there.
+    Versions are compared by PEP 440, where a pin without a local version takes any; a pin from a constraints file
+    counts if its package is there.
     """
     held: dict[Pin, Locked] = {}
     elsewhere, differences = [], []

@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 
 from ds_docker_env.common.target import Target, machines
 from ds_docker_env.pinning.parity import Parity, entries, name_of_entry, needed_by
+from ds_docker_env.pinning.production import distribution
 from ds_docker_env.pinning.production.model import Production
 
 # pip freeze leaves them out, so a file without them is complete.
@@ -38,8 +39,8 @@ class Share:
         if not exact:
             said = f"0 of {every} packages are pinned, so no version is proven"
         open_ = (
-            f"Open:       {len(self.open)} of them may have other versions in production; its pip freeze, "
-            "or image:NAME as the location, pins all"
+            f"Open:       {len(self.open)} of them may have other versions in production; "
+            "to pin all, take over its pip freeze, or image:NAME"
         )
         return [f"Production: {said}, from {self.source}", *([open_] if self.open else [])]
 
@@ -55,7 +56,12 @@ def share_of(production: Production, lock: str, parity: Parity, target: Target) 
     exact = {pin.name for pin in parity.held} | {canonicalize_name(each.name) for each in named if each.url}
     names = exact | {canonicalize_name(each.name) for each in named}
     needed = _with_needs(names, lock) - exact - (_NOT_FROZEN - names)
-    return Share(production.source, frozenset(exact), frozenset(needed), len(production.left_out))
+    left_out = [
+        line
+        for line, name in production.left_out.items()
+        if name not in exact | needed and not line.endswith(distribution.WHY)
+    ]
+    return Share(production.source, frozenset(exact), frozenset(needed), len(left_out))
 
 
 def _with_needs(names: Iterable[str], lock: str) -> set[str]:

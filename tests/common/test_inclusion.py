@@ -229,7 +229,7 @@ def test_an_index_in_a_directory_of_this_machine_is_ignored_and_said(tmp_path: P
     write_files(tmp_path, {"r.txt": "--find-links file:///run/secrets\n--index-url /srv/wheels\na==1\n"})
     production = read_production(str(tmp_path / "r.txt"), LINUX)
     assert production.indexes == {}
-    assert production.ignored == ["--find-links file:///run/secrets", "--index-url /srv/wheels"]
+    assert list(production.ignored) == ["--find-links file:///run/secrets", "--index-url /srv/wheels"]
 
 
 def test_every_kind_of_source_has_a_place(production: LocalFile) -> None:

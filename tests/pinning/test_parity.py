@@ -15,6 +15,7 @@ EQUAL = {
     "another spelling of the name": ("A_b.C==1.0", "a-b-c==1.0"),
     "another spelling of the version": ("a==2023.03.0", "a==2023.3"),
     "an arbitrary version": ("a===2023.03", "a==2023.3"),
+    "a local version that production leaves open": ("a==1.0", "a==1.0+cpu"),
     "a local version": ("a==1.0+cpu", "a==1.0+cpu"),
     "a marker that applies": ("a==1.0 ; python_version > '3.8'", "a==1.0"),
     "a marker on the patch release": ("a==1.0 ; python_full_version >= '3.11.3'", "a==1.0"),
@@ -23,7 +24,8 @@ EQUAL = {
 DIFFERENT = {
     "another version": ("a==1.0", "a==1.1", "but the lock has 1.1"),
     "a missing package": ("a==1.0", "b==1.0", "is not in the lock"),
-    "a local version more": ("a==1.0", "a==1.0+cpu", "but the lock has 1.0+cpu"),
+    "a local version more than an arbitrary one": ("a===1.0", "a==1.0+cpu", "but the lock has 1.0+cpu"),
+    "another local version": ("a==1.0+cpu", "a==1.0+cu118", "but the lock has 1.0+cu118"),
     "a local version less": ("a==1.0+cpu", "a==1.0", "but the lock has 1.0"),
     "another hash": (f"a==1.0 --hash={HASH}", f"a==1.0 --hash=sha256:{'b' * 64}", "unknown to the index"),
 }

@@ -83,7 +83,8 @@ needed @ git+https://git.example.com/team/needed@1.5
 far @ http://127.0.0.1:9/far-1.0-py3-none-any.whl
 """
 WORTH_A_LOOK = """\
-Added:      11 packages for the analysis and what they need
+Open:       2 of them may have other versions in production; to pin all, take over its pip freeze, or image:NAME
+Added:      9 packages for the analysis and what they need
 Compiled:   numpy==1.19.5 has no wheel for Python 3.11, so the image builds it; Python 3.9 has one
 Not fixed:  build requirements of numpy==1.19.5: it asks for more while it is built
 Yanked:     withdrawn==1.0 was withdrawn by its authors
@@ -99,8 +100,8 @@ Not here:   -e git+https://git.example.com/team/models.git@v1#egg=models is not 
 Different:  needed @ git+https://git.example.com/team/needed@1.5 in production, needed==2.0 from the index here
 Not here:   gdal=3.9 (conda) is not from an index, so not in the notebook
 Not here:   far @ http://127.0.0.1:9/far-1.0-py3-none-any.whl cannot be reached, so not in the notebook
-Ignored:    --config-settings means nothing to a lock
-Ignored:    --fast of user means nothing to a lock
+Ignored:    --global-option of user means nothing to a lock
+Ignored:    --config-settings of user means nothing to a lock
 Ignored:    --pre means nothing to a lock
 """
 
@@ -123,7 +124,7 @@ def test_what_is_not_as_in_production_and_what_deserves_a_look_is_reported(
         beside={"environment.yml": "dependencies: [python=3.11, gdal=3.9, pip: [piped==1.0]]\n"},
     )
     first, *summary = generated.stdout.splitlines()
-    assert first.startswith("Production: 7 of 7 pins kept exactly, from ")
+    assert first.startswith("Production: 7 of 14 packages are pinned and kept exactly, from ")
     assert summary == WORTH_A_LOOK.splitlines()
     locked = {"marked": "2.0", "numpy": "1.19.5", "withdrawn": "1.0", "piped": "1.0", "needed": "2.0", "open": "3.2"}
     assert locked.items() <= generated.locked.items()

@@ -1,4 +1,4 @@
-"""Packages of Debian's or Ubuntu's own Python, which `pip freeze` lists there and an index does not have."""
+"""Packages of the Python of Debian, Ubuntu or Red Hat, which `pip freeze` lists there and an index does not have."""
 
 from __future__ import annotations
 
@@ -14,6 +14,17 @@ _THEIRS = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 
+# Programs of the system itself. An index that has the version has another package, perhaps production's.
+PROGRAMS = {
+    *("apt-clone", "apt-listchanges", "apturl", "brlapi", "cloud-init", "command-not-found", "cupshelpers", "defer"),
+    *("dbus-python", "distro-info", "dnf", "ec2-hibinit-agent", "gpg", "hibagent", "landscape-common", "libcomps"),
+    *("language-selector", "louis", "pycups", "pygobject", "python-apt", "python-debian", "python-debianbts"),
+    *("reportbug", "rpm", "screen-resolution-extra", "selinux", "sepolicy", "setools", "sos", "ssh-import-id"),
+    *("subscription-manager", "systemd-python", "ubuntu-advantage-tools", "ubuntu-drivers-common"),
+    *("ubuntu-pro-client", "ufw", "unattended-upgrades", "usb-creator", "xkit"),
+}
+WHY = "(of the operating system)"
+
 
 def named_in(line: str) -> str:
     """Return the normalised name of the package if a line pins one of these, or nothing."""
@@ -23,4 +34,4 @@ def named_in(line: str) -> str:
 
 def shown(line: str) -> str:
     """Return such a line as a package that is left out, with the reason."""
-    return f"{line.partition(';')[0].strip()} (of Debian or Ubuntu)"
+    return f"{line.partition(';')[0].strip()} {WHY}"

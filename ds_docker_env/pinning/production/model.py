@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
@@ -13,6 +13,9 @@ from packaging.version import InvalidVersion, Version
 
 from ds_docker_env.common.errors import RefusedError, UnreachableError, UntrustedError
 from ds_docker_env.common.target import Target
+
+# Why a directory of packages, of --find-links or an index, has no effect.
+DIRECTORY = "is a directory of production's machine, so the package index is asked instead"
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,8 @@ class Production:
     ``pins`` are installed; ``constraints`` and ``bounds`` bind only what is installed anyway (``-c``); ``unpinned``
     leave the version open or name a URL, of which ``downloads`` keep the hashes; ``left_out`` are not taken from an
     index (production's own code, VCS), with their names where known; ``indexes`` are option lines without credentials
-    and where they stand; ``ignored`` are options without effect on a lock, and why; ``pythons`` are specifiers of the Pythons
-    that files are for, by name.
+    and where they stand; ``ignored`` are options without effect on a lock, and why; ``pythons`` are specifiers of the
+    Pythons that files are for, by name.
     """
 
     source: str
@@ -80,6 +83,11 @@ class Production:
         """Note that these pins apply only where this marker holds."""
         self.pins = [replace(pin, marker=marker) if str(pin) in pins else pin for pin in self.pins]
 
+    def leave_out(self, pins: Collection[Pin], why: str) -> None:
+        """Leave out pins with the reason in brackets."""
+        self.pins = [pin for pin in self.pins if pin not in pins]
+        self.left_out |= {f"{pin.name}{pin.specifier} {why}": pin.name for pin in pins}
+
     def leave_out_url(self, url: str) -> bool:
         """Leave out what comes from the host of a URL that cannot be reached; say whether there was anything."""
         host = urlsplit(url).netloc
@@ -88,6 +96,11 @@ class Production:
             self.unpinned.remove(line)
             self.left_out[line] = canonicalize_name(line.partition("@")[0].strip())
         return bool(lost)
+
+    @property
+    def directories(self) -> list[str]:
+        """Return the options that name a directory as an index, which only production's machine has."""
+        return [option for option, why in self.ignored.items() if why == DIRECTORY]
 
     @property
     def fixed(self) -> tuple[Pin, ...]:

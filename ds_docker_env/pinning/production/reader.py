@@ -27,7 +27,7 @@ from ds_docker_env.common.target import MACHINES, PYTHON_VERSIONS, Target
 from ds_docker_env.pinning.production import distribution
 from ds_docker_env.pinning.production.formats import as_requirements
 from ds_docker_env.pinning.production.formats.reading import ENTRIES
-from ds_docker_env.pinning.production.model import Pin, Production, as_lines
+from ds_docker_env.pinning.production.model import DIRECTORY, Pin, Production, as_lines
 from ds_docker_env.pinning.production.options import why_ignored, without_options
 from ds_docker_env.pinning.production.unreadable import dropped, unreadable
 
@@ -217,8 +217,7 @@ class _Reading:
             for address in [value] if isinstance(value, str) else value:
                 plain = without_credentials(address)
                 if not re.match("https?://", address, re.IGNORECASE):
-                    local = "is on one machine only, so the package index is asked instead"
-                    self.production.ignored[f"{_INDEX_OPTIONS[name]} {plain}"] = local
+                    self.production.ignored[f"{_INDEX_OPTIONS[name]} {plain}"] = DIRECTORY
                 elif problem := _problem(plain):
                     self.problems.append(f"{where}: {plain!r} {problem}")
                 else:

@@ -43,7 +43,7 @@ _KINDS = tuple(
         (
             _NAME + r"(?:[=<>~!]=[^\s;]*[\s,]\s*|\s)" + _SECOND,
             "it holds two requirements",
-            "write each on its own line",
+            "write one on each line",
         ),
         (_NAME + r"[=<>~!]=\s*(?:latest|\*)?\s*$", "it has no version", "write the version that production has"),
         (r"\s--?[a-z]", "pip does not take this option behind a requirement", "remove it"),
@@ -54,10 +54,10 @@ _OTHERWISE = "", "correct it, or make the file with: pip freeze"
 
 
 def unreadable(line: str, reason: str = "") -> str:
-    """Return why a line is not a requirement and how to correct it, with ``reason`` where its form does not tell."""
+    """Return why a line is not a requirement and how to correct it, with ``reason`` where it is known."""
     kinds = ((why, fix) for pattern, why, fix in _KINDS if pattern.search(line))
     why, fix = _strange(line) or next(kinds, _OTHERWISE)
-    why = why or reason
+    why = reason or why
     return f"{shown(line)!r} is not a requirement{why and f' ({why})'}; {fix}"
 
 
