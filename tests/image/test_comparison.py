@@ -50,6 +50,11 @@ EQUAL = {
         "a==1\n\n# Not taken over, because it is not from an index:\n#   b @ https://host.example/b.whl\n",
         *("a==1\n", "a==1", "a==1\nb @ https://host.example/b.whl\n"),
     ),
+    "with a pin of the operating system that was left out": (
+        "a==1\n\n# Not taken over, because it is not from an index:\n#   ufw==0.36 (of the operating system)\n",
+        *("a==1\n", "a==1", "a==1\nufw==0.36\n"),
+    ),
+    "with a local version that production leaves open": ("a==1\n", "a==1+cpu\n", "a==1+cpu", "a==1\n"),
     "with its hash": ("a==1\n", f"a==1 {HASH}\n", "a==1", f"a==1 {HASH}\n"),
 }
 
@@ -67,6 +72,7 @@ DIFFERENT = {
     "another version in the image": ("a==1\n", "a==1\n", "a==2", "", "stale", "a - 1 1 2"),
     "a package that is not in the image": ("a==1\n", "a==1\nb==1\n", "a==1", "", "stale", "b - - 1 -"),
     "a package more in the image": ("a==1\n", "a==1\n", "a==1 b==1", "", "stale", "b - - - 1"),
+    "another local version in the image": ("a==1\n", "a==1\n", "a==1+cpu", "", "stale", "a - 1 1 1+cpu"),
     "another version in production.txt": ("a==2\n", "a==1\n", "a==1", "", "unlocked", "a - 2 1 1"),
     "a pin more in production.txt": ("a==1\nb==1\n", "a==1\n", "a==1", "", "unlocked", "b - 1 - -"),
     "a pin deleted from production.txt": ("a==1\n", LOCK, "a==1 b==2 c==3", "", "unlocked", "b - - 2 2"),

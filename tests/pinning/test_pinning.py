@@ -245,6 +245,39 @@ def test_all_pins_that_cannot_be_had_are_refused_with_their_lines_and_the_way_ou
     assert "--extra-index-url" in message
 
 
+def test_a_pin_that_only_a_directory_of_production_has_is_refused_with_the_way_out(
+    pin: Pin, offline: PackageIndex
+) -> None:
+    message = pin("--find-links ./wheels\nours==1.0\n").stderr
+    assert (
+        "requirements.txt:2: ours==1.0 is not on the package index, and --find-links ./wheels is a directory of "
+        in message
+    )
+    assert "; publish it on an index, or write: ours @ https://..." in message
+
+
+def test_programs_of_the_operating_system_are_left_out_if_the_index_does_not_have_them(
+    pin: Pin, offline: PackageIndex
+) -> None:
+    offline.add("ufw", "0.36")
+    offline.add("cloud-init", "1.0")
+    generated = pin("ufw==0.36\ncloud-init==22.4\ncommand-not-found==0.3\n")
+    assert generated.locked["ufw"] == "0.36"
+    assert "Production: 1 of 1 pins kept exactly" in generated.stdout
+    for line in ("cloud-init==22.4", "command-not-found==0.3"):
+        assert f"Not here:   {line} (of the operating system) is not from an index, so not" in generated.stdout
+
+
+def test_a_local_version_that_production_leaves_open_is_taken_as_pip_takes_it_and_said(
+    pin: Pin, offline: PackageIndex
+) -> None:
+    offline.add("torch", "2.1.0", "2.1.0+cpu")
+    generated = pin("torch==2.1.0\n")
+    assert generated.locked["torch"] == "2.1.0+cpu"
+    assert "Production: 1 of 1 pins kept exactly" in generated.stdout
+    assert "Local:      torch==2.1.0 is 2.1.0+cpu on production's index" in generated.stdout
+
+
 def test_the_header_of_the_lock_says_which_uv_made_it_and_how_new_the_index_could_be(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -97,6 +97,11 @@ def test_files_that_include_each_other_are_read_once(read: Read, tmp_path: Path)
     assert [pin.name for pin in read(b"-r other.txt\na==1\n").pins] == ["a", "b"]
 
 
+def test_an_included_file_may_be_empty(read: Read, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text("\n")
+    assert len(read(b"-r empty.txt\n-c empty.txt\na==1\n").pins) == 1
+
+
 def test_pins_are_never_lost_in_deep_includes(read: Read, tmp_path: Path) -> None:
     for depth in range(60):
         (tmp_path / f"{depth}.txt").write_text(f"-r {depth + 1}.txt\n")
@@ -110,9 +115,137 @@ def test_two_spellings_of_one_version_do_not_contradict_each_other(read: Read) -
 
 
 def test_a_range_is_no_pin(read: Read) -> None:
-    production = read(b"a==1.*\nb>=1\nc\nd~=1.4\ne==1,!=1.1\n")
+    production = read(b"a==1.*\nb>=1\nc\nd~=1.4\n")
     assert production.pins == []
-    assert len(production.unpinned) == 5
+    assert len(production.unpinned) == 4
+
+
+def test_an_exact_version_with_bounds_is_a_pin(read: Read) -> None:
+    production = read(b"a==1,!=1.1\nb>=0.9,==1.0,\nc==1.*,==1.2\n")
+    assert [str(pin) for pin in production.pins] == ["a==1", "b==1.0", "c==1.2"]
+
+
+CONTRADICTIONS = {
+    "a pin": ("six==1.16.0\n", "six==1.15.0\n", "requirements.txt:2: six==1.16.0 contradicts six==1.15.0 at"),
+    "a bound": ("six==1.16.0\n", "other\nsix<1.16\n", "contradicts six<1.16 at"),
+    "a range elsewhere": ("six==1.16.0\nsix>=1.17\n", "", "contradicts six>=1.17 at"),
+    "a pin with bounds": ("six==1.16.0,>=1\nsix==1.15.0\n", "", ":3: six==1.15.0 contradicts six==1.16.0 at"),
+    "itself": ("six==1.16.0,>=1.17\n", "", ":2: six==1.16.0,>=1.17 contradicts itself"),
+}
+
+
+@pytest.mark.parametrize(("text", "constraints", "message"), CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_a_pin_that_contradicts_is_named_with_both_lines(
+    read: Read, tmp_path: Path, text: str, constraints: str, message: str
+) -> None:
+    (tmp_path / "c.txt").write_text(constraints)
+    with pytest.raises(GenerationError, match=re.escape(message)) as caught:
+        read(f"-c c.txt\n{text}".encode())
+    assert len(caught.value.problems) == 1
+    assert ("c.txt:" in caught.value.problems[0]) == bool(constraints)
+
+
+AGREEING = {
+    "a bound for another Python": "six<1 ; python_version < '3'\n",
+    "a local version": "six==1.16.0+ours\n",
+    "a bound for another package": "seven<1\n",
+}
+
+
+@pytest.mark.parametrize("constraints", AGREEING.values(), ids=AGREEING)
+def test_a_pin_does_not_contradict(read: Read, tmp_path: Path, constraints: str) -> None:
+    (tmp_path / "c.txt").write_text(constraints)
+    assert len(read(b"-c c.txt\nsix==1.16.0\n").pins) == 1
+
+
+OPTIONS = {
+    "--no-binary psycopg2": ["--no-binary of psycopg2"],
+    "--only-binary=:all: --prefer-binary --pre": [
+        f"{each} of psycopg2" for each in ("--only-binary", "--prefer-binary", "--pre")
+    ],
+    '--global-option="--x y" --install-option=--z': ["--global-option of psycopg2", "--install-option of psycopg2"],
+    "-C a=b --config-settings 'c=d e'": ["--config-settings of psycopg2"],
+    "--index-url https://me:canary@public.example/": ["--index-url of psycopg2"],
+    "- needed for the database": [],
+}
+
+
+@pytest.mark.parametrize(("options", "ignored"), OPTIONS.items())
+def test_options_behind_a_requirement_are_ignored_and_named(read: Read, options: str, ignored: list[str]) -> None:
+    production = read(
+        f"a==1\npsycopg2[x]==2.9 ; python_version > '3' {options} \\\n  --hash=sha256:00\nb==1\n".encode()
+    )
+    pins = {str(pin): pin for pin in production.pins}
+    assert sorted(pins) == ["a==1", "b==1", 'psycopg2[x]==2.9 ; python_version > "3"']
+    found = pins['psycopg2[x]==2.9 ; python_version > "3"']
+    assert found.where.endswith("requirements.txt:2")
+    assert found.hashes == {"sha256:00"}
+    assert list(production.ignored) == ignored
+
+
+DROPPED = {
+    "- six==1.16.0": "'- six==1.16.0' is an item of a list, which pip drops",
+    "-- six==1.16.0": "'-- six==1.16.0' is an item of a list, which pip drops",
+    "- DB_PASS=canary": "'- DB_PASS=...' is an item of a list, which pip drops",
+    "- canary": "'- ...' is an item of a list, which pip drops",
+    "--pre six==1.16.0": "'--pre ...' begins with an option, and pip drops what follows it",
+    "--find-links ./canary six==1.16.0": "'--find-links ...' begins with an option, and pip drops what follows it",
+    "-e . six==1.16.0": "'-e ...' begins with an option, and pip drops what follows it",
+}
+REASONS = {
+    "six==1.16.0 \\ ": "a space follows the \\ at its end",
+    "six==1.16.0#canary": "a # without a space before it",
+    "six==1.16.0 // canary": "pip does not know this kind of comment",
+    "\u200bsix==1.16.0": "U+200B, zero width space",
+    "six==1.16.0\ufeff": "U+FEFF",
+    "six\u00a0==\u00a01.16.0": "U+00A0, no-break space",
+    "six==1.16.0 ; python_version > \u201c3\u201d": "U+201C, left double quotation mark",
+    "six\uff1d\uff1d1.16.0": "U+FF1D, fullwidth equals sign",
+    "\u2013 six==1.16.0": "U+2013, en dash",
+    "* six==1.16.0": "it is an item of a list",
+    '"six==1.16.0",': "it is quoted",
+    "pip install six==1.16.0": "it is a command",
+    "six = '1.16.0'": "it is an entry of TOML",
+    "six=1.16.0": "pip does not know this operator",
+    "six ^1.16": "pip does not know this operator",
+    "six 1.16.0": "it has no == before the version",
+    "six: 1.16.0": "it has : instead of ==",
+    "six@1.16.0": "it does not have a valid address",
+    "six (1.16.0)": "versions in brackets",
+    "six==1.16.0 idna==3.10": "it holds two requirements",
+    "six==latest": "it has no version",
+    "six==$SIX": "it holds a variable",
+    "six==%SIX%": "it holds a variable",
+    "six==1.16.0 ; python_version>3": "its marker is not valid",
+    "six==1.16.0 --no-deps": "pip does not take this option behind a requirement",
+    "--no-use-wheel": "pip does not have this option",
+    "<<<<<<< HEAD": "it is left over from a merge",
+}
+
+
+@pytest.mark.parametrize(("line", "message"), [*DROPPED.items(), *REASONS.items()])
+def test_a_line_that_pip_drops_or_refuses_says_why_and_gives_a_fix(read: Read, line: str, message: str) -> None:
+    with pytest.raises(GenerationError, match=r"requirements\.txt:2: '.*'.*; \w") as caught:
+        read(f"a==1\n{line}\nb==1\n".encode())
+    assert len(caught.value.problems) == 1
+    assert message in caught.value.problems[0]
+    assert "canary" not in caught.value.problems[0]
+    assert caught.value.problems[0].isprintable()
+
+
+DEBIAN = "pkg-resources==0.0.0\ndistro-info===0.23ubuntu1\npython-apt==2.4.0+ubuntu1\npython-debian==0.1+deb12u1\n"
+
+
+def test_a_freeze_on_debian_is_read_without_debians_own_packages(read: Read) -> None:
+    production = read(f"{DEBIAN}torch==2.0+debug\npkg-resources-shim==0.0.0\n".encode())
+    assert [pin.name for pin in production.pins] == ["torch", "pkg-resources-shim"]
+    assert list(production.left_out) == [f"{line} (of the operating system)" for line in DEBIAN.splitlines()]
+
+
+def test_an_archive_beside_the_file_is_not_a_pin(read: Read) -> None:
+    production = read(b"a==1\nsix-1.16.0-py2.py3-none-any.whl\nseven-1.0.tar.gz\n")
+    assert list(production.left_out) == ["six-1.16.0-py2.py3-none-any.whl", "seven-1.0.tar.gz"]
+    assert (len(production.pins), production.unpinned) == (1, [])
 
 
 def test_production_txt_reads_back_as_the_same_pins(read: Read, tmp_path: Path) -> None:
@@ -168,6 +301,35 @@ def test_a_lock_for_another_python_than_the_chosen_one_is_refused(name: str, tmp
     path.write_text(LOCKS[name] % "3.12")
     with pytest.raises(GenerationError, match=r"is for Python .*3\.12.*, not 3\.11; choose"):
         read_production(str(path), Target("3.11"))
+
+
+POETRY_FORK = """\
+[[package]]
+name = "numpy"
+version = "1.21.6"
+optional = false
+python-versions = ">=3.7,<3.11 || 3.6"
+
+[[package]]
+name = "numpy"
+version = "1.24.1"
+optional = false
+python-versions = "%s"
+
+[metadata]
+content-hash = "0"
+"""
+
+
+def test_a_fork_of_poetry_1_is_decided_by_the_pythons_of_the_packages(tmp_path: Path) -> None:
+    path = tmp_path / "poetry.lock"
+    path.write_text(POETRY_FORK % "^3.11", encoding="utf-8")
+    for python, version in {"3.10": "1.21.6", "3.11": "1.24.1"}.items():
+        target = Target(python)
+        assert [pin.version for pin in read_production(str(path), target).pins if pin.applies(target)] == [version]
+    path.write_text(POETRY_FORK % ">=3.8", encoding="utf-8")
+    with pytest.raises(GenerationError, match=r"poetry\.lock:7: numpy==1\.24\.1 contradicts numpy==1\.21\.6 at"):
+        read_production(str(path), Target("3.10"))
 
 
 def test_spaces_and_addresses_without_end_take_no_time(read: Read) -> None:

@@ -234,7 +234,8 @@ class _Reading:
             if len(self.seen) >= _FILES:
                 raise RequirementsError(f"{reference}: is one of more than {_FILES} files; name the one with the pins")
             self.seen[file.name] = constraint
-            self.read(file, file.read(), constraint=constraint)
+            if (content := file.read()).strip():
+                self.read(file, content, constraint=constraint)
         except GenerationError as error:
             self.problems += [f"{problem} (included at {where})" for problem in error.problems]
 
@@ -278,7 +279,7 @@ def _contradictions(
             ]
             for other, where in found:
                 text = f"{pin.where}: {pin.name}{pin.specifier} contradicts {other} at {where}"
-                problems[f"{text}; only one of them can be production's version"] = None
+                problems[f"{text}; keep only the one that production has, as pip freeze shows it"] = None
     return list(problems)
 
 

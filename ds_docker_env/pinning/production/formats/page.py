@@ -58,11 +58,7 @@ class Page:
 
     def for_python(self, wanted: str) -> None:
         """Note which Pythons the file is for: a specifier, perhaps poetry's, or a version such as 3.11."""
-        if found := _ABOUT.fullmatch(wanted.strip()):
-            major, minor = int(found["major"]), int(found["minor"])
-            above = f"{major + 1}" if found["sign"] == "^" else f"{major}.{minor + 1}"
-            wanted = f">={major}.{minor},<{above}"
-        self._python = wanted
+        self._python = as_specifier(wanted)
 
     def installed_if(self, line: int, marker: str, groups: frozenset[str] = frozenset()) -> str | None:
         """Return a marker without its groups and extras, or nothing if only those that are not installed need it."""
@@ -147,6 +143,15 @@ class Page:
             return ""
         self._check(line, "marker", marker, len(marker) <= _LENGTH and not _BREAKS.search(normal))
         return normal
+
+
+def as_specifier(wanted: str) -> str:
+    """Return a specifier of Pythons, perhaps poetry's, as one of pip."""
+    if not (found := _ABOUT.fullmatch(wanted.strip())):
+        return wanted
+    major, minor = int(found["major"]), int(found["minor"])
+    above = f"{major + 1}" if found["sign"] == "^" else f"{major}.{minor + 1}"
+    return f">={major}.{minor},<{above}"
 
 
 def _equals(version: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
 from ds_docker_env.common.errors import RequirementsError
-from ds_docker_env.pinning.production.formats.page import Converted, Page
+from ds_docker_env.pinning.production.formats.page import Converted, Page, as_specifier
 from ds_docker_env.pinning.production.formats.reading import entry_lines, read_toml, table, tables, text_of, texts
 from ds_docker_env.pinning.production.formats.vcs import vcs_url
 
@@ -33,7 +36,10 @@ def from_poetry_lock(text: str, name: str) -> Converted:
         if entry.get("optional") is True or marker is None:
             page.leave_out(f"{package}=={text_of(entry, 'version')}", "optional")
         elif len(named[package]) > 1 and not marker and "groups" not in entry:
-            if entry is named[package][0]:
+            markers = [_python_marker(other) for other in named[package]]
+            if all(markers) and len(set(markers)) == len(markers):
+                _take(entry, _hashes(entry, metadata), _python_marker(entry), line, page)
+            elif entry is named[package][0]:
                 which = " and ".join(text_of(other, "version") for other in named[package])
                 page.problem(
                     line, f"{package} is locked as {which}, and Poetry 1 does not say which is for which Python"
@@ -52,6 +58,21 @@ def _marker(entry: dict[str, Any]) -> str:
     """Return the marker of the main group: one of all groups, or of each."""
     marker = entry.get("markers") or entry.get("marker") or ""
     return str(marker.get("main") or "" if isinstance(marker, dict) else marker)
+
+
+def _python_marker(entry: dict[str, Any]) -> str:
+    """Return the Pythons that a package is for as a marker, or nothing if they are not known."""
+    either = []
+    for wanted in text_of(entry, "python-versions").split("||"):
+        try:
+            specifiers = sorted(map(str, SpecifierSet(as_specifier(wanted))))
+        except InvalidSpecifier:
+            return ""
+        parts = [re.sub(r"([^\w.*]+)(.+)", r'python_full_version \1 "\2"', each) for each in specifiers]
+        if not parts:
+            return ""
+        either.append(" and ".join(parts))
+    return " or ".join(either)
 
 
 def _hashes(entry: dict[str, Any], metadata: dict[str, Any]) -> list[str]:
