@@ -59,9 +59,9 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
     lines += [f"Left out:   {requirement}, {why}" for requirement, why in left_out(lock, packages).items()]
     lines += [f"Elsewhere:  {pin} {elsewhere}" for pin in parity.elsewhere]
     lines += [
-        f"Local:      {pin} is {found.version} on production's index, and pip takes that too"
-        for pin, found in parity.held.items()
-        if not same_version(pin.version, found.version)
+        f"Local:      {pin} is {versions[pin.name]} on production's index, and pip takes that too"
+        for pin in parity.held
+        if any(pin.holds(each) and not same_version(pin.version, each) for each in versions[pin.name].split(" or "))
     ]
     lines += _hashes(parity)
     for line in production.unpinned:
