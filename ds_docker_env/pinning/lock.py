@@ -80,12 +80,13 @@ def make_lock(
         resolver.before, resolver.building.settings = before, settings
         resolver.cooldown = Cooldown.of(before, {pin.name for pin in production.fixed}, settings)
         lock = Lock(building=resolver.building, overrides=resolver.overrides)
+        try:
+            production.leave_out(_of_the_system(resolver), distribution.WHY)
+        except UnreachableError as error:
+            raise production.blame_index(error) from None
         conflicts = _below_floor(production, analysis, target)
         kept = _without(analysis, conflicts, lock)
         while not (attempt := _resolve(resolver, kept)).text:
-            if theirs := _of_the_system(resolver):
-                production.leave_out(theirs, distribution.WHY)
-                continue
             if conflicts := _conflicts(resolver, kept, attempt):
                 pass
             elif foreign := _windows_only(resolver, attempt):

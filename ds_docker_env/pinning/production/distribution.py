@@ -9,11 +9,11 @@ from packaging.utils import canonicalize_name
 # Debian's revision in the version, https://www.debian.org/doc/debian-policy/ch-controlfields.html#version, or the
 # package that Debian's virtualenv adds, https://bugs.debian.org/871790.
 _THEIRS = re.compile(
-    r"([a-z0-9][\w.-]*)\s*={2,3}\s*[\w.!+~-]*(?:ubuntu|debian|[+.~]deb)(?![a-z])"
-    r"|(pkg[-_.]resources)\s*==\s*0(?:\.0)*\s*(?:$|;)",
+    r"([a-z0-9][\w.-]*)\s*={2,3}\s*"
+    r"(?:\d[\w.!+~-]{0,40}(?:ubuntu|debian|[+.~]deb)(?![a-z])[\w.+~]{0,40}|(?<=pkg.resources==)0\.0\.0)"
+    r"(?=\s|;|$)",
     re.ASCII | re.IGNORECASE,
 )
-
 # Programs of the system itself. An index that has the version has another package, perhaps production's.
 PROGRAMS = {
     *("apt-clone", "apt-listchanges", "apturl", "brlapi", "cloud-init", "command-not-found", "cupshelpers", "defer"),
@@ -26,12 +26,7 @@ PROGRAMS = {
 WHY = "(of the operating system)"
 
 
-def named_in(line: str) -> str:
-    """Return the normalised name of the package if a line pins one of these, or nothing."""
+def left_out(line: str) -> dict[str, str]:
+    """Return a line that pins one of these as a package that is left out, with its normalised name, or nothing."""
     found = _THEIRS.match(line)
-    return canonicalize_name(found[1] or found[2]) if found else ""
-
-
-def shown(line: str) -> str:
-    """Return such a line as a package that is left out, with the reason."""
-    return f"{line.partition(';')[0].strip()} {WHY}"
+    return {f"{found[0]} {WHY}": canonicalize_name(found[1])} if found else {}

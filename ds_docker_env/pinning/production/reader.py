@@ -41,7 +41,7 @@ _FRAGMENT = re.compile(r"(?<=[#&])(?:sha\d+|md5|egg)=[^&]*&?")
 _VCS = re.compile(r"(-e\s*|--editable[= ]\s*)?(git|hg|svn|bzr)\+")
 _LINE = re.compile(r"^[^\S\n]*(?!#|--hash)\S", re.MULTILINE)
 # A pin, at the beginning or behind something else.
-_PINNED = re.compile(r"(?:^|(?<=\s))[A-Za-z0-9][\w.-]*(?:\[[^\]]*\])?\s*={2,3}\s*\d")
+_PINNED = re.compile(r"(?:^|(?<=\s))[A-Za-z0-9][\w.-]*(?:\[[^\]]{0,100}\])?\s*={2,3}\s*\d")
 _FILES = 50
 _ADDRESS = re.compile(r"https?://[^\s\\\"']+", re.IGNORECASE)
 # The parser's time grows with their square. pip sees the same without them.
@@ -121,8 +121,8 @@ class _Reading:
             elif found := without_options(line):
                 bare[number], options = found
                 self._ignore(options, bare[number])
-            elif name := distribution.named_in(line):
-                production.left_out[distribution.shown(line)] = name
+            elif theirs := distribution.left_out(line):
+                production.left_out |= theirs
             elif invalid.error_message.startswith("Incorrect and ignored"):
                 self.problems.append(f"{where}: {dropped(line)}")
             else:
@@ -162,8 +162,8 @@ class _Reading:
             return
         name = canonicalize_name(requirement.name)
         exact = next(filter(_is_exact, requirement.specifier), None)
-        if exact and not constraint and distribution.named_in(str(requirement)):
-            production.left_out[distribution.shown(str(requirement))] = name
+        if exact and not constraint and (theirs := distribution.left_out(str(requirement))):
+            production.left_out |= theirs
         elif exact and not _allows(requirement.specifier, exact.version):
             self.problems.append(f"{where}: {requirement} contradicts itself; correct it to production's version")
         elif exact:

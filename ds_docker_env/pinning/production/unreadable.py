@@ -79,10 +79,10 @@ def shown(line: str) -> str:
 
 def _strange(line: str) -> tuple[str, str] | None:
     """Return the reason and the fix for a character that only looks like one of pip's, or cannot be seen."""
-    for character in line:
+    for character in dict.fromkeys(re.sub(r"[\x00-\x7f]+", "", line)):
         category = unicodedata.category(character)
         alike = unicodedata.normalize("NFKC", character)
-        if ord(character) < 128 or (alike == character and category not in ("Cf", "Pd", "Pi", "Pf")):
+        if alike == character and category not in ("Cf", "Pd", "Pi", "Pf"):
             continue
         name = unicodedata.name(character, "a control character").lower()
         fix = "delete it" if category == "Cf" else "type it on the keyboard"
