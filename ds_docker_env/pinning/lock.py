@@ -183,9 +183,15 @@ def _conflicts_with(resolver: Resolver, analysis: list[str], pins: list[str]) ->
 
 
 def _of_the_system(resolver: Resolver) -> list[Pin]:
-    """Return the pins of programs of production's operating system that the index does not have."""
+    """Return the pins of programs of production's operating system that the index does not have.
+
+    If the file lists any other package of the system, so are those of which the index has only the source.
+    """
     programs = [pin for pin in resolver.production.pins if pin.name in distribution.PROGRAMS]
-    return [pin for pin in programs if resolver.available(str(pin)).impossible]
+    missing = [pin for pin in programs if resolver.available(str(pin)).impossible]
+    if not (missing or distribution.of_the_system(resolver.production.left_out)):
+        return []
+    return [pin for pin in programs if pin in missing or resolver.wheels([str(pin)]).impossible]
 
 
 def _windows_only(resolver: Resolver, attempt: Attempt) -> list[str]:

@@ -33,11 +33,11 @@ class Share:
     def lines(self) -> list[str]:
         """Return the first lines of the summary."""
         exact, every = len(self.exact), len(self.exact) + len(self.open) + self.left_out
-        said = f"{exact} of {every} packages are pinned and kept exactly"
+        said = f"{exact} of the {every} packages that it installs are pinned and kept exactly"
         if exact == every:
             said = f"{exact} of {exact} pins kept exactly"
         if not exact:
-            said = f"0 of {every} packages are pinned, so no version is proven"
+            said = f"0 of the {every} packages that it installs are pinned, so no version is proven"
         open_ = (
             f"Open:       {len(self.open)} of them may have other versions in production; "
             "to pin all, take over its pip freeze, or image:NAME"
@@ -56,11 +56,8 @@ def share_of(production: Production, lock: str, parity: Parity, target: Target) 
     exact = {pin.name for pin in parity.held} | {canonicalize_name(each.name) for each in named if each.url}
     names = exact | {canonicalize_name(each.name) for each in named}
     needed = _with_needs(names, lock) - exact - (_NOT_FROZEN - names)
-    left_out = [
-        line
-        for line, name in production.left_out.items()
-        if name not in exact | needed and not line.endswith(distribution.WHY)
-    ]
+    left_out = {line for line, name in production.left_out.items() if name not in exact | needed}
+    left_out -= {line for line in left_out if line.endswith(distribution.WHY)}
     return Share(production.source, frozenset(exact), frozenset(needed), len(left_out))
 
 

@@ -15,6 +15,7 @@ from ds_docker_env.pinning.diagnosis import some
 from ds_docker_env.pinning.lock import Lock
 from ds_docker_env.pinning.parity import Locked, Parity, sha256
 from ds_docker_env.pinning.processors import differing
+from ds_docker_env.pinning.production import distribution
 from ds_docker_env.pinning.production.model import Production, same_version
 from ds_docker_env.pinning.share import share_of
 
@@ -74,7 +75,11 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
             lines.append(f"From a URL: {line}, with the hash of what is there now")
         elif name in versions and name not in held:
             lines.append(f"Not pinned: {line} is open in production; the notebook has {versions[name]}")
+    if system := distribution.of_the_system(production.left_out):
+        lines.append(f"Not here:   {', '.join(system)}, of production's operating system")
     for line, package in production.left_out.items():
+        if line.endswith(distribution.WHY):
+            continue
         if package in versions:
             lines.append(f"Different:  {line} in production, {package}=={versions[package]} from the index here")
         else:

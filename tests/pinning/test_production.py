@@ -219,6 +219,9 @@ REASONS = {
     "six==1.16.0 ; python_version>3": "its marker is not valid",
     "six==1.16.0 --no-deps": "pip does not take this option behind a requirement",
     "--no-use-wheel": "pip does not have this option",
+    "WARNING: You are using pip version 21.0": "it is output of pip",
+    "------ LIBRARIES": "it is a heading",
+    "--hash=sha256:00": "belongs to a requirement, and pip drops it here; end the line above with \\",
     "<<<<<<< HEAD": "it is left over from a merge",
 }
 
@@ -231,6 +234,24 @@ def test_a_line_that_pip_drops_or_refuses_says_why_and_gives_a_fix(read: Read, l
     assert message in caught.value.problems[0]
     assert "canary" not in caught.value.problems[0]
     assert caught.value.problems[0].isprintable()
+
+
+def test_many_lines_with_one_reason_are_one_message_after_the_first_few(read: Read) -> None:
+    with pytest.raises(GenerationError) as caught:
+        read(b"".join(b"a%d @ file:///croot/a_1700/work\n- b%d\n" % (number, number) for number in range(10)))
+    assert len(caught.value.problems) == 6
+    assert sum(problem.endswith(" (and 7 more such lines)") for problem in caught.value.problems) == 2
+
+
+def test_a_hash_below_a_line_that_is_refused_is_not_another_problem(read: Read) -> None:
+    with pytest.raises(GenerationError) as caught:
+        read(b"a==1\nb==1 \\ \n    --hash=sha256:00 \\\n    --hash=sha256:01\n")
+    assert len(caught.value.problems) == 1
+
+
+def test_a_file_without_a_package_of_an_index_says_what_it_has(read: Read) -> None:
+    with pytest.raises(GenerationError, match=r"names no package of an index, only git\+https://x/y; is it the right"):
+        read(b"git+https://x/y\n")
 
 
 DEBIAN = "pkg-resources==0.0.0\ndistro-info===0.23ubuntu1\npython-apt==2.4.0+ubuntu1\npython-debian==0.1+deb12u1\n"

@@ -27,11 +27,31 @@ setuptools==79.0
 SHARES = {
     "all of it": ("a==1.0\nb==1.0\nc==1.0\n", "3 of 3 pins kept exactly", ""),
     "and no program of the system": ("a==1.0\nb==1.0\nc==1.0\npkg-resources==0.0.0\n", "3 of 3 pins kept exactly", ""),
-    "without the packages that these need": ("a==1.0\n", "1 of 3 packages are pinned and kept exactly", "2 of them"),
-    "some by name only": ("a\nb==1.0\nc>=1\n", "1 of 3 packages are pinned and kept exactly", "2 of them"),
-    "none": ("a\nw==1.0 ; os_name == 'nt'\n", "0 of 3 packages are pinned, so no version is proven", "3 of them"),
-    "setuptools by name": ("b==1.0\nc==1.0\nsetuptools\n", "2 of 3 packages are pinned and", "1 of them"),
-    "code of its own": ("a==1.0\nb==1.0\nc==1.0\n-e .\n", "3 of 4 packages are pinned and kept exactly", ""),
+    "without the packages that these need": (
+        "a==1.0\n",
+        "1 of the 3 packages that it installs are pinned and kept exactly",
+        "2 of them",
+    ),
+    "some by name only": (
+        "a\nb==1.0\nc>=1\n",
+        "1 of the 3 packages that it installs are pinned and kept exactly",
+        "2 of them",
+    ),
+    "none": (
+        "a\nw==1.0 ; os_name == 'nt'\n",
+        "0 of the 3 packages that it installs are pinned, so no version is proven",
+        "3 of them",
+    ),
+    "setuptools by name": (
+        "b==1.0\nc==1.0\nsetuptools\n",
+        "2 of the 3 packages that it installs are pinned and",
+        "1 of them",
+    ),
+    "code of its own": (
+        "a==1.0\nb==1.0\nc==1.0\n-e .\n",
+        "3 of the 4 packages that it installs are pinned and kept exactly",
+        "",
+    ),
     "a URL": ("a @ https://public.example/a-1.0-py3-none-any.whl\nb==1.0\nc==1.0\n", "3 of 3 pins kept exactly", ""),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from packaging.utils import canonicalize_name
 
@@ -14,7 +15,7 @@ _THEIRS = re.compile(
     r"(?=\s|;|$)",
     re.ASCII | re.IGNORECASE,
 )
-# Programs of the system itself. An index that has the version has another package, perhaps production's.
+# Programs of the system itself and what they need. An index may have a package of the same name, perhaps production's.
 PROGRAMS = {
     *("apt-clone", "apt-listchanges", "apturl", "brlapi", "cloud-init", "command-not-found", "cupshelpers", "defer"),
     *("dbus-python", "distro-info", "dnf", "ec2-hibinit-agent", "gpg", "hibagent", "landscape-common", "libcomps"),
@@ -24,6 +25,11 @@ PROGRAMS = {
     *("ubuntu-pro-client", "ufw", "unattended-upgrades", "usb-creator", "xkit"),
 }
 WHY = "(of the operating system)"
+
+
+def of_the_system(left_out: Iterable[str]) -> list[str]:
+    """Return those of the packages that are left out that are of the operating system, without the reason."""
+    return [line.removesuffix(f" {WHY}") for line in left_out if line.endswith(WHY)]
 
 
 def left_out(line: str) -> dict[str, str]:

@@ -29,7 +29,7 @@ from ds_docker_env.pinning.production.formats import as_requirements
 from ds_docker_env.pinning.production.formats.reading import ENTRIES
 from ds_docker_env.pinning.production.model import DIRECTORY, Pin, Production, as_lines
 from ds_docker_env.pinning.production.options import why_ignored, without_options
-from ds_docker_env.pinning.production.unreadable import dropped, unreadable
+from ds_docker_env.pinning.production.unreadable import dropped, shown, unreadable
 
 # Directories in which conda builds: such an entry names a file that no longer exists and hides the version.
 _CONDA_BUILD = re.compile(r"/(croots?|feedstock_root|conda-bld|bld|tmp/build|abs_\w+|concourse|ci(_\w+)?)/")
@@ -43,6 +43,8 @@ _LINE = re.compile(r"^[^\S\n]*(?!#|--hash)\S", re.MULTILINE)
 # A pin, at the beginning or behind something else.
 _PINNED = re.compile(r"(?:^|(?<=\s))[A-Za-z0-9][\w.-]*(?:\[[^\]]{0,100}\])?\s*={2,3}\s*\d")
 _FILES = 50
+# Problems with the same reason that are shown.
+_ALIKE = 3
 _ADDRESS = re.compile(r"https?://[^\s\\\"']+", re.IGNORECASE)
 # The parser's time grows with their square. pip sees the same without them.
 _SPACES = re.compile(r"[^\S\r\n]{2,}")
@@ -66,12 +68,15 @@ def read_production(location: str, target: Target) -> Production:
     reading = _Reading(production, {source.name: False})
     reading.read(source, content, constraint=False)
     problems = [
-        *reading.problems,
+        *reading.all_problems,
         *_python_mismatches(production, target),
         *_contradictions(production, reading.ranges, target),
     ]
     if not (production.pins or production.unpinned or problems):
-        raise RequirementsError(f"{source.name}: names no package; is it the right file?")
+        why = "names no package"
+        if production.left_out:
+            why = f"names no package of an index, only {', '.join(list(production.left_out)[:_ALIKE])}"
+        raise RequirementsError(f"{source.name}: {why}; is it the right file?")
     if problems:
         raise RequirementsError(*problems)
     return production
@@ -89,13 +94,24 @@ def parse(text: str) -> RequirementsFile:
 class _Reading:
     """Reads files into ``production``; ``seen`` are those that were read, each with whether it only bounds.
 
-    ``ranges`` are all requirements without an exact version by normalised name, with their files and lines.
+    ``ranges`` are all requirements without an exact version by normalised name, with their files and lines; ``alike``
+    are the indexes of problems with the same reason.
     """
 
     production: Production
     seen: dict[str, bool]
     problems: list[str] = field(default_factory=list)
     ranges: dict[str, list[tuple[Requirement, str]]] = field(default_factory=dict)
+    alike: dict[str, list[int]] = field(default_factory=dict)
+
+    @property
+    def all_problems(self) -> list[str]:
+        """Return the problems, the last one of many alike with the number of the others."""
+        more = {found[_ALIKE - 1]: len(found) - _ALIKE for found in self.alike.values() if len(found) > _ALIKE}
+        return [
+            f"{problem} (and {more[index]} more such lines)" if index in more else problem
+            for index, problem in enumerate(self.problems)
+        ]
 
     def read(self, source: Source, content: bytes, *, constraint: bool) -> None:
         production = self.production
@@ -112,6 +128,7 @@ class _Reading:
         production = self.production
         parsed = parse(text)
         bare: dict[int, str] = {}
+        refused = {invalid.requirement_line.line_number for invalid in parsed.invalid_lines}
         for invalid in parsed.invalid_lines:
             line, number = invalid.line.strip(), invalid.requirement_line.line_number
             where = f"{source.name}:{number}"
@@ -124,9 +141,9 @@ class _Reading:
             elif theirs := distribution.left_out(line):
                 production.left_out |= theirs
             elif invalid.error_message.startswith("Incorrect and ignored"):
-                self.problems.append(f"{where}: {dropped(line)}")
+                self._refuse(where, line, dropped(line))
             else:
-                self.problems.append(f"{where}: {unreadable(line)}")
+                self._refuse(where, line, unreadable(line))
         for entry in parsed.requirements:
             where = f"{source.name}:{entry.requirement_line.line_number}"
             self._ignore(["--global-option"] * bool(entry.global_options), entry.name or "")
@@ -136,14 +153,25 @@ class _Reading:
             else:
                 self._take_entry(entry, where, constraint=constraint)
         for option in parsed.options:
-            line, where = option.requirement_line.line.strip(), f"{source.name}:{option.requirement_line.line_number}"
-            if not option.options and line.strip("- "):
-                self.problems.append(f"{where}: {dropped(line)}")
+            line, number = option.requirement_line.line.strip(), option.requirement_line.line_number
+            where = f"{source.name}:{number}"
+            if not option.options and line.strip("- ") and number - 1 not in refused:
+                self._refuse(where, line, dropped(line))
             for name, value in option.options.items():
                 self._take_option(name, value, where, source, constraint=constraint)
         if bare:
             lines = as_lines(bare.get(number, "") for number in range(1, max(bare) + 1))
             self._take_text(lines, source, constraint=constraint)
+
+    def _refuse(self, where: str, line: str, why: str) -> None:
+        self._add_problem(where, shown(line), why)
+
+    def _add_problem(self, where: str, value: str, why: str) -> None:
+        """Note a problem, of many alike only the first ones."""
+        alike = self.alike.setdefault(why, [])
+        alike.append(len(self.problems))
+        if len(alike) <= _ALIKE:
+            self.problems.append(f"{where}: {value!r} {why}")
 
     def _ignore(self, options: Iterable[str], requirement: str) -> None:
         name = re.split(r"[^\w.-]", requirement)[0]
@@ -158,7 +186,7 @@ class _Reading:
             undecided = isinstance(error, (UndefinedComparison, UndefinedEnvironmentName))
             # What an error quotes, behind a colon, may be a secret.
             reason = "its marker cannot be decided" if undecided else re.split(r"[:'\"\n]", str(error))[0]
-            self.problems.append(f"{where}: {unreadable(line, reason)}")
+            self._refuse(where, line, unreadable(line, reason))
             return
         name = canonicalize_name(requirement.name)
         exact = next(filter(_is_exact, requirement.specifier), None)
@@ -182,25 +210,22 @@ class _Reading:
 
     def _take_location(self, entry: Any, where: str) -> None:
         line = entry.requirement_line.line.strip()
-        shown = without_credentials(line)
+        plain = without_credentials(line)
         if not entry.is_url and (pinned := _PINNED.search(line)):
-            why = dropped(line) if pinned.start() else unreadable(line)
-            self.problems.append(f"{where}: {why}")
+            self._refuse(where, line, dropped(line) if pinned.start() else unreadable(line))
             return
         url = entry.link.url if entry.link else ""
         if url.startswith("file:") and entry.name and _CONDA_BUILD.search(url):
-            self.problems.append(
-                f"{where}: {shown!r} was built by conda, which hides the version; "
-                "make the file with: pip list --format=freeze"
-            )
+            why = "was built by conda, which hides the version; make the file with: pip list --format=freeze"
+            self._add_problem(where, plain, why)
         elif not (url.startswith(("http:", "https:")) and entry.name) or entry.is_editable:
-            self.production.left_out[shown] = canonicalize_name(entry.name or "")
-        elif shown != line:
+            self.production.left_out[plain] = canonicalize_name(entry.name or "")
+        elif plain != line:
             self.problems.append(
-                f"{where}: {shown!r} holds a password, which the lock would show; put it into ~/.netrc instead"
+                f"{where}: {plain!r} holds a password, which the lock would show; put it into ~/.netrc instead"
             )
         elif problem := _problem(url):
-            self.problems.append(f"{where}: {shown!r} {problem}")
+            self.problems.append(f"{where}: {plain!r} {problem}")
         else:
             hashes = {*entry.hash_options, *(":".join(found) for found in _URL_HASH.findall(url))}
             extras = f"[{','.join(sorted(entry.extras))}]" if entry.extras else ""

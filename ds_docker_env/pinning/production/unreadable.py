@@ -21,7 +21,13 @@ _KINDS = tuple(
     (re.compile(pattern, re.ASCII | re.IGNORECASE), why, fix)
     for pattern, why, fix in (
         (r"\\$", "a space follows the \\ at its end", "remove the space"),
-        (r"^(?:<{7}|={7}|>{7})", "it is left over from a merge", "resolve the conflict"),
+        (r"^(?:<{7} |={7}$|>{7} )", "it is left over from a merge", "resolve the conflict"),
+        (r"^([-=*_~+])\1{2,}", "it is a heading", "remove it, or begin the line with #"),
+        (
+            r"^(?:\[notice\]|(?:warning|error|deprecation|collecting|using cached|requirement already|downloading)\b)",
+            "it is output of pip",
+            "remove the line",
+        ),
         (r"\$\{?\w|%\w+%|\{\{", "it holds a variable", "write the version itself instead of a variable"),
         (r"^(?:[*+>$]|\d{1,2}[.)])\s", "it is an item of a list", "remove the mark before the name"),
         (r"^-", "pip does not have this option", "remove it, or the dash if it is none"),
@@ -58,14 +64,16 @@ def unreadable(line: str, reason: str = "") -> str:
     kinds = ((why, fix) for pattern, why, fix in _KINDS if pattern.search(line))
     why, fix = _strange(line) or next(kinds, _OTHERWISE)
     why = reason or why
-    return f"{shown(line)!r} is not a requirement{why and f' ({why})'}; {fix}"
+    return f"is not a requirement{why and f' ({why})'}; {fix}"
 
 
 def dropped(line: str) -> str:
     """Return why pip does not install what stands behind a dash or an option, and how to correct the line."""
     if re.match(r"--?\s", line):
-        return f"{shown(line)!r} is an item of a list, which pip drops without a word; remove the dash"
-    return f"{shown(line)!r} begins with an option, and pip drops what follows it; write each on its own line"
+        return "is an item of a list, which pip drops without a word; remove the dash"
+    if line.startswith("--hash"):
+        return "belongs to a requirement, and pip drops it here; end the line above with \\"
+    return "begins with an option, and pip drops what follows it; write each on its own line"
 
 
 def shown(line: str) -> str:
