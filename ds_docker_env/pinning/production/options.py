@@ -13,6 +13,7 @@ _VALUED = {
     *("--config-setting", "--index-url", "--extra-index-url", "--find-links", "--trusted-host", "--use-feature"),
     "--hash",
 }
+_BUILD = "--no-binary"
 _NOTHING = "means nothing to a lock"
 
 
@@ -43,4 +44,4 @@ def without_options(line: str) -> tuple[str, list[str]] | None:
 
 def why_ignored(option: str) -> str:
     """Return why a lock does not need an option."""
-    return "builds in production; here its wheel is installed if it has one" if option == "--no-binary" else _NOTHING
+    return "applies to production only; the image installs a wheel if there is one" if option == _BUILD else _NOTHING

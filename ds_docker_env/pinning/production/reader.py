@@ -21,7 +21,7 @@ from pip_requirements_parser import RequirementsFile
 
 from ds_docker_env.common.decoding import decode
 from ds_docker_env.common.errors import GenerationError, RequirementsError
-from ds_docker_env.common.redaction import without_credentials
+from ds_docker_env.common.redaction import printable, without_credentials
 from ds_docker_env.common.sources import Source, included, source_of
 from ds_docker_env.common.target import MACHINES, PYTHON_VERSIONS, Target
 from ds_docker_env.pinning.production import distribution
@@ -75,7 +75,7 @@ def read_production(location: str, target: Target) -> Production:
     if not (production.pins or production.unpinned or problems):
         why = "names no package"
         if production.left_out:
-            why = f"names no package of an index, only {', '.join(list(production.left_out)[:_ALIKE])}"
+            why = f"names no package of an index, only {printable(', '.join(list(production.left_out)[:_ALIKE]))}"
         raise RequirementsError(f"{source.name}: {why}; is it the right file?")
     if problems:
         raise RequirementsError(*problems)
@@ -128,7 +128,7 @@ class _Reading:
         production = self.production
         parsed = parse(text)
         bare: dict[int, str] = {}
-        refused = {invalid.requirement_line.line_number for invalid in parsed.invalid_lines}
+        refused = set()
         for invalid in parsed.invalid_lines:
             line, number = invalid.line.strip(), invalid.requirement_line.line_number
             where = f"{source.name}:{number}"
@@ -140,10 +140,10 @@ class _Reading:
                 self._ignore(options, bare[number])
             elif theirs := distribution.left_out(line):
                 production.left_out |= theirs
-            elif invalid.error_message.startswith("Incorrect and ignored"):
-                self._refuse(where, line, dropped(line))
             else:
-                self._refuse(where, line, unreadable(line))
+                after_option = invalid.error_message.startswith("Incorrect and ignored")
+                self._refuse(where, line, dropped(line) if after_option else unreadable(line))
+                refused.add(number)
         for entry in parsed.requirements:
             where = f"{source.name}:{entry.requirement_line.line_number}"
             self._ignore(["--global-option"] * bool(entry.global_options), entry.name or "")
