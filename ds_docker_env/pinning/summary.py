@@ -75,14 +75,14 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
             lines.append(f"From a URL: {line}, with the hash of what is there now")
         elif name in versions and name not in held:
             lines.append(f"Not pinned: {line} is open in production; the notebook has {versions[name]}")
-    if system := distribution.of_the_system(production.left_out):
+    if system := distribution.of_the_system(
+        line for line, package in production.left_out.items() if package not in versions
+    ):
         lines.append(f"Not here:   {', '.join(system)}, of production's operating system")
     for line, package in production.left_out.items():
-        if line.endswith(distribution.WHY):
-            continue
         if package in versions:
             lines.append(f"Different:  {line} in production, {package}=={versions[package]} from the index here")
-        else:
+        elif not line.endswith(distribution.WHY):
             why = "cannot be reached" if re.search(r" @ https?://", line) else "is not from an index"
             lines.append(f"Not here:   {line} {why}, so not in the notebook")
     lines += [f"Ignored:    {option} {why}" for option, why in production.ignored.items()]
