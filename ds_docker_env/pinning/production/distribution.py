@@ -18,11 +18,12 @@ _THEIRS = re.compile(
 # Programs of the system itself and what they need. An index may have a package of the same name, perhaps production's.
 PROGRAMS = {
     *("apt-clone", "apt-listchanges", "apturl", "brlapi", "cloud-init", "command-not-found", "cupshelpers", "defer"),
-    *("dbus-python", "distro-info", "dnf", "ec2-hibinit-agent", "gpg", "hibagent", "landscape-common", "libcomps"),
-    *("language-selector", "louis", "pycups", "pygobject", "python-apt", "python-debian", "python-debianbts"),
+    *("dbus-python", "distro-info", "dnf", "duplicity", "ec2-hibinit-agent", "gpg", "gyp", "hibagent"),
+    *("landscape-common", "language-selector", "libcomps", "louis", "pycairo", "pycups", "pygobject", "python-apt"),
+    *("python-debian", "python-debianbts"),
     *("reportbug", "rpm", "screen-resolution-extra", "selinux", "sepolicy", "setools", "sos", "ssh-import-id"),
     *("subscription-manager", "systemd-python", "ubuntu-advantage-tools", "ubuntu-drivers-common"),
-    *("ubuntu-pro-client", "ufw", "unattended-upgrades", "usb-creator", "xkit"),
+    *("ubuntu-pro-client", "ufw", "unattended-upgrades", "usb-creator", "vboxapi", "xkit"),
 }
 WHY = "(of the operating system)"
 
