@@ -24,7 +24,7 @@ from ds_docker_env.common.progress import Say, silent
 from ds_docker_env.common.redaction import excerpt, without_credentials
 from ds_docker_env.common.settings import own_settings
 from ds_docker_env.common.target import Target
-from ds_docker_env.pinning import watched
+from ds_docker_env.pinning import indexes, watched
 from ds_docker_env.pinning.builds import Building, Failure
 from ds_docker_env.pinning.cooldown import Cooldown, time_of
 from ds_docker_env.pinning.production.model import Pin, Production, as_lines, name_of
@@ -221,7 +221,8 @@ class Resolver:
         step: str,
         bound: float,
     ) -> Attempt:
-        for name, text in {**files, "uv.toml": self.building.render()}.items():
+        kept = indexes.keep(self.building.render(), files["production.txt"])
+        for name, text in {**files, "uv.toml": kept.settings}.items():
             (self.folder / name).write_text(text, encoding="utf-8", newline="\n")
         while True:
             output.unlink(missing_ok=True)
@@ -242,6 +243,7 @@ class Resolver:
                 say=self.say,
                 step=step,
                 bound=bound,
+                environment=kept.environment,
             )
             # A question is answered with what the lock may hold.
             if not self.cooldown.learn(done.stderr, force=bool(done.returncode) and not bound):
