@@ -12,6 +12,7 @@ import sys
 import tarfile
 import threading
 import time
+import uuid
 import zipfile
 from collections.abc import Mapping
 from datetime import datetime
@@ -64,6 +65,7 @@ class PackageIndex:
         self._files: dict[str, dict[str, dict[str, Any]]] = {}
         self.dates = True
         self._host = host
+        self.name = uuid.uuid4().hex
         # Seconds before each answer, and names of files of which the end never comes.
         self.pause = 0.0
         self.refusing = False
@@ -81,7 +83,8 @@ class PackageIndex:
 
     @property
     def url(self) -> str:
-        return f"http://{self._host}:{self._server.server_address[1]}/simple/"
+        # Or uv would take what it kept of another test that had this port.
+        return f"http://{self._host}:{self._server.server_address[1]}/{self.name}/simple/"
 
     def __enter__(self) -> PackageIndex:
         threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
@@ -292,7 +295,7 @@ def _handler(folder: Path, login: str, index: PackageIndex) -> type[SimpleHTTPRe
             return super().send_head()
 
         def translate_path(self, path: str) -> str:
-            page = Path(super().translate_path(path), "index.json")
+            page = Path(super().translate_path(path.removeprefix(f"/{index.name}")), "index.json")
             return str(page) if JSON in self.headers.get("Accept", "") and page.is_file() else str(page.parent)
 
         def guess_type(self, path: Any) -> str:

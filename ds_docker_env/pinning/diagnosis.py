@@ -40,14 +40,8 @@ def some(names: Sequence[str]) -> str:
 
 def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
     """Return the error with a message for each cause: what, where, and the way out."""
-    resolver.hurry()
     source = resolver.production.source
     alone = resolver.without([])
-    if not alone.answered:
-        return LockError(
-            f"{source}: cannot be locked with {kernel}, and uv took too long to find out why; generate again, as what "
-            f"it built is kept; uv says: {attempt.said}"
-        )
     if alone.text:
         pins = reason(resolver, kernel, attempt) or "these versions"
         no_notebook = "without it there is no notebook, so production must move first"
@@ -74,7 +68,6 @@ def obstacle(resolver: Resolver, analysis: Sequence[str], amd64: str, attempt: A
 
     These are all pins that cannot be had for it, or a requirement that needs such a version.
     """
-    resolver.hurry()
     target, production = resolver.target, resolver.production
     offered = offers(resolver, amd64)[AMD64]
     lacking = {name: offer.version for name, offer in offered.items() if offer.lacks(target.machine)}
@@ -102,7 +95,6 @@ def compiled(resolver: Resolver, offered: Mapping[str, Offer]) -> dict[str, list
 
     A lock can hold them, but the image has to compile them, which seldom works: more likely it is the wrong Python.
     """
-    resolver.hurry()
     missing = [
         str(pin)
         for pin in resolver.production.pins
@@ -139,7 +131,7 @@ def _impossible_pins(resolver: Resolver, attempt: Attempt) -> dict[str, Attempt]
     while not attempt.text and (named := [pin for pin in resolver.named_pins(attempt) if pin not in seen]):
         impossible |= {pin: attempt for pin in named if resolver.available(pin).impossible}
         seen += named
-        attempt = resolver.without(seen)
+        attempt = resolver.without(seen, "--no-deps")
     return impossible
 
 

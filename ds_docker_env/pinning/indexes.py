@@ -17,10 +17,10 @@ from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.pinning.production.formats.reading import read_toml, table, tables, text_of, texts
 
 _PYPI = "https://pypi.org/simple"
-# The headers of PyPI, as uv recommends: https://docs.astral.sh/uv/concepts/indexes/#customizing-cache-control-headers
-_FILES = "max-age=365000000, immutable"
-# Seconds that pages are kept: PyPI's own, and fewer where a person may have uploaded what was missing.
-_PYPI_PAGES, _PAGES = 600, 60
+# PyPI's own headers, as uv recommends: https://docs.astral.sh/uv/concepts/indexes/#customizing-cache-control-headers
+_FILES = 'files = "max-age=365000000, immutable"'
+# Pages of others hold at once what a person has just uploaded.
+_PAGES = 'api = "max-age=600"'
 # What uv.toml may say of an index that still holds beside another entry with its address.
 _PLACE = {"name", "url", "default", "explicit"}
 _OPTION = re.compile(r"^-.*?(https?://[^\s\"']+)", re.MULTILINE)
@@ -108,6 +108,5 @@ def _parsed(text: str) -> dict[str, object]:
 
 
 def _entry(name: str, url: str, more: str) -> str:
-    pages = _PYPI_PAGES if url.rstrip("/") == _PYPI else _PAGES
-    control = f'cache-control = {{ api = "max-age={pages}", files = "{_FILES}" }}'
-    return f"[[index]]\nname = {json.dumps(name)}\nurl = {json.dumps(url)}\n{control}\n{more}"
+    control = f"{_FILES}, {_PAGES}" if url.rstrip("/") == _PYPI else _FILES
+    return f"[[index]]\nname = {json.dumps(name)}\nurl = {json.dumps(url)}\ncache-control = {{ {control} }}\n{more}"

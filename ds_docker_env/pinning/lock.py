@@ -138,7 +138,6 @@ def _complete(lock: Lock, amd64: Attempt, resolver: Resolver, analysis: list[str
 
     def why(attempt: Attempt) -> str:
         lock.obstacle = obstacle(arm64, analysis, amd64.text, attempt)
-        resolver.until = arm64.until
         return lock.obstacle.why
 
     lock.text = for_both(amd64.text, resolver.before, solve, why)

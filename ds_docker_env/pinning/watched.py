@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,14 +42,13 @@ def run(
     folder: Path,
     say: Say = silent,
     step: str = "",
-    bound: float = 0,
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.CompletedProcess[str]:
     """Run uv in a folder and return what it said, its middle cut if it is long; raise `UvError`.
 
     ``say`` is told again and again what uv does: the ``step``, or what it builds or downloads. ``environment`` adds to
-    that of this process. Raise `StallError` if uv and all that it started stand still for `STALL` seconds, or need more
-    than ``bound`` seconds; nothing of it lives on then, nor after any other exception.
+    that of this process. Raise `StallError` if uv and all that it started stand still for `STALL` seconds; nothing of
+    it lives on then, nor after any other exception.
     """
     command = [*uv.find(), *arguments]
     variables = {**os.environ, **uv.ENVIRONMENT, **environment, **_LOG}
@@ -60,7 +58,7 @@ def run(
         with out.open("wb") as stdout, err.open("wb") as stderr, err.open("rb") as log:
             process = _start(command, folder, variables, stdout, stderr)
             try:
-                _watch(process, _Log(log, step), say, bound)
+                _watch(process, _Log(log, step), say)
             finally:
                 if process.poll() is None:
                     _end(process)
@@ -127,12 +125,11 @@ def _start(
         raise uv.not_runnable(command, error) from None
 
 
-def _watch(process: subprocess.Popen[bytes], log: _Log, say: Say, bound: float) -> None:
+def _watch(process: subprocess.Popen[bytes], log: _Log, say: Say) -> None:
     stall = max([STALL, *(2 * int(value) for name in _HTTP_TIMEOUTS if (value := os.environ.get(name, "")).isdigit())])
     # Counted in pauses, as a computer that slept or is overloaded has not stood still.
     quiet = 0.0
     worked: dict[int, float] = {}
-    started = time.monotonic()
     while True:
         # Most runs of uv end within 0.1 s.
         pause = min(0.02 + quiet / 10, 0.2, stall / 20)
@@ -145,8 +142,6 @@ def _watch(process: subprocess.Popen[bytes], log: _Log, say: Say, bound: float) 
             quiet = 0
         if quiet >= stall:
             raise StallError(_stalled(log, stall))
-        if bound and time.monotonic() - started > bound:
-            raise StallError(f"uv needed more than {bound:g} s; generate again, as what it built is kept")
 
 
 def _work(process: subprocess.Popen[bytes]) -> dict[int, float]:

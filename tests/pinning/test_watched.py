@@ -19,7 +19,6 @@ from package_index import PackageIndex
 
 from ds_docker_env.common import progress
 from ds_docker_env.pinning import watched
-from ds_docker_env.pinning.resolver import Attempt, Resolver
 
 # Of a source that needs a build to say what it depends on; `work` is done first.
 BACKEND = """\
@@ -180,15 +179,3 @@ def test_a_log_gets_a_line_for_each_step_that_lasts_and_not_hundreds(
                 say(step)
     lines = capsys.readouterr().err.splitlines()
     assert lines == ["Locking", "Locking: building slow 1.0 from source", "Locking: resolving"]
-
-
-def test_a_package_is_left_out_of_a_lock_though_no_question_about_the_reason_is_answered_in_time(
-    pin: Pin, offline: PackageIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Resolver, "_ask", lambda *_, **__: Attempt("", "", answered=False))
-    offline.add("fsspec", "0.9", "9.0")
-    offline.add("s3fs", "2021.4", "9999.1", requires=("fsspec>=1",))
-    generated = pin("fsspec==0.9\n")
-    assert generated.locked["fsspec"] == "0.9"
-    assert "s3fs" not in generated.locked
-    assert "s3fs" in generated.stdout
