@@ -12,6 +12,7 @@ import re
 import tarfile
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from configparser import ConfigParser
 from configparser import Error as ConfigError
 from dataclasses import dataclass, field, replace
@@ -37,6 +38,8 @@ _LEGACY, _SETUPTOOLS = ["setuptools>=40.8.0"], "setuptools.build_meta"
 _DECLARING = {"flit_core.buildapi", "flit.buildapi", "poetry.core.masonry.api", "pdm.backend", "hatchling.build"}
 # Seconds for a source to arrive, and bytes that are read; h2o has 270 MB.
 _SECONDS, _MOST = 300, 400_000_000
+# Sources that are downloaded at the same time, each into memory.
+_AT_ONCE = 4
 _DYNAMIC = "it asks for more while it is built"
 
 
@@ -83,15 +86,16 @@ def lock_build_requirements(
     groups: dict[tuple[str, ...], list[str]] = {}
     made = BuildRequirements()
     parts: dict[str, list[str]] = {}
-    for source in sorted(sources):
-        if source in known:
-            parts.setdefault(known[source], []).append(source)
-            continue
-        resolver.say(f"reading {source}")
-        asked = _asked(source, sources[source], resolver)
-        groups.setdefault(tuple(asked.requirements), []).append(source)
-        if asked.why:
-            made.unfixed[source] = asked.why
+    for source in sorted(sources.keys() & known.keys()):
+        parts.setdefault(known[source], []).append(source)
+    unread = sorted(sources.keys() - known.keys())
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        read = pool.map(lambda each: _asked(each, sources[each], resolver), unread)
+        for source, asked in zip(unread, read, strict=True):
+            resolver.say(f"reading {source}")
+            groups.setdefault(tuple(asked.requirements), []).append(source)
+            if asked.why:
+                made.unfixed[source] = asked.why
     for requirements, names in groups.items():
         try:
             text = _lock(resolver, requirements, "".join(entries(before)), lock)

@@ -20,7 +20,7 @@ from ds_docker_env.common.errors import RefusedError, UnreachableError, Untruste
 from ds_docker_env.common.progress import Say, silent
 from ds_docker_env.common.redaction import excerpt, without_credentials
 from ds_docker_env.common.settings import own_settings
-from ds_docker_env.common.target import Target
+from ds_docker_env.common.target import AMD64, Target
 from ds_docker_env.pinning import indexes, watched
 from ds_docker_env.pinning.builds import Building, Failure
 from ds_docker_env.pinning.cooldown import Cooldown, time_of
@@ -118,7 +118,7 @@ class Resolver:
         described = {Pin(name_of(pin), str(Requirement(pin).specifier), (), "", frozenset(), ""): "" for pin in pins}
         # Told that they need nothing, uv looks into none of them and builds none.
         building = Building(own_settings(self.building.settings), undescribed=described)
-        asking = replace(self, wheels_only=set(), before="", building=building)
+        asking = replace(self, wheels_only=set(), before="", building=building, target=self.target.on(AMD64))
         return asking._ask(pins, as_lines(self.production.indexes), "--no-deps", every=True)
 
     def build_requirements(self, requirements: Collection[str], before: str) -> Attempt:
