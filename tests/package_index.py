@@ -64,6 +64,7 @@ class PackageIndex:
         self._links: dict[str, dict[str, str]] = {}
         self._files: dict[str, dict[str, dict[str, Any]]] = {}
         self.dates = True
+        self.cache_control = "no-cache"
         self._host = host
         self.name = uuid.uuid4().hex
         # Seconds before each answer, and names of files of which the end never comes.
@@ -309,7 +310,7 @@ def _handler(folder: Path, login: str, index: PackageIndex) -> type[SimpleHTTPRe
                 super().copyfile(source, outputfile)
 
         def end_headers(self) -> None:
-            self.send_header("Cache-Control", "no-cache")
+            self.send_header("Cache-Control", index.cache_control)
             super().end_headers()
 
         def log_message(self, *arguments: object) -> None:
