@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,11 +69,11 @@ def run(
 
 @dataclass
 class _Log:
-    """What uv has logged so far, and what that says of what it is doing."""
+    """What uv has logged so far, and what that says of what it is doing: sources are built since these seconds."""
 
     file: BinaryIO
     usual: str
-    building: list[str] = field(default_factory=list)
+    building: dict[str, float] = field(default_factory=dict)
     downloading: list[str] = field(default_factory=list)
     address: str = ""
     rest: bytes = b""
@@ -89,7 +90,9 @@ class _Log:
     def step(self) -> str:
         """Return a few words for what uv does now, without a password."""
         if self.building:
-            return f"building {self.building[-1].replace('==', ' ')} from source"
+            source, begun = [*self.building.items()][-1]
+            minutes = int(time.monotonic() - begun) // 60
+            return f"building {source.replace('==', ' ')} from source" + (f", {minutes} min" if minutes else "")
         downloading = self.downloading[-1].replace("==", " ") if self.downloading else _package(self.address)
         return f"downloading {downloading}" if downloading else self.usual
 
@@ -100,9 +103,9 @@ class _Log:
         # The next that uv says of a source is what it found in it.
         self.downloading = [source for source in self.downloading if source not in line]
         if begun := _BEGUN.match(line):
-            self.building.append(excerpt(begun[1]))
+            self.building[excerpt(begun[1])] = time.monotonic()
         elif ended := _ENDED.match(line):
-            self.building = [source for source in self.building if source != excerpt(ended[1])]
+            self.building.pop(excerpt(ended[1]), None)
             self.address = ""
         elif asked := _ASKED.match(line):
             self.address = redacted(asked[1])
@@ -176,8 +179,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _stalled(log: _Log, stall: float) -> str:
     if log.building:
         return (
-            f"{log.building[-1]}: building it from source stood still for {stall:g} s and was stopped; generate again "
-            "with a network that its build can use, or offer a wheel of it on an index that production's file names"
+            f"{[*log.building][-1]}: building it from source stood still for {stall:g} s and was stopped; generate "
+            "again with a network that its build can use, or offer a wheel of it on an index that production's file names"
         )
     request = f" (last request: {log.address})" if log.address else ""
     return (
