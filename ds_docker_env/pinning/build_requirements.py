@@ -8,16 +8,12 @@ from __future__ import annotations
 import ast
 import hashlib
 import io
-import json
-import os
 import re
 import tarfile
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from configparser import ConfigParser
 from configparser import Error as ConfigError
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -27,7 +23,6 @@ from urllib.request import url2pathname
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from ds_docker_env.common import uv
 from ds_docker_env.common.errors import GenerationError, RequirementsError
 from ds_docker_env.common.target import ARM64, machines
 from ds_docker_env.pinning.parity import entries, requirement_of_entry
@@ -42,8 +37,6 @@ _LEGACY, _SETUPTOOLS = ["setuptools>=40.8.0"], "setuptools.build_meta"
 _DECLARING = {"flit_core.buildapi", "flit.buildapi", "poetry.core.masonry.api", "pdm.backend", "hatchling.build"}
 # Seconds for a source to arrive, and bytes that are read; h2o has 270 MB.
 _SECONDS, _MOST = 300, 400_000_000
-# Sources that are downloaded at the same time, each into memory.
-_AT_ONCE = 4
 _DYNAMIC = "it asks for more while it is built"
 
 
@@ -90,18 +83,15 @@ def lock_build_requirements(
     groups: dict[tuple[str, ...], list[str]] = {}
     made = BuildRequirements()
     parts: dict[str, list[str]] = {}
-    for source in sorted(sources.keys() & known.keys()):
-        parts.setdefault(known[source], []).append(source)
-    unread = sorted(sources.keys() - known.keys())
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        # Parsed here, as threads of Python 3.11 disturb each other in that.
-        files = {source: pool.submit(_top_files, sources[source]) for source in unread}
-        for source in unread:
-            resolver.say(f"reading {source}")
-            asked = _asked(source, files[source], resolver)
-            groups.setdefault(tuple(asked.requirements), []).append(source)
-            if asked.why:
-                made.unfixed[source] = asked.why
+    for source in sorted(sources):
+        if source in known:
+            parts.setdefault(known[source], []).append(source)
+            continue
+        resolver.say(f"reading {source}")
+        asked = _asked(source, sources[source], resolver)
+        groups.setdefault(tuple(asked.requirements), []).append(source)
+        if asked.why:
+            made.unfixed[source] = asked.why
     for requirements, names in groups.items():
         try:
             text = _lock(resolver, requirements, "".join(entries(before)), lock)
@@ -142,11 +132,11 @@ def _lock(resolver: Resolver, requirements: Collection[str], before: str, lock: 
     return text
 
 
-def _asked(source: str, files: Future[dict[str, str]], resolver: Resolver) -> _Asked:
+def _asked(source: str, file: SourceFile, resolver: Resolver) -> _Asked:
     """Return what a source asks for, with what uv.toml adds to it."""
     name = canonicalize_name(re.split(r"==| @ ", source)[0])
     try:
-        asked = _declared(files.result())
+        asked = _declared(_top_files(file))
     except (GenerationError, OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, ValueError) as error:
         asked = _Asked(_LEGACY, f"cannot be read ({' '.join(str(error).split())[:120]})")
     building = resolver.building
@@ -201,38 +191,19 @@ def _setup_requires(files: Mapping[str, str]) -> list[str] | None:
 
 
 def _top_files(file: SourceFile) -> dict[str, str]:
-    """Return the files at the top of a source that say what it is built with, and keep them; raise `RequirementsError`.
-
-    They are kept beside what uv keeps, under the hash of the source.
-    """
-    folder = uv.cache() / "ds-docker-env-sources"
-    for digest in file.sha256:
-        with suppress(OSError, ValueError):
-            return dict(json.loads((folder / digest).read_bytes()))
+    """Download a source and return the files at its top that say what it is built with; raise `RequirementsError`."""
     content = _download(file.url)
-    digest = hashlib.sha256(content).hexdigest()
-    if digest not in file.sha256:
+    if hashlib.sha256(content).hexdigest() not in file.sha256:
         raise RequirementsError(f"{file.url}: its hash is not in the lock")
-    found = _unpacked(io.BytesIO(content))
-    with suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        written = folder / f"{digest}.{os.getpid()}"
-        written.write_text(json.dumps(found), encoding="utf-8")
-        written.replace(folder / digest)
-    return found
-
-
-def _unpacked(content: io.BytesIO) -> dict[str, str]:
     wanted = {"pyproject.toml", "setup.py", "setup.cfg"}
     found = {}
-    if zipfile.is_zipfile(content):
-        with zipfile.ZipFile(content) as archive:
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             for name in archive.namelist():
                 if name.count("/") == 1 and (base := name.partition("/")[2]) in wanted:
                     found[base] = archive.read(name).decode(errors="replace")
     else:
-        content.seek(0)
-        with tarfile.open(fileobj=content) as tar:
+        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
             for member in tar:
                 base = member.name.removeprefix("./").partition("/")[2]
                 if base in wanted and member.isfile() and (stream := tar.extractfile(member)):

@@ -178,9 +178,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _stalled(log: _Log, stall: float) -> str:
     if log.building:
+        source = [*log.building][-1]
         return (
-            f"{[*log.building][-1]}: building it from source stood still for {stall:g} s and was stopped; generate "
-            "again with a network that its build can use, or offer a wheel of it on an index that production's file names"
+            f"{source}: building it from source stood still for {stall:g} s and was stopped; generate again "
+            "with a network that its build can use, or offer a wheel of it on an index that production's file names"
         )
     request = f" (last request: {log.address})" if log.address else ""
     return (
