@@ -21,12 +21,13 @@ from packaging.utils import canonicalize_name
 from ds_docker_env.common import certificates, uv
 from ds_docker_env.common.errors import RefusedError, StallError, UnreachableError, UntrustedError
 from ds_docker_env.common.progress import Say, silent
-from ds_docker_env.common.redaction import excerpt, without_credentials
+from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.settings import own_settings
 from ds_docker_env.common.target import Target
 from ds_docker_env.pinning import watched
 from ds_docker_env.pinning.builds import Building, Failure
 from ds_docker_env.pinning.cooldown import Cooldown, time_of
+from ds_docker_env.pinning.explanation import sentence
 from ds_docker_env.pinning.production.model import Pin, Production, as_lines, name_of
 
 LOCK = "requirements.txt"
@@ -65,9 +66,8 @@ class Attempt:
 
     @property
     def said(self) -> str:
-        """Return the beginning of uv's explanation on one line."""
-        text = " ".join(self.stderr.split())
-        return text if len(text) <= 600 else f"{text[:600]}..."
+        """Return the sentence of uv's explanation that holds the reason."""
+        return sentence(self.stderr)
 
     @property
     def names(self) -> list[str]:
@@ -120,6 +120,10 @@ class Resolver:
         pins = self.production.only([_unmarked(pin)])
         return self._ask([], pins, "--no-deps", target=self._running(python), platform=platform)
 
+    def installable(self, pin: str, python: str = "", platform: str = "") -> Attempt:
+        """Ask whether this pin can be installed with all that it depends on, beside nothing else."""
+        return self._ask([], self.production.only([_unmarked(pin)]), target=self._running(python), platform=platform)
+
     def wheels(self, pins: Sequence[str], python: str = "") -> Attempt:
         """Look for a wheel of each of these pins for a Python."""
         wheels = ("--no-deps", "--only-binary", ":all:")
@@ -138,9 +142,9 @@ class Resolver:
         wheels = ("--only-binary", ":all:", "--no-annotate")
         return replace(self, before=before)._ask([*requirements], as_lines(self.production.indexes), *wheels)
 
-    def newest(self, names: Sequence[str]) -> Attempt:
+    def newest(self, names: Sequence[str], *options: str) -> Attempt:
         """Ask for the newest version of each of these packages, whatever it depends on."""
-        return self._ask(names, self.production.only([]), "--no-deps")
+        return self._ask(names, self.production.only([]), "--no-deps", *options)
 
     def without(self, pins: Sequence[str]) -> Attempt:
         """Resolve production alone, less these pins."""
@@ -276,7 +280,7 @@ def check_reached(said: str) -> None:
             raise UntrustedError(f"the certificate of {url[0]} is not trusted; {certificates.ADVICE}", url=url[0])
         raise UnreachableError(
             "the package index cannot be reached; check the network and uv's settings; "
-            f"uv says: {excerpt(' '.join(said.split()), 600)}",
+            f"uv says: {sentence(said)}",
             url=url[0] if url else "",
         )
 

@@ -229,12 +229,12 @@ def test_all_pins_that_cannot_be_had_are_refused_with_their_lines_and_the_way_ou
     offline.add("torch", "2.0.1")
     offline.add_file("twisted", "Twisted-19.10.0.tar.bz2", b"")
     refused = {
-        "gone==0.9": "cannot be had for Linux",
-        "never==1.0": "cannot be had for Linux",
+        "gone==0.9": "is not, or no longer, on the package index; the nearest version is 1.0; production must move",
+        "never==1.0": "is not on the package index under any version; if it is private, name its index",
         "modern==1.0": "does not run on Python 3.11; it does on 3.12, 3.13, 3.14",
         "tensorflow==2.1": "has wheels for Python 3.6, 3.7 only",
         "torch==2.0.1+cpu": "is not on the package index",
-        "twisted==19.10.0": "is on the package index only as a source archive",
+        "twisted==19.10.0": "is on the package index only as an archive that uv refuses by its name; build its",
     }
     fine = ["here==1.0", "user-of-gone==1.0", "user-of-any==1.0", "wanted==1.0", "at-odds-with-wanted==1.0"]
     message = pin("\n".join([*refused, *fine])).stderr
