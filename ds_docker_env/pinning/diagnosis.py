@@ -15,7 +15,7 @@ from ds_docker_env.pinning.builds import Failure
 from ds_docker_env.pinning.parity import read_lock
 from ds_docker_env.pinning.production.model import name_of, same_version
 from ds_docker_env.pinning.resolver import Attempt, Resolver
-from ds_docker_env.pinning.wheels import Offer, offers
+from ds_docker_env.pinning.wheels import Offer, offers, system_of
 
 # What uv says of a version, and in the hint about the wheels that it has.
 _UNKNOWN = re.compile(r"was not found in the (?:package registry|provided package locations|cache)")
@@ -87,14 +87,15 @@ def foreign(resolver: Resolver, pins: Sequence[str]) -> dict[str, str]:
     """
     found = {}
     for pin in pins:
-        ask = resolver.available if resolver.available(pin).impossible else resolver.installable
-        here = ask(pin)
-        if not here.impossible or Failure.find(here.stderr) or _UNKNOWN.search(here.stderr) or _GONE.search(here.said):
+        if (alone := resolver.available(pin)).impossible:
+            unknown = _UNKNOWN.search(alone.stderr) or _GONE.search(alone.said)
+            system = "" if unknown else system_of(resolver, pin)
+        elif (alone := resolver.installable(pin)).impossible and not Failure.find(alone.stderr):
+            system = next((_SYSTEMS[name] for name in _SYSTEMS if resolver.installable(pin, name).text), "")
+        else:
             continue
-        pythons = [resolver.target.python, *reversed(PYTHON_VERSIONS)]
-        systems = [name for name in _SYSTEMS if any(ask(pin, python, name).text for python in pythons)]
-        if systems and not any(ask(pin, python).text for python in PYTHON_VERSIONS):
-            found[pin] = " or ".join(f'sys_platform == "{_SYSTEMS[name]}"' for name in systems)
+        if system:
+            found[pin] = f'sys_platform == "{system}"'
     return found
 
 

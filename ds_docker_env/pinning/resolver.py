@@ -115,27 +115,27 @@ class Resolver:
         described = replace(self, building=replace(self.building, undescribed={**self.building.undescribed, pin: ""}))
         return described.together([], [one, other], overrides=self.overrides).impossible
 
-    def available(self, pin: str, python: str = "", platform: str = "") -> Attempt:
-        """Ask whether an index has this pin for a Python and a platform, whatever it depends on and is marked for."""
-        pins = self.production.only([_unmarked(pin)])
-        return self._ask([], pins, "--no-deps", target=self._running(python), platform=platform)
+    def available(self, pin: str, python: str = "") -> Attempt:
+        """Ask whether an index has this pin for a Python, whatever it depends on and is marked for."""
+        return self._ask([], self.production.only([_unmarked(pin)]), "--no-deps", target=self._running(python))
 
-    def installable(self, pin: str, python: str = "", platform: str = "") -> Attempt:
-        """Ask whether this pin can be installed with all that it depends on, beside nothing else."""
-        return self._ask([], self.production.only([_unmarked(pin)]), target=self._running(python), platform=platform)
+    def installable(self, pin: str, platform: str = "") -> Attempt:
+        """Ask whether this pin can be installed on a platform with all that it depends on, beside nothing else."""
+        return self._ask([], self.production.only([_unmarked(pin)]), platform=platform)
 
     def wheels(self, pins: Sequence[str], python: str = "") -> Attempt:
         """Look for a wheel of each of these pins for a Python."""
         wheels = ("--no-deps", "--only-binary", ":all:")
         return self._ask([], self.production.only(map(_unmarked, pins)), *wheels, target=self._running(python))
 
-    def files(self, pins: Sequence[str]) -> Attempt:
-        """Ask which files the indexes have of these pins, for every platform, in pylock.toml."""
+    def files(self, pins: Sequence[str], python: str = "") -> Attempt:
+        """Ask which files the indexes have of these pins, for every platform from a Python on, in pylock.toml."""
         described = {Pin(name_of(pin), str(Requirement(pin).specifier), (), "", frozenset(), ""): "" for pin in pins}
         # Told that they need nothing, uv looks into none of them and builds none.
         building = Building(own_settings(self.building.settings), undescribed=described)
         asking = replace(self, wheels_only=set(), before="", building=building)
-        return asking._ask(pins, as_lines(self.production.indexes), "--no-deps", every=True)
+        indexes = as_lines(self.production.indexes)
+        return asking._ask(pins, indexes, "--no-deps", every=True, target=self._running(python))
 
     def build_requirements(self, requirements: Collection[str], before: str) -> Attempt:
         """Lock what sources are built with, from wheels alone; versions ``before`` stay if they can."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from packaging.tags import compatible_tags, cpython_tags
 
-from ds_docker_env.common.target import MACHINES, Target, machines
+from ds_docker_env.common.target import MACHINES, PYTHON_VERSIONS, Target, machines
 from ds_docker_env.pinning.build_requirements import BuildRequirements, SourceFile, from_urls, lock_build_requirements
 from ds_docker_env.pinning.parity import entries, read_lock, requirement_of_entry
 from ds_docker_env.pinning.production.formats.reading import read_toml, table, tables, text_of
@@ -21,18 +21,22 @@ from ds_docker_env.pinning.resolver import Resolver
 # Of the older Debian, as in `Target.platform`, and the names from before https://peps.python.org/pep-0600/
 _GLIBC = [*(f"manylinux_2_{minor}" for minor in range(36, 4, -1)), "manylinux2014", "manylinux2010", "manylinux1"]
 _TAGS = re.compile(r"-([^-/]+)-([^-/]+)-([^-/]+)\.whl")
+# How tags of platforms begin, and `sys_platform` there.
+_SYSTEMS = {"win": "win32", "macosx": "darwin"}
 
 
 @dataclass(frozen=True)
 class Offer:
     """A version, the processors for which an index has a wheel of it, and its source, if the index has it.
 
+    ``system`` is the ``sys_platform`` that all its wheels are for, whatever the Python, if that is not Linux;
     ``uploaded`` is when its first file came to the index, if that says so.
     """
 
     version: str
     wheels: Collection[str]
     source: SourceFile | None
+    system: str = ""
     uploaded: datetime | None = None
 
     def lacks(self, machine: str) -> bool:
@@ -54,7 +58,7 @@ def offers(resolver: Resolver, lock: str) -> dict[str, dict[str, Offer]]:
         name, version = text_of(package, "name"), text_of(package, "version")
         files = [*tables(package.get("wheels")), *tables(package.get("sdist"))]
         times = [time for file in files if isinstance(time := file.get("upload-time"), datetime)]
-        found[name, version] = Offer(version, wheels, _source(package), min(times, default=None))
+        found[name, version] = Offer(version, wheels, _source(package), _system(tags), min(times, default=None))
     return {
         machine: {
             name: found[name, locked.version]
@@ -63,6 +67,16 @@ def offers(resolver: Resolver, lock: str) -> dict[str, dict[str, Offer]]:
         }
         for machine in MACHINES
     }
+
+
+def system_of(resolver: Resolver, pin: str) -> str:
+    """Return the ``sys_platform`` that a pin is for by its files, whatever the Python, if that is not Linux."""
+    # A universal answer needs a wheel for this Python or a newer one.
+    for python in dict.fromkeys([PYTHON_VERSIONS[0], resolver.target.python, PYTHON_VERSIONS[-1]]):
+        for package in tables(read_toml(resolver.files([pin], python).text, "pylock.toml", "").get("packages")):
+            tags = {tag for wheel in tables(package.get("wheels")) for tag in _tags_of(wheel)}
+            return "" if "sdist" in package else _system(tags)
+    return ""
 
 
 def build_requirements(
@@ -94,6 +108,12 @@ def _source(package: dict[str, Any]) -> SourceFile | None:
     sdist = table(package.get("sdist"))
     hashes = [text_of(table(sdist.get("hashes")), "sha256")]
     return SourceFile(text_of(sdist, "url") or text_of(sdist, "path"), hashes) if sdist else None
+
+
+def _system(tags: Collection[str]) -> str:
+    """Return the ``sys_platform`` of all these tags, or nothing if they are for several, or for Linux."""
+    names = {next((name for name in _SYSTEMS if tag.rpartition("-")[2].startswith(name)), "") for tag in tags}
+    return _SYSTEMS.get(names.pop(), "") if len(names) == 1 else ""
 
 
 def _tags(target: Target) -> set[str]:
