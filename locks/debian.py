@@ -189,8 +189,8 @@ def _names(relation: str, separator: str = ",") -> list[str]:
     return [found[0] for each in relation.split(separator) if (found := re.match(r"[a-z0-9][a-z0-9.+-]+", each.strip()))]
 
 
-def _lines(needs: Mapping[str, Collection[str]]) -> list[str]:
-    return [f"{name} {' '.join(sorted(packages))}" for name, packages in sorted(needs.items())]
+def _lines(table: Mapping[str, Collection[str]]) -> list[str]:
+    return [f"{name} {' '.join(sorted(found))}" for name, found in sorted(table.items())]
 
 
 def main() -> None:
@@ -206,10 +206,10 @@ def main() -> None:
         files = first.files(libraries & wanted)
         needs = first.needs | last.needs
         named = {*files.values()}.union(*first.needs.values(), *last.needs.values())
-        other = {name: needs for name, needs in first.needs.items() if needs != last.needs.get(name, needs)}
+        other = {name: found for name, found in first.needs.items() if found != last.needs.get(name, found)}
         sections = {
-            "files": [f"{name} {package}" for name, package in sorted(files.items())],
-            "needs": _lines(needs),
+            "files": _lines({package: [file for file in files if files[file] == package] for package in files.values()}),
+            "needs": _lines({name: found for name, found in needs.items() if found - (first.image & last.image)}),
             first.name: [" ".join(sorted(named & first.image)), *_lines(other)],
             last.name: [" ".join(sorted(named & last.image))],
         }

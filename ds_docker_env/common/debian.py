@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 PATH = Path(__file__).with_suffix(".txt")
+_ARGUMENT = re.compile(r'^ARG DEBIAN_PACKAGES="(.*)"$', re.MULTILINE)
+# In the comment above what a source is built with, in build-requirements.txt.
+_NEEDS = re.compile(r"^# (\S+(?: @ \S+)?): needs ([\w .+-]+)", re.MULTILINE)
 
 
 class Debian(NamedTuple):
@@ -33,4 +36,19 @@ def read(release: str) -> Debian:
     sections = {name: [line.split(" ") for line in lines.splitlines()] for name, lines in found}
     image, *others = sections[release]
     needs = {name: packages for name, *packages in (*sections["needs"], *others)}
-    return Debian({name: package for name, package in sections["files"]}, needs, frozenset(image))
+    return Debian({file: package for package, *files in sections["files"] for file in files}, needs, frozenset(image))
+
+
+def needs_in(build_requirements: str) -> dict[str, list[str]]:
+    """Return the packages that each source needs, as build-requirements.txt says."""
+    return {source: packages.split() for source, packages in _NEEDS.findall(build_requirements)}
+
+
+def with_packages(dockerfile: str, packages: Collection[str]) -> str:
+    """Return a Dockerfile that installs these packages too, if it has the line that names them."""
+
+    def add(line: re.Match[str]) -> str:
+        names = dict.fromkeys([*line[1].split(), *sorted(packages)])
+        return f'ARG DEBIAN_PACKAGES="{" ".join(names)}"'
+
+    return _ARGUMENT.sub(add, dockerfile)

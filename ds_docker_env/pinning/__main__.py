@@ -29,8 +29,9 @@ def main() -> None:
             before = asked["before"] if versions_in(asked["before"], AMD64) else ""
             analysis = analysis._replace(text=asked["requirements"], before=before)
             require_notebook(analysis)
+        target = Target(python, debian=asked["debian"])
         pinned = pin(
-            asked["location"], Target(python), analysis, asked["debian"], asked["settings"], _say, asked["built_with"]
+            asked["location"], target, analysis, asked["debian"], asked["settings"], _say, asked["built_with"]
         )
         answer = {"files": pinned.files, "summary": pinned.summary}
     except GenerationError as error:

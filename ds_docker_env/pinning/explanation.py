@@ -31,7 +31,9 @@ def sentence(said: str) -> str:
         reason = ([each for each in reasons if "==" in each] or reasons)[-1]
     else:
         *_, last = _CAUSE.split(text)
-        reason = next((line.strip() for line in reversed(last.splitlines()) if line.strip()), "")
+        lines = [" ".join(line.split()) for line in last.splitlines() if line.strip()]
+        # Not a hash, nor the word before it.
+        reason = next((line for line in reversed(lines) if line.count(" ") > 1), lines[-1] if lines else "")
     reason = reason or " ".join(said.split())
     shown = excerpt(reason, _LENGTH)
     return f"{shown}..." if len(reason) > _LENGTH else shown

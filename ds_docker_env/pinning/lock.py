@@ -21,7 +21,7 @@ from ds_docker_env.pinning.parity import read_lock
 from ds_docker_env.pinning.processors import for_both
 from ds_docker_env.pinning.production.model import Production, name_of
 from ds_docker_env.pinning.resolver import Attempt, Resolver
-from ds_docker_env.pinning.wheels import Offer, build_requirements, offers
+from ds_docker_env.pinning.wheels import Offer, build_requirements, foreign_sources, offers
 
 # Without it there is no notebook on production's versions at all.
 REQUIRED = "ipykernel"
@@ -99,6 +99,10 @@ def make_lock(
         kept = [each for each in analysis if each not in lock.left_out]
         _complete(lock, attempt, resolver, kept)
         offered = offers(resolver, lock.text)
+        if elsewhere := foreign_sources(resolver, offered[AMD64]):
+            for pin, marker in elsewhere.items():
+                production.restrict([pin], marker)
+            return make_lock(production, analysis, wheels_only, target, before, settings, say, built_with)
         lock.compiled = compiled(resolver, offered[AMD64])
         lock.fresh = _fresh(resolver.cooldown, offered)
         built = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
@@ -12,8 +13,10 @@ from typing import Any
 
 from packaging.tags import compatible_tags, cpython_tags
 
+from ds_docker_env.common.errors import GenerationError
 from ds_docker_env.common.target import MACHINES, PYTHON_VERSIONS, Target, machines
-from ds_docker_env.pinning.build_requirements import BuildRequirements, SourceFile, from_urls, lock_build_requirements
+from ds_docker_env.pinning.archive import SourceFile, read_archive
+from ds_docker_env.pinning.build_requirements import BuildRequirements, from_urls, lock_build_requirements
 from ds_docker_env.pinning.parity import entries, read_lock, requirement_of_entry
 from ds_docker_env.pinning.production.formats.reading import read_toml, table, tables, text_of
 from ds_docker_env.pinning.resolver import Resolver
@@ -77,6 +80,18 @@ def system_of(resolver: Resolver, pin: str) -> str:
             tags = {tag for wheel in tables(package.get("wheels")) for tag in _tags_of(wheel)}
             return "" if "sdist" in package else _system(tags)
     return ""
+
+
+def foreign_sources(resolver: Resolver, offered: Mapping[str, Offer]) -> dict[str, str]:
+    """Return production's pins that have a source, but wheels and a source for Windows or macOS alone, with markers."""
+    found = {}
+    for pin in resolver.production.pins:
+        offer = offered.get(pin.name)
+        if offer and offer.source and offer.system and pin.applies(resolver.target):
+            with suppress(GenerationError):
+                if read_archive(offer.source).system == offer.system:
+                    found[str(pin)] = f'sys_platform == "{offer.system}"'
+    return found
 
 
 def build_requirements(

@@ -33,7 +33,7 @@ BUILT = Path("/root/.cache/built")
 NOBODY = 65534
 # A source may have hundreds of megabytes, and /tmp is memory here.
 _ON_DISK = Path("/var/tmp")  # noqa: S108
-_LABEL = re.compile(r"^# (([a-z0-9][\w.-]*)(?:==| @ )\S+?)(: not fixed, .*)?$", re.MULTILINE)
+_LABEL = re.compile(r"^# (([a-z0-9][\w.-]*)(?:==| @ )\S+?)(?:: needs [^:]+)?(: not fixed, .*)?$", re.MULTILINE)
 _SOURCE = re.compile(r'^(?:sdist|archive) = \{ (?:url|path) = "([^"]+)"', re.MULTILINE)
 _HASH = re.compile(r"--hash=sha256:(\w+)")
 _SETTINGS = (Path("/etc/uv/uv.toml"), STEP / "uv.toml")
