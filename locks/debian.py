@@ -40,6 +40,9 @@ PROGRAMS |= {"swig": "swig", "bison": "bison", "flex": "flex"}
 # Libraries of languages, and of tests.
 _NOT = re.compile(r"(python|pypy|libpython|librust-|ruby|golang|node-|dh-|gobject-introspection)|.*(gtest|benchmark)")
 _HEADER = re.compile(r"usr/include/(?:x86_64-linux-gnu/)?(.*\.h)$")
+# Programs and files that say how a library is used.
+_OTHER = re.compile(r"^usr/(?:bin/([\w-]*[-_]config)|(?:lib|share)/(?:x86_64-linux-gnu/)?pkgconfig/(.*\.pc))$")
+_SAYING = re.compile(r"[-_]config$|\.pc$")
 # Names that any source may give its own headers.
 _GENERAL = re.compile(r"(config|types?|utils?|version|common|error|memory|list|table|string|buffer|base|core|api)(\.h|/)$")
 # More names than these have frameworks, which few sources are built with.
@@ -172,15 +175,15 @@ class Release:
                 found[first].add(package)
                 if deeper:
                     inside[deeper[0]].add(package)
-            elif package and (program := re.match(r"usr/bin/([\w-]*[-_]config)\s*$", path)):
-                found[program[1]].add(package)
+            elif package and (other := _OTHER.search(path.rstrip())):
+                found[other[1] or other[2]].add(package)
         all_of = {**{name: names for name, names in inside.items() if len(names) == 1}, **found}
         known = {name: min(names, key=lambda package: (package not in self.image, package)) for name, names in all_of.items()}
-        named = Counter(known.values())
+        named = Counter(package for name, package in known.items() if not _SAYING.search(name))
         return {
             name: package
             for name, package in known.items()
-            if not _GENERAL.match(name) and (package in IMAGE.split() or named[package] <= _HEADERS)
+            if not _GENERAL.match(name) and (package in IMAGE.split() or named[package] <= _HEADERS or _SAYING.search(name))
         } | PROGRAMS
 
 

@@ -8,11 +8,14 @@ import re
 import tarfile
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from ds_docker_env.common import debian
 from ds_docker_env.common.errors import RequirementsError
@@ -34,6 +37,7 @@ _TESTS = re.compile(r"(^|/)(tests?|examples?|benchmarks?|docs?)/")
 # https://pypi.org/classifiers/ and https://docs.rs/about/metadata
 _SYSTEM = re.compile(r"^Classifier: Operating System :: (\w+)", re.MULTILINE)
 _SYSTEMS = {"Microsoft": "win32", "MacOS": "darwin"}
+_PLATFORM = re.compile(r"^Platform: (?:Windows|Mac)", re.MULTILINE | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,25 @@ class Archive:
     headers: Collection[str] = ()
 
     @property
+    def is_compiled(self) -> bool:
+        return bool(_COMPILED.intersection(self.endings))
+
+    def excludes(self, full_python: str) -> str:
+        """Return the Pythons that the source is for by its own words, if this is none of them."""
+        found = re.search(r"^Requires-Python: (.+)$", self.files.get("PKG-INFO", ""), re.MULTILINE)
+        with suppress(InvalidSpecifier):
+            return found[1] if found and full_python not in SpecifierSet(found[1]) else ""
+        return ""
+
+    @property
     def system(self) -> str:
-        """Return the ``sys_platform`` for which alone the source says to be, or nothing."""
-        systems = set(_SYSTEM.findall(self.files.get("PKG-INFO", "")))
-        if len(systems) == 1:
+        """Return the ``sys_platform`` for which alone the source is by its own words, or nothing.
+
+        Pure Python has to say it twice, as many such packages run elsewhere too.
+        """
+        info = self.files.get("PKG-INFO", "")
+        systems = set(_SYSTEM.findall(info))
+        if len(systems) == 1 and (self.is_compiled or _PLATFORM.search(info)):
             return _SYSTEMS.get(systems.pop(), "")
         cargo = read_toml(self.files.get("Cargo.toml", ""), "Cargo.toml", "ask its authors")
         metadata = table(table(cargo.get("package")).get("metadata"))
@@ -68,7 +87,7 @@ class Archive:
 
     def debian_packages(self, name: str, release: str) -> list[str]:
         """Return what building this package of a normalised name needs that the official image does not have."""
-        if not _COMPILED.intersection(self.endings):
+        if not self.is_compiled:
             return []
         known = debian.read(release)
         asked = "".join(self.files.get(each, "") for each in ("pyproject.toml", "setup.py", "setup.cfg"))

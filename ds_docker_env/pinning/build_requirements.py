@@ -37,30 +37,37 @@ _DYNAMIC = "it asks for more while it is built"
 class BuildRequirements:
     """The text of build-requirements.txt, and why those of a source are not all fixed, by requirement.
 
-    ``debian`` are the Debian packages that sources need beside those of the official image.
+    ``debian`` are the Debian packages that sources need beside those of the official image, ``pythons`` those for which
+    sources are that are not for this one.
     """
 
     text: str = ""
     unfixed: dict[str, str] = field(default_factory=dict)
     debian: dict[str, list[str]] = field(default_factory=dict)
+    pythons: dict[str, str] = field(default_factory=dict)
 
     @property
     def lines(self) -> list[str]:
-        """Return a line for each source that needs Debian packages, or whose build requirements are not all fixed."""
+        """Return a line for each source that needs more than this image, or whose build requirements are not fixed."""
         needs = [
             f"To build:   {source} needs {' '.join(packages)} in DEBIAN_PACKAGES of the Dockerfile"
             for source, packages in self.debian.items()
+        ]
+        needs += [
+            f"To build:   {source} is for Python {pythons} by its own words, so it may not build; check python_version"
+            for source, pythons in self.pythons.items()
         ]
         return needs + [f"Not fixed:  build requirements of {source}: {why}" for source, why in self.unfixed.items()]
 
 
 @dataclass
 class _Asked:
-    """What a source asks for, why that may not be all, and the Debian packages that it needs."""
+    """What a source asks for, why that may not be all, and what else it needs, as in `BuildRequirements`."""
 
     requirements: list[str]
     why: str = ""
     debian: list[str] = field(default_factory=list)
+    pythons: str = ""
 
 
 def lock_build_requirements(
@@ -89,6 +96,8 @@ def lock_build_requirements(
             made.unfixed[source] = asked.why
         if asked.debian:
             made.debian[source] = asked.debian
+        if asked.pythons:
+            made.pythons[source] = asked.pythons
     for requirements, names in groups.items():
         try:
             text = _lock(resolver, requirements, "".join(entries(before)), lock)
@@ -139,9 +148,9 @@ def _asked(source: str, file: SourceFile, resolver: Resolver) -> _Asked:
     name = canonicalize_name(re.split(r"==| @ ", source)[0])
     try:
         archive = read_archive(file)
-        asked = replace(
-            _declared(archive.files), debian=archive.debian_packages(name, resolver.target.debian)
-        )
+        debian = archive.debian_packages(name, resolver.target.debian)
+        pythons = archive.excludes(resolver.target.full_python)
+        asked = replace(_declared(archive.files), debian=debian, pythons=pythons)
     except GenerationError as error:
         asked = _Asked(_LEGACY, f"cannot be read ({' '.join(str(error).split())[:120]})")
     building = resolver.building

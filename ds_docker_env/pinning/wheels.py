@@ -32,14 +32,12 @@ _SYSTEMS = {"win": "win32", "macosx": "darwin"}
 class Offer:
     """A version, the processors for which an index has a wheel of it, and its source, if the index has it.
 
-    ``system`` is the ``sys_platform`` that all its wheels are for, whatever the Python, if that is not Linux;
     ``uploaded`` is when its first file came to the index, if that says so.
     """
 
     version: str
     wheels: Collection[str]
     source: SourceFile | None
-    system: str = ""
     uploaded: datetime | None = None
 
     def lacks(self, machine: str) -> bool:
@@ -61,7 +59,7 @@ def offers(resolver: Resolver, lock: str) -> dict[str, dict[str, Offer]]:
         name, version = text_of(package, "name"), text_of(package, "version")
         files = [*tables(package.get("wheels")), *tables(package.get("sdist"))]
         times = [time for file in files if isinstance(time := file.get("upload-time"), datetime)]
-        found[name, version] = Offer(version, wheels, _source(package), _system(tags), min(times, default=None))
+        found[name, version] = Offer(version, wheels, _source(package), min(times, default=None))
     return {
         machine: {
             name: found[name, locked.version]
@@ -83,14 +81,15 @@ def system_of(resolver: Resolver, pin: str) -> str:
 
 
 def foreign_sources(resolver: Resolver, offered: Mapping[str, Offer]) -> dict[str, str]:
-    """Return production's pins that have a source, but wheels and a source for Windows or macOS alone, with markers."""
+    """Return production's pins without a wheel for Linux of which the source is for another system, with markers."""
     found = {}
     for pin in resolver.production.pins:
         offer = offered.get(pin.name)
-        if offer and offer.source and offer.system and pin.applies(resolver.target):
+        if offer and offer.source and not offer.wheels and pin.applies(resolver.target):
+            # What cannot be read is said where its build requirements are.
             with suppress(GenerationError):
-                if read_archive(offer.source).system == offer.system:
-                    found[str(pin)] = f'sys_platform == "{offer.system}"'
+                if system := read_archive(offer.source).system:
+                    found[str(pin)] = f'sys_platform == "{system}"'
     return found
 
 
