@@ -37,6 +37,7 @@ wget xz-utils zlib1g-dev
 # Programs that builds start, besides the libraries, and their packages.
 PROGRAMS = {"cargo": "cargo", "cmake": "cmake", "gfortran": "gfortran", "javac": "default-jdk", "rustc": "rustc"}
 PROGRAMS |= {"swig": "swig", "bison": "bison", "flex": "flex"}
+PROGRAMS |= dict.fromkeys(["mysql_config", "mysql.h"], "default-libmysqlclient-dev")
 # Libraries of languages, and of tests.
 _NOT = re.compile(r"(python|pypy|libpython|librust-|ruby|golang|node-|dh-|gobject-introspection)|.*(gtest|benchmark)")
 _HEADER = re.compile(r"usr/include/(?:x86_64-linux-gnu/)?(.*\.h)$")

@@ -22,7 +22,7 @@ _UNKNOWN = re.compile(r"was not found in the (?:package registry|provided packag
 _GONE = re.compile(r"there (?:is|are) no versions? of")
 _ABI_TAG = re.compile(r"`cp(\d)(\d+)m?u?`")
 _PLATFORMS = re.compile(r"on the following platforms?: (.*)")
-_NEEDS = re.compile(r"([\w.-]+)(?:\[[^]]*\])?==\S+ depends on (([\w.-]+)\S*)")
+_NEEDS = re.compile(r"([\w.-]+)(?:\[[^]]*\])?(?:==\S+)? depends? on\s+(([\w.-]+)\S*)")
 # https://peps.python.org/pep-0625/; members that no archive should have are left out when the image builds it.
 _ARCHIVE = re.compile(r"non-PEP 625")
 # The other systems that people freeze production's file on, as uv and as markers name them.
@@ -68,7 +68,7 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
             f"production must move to a version with a wheel, or offer one on its index; it {_why(alone)}",
         )
     pins = {name_of(pin): pin for pin in resolver.named_pins(alone)}
-    needs = {pins[name]: (need, over) for name, need, over in _NEEDS.findall(alone.stderr) if name in pins}
+    needs = {pins[name]: (need.rstrip(".,"), over) for name, need, over in _NEEDS.findall(alone.stderr) if name in pins}
     if len({over for _, over in needs.values()}) == 1 < len(needs):
         said = " but ".join(f"{pin} ({line_of(resolver, pin)}) needs {need}" for pin, (need, _) in needs.items())
         over = next(over for _, over in needs.values())
