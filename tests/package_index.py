@@ -152,7 +152,7 @@ class PackageIndex:
         }
         old = backend or "pyproject.toml" not in files
         info = f"Metadata-Version: {'1.0' if old else '2.2'}\nName: {name}\nVersion: {version}\n"
-        files = {**files, "PKG-INFO": info}
+        files = {"PKG-INFO": info, **files}
         content = io.BytesIO()
         with tarfile.open(fileobj=content, mode="w:gz") as archive:
             for member_name, text in files.items():

@@ -18,12 +18,13 @@ from packaging.utils import canonicalize_name
 from ds_docker_env.common import certificates, uv
 from ds_docker_env.common.errors import RefusedError, UnreachableError, UntrustedError
 from ds_docker_env.common.progress import Say, silent
-from ds_docker_env.common.redaction import excerpt, without_credentials
+from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.settings import own_settings
 from ds_docker_env.common.target import AMD64, Target
 from ds_docker_env.pinning import indexes, watched
 from ds_docker_env.pinning.builds import Building, Failure
 from ds_docker_env.pinning.cooldown import Cooldown, time_of
+from ds_docker_env.pinning.explanation import sentence
 from ds_docker_env.pinning.production.model import Pin, Production, as_lines, name_of
 
 LOCK = "requirements.txt"
@@ -58,9 +59,8 @@ class Attempt:
 
     @property
     def said(self) -> str:
-        """Return the beginning of uv's explanation on one line."""
-        text = " ".join(self.stderr.split())
-        return text if len(text) <= 600 else f"{text[:600]}..."
+        """Return the sentence of uv's explanation that holds the reason."""
+        return sentence(self.stderr)
 
     @property
     def names(self) -> list[str]:
@@ -103,32 +103,36 @@ class Resolver:
         described = replace(self, building=replace(self.building, undescribed={**self.building.undescribed, pin: ""}))
         return described.together([], [one, other], overrides=self.overrides).impossible
 
-    def available(self, pin: str, python: str = "", platform: str = "") -> Attempt:
-        """Ask whether an index has this pin for a Python and a platform, whatever it depends on and is marked for."""
-        pins = self.production.only([_unmarked(pin)])
-        return self._ask([], pins, "--no-deps", target=self._running(python), platform=platform)
+    def available(self, pin: str, python: str = "") -> Attempt:
+        """Ask whether an index has this pin for a Python, whatever it depends on and is marked for."""
+        return self._ask([], self.production.only([_unmarked(pin)]), "--no-deps", target=self._running(python))
+
+    def installable(self, pin: str, platform: str = "") -> Attempt:
+        """Ask whether this pin can be installed on a platform with all that it depends on, beside nothing else."""
+        return self._ask([], self.production.only([_unmarked(pin)]), platform=platform)
 
     def wheels(self, pins: Sequence[str], python: str = "") -> Attempt:
         """Look for a wheel of each of these pins for a Python."""
         wheels = ("--no-deps", "--only-binary", ":all:")
         return self._ask([], self.production.only(map(_unmarked, pins)), *wheels, target=self._running(python))
 
-    def files(self, pins: Sequence[str]) -> Attempt:
-        """Ask which files the indexes have of these pins, for every platform, in pylock.toml."""
+    def files(self, pins: Sequence[str], python: str = "") -> Attempt:
+        """Ask which files the indexes have of these pins, for every platform from a Python on, in pylock.toml."""
         described = {Pin(name_of(pin), str(Requirement(pin).specifier), (), "", frozenset(), ""): "" for pin in pins}
         # Told that they need nothing, uv looks into none of them and builds none.
         building = Building(own_settings(self.building.settings), undescribed=described)
         asking = replace(self, wheels_only=set(), before="", building=building, target=self.target.on(AMD64))
-        return asking._ask(pins, as_lines(self.production.indexes), "--no-deps", every=True)
+        lines = as_lines(self.production.indexes)
+        return asking._ask(pins, lines, "--no-deps", every=True, target=asking._running(python))
 
     def build_requirements(self, requirements: Collection[str], before: str) -> Attempt:
         """Lock what sources are built with, from wheels alone; versions ``before`` stay if they can."""
         wheels = ("--only-binary", ":all:", "--no-annotate")
         return replace(self, before=before)._ask([*requirements], as_lines(self.production.indexes), *wheels)
 
-    def newest(self, names: Sequence[str]) -> Attempt:
+    def newest(self, names: Sequence[str], *options: str) -> Attempt:
         """Ask for the newest version of each of these packages, whatever it depends on."""
-        return self._ask(names, self.production.only([]), "--no-deps")
+        return self._ask(names, self.production.only([]), "--no-deps", *options)
 
     def without(self, pins: Sequence[str], *options: str) -> Attempt:
         """Resolve production alone, less these pins."""
@@ -261,8 +265,7 @@ def check_reached(said: str) -> None:
         if url and certificates.untrusted(said):
             raise UntrustedError(f"the certificate of {url[0]} is not trusted; {certificates.ADVICE}", url=url[0])
         raise UnreachableError(
-            "the package index cannot be reached; check the network and uv's settings; "
-            f"uv says: {excerpt(' '.join(said.split()), 600)}",
+            f"the package index cannot be reached; check the network and uv's settings; uv says: {sentence(said)}",
             url=url[0] if url else "",
         )
 
