@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+import os
 import re
 import tarfile
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -17,12 +19,14 @@ from urllib.request import url2pathname
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from ds_docker_env.common import debian
+from ds_docker_env.common import debian, uv
 from ds_docker_env.common.errors import RequirementsError
 from ds_docker_env.pinning.production.formats.reading import read_toml, table, texts
 
 # Seconds for a source to arrive, and bytes that are read; h2o has 270 MB.
 _SECONDS, _MOST = 300, 400_000_000
+# Where archives that were read are kept, in uv's cache under their hashes; another number for another `Archive`.
+_KEPT = "ds-docker-env-sources-1"
 # Files at the top that are read, and those that a compiler reads.
 _TOP = {"pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO", "Cargo.toml"}
 _C = {".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".hh", ".pyx", ".pxd"}
@@ -108,9 +112,14 @@ def read_archive(file: SourceFile) -> Archive:
 
 @lru_cache(maxsize=64)
 def _read(url: str, sha256: Collection[str]) -> Archive:
+    folder = uv.cache() / _KEPT
+    for digest in sha256:
+        with suppress(OSError, ValueError, TypeError):
+            return Archive(**json.loads((folder / digest).read_bytes()))
     try:
         content = _download(url)
-        if hashlib.sha256(content).hexdigest() not in sha256:
+        digest = hashlib.sha256(content).hexdigest()
+        if digest not in sha256:
             raise RequirementsError(f"{url}: its hash is not in the lock")
         files: dict[str, str] = {}
         names, included = set(), set()
@@ -126,7 +135,13 @@ def _read(url: str, sha256: Collection[str]) -> Archive:
     own = {path.name for path in names} | {f"{part}/" for path in names for part in path.parts[:-1]}
     others = {header for header in included if PurePosixPath(header).name not in own}
     code = {path.suffix for path in names if not _TESTS.search(str(path))}
-    return Archive(files, code, others)
+    found = Archive(files, sorted(code), sorted(others))
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        written = folder / f"{digest}.{os.getpid()}"
+        written.write_text(json.dumps(asdict(found)), encoding="utf-8")
+        written.replace(folder / digest)
+    return found
 
 
 def _members(content: bytes) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from configparser import ConfigParser
 from configparser import Error as ConfigError
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from packaging.utils import canonicalize_name
 from ds_docker_env.common.debian import needs_in
 from ds_docker_env.common.errors import GenerationError, RequirementsError
 from ds_docker_env.common.target import ARM64, machines
-from ds_docker_env.pinning.archive import SourceFile, read_archive
+from ds_docker_env.pinning.archive import Archive, SourceFile, read_archive
 from ds_docker_env.pinning.parity import entries, requirement_of_entry
 from ds_docker_env.pinning.processors import merge
 from ds_docker_env.pinning.production.formats.reading import read_toml, table, text_of, texts
@@ -30,6 +31,8 @@ _HEADING = "# What packages without a wheel are built with.\n"
 _LEGACY, _SETUPTOOLS = ["setuptools>=40.8.0"], "setuptools.build_meta"
 # These ask for no more than they declare; setuptools before 70.1 asks for wheel.
 _DECLARING = {"flit_core.buildapi", "flit.buildapi", "poetry.core.masonry.api", "pdm.backend", "hatchling.build"}
+# Sources that are downloaded at the same time, each into memory.
+_AT_ONCE = 4
 _DYNAMIC = "it asks for more while it is built"
 
 
@@ -85,19 +88,22 @@ def lock_build_requirements(
     made = BuildRequirements()
     parts: dict[str, list[str]] = {}
     needs = {source: packages for source, packages in needs_in(before).items() if source in known}
-    for source in sorted(sources):
-        if source in known:
-            parts.setdefault(known[source], []).append(source)
-            continue
-        resolver.say(f"reading {source}")
-        asked = _asked(source, sources[source], resolver)
-        groups.setdefault(tuple(asked.requirements), []).append(source)
-        if asked.why:
-            made.unfixed[source] = asked.why
-        if asked.debian:
-            made.debian[source] = asked.debian
-        if asked.pythons:
-            made.pythons[source] = asked.pythons
+    for source in sorted(sources.keys() & known.keys()):
+        parts.setdefault(known[source], []).append(source)
+    unread = sorted(sources.keys() - known.keys())
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        # What they say is parsed here, as threads of Python 3.11 disturb each other in that.
+        archives = {source: pool.submit(read_archive, sources[source]) for source in unread}
+        for source in unread:
+            resolver.say(f"reading {source}")
+            asked = _asked(source, archives[source], resolver)
+            groups.setdefault(tuple(asked.requirements), []).append(source)
+            if asked.why:
+                made.unfixed[source] = asked.why
+            if asked.debian:
+                made.debian[source] = asked.debian
+            if asked.pythons:
+                made.pythons[source] = asked.pythons
     for requirements, names in groups.items():
         try:
             text = _lock(resolver, requirements, "".join(entries(before)), lock)
@@ -143,11 +149,11 @@ def _lock(resolver: Resolver, requirements: Collection[str], before: str, lock: 
     return text
 
 
-def _asked(source: str, file: SourceFile, resolver: Resolver) -> _Asked:
+def _asked(source: str, read: Future[Archive], resolver: Resolver) -> _Asked:
     """Return what a source asks for, with what uv.toml adds to it."""
     name = canonicalize_name(re.split(r"==| @ ", source)[0])
     try:
-        archive = read_archive(file)
+        archive = read.result()
         debian = archive.debian_packages(name, resolver.target.debian)
         pythons = archive.excludes(resolver.target.full_python)
         asked = replace(_declared(archive.files), debian=debian, pythons=pythons)
