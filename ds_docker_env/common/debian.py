@@ -16,7 +16,7 @@ _NEEDS = re.compile(r"^# (\S+(?: @ \S+)?): needs ([\w .+-]+)", re.MULTILINE)
 
 
 class Debian(NamedTuple):
-    """The package of each header and program; the packages for the source of each Python package; those of the image."""
+    """The package of each header and program; those for the source of each Python package; those of the image."""
 
     files: Mapping[str, str]
     needs: Mapping[str, list[str]]

@@ -9,9 +9,9 @@ from ds_docker_env.common.redaction import excerpt
 # Characters of one sentence.
 _LENGTH = 200
 # uv's error follows lines about its progress, and hints follow the error.
-_ERROR = re.compile(r"^(?:error|.*? error): |^\s*×\s", re.MULTILINE)
+_ERROR = re.compile(r"^error: ", re.MULTILINE)
 _HINT = re.compile(r"^\s*hint: ", re.MULTILINE)
-_CAUSE = re.compile(r"^\s*(?:cause: |Caused by: |[├╰]─▶ )", re.MULTILINE)
+_CAUSE = re.compile(r"^\s*cause: ", re.MULTILINE)
 _PROGRESS = re.compile(
     r"^\s*(?:warning: .*|(?:Resolved|Prepared|Installed|Audited|Using|Creating|Downloading|Downloaded|Building|Built|"
     r"Updating|Updated|Fetching|Fetched|Cloning)\b.*|\[std(?:out|err)\]|Call to .* failed.*|.*full log can be found.*|"
@@ -19,7 +19,11 @@ _PROGRESS = re.compile(
     re.MULTILINE,
 )
 # What builds say of their reason, the surest first; the last line is often about all of it.
-_SURE = (re.compile(r"fatal error: "), re.compile(r"\bERROR: |[A-Z]\w*Error: |[a-z]\w*Error: "), re.compile(r"\berror: "))
+_SURE = (
+    re.compile(r"fatal error: "),
+    re.compile(r"\bERROR: |[A-Z]\w*Error: |[a-z]\w*Error: "),
+    re.compile(r"\berror: "),
+)
 # https://github.com/pubgrub-rs/pubgrub writes its derivation as sentences.
 _BECAUSE = re.compile(r"(?:^|\s)(?:And )?[Bb]ecause (.+?), (?:we can conclude|we know|it follows)", re.DOTALL)
 _REQUIRED = re.compile(r",? and you require [^,]+$|^you require [^,]+(?: and |$)")

@@ -279,8 +279,7 @@ def check_reached(said: str) -> None:
         if url and certificates.untrusted(said):
             raise UntrustedError(f"the certificate of {url[0]} is not trusted; {certificates.ADVICE}", url=url[0])
         raise UnreachableError(
-            "the package index cannot be reached; check the network and uv's settings; "
-            f"uv says: {sentence(said)}",
+            f"the package index cannot be reached; check the network and uv's settings; uv says: {sentence(said)}",
             url=url[0] if url else "",
         )
 

@@ -11,6 +11,7 @@ import hashlib
 import netrc
 import os
 import platform
+import posixpath
 import re
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ import sys
 import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 from urllib.error import URLError
@@ -47,7 +48,9 @@ _TABLE = Path(__file__).parents[2] / "common" / "debian.txt"
 # What compilers, pkg-config, Meson and setup.py say of headers, of libraries and of programs that they do not find.
 _HEADER = re.compile(r"fatal error: (\S+?): No such file")
 _LIBRARY = re.compile(r"(?:No package|Package|Dependency) [\"']?([\w.+-]+?)[\"']?,? (?:.*?not |found)")
-_NOT_FOUND = re.compile(r"not found|no such file|unable to execute|not installed|(could not|can(no|')t) find", re.IGNORECASE)
+_NOT_FOUND = re.compile(
+    r"not found|no such file|unable to execute|not installed|(could not|can(no|')t) find", re.IGNORECASE
+)
 _PROGRAM = re.compile(r"[\w-]+[-_]config\b|\b(?:bison|cargo|cmake|flex|gfortran|javac|rustc|swig)\b")
 _RUST = re.compile(r"can't find Rust compiler")
 _REASON = re.compile(r"fatal error: |\b(?:error|ERROR|\w+Error): (?!Failed to build|command )")
@@ -148,7 +151,8 @@ def explain(requirement: str, said: str) -> str:
             return f"{requirement}: {lacking} not found; add {package} to DEBIAN_PACKAGES in the Dockerfile"
     reasons = [" ".join(line.split()) for line in said.splitlines() if _REASON.search(line)]
     why = f" ({reasons[-1][:200]})" if reasons else ""
-    return f"{requirement}: does not build{why}; add the Debian packages that it needs to DEBIAN_PACKAGES, or offer a wheel"
+    advice = "add the Debian packages that it needs to DEBIAN_PACKAGES in the Dockerfile"
+    return f"{requirement}: does not build{why}; {advice}, or offer a wheel on production's index"
 
 
 def _lacking(said: str) -> Iterator[tuple[str, str]]:
@@ -326,9 +330,9 @@ def _repack(archive: Path) -> None:
 def _stays_inside(link: tarfile.TarInfo) -> bool:
     if not (link.islnk() or link.issym()):
         return False
-    base = "" if link.islnk() else os.path.dirname(link.name)
-    target = os.path.normpath(os.path.join(base, link.linkname))
-    return not os.path.isabs(target) and target.split(os.sep)[0] == os.path.normpath(link.name).split(os.sep)[0]
+    base = PurePosixPath() if link.islnk() else PurePosixPath(link.name).parent
+    target = posixpath.normpath(base / link.linkname)
+    return target.startswith(f"{PurePosixPath(link.name).parts[0]}/")
 
 
 def _download(source: Source, archive: Path) -> None:
