@@ -45,7 +45,9 @@ _HEADER = re.compile(r"usr/include/(?:x86_64-linux-gnu/)?(.*\.h)$")
 _OTHER = re.compile(r"^usr/(?:bin/([\w-]*[-_]config)|(?:lib|share)/(?:x86_64-linux-gnu/)?pkgconfig/(.*\.pc))$")
 _SAYING = re.compile(r"[-_]config$|\.pc$")
 # Names that any source may give its own headers.
-_GENERAL = re.compile(r"(config|types?|utils?|version|common|error|memory|list|table|string|buffer|base|core|api)(\.h|/)$")
+_GENERAL = re.compile(
+    r"(config|types?|utils?|version|common|error|memory|list|table|string|buffer|base|core|api)(\.h|/)$"
+)
 # More names than these have frameworks, which few sources are built with.
 _HEADERS = 12
 _APT = """\
@@ -179,18 +181,23 @@ class Release:
             elif package and (other := _OTHER.search(path.rstrip())):
                 found[other[1] or other[2]].add(package)
         all_of = {**{name: names for name, names in inside.items() if len(names) == 1}, **found}
-        known = {name: min(names, key=lambda package: (package not in self.image, package)) for name, names in all_of.items()}
+        known = {
+            name: min(names, key=lambda package: (package not in self.image, package)) for name, names in all_of.items()
+        }
         named = Counter(package for name, package in known.items() if not _SAYING.search(name))
         return {
             name: package
             for name, package in known.items()
-            if not _GENERAL.match(name) and (package in IMAGE.split() or named[package] <= _HEADERS or _SAYING.search(name))
+            if not _GENERAL.match(name)
+            and (package in IMAGE.split() or named[package] <= _HEADERS or _SAYING.search(name))
         } | PROGRAMS
 
 
 def _names(relation: str, separator: str = ",") -> list[str]:
     """Return the names in a relation of packages, https://www.debian.org/doc/debian-policy/ch-relationships.html."""
-    return [found[0] for each in relation.split(separator) if (found := re.match(r"[a-z0-9][a-z0-9.+-]+", each.strip()))]
+    return [
+        found[0] for each in relation.split(separator) if (found := re.match(r"[a-z0-9][a-z0-9.+-]+", each.strip()))
+    ]
 
 
 def _lines(table: Mapping[str, Collection[str]]) -> list[str]:
@@ -205,14 +212,18 @@ def main() -> None:
             release.load()
         first, last = releases
         common = first.packages.keys() & last.packages.keys()
-        libraries = {name for name in common - {"libc6-dev", "linux-libc-dev"} if name.endswith("-dev")} | {*PROGRAMS.values()}
+        libraries = {name for name in common - {"libc6-dev", "linux-libc-dev"} if name.endswith("-dev")} | {
+            *PROGRAMS.values()
+        }
         wanted = set().union(*last.needs.values(), *first.needs.values(), first.image, last.image)
         files = first.files(libraries & wanted)
         needs = first.needs | last.needs
         named = {*files.values()}.union(*first.needs.values(), *last.needs.values())
         other = {name: found for name, found in first.needs.items() if found != last.needs.get(name, found)}
         sections = {
-            "files": _lines({package: [file for file in files if files[file] == package] for package in files.values()}),
+            "files": _lines(
+                {package: [file for file in files if files[file] == package] for package in files.values()}
+            ),
             "needs": _lines({name: found for name, found in needs.items() if found - (first.image & last.image)}),
             first.name: [" ".join(sorted(named & first.image)), *_lines(other)],
             last.name: [" ".join(sorted(named & last.image))],

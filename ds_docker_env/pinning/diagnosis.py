@@ -61,13 +61,14 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
             f"{line_of(resolver, pin)}: {pin} has no wheel here and its source no longer builds; "
             f"production must move to a version with a wheel, or offer one on its index; it {_why(alone)}",
         )
-    pins = {name_of(pin): pin for pin in resolver.named_pins(alone)}
-    needs = {pins[name]: (need.rstrip(".,"), over) for name, need, over in _NEEDS.findall(alone.stderr) if name in pins}
-    if len({over for _, over in needs.values()}) == 1 < len(needs):
-        said = " but ".join(f"{pin} ({line_of(resolver, pin)}) needs {need}" for pin, (need, _) in needs.items())
-        over = next(over for _, over in needs.values())
-        return LockError(f"{source}: {said}; pin {over} there too, as pip freeze shows it in production")
-    named = ", ".join(f"{pin} ({line_of(resolver, pin)})" for pin in pins.values())
+    by_name = {name_of(pin): pin for pin in resolver.named_pins(alone)}
+    found = [
+        (by_name[name], need.rstrip(".,"), over) for name, need, over in _NEEDS.findall(alone.stderr) if name in by_name
+    ]
+    if len({pin for pin, _, _ in found}) > 1 == len({over for _, _, over in found}):
+        needs = " but ".join(f"{pin} ({line_of(resolver, pin)}) needs {need}" for pin, need, _ in found)
+        return LockError(f"{source}: {needs}; pin {found[0][2]} there too, as pip freeze shows it in production")
+    named = ", ".join(f"{pin} ({line_of(resolver, pin)})" for pin in by_name.values())
     return LockError(
         f"{named or source}: these versions cannot be locked together, and production's file does not pin all that "
         f"they need; use a complete one, made with: pip freeze; uv says: {alone.said}",

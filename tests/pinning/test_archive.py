@@ -64,7 +64,9 @@ def test_the_table_knows_headers_programs_and_libraries() -> None:
 
 
 def test_packages_are_added_to_those_in_the_dockerfile() -> None:
-    needs = needs_in("# What.\n\n# a==1: needs libb-dev libc++-dev: not fixed, it asks for more\n# d @ file:///d: needs e\n")
+    needs = needs_in(
+        "# What.\n\n# a==1: needs libb-dev libc++-dev: not fixed, it asks for more\n# d @ file:///d: needs e\n"
+    )
     assert needs == {"a==1": ["libb-dev", "libc++-dev"], "d @ file:///d": ["e"]}
     before = 'FROM a\nARG DEBIAN_PACKAGES="hello"\nRUN b\n'
     assert with_packages(before, {"libb-dev", "hello"}) == before.replace("hello", "hello libb-dev")

@@ -327,7 +327,8 @@ def test_what_is_for_windows_or_macos_alone_is_left_out_on_any_python_and_is_no_
     offline.add("pywin32", "311", tag="cp311-cp311-win_amd64")
     offline.add("wmi", "1.5", requires=("pywin32",))
     offline.add("pywinpty", "2.0", tag="cp38-none-win_amd64")
-    windows = "Metadata-Version: 2.2\nName: pywinpty\nVersion: 2.0\nClassifier: Operating System :: Microsoft :: Windows\n"
+    windows = "Metadata-Version: 2.2\nName: pywinpty\nVersion: 2.0\n"
+    windows += "Classifier: Operating System :: Microsoft :: Windows\n"
     offline.add_source("pywinpty", "2.0", files={"setup.py": "", "winpty.c": "", "PKG-INFO": windows})
     offline.add("pyobjc", "10.0", tag="cp311-cp311-macosx_10_9_universal2")
     offline.add("appnope", "0.1")
@@ -350,7 +351,21 @@ def test_two_pins_that_need_different_versions_of_a_third_are_named_with_it(pin:
     offline.add("other", "1.0", requires=("third>2", "ipykernel<6"))
     offline.add("ipykernel", "5.0", requires=("third<1",))
     message = pin("one==1.0\nother==1.0\n").stderr
-    assert re.search(r"other==1.0 \(\S+:2\) needs third>2 but one==1.0 \(\S+:1\) needs third<2; pin third there", message)
+    needs = r"other==1.0 \(\S+:2\) needs third>2 but one==1.0 \(\S+:1\) needs third<2; pin third there"
+    assert re.search(needs, message)
+
+
+def test_debian_packages_that_a_source_needs_are_named_and_written_into_the_dockerfile(
+    generate: Pin, offline: PackageIndex
+) -> None:
+    offline.add_source("python-ldap", "3.4", files={"setup.py": "", "ldap.c": ""})
+    generated = generate("python-ldap==3.4\n")
+    assert generated.exit_code == 0, generated.stderr
+    assert "To build:   python-ldap==3.4 needs" in generated.stdout
+    assert "libsasl2-dev; DEBIAN_PACKAGES in the Dockerfile has them" in generated.stdout
+    [packages] = re.findall(r'^ARG DEBIAN_PACKAGES="(.*)"$', generated.read("Dockerfile"), re.MULTILINE)
+    assert "libsasl2-dev" in packages.split()
+    assert "\n# python-ldap==3.4: needs" in generated.read("build-requirements.txt")
 
 
 def test_a_source_that_no_longer_builds_is_named_with_its_line(pin: Pin, offline: PackageIndex) -> None:
