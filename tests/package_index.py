@@ -12,6 +12,7 @@ import sys
 import tarfile
 import threading
 import time
+import uuid
 import zipfile
 from collections.abc import Mapping
 from datetime import datetime
@@ -63,7 +64,9 @@ class PackageIndex:
         self._links: dict[str, dict[str, str]] = {}
         self._files: dict[str, dict[str, dict[str, Any]]] = {}
         self.dates = True
+        self.cache_control = "no-cache"
         self._host = host
+        self.name = uuid.uuid4().hex
         # Seconds before each answer, and names of files of which the end never comes.
         self.pause = 0.0
         self.refusing = False
@@ -81,7 +84,8 @@ class PackageIndex:
 
     @property
     def url(self) -> str:
-        return f"http://{self._host}:{self._server.server_address[1]}/simple/"
+        # Or uv would take what it kept of another test that had this port.
+        return f"http://{self._host}:{self._server.server_address[1]}/{self.name}/simple/"
 
     def __enter__(self) -> PackageIndex:
         threading.Thread(target=self._server.serve_forever, args=[0.01], daemon=True).start()
@@ -148,7 +152,7 @@ class PackageIndex:
         }
         old = backend or "pyproject.toml" not in files
         info = f"Metadata-Version: {'1.0' if old else '2.2'}\nName: {name}\nVersion: {version}\n"
-        files = {**files, "PKG-INFO": info}
+        files = {"PKG-INFO": info, **files}
         content = io.BytesIO()
         with tarfile.open(fileobj=content, mode="w:gz") as archive:
             for member_name, text in files.items():
@@ -292,7 +296,7 @@ def _handler(folder: Path, login: str, index: PackageIndex) -> type[SimpleHTTPRe
             return super().send_head()
 
         def translate_path(self, path: str) -> str:
-            page = Path(super().translate_path(path), "index.json")
+            page = Path(super().translate_path(path.removeprefix(f"/{index.name}")), "index.json")
             return str(page) if JSON in self.headers.get("Accept", "") and page.is_file() else str(page.parent)
 
         def guess_type(self, path: Any) -> str:
@@ -306,7 +310,7 @@ def _handler(folder: Path, login: str, index: PackageIndex) -> type[SimpleHTTPRe
                 super().copyfile(source, outputfile)
 
         def end_headers(self) -> None:
-            self.send_header("Cache-Control", "no-cache")
+            self.send_header("Cache-Control", index.cache_control)
             super().end_headers()
 
         def log_message(self, *arguments: object) -> None:

@@ -65,10 +65,11 @@ def why_amd64_only(lock: str) -> str:
 
 
 class Target(NamedTuple):
-    """A Python version such as ``3.11``, on Linux, and a processor of `MACHINES`."""
+    """A Python version such as ``3.11``, on Linux, a processor of `MACHINES`, and a release of Debian."""
 
     python: str
     machine: str = AMD64
+    debian: str = "bookworm"
 
     def on(self, machine: str) -> Target:
         """Return this Python on another processor."""

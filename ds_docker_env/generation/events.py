@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ds_docker_env.common.debian import needs_in, with_packages
 from ds_docker_env.common.errors import GenerationError, ProjectError
 from ds_docker_env.common.output import discard
 from ds_docker_env.common.shipped import BUILD_REQUIREMENTS, shipped_files
@@ -96,7 +97,7 @@ def _finish(images: Sequence[Base], staging: Staging, raw: Mapping[str, Any]) ->
     Path("src", "data").mkdir(parents=True, exist_ok=True)
     base, *services = images
     lines = [] if staging.mode == MISSING and (staging.target / "Dockerfile").exists() else base.summary
-    lines += summary_of_services(services)
+    lines += summary_of_services(services) + _name_debian_packages(staging)
     if answers.production_requirements or answers.package_index:
         lines += write_logins(staging, answers.package_index)
     lines += engine.open_ports()
@@ -139,6 +140,20 @@ def _finish(images: Sequence[Base], staging: Staging, raw: Mapping[str, Any]) ->
         "            docker compose up --build",
         f"            open http://127.0.0.1:{port}",
     )
+
+
+def _name_debian_packages(staging: Staging) -> list[str]:
+    """Write the Debian packages that the lock's sources need into the Dockerfile, and return a line about them."""
+    text = Path(BUILD_REQUIREMENTS).read_text(encoding="utf-8") if Path(BUILD_REQUIREMENTS).exists() else ""
+    packages = sorted({package for names in needs_in(text).values() for package in names})
+    if not packages:
+        return []
+    path = Path("Dockerfile")
+    before = path.read_text(encoding="utf-8")
+    path.write_bytes(with_packages(before, packages).encode())
+    kept = staging.mode == MISSING and (staging.target / "Dockerfile").exists()
+    where = "add them to DEBIAN_PACKAGES in the Dockerfile" if kept else "DEBIAN_PACKAGES in the Dockerfile has them"
+    return [f"Debian:     to build the sources in the lock: {' '.join(packages)}; {where}"]
 
 
 def _add_versions(staging: Staging, answers: Answers) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ds_docker_env.common import debian
 from ds_docker_env.common.shipped import BUILD_REQUIREMENTS, shipped_analysis, shipped_build_requirements, shipped_names
 from ds_docker_env.common.target import PYTHON_VERSIONS
 from ds_docker_env.generation.answers import Answers
@@ -103,7 +104,8 @@ def _members(answers: Answers) -> Iterator[tuple[str, bytes]]:
     chosen |= {"production"} if answers.production_requirements else set()
     chosen |= {"secrets"} if {*WITH_PASSWORD, "dask"} & chosen else set()
     yield "ds_docker_env/__init__.py", (PACKAGE / "__init__.py").read_bytes()
-    for path in (path for wing in _WINGS for path in (PACKAGE / wing).rglob("*.py")):
+    modules = [path for wing in _WINGS for path in (PACKAGE / wing).rglob("*.py")]
+    for path in (*modules, debian.PATH):
         name = path.relative_to(PACKAGE).as_posix()
         if not name.startswith(_FILES):
             yield f"ds_docker_env/{name}", path.read_bytes()

@@ -85,7 +85,6 @@ def change(
     ):
         command = [*locking_command(before[LOCK]), *(part for name in moving for part in ("--upgrade-package", name))]
         done = compiled(folder, command, kept, resolver, say)
-        resolver.hurry()
         wanted = [line for name in names if (line := requirements.find(text, name))]
         if done.returncode:
             if why := too_new(folder, command, kept, resolver, done):

@@ -23,7 +23,7 @@ from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
 from ds_docker_env.common.target import ARM64, LOCK_AGAIN, MACHINES, Target, machines, this_machine, why_amd64_only
 from ds_docker_env.image import installed, project
 from ds_docker_env.image.project import LOCK, OVERRIDES, PRODUCTION, REQUIREMENTS
-from ds_docker_env.pinning import watched
+from ds_docker_env.pinning import indexes, watched
 from ds_docker_env.pinning.builds import Building
 from ds_docker_env.pinning.cooldown import DAYS, Cooldown, without_undated
 from ds_docker_env.pinning.diagnosis import obstacle
@@ -108,6 +108,10 @@ def compiled(
     folder: Path, command: Sequence[str], before: str, resolver: Resolver, say: Say = silent, step: str = "resolving"
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of uv in a folder, where the lock ``before`` is preferred, without releases that are too new."""
+    kept = indexes.keep(_text("uv.toml"), _text(PRODUCTION), before)
+    # Not through the link to the project's own.
+    (folder / "uv.toml").unlink(missing_ok=True)
+    (folder / "uv.toml").write_text(kept.settings, encoding="utf-8", newline="\n")
     while True:
         (folder / LOCK).write_text(before, encoding="utf-8", newline="\n")
         done = watched.run(
@@ -118,6 +122,7 @@ def compiled(
             folder=folder,
             say=say,
             step=step,
+            environment=kept.environment,
         )
         if not resolver.cooldown.learn(done.stderr):
             return done

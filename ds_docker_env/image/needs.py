@@ -12,9 +12,9 @@ from packaging.utils import canonicalize_name
 
 from ds_docker_env.common import uv
 from ds_docker_env.common.errors import ProjectError
-from ds_docker_env.common.redaction import excerpt
 from ds_docker_env.common.target import Target
 from ds_docker_env.image import installed
+from ds_docker_env.pinning.explanation import sentence
 from ds_docker_env.pinning.production.model import Production
 
 _MET, _UNMET = 0, 1
@@ -56,7 +56,7 @@ def unmet(environment: Path) -> tuple[list[Need], list[str]]:
     python = environment if environment == installed.ANALYSIS else installed.LISTED
     checked = uv.run("pip", "check", "--python", str(python), "--no-cache", "--color", "never", folder=environment)
     if checked.returncode not in (_MET, _UNMET):
-        raise ProjectError(f"{environment}: cannot be read; uv says: {excerpt(checked.stderr, 300)}")
+        raise ProjectError(f"{environment}: cannot be read; uv says: {sentence(checked.stderr)}")
     needs, others = [], []
     for line in re.findall(r"^The package .*", checked.stderr, re.MULTILINE):
         if found := _NEED.fullmatch(line):

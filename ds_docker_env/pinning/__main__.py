@@ -29,9 +29,8 @@ def main() -> None:
             before = asked["before"] if versions_in(asked["before"], AMD64) else ""
             analysis = analysis._replace(text=asked["requirements"], before=before)
             require_notebook(analysis)
-        pinned = pin(
-            asked["location"], Target(python), analysis, asked["debian"], asked["settings"], _say, asked["built_with"]
-        )
+        target = Target(python, debian=asked["debian"])
+        pinned = pin(asked["location"], target, analysis, asked["debian"], asked["settings"], _say, asked["built_with"])
         answer = {"files": pinned.files, "summary": pinned.summary}
     except GenerationError as error:
         answer = {"problems": error.problems}

@@ -6,25 +6,21 @@ Nothing of a source is run. So what it asks for only while it is built is known 
 from __future__ import annotations
 
 import ast
-import hashlib
-import io
 import re
-import tarfile
-import zipfile
 from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from configparser import ConfigParser
 from configparser import Error as ConfigError
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import MappingProxyType
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from ds_docker_env.common.debian import needs_in
 from ds_docker_env.common.errors import GenerationError, RequirementsError
 from ds_docker_env.common.target import ARM64, machines
+from ds_docker_env.pinning.archive import Archive, SourceFile, read_archive
 from ds_docker_env.pinning.parity import entries, requirement_of_entry
 from ds_docker_env.pinning.processors import merge
 from ds_docker_env.pinning.production.formats.reading import read_toml, table, text_of, texts
@@ -35,38 +31,46 @@ _HEADING = "# What packages without a wheel are built with.\n"
 _LEGACY, _SETUPTOOLS = ["setuptools>=40.8.0"], "setuptools.build_meta"
 # These ask for no more than they declare; setuptools before 70.1 asks for wheel.
 _DECLARING = {"flit_core.buildapi", "flit.buildapi", "poetry.core.masonry.api", "pdm.backend", "hatchling.build"}
-# Seconds for a source to arrive, and bytes that are read; h2o has 270 MB.
-_SECONDS, _MOST = 300, 400_000_000
+# Sources that are downloaded at the same time, each into memory.
+_AT_ONCE = 4
 _DYNAMIC = "it asks for more while it is built"
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """The address of a source, and its hashes."""
-
-    url: str
-    sha256: Collection[str]
 
 
 @dataclass
 class BuildRequirements:
-    """The text of build-requirements.txt, and why those of a source are not all fixed, by requirement."""
+    """The text of build-requirements.txt, and why those of a source are not all fixed, by requirement.
+
+    ``debian`` are the Debian packages that sources need beside those of the official image, ``pythons`` those for which
+    sources are that are not for this one.
+    """
 
     text: str = ""
     unfixed: dict[str, str] = field(default_factory=dict)
+    debian: dict[str, list[str]] = field(default_factory=dict)
+    pythons: dict[str, str] = field(default_factory=dict)
 
     @property
     def lines(self) -> list[str]:
-        """Return a line for each source whose build requirements are not all fixed."""
-        return [f"Not fixed:  build requirements of {source}: {why}" for source, why in self.unfixed.items()]
+        """Return a line for each source that needs more than this image, or whose build requirements are not fixed."""
+        needs = [
+            f"To build:   {source} needs {' '.join(packages)} in DEBIAN_PACKAGES of the Dockerfile"
+            for source, packages in self.debian.items()
+        ]
+        needs += [
+            f"To build:   {source} is for Python {pythons} by its own words, so it may not build; check python_version"
+            for source, pythons in self.pythons.items()
+        ]
+        return needs + [f"Not fixed:  build requirements of {source}: {why}" for source, why in self.unfixed.items()]
 
 
 @dataclass
 class _Asked:
-    """What a source asks for, and why that may not be all."""
+    """What a source asks for, why that may not be all, and what else it needs, as in `BuildRequirements`."""
 
     requirements: list[str]
     why: str = ""
+    debian: list[str] = field(default_factory=list)
+    pythons: str = ""
 
 
 def lock_build_requirements(
@@ -83,15 +87,23 @@ def lock_build_requirements(
     groups: dict[tuple[str, ...], list[str]] = {}
     made = BuildRequirements()
     parts: dict[str, list[str]] = {}
-    for source in sorted(sources):
-        if source in known:
-            parts.setdefault(known[source], []).append(source)
-            continue
-        resolver.say(f"reading {source}")
-        asked = _asked(source, sources[source], resolver)
-        groups.setdefault(tuple(asked.requirements), []).append(source)
-        if asked.why:
-            made.unfixed[source] = asked.why
+    needs = {source: packages for source, packages in needs_in(before).items() if source in known}
+    for source in sorted(sources.keys() & known.keys()):
+        parts.setdefault(known[source], []).append(source)
+    unread = sorted(sources.keys() - known.keys())
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        # What they say is parsed here, as threads of Python 3.11 disturb each other in that.
+        archives = {source: pool.submit(read_archive, sources[source]) for source in unread}
+        for source in unread:
+            resolver.say(f"reading {source}")
+            asked = _asked(source, archives[source], resolver)
+            groups.setdefault(tuple(asked.requirements), []).append(source)
+            if asked.why:
+                made.unfixed[source] = asked.why
+            if asked.debian:
+                made.debian[source] = asked.debian
+            if asked.pythons:
+                made.pythons[source] = asked.pythons
     for requirements, names in groups.items():
         try:
             text = _lock(resolver, requirements, "".join(entries(before)), lock)
@@ -101,10 +113,15 @@ def lock_build_requirements(
         parts.setdefault(text, []).extend(names)
     written = []
     for text, names in sorted(parts.items(), key=lambda part: min(part[1])):
-        whys = [f": not fixed, {made.unfixed[name]}" if name in made.unfixed else "" for name in sorted(names)]
-        written.append("".join(f"# {name}{why}\n" for name, why in zip(sorted(names), whys, strict=True)) + text)
+        written.append("".join(f"# {name}{_notes(name, made, needs | made.debian)}\n" for name in sorted(names)) + text)
     made.text = "\n".join([_HEADING, *written]) if written else ""
     return made
+
+
+def _notes(source: str, made: BuildRequirements, needs: Mapping[str, Collection[str]]) -> str:
+    """Return what stands behind a source in build-requirements.txt."""
+    debian = f": needs {' '.join(needs[source])}" if source in needs else ""
+    return debian + (f": not fixed, {made.unfixed[source]}" if source in made.unfixed else "")
 
 
 def from_urls(lock: str) -> dict[str, SourceFile]:
@@ -132,12 +149,15 @@ def _lock(resolver: Resolver, requirements: Collection[str], before: str, lock: 
     return text
 
 
-def _asked(source: str, file: SourceFile, resolver: Resolver) -> _Asked:
+def _asked(source: str, read: Future[Archive], resolver: Resolver) -> _Asked:
     """Return what a source asks for, with what uv.toml adds to it."""
     name = canonicalize_name(re.split(r"==| @ ", source)[0])
     try:
-        asked = _declared(_top_files(file))
-    except (GenerationError, OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, ValueError) as error:
+        archive = read.result()
+        debian = archive.debian_packages(name, resolver.target.debian)
+        pythons = archive.excludes(resolver.target.full_python)
+        asked = replace(_declared(archive.files), debian=debian, pythons=pythons)
+    except GenerationError as error:
         asked = _Asked(_LEGACY, f"cannot be read ({' '.join(str(error).split())[:120]})")
     building = resolver.building
     settings = read_toml(building.settings, "uv.toml", "correct it")
@@ -188,33 +208,3 @@ def _setup_requires(files: Mapping[str, str]) -> list[str] | None:
         return [str(Requirement(each.strip())) for each in found]
     except (ConfigError, InvalidRequirement, SyntaxError, ValueError, TypeError):
         return None
-
-
-def _top_files(file: SourceFile) -> dict[str, str]:
-    """Download a source and return the files at its top that say what it is built with; raise `RequirementsError`."""
-    content = _download(file.url)
-    if hashlib.sha256(content).hexdigest() not in file.sha256:
-        raise RequirementsError(f"{file.url}: its hash is not in the lock")
-    wanted = {"pyproject.toml", "setup.py", "setup.cfg"}
-    found = {}
-    if zipfile.is_zipfile(io.BytesIO(content)):
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            for name in archive.namelist():
-                if name.count("/") == 1 and (base := name.partition("/")[2]) in wanted:
-                    found[base] = archive.read(name).decode(errors="replace")
-    else:
-        with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-            for member in tar:
-                base = member.name.removeprefix("./").partition("/")[2]
-                if base in wanted and member.isfile() and (stream := tar.extractfile(member)):
-                    found[base] = stream.read().decode(errors="replace")
-    return found
-
-
-def _download(url: str) -> bytes:
-    if re.match(r"https?:", url):
-        # Only here: importing requests takes a while.
-        from ds_docker_env.common.sources.web import WebFile
-
-        return WebFile(url, size=_MOST, seconds=_SECONDS).read()
-    return Path(url2pathname(urlsplit(url).path) if url.startswith("file:") else url).read_bytes()

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 
 from packaging.utils import canonicalize_name
 
+from ds_docker_env.common.redaction import excerpt
 from ds_docker_env.common.settings import BEGIN, END
 from ds_docker_env.common.target import Target
+from ds_docker_env.pinning.explanation import sentence
 from ds_docker_env.pinning.production.model import Pin
 
 _UNBUILT = re.compile(r"Failed to (?:download and )?build `(?P<name>[\w.-]+)[^`]*`")
@@ -27,8 +29,9 @@ _NOT_ON_NEW_PYTHONS = {"setuptools<58", "setuptools<46"}
 _MISSING = re.compile(r"No module named '?(\w+)")
 # What a source may be given though production does not pin it; any other name could be anybody's package.
 _BUILD_TOOLS = {"cython": "cython<3", "numpy": "numpy"}
-# A source for Python 2, or one that uv refuses to unpack: no image will build it.
-_HOPELESS = re.compile(r"^\s*(SyntaxError|TabError|IndentationError)\b|Failed to extract", re.MULTILINE)
+# A source for Python 2: no image will build it.
+_HOPELESS = re.compile(r"^\s*(SyntaxError|TabError|IndentationError)\b", re.MULTILINE)
+_UNPACKED = "Failed to extract"
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,11 @@ class Failure:
         """Return the package with which uv could not go on, if its explanation names one."""
         if found := _UNBUILT.search(stderr):
             said = stderr[found.end() :].partition("\nhint:")[0].strip()
-            why = f"does not build here: {said.splitlines()[-1].strip()[:160]}"
+            refused = _UNPACKED in said
+            why = f"{'is in an odd archive' if refused else 'does not build here'}: {sentence(said)}"
         elif found := _INVALID.search(stderr):
             said = stderr.partition("could not be parsed:")[2].strip()
-            why = f"has invalid metadata: {said.splitlines()[0][:160]}"
+            why = f"has invalid metadata: {excerpt(said.splitlines()[0], 160)}"
         else:
             return None
         return cls(canonicalize_name(found["name"]), why, said)

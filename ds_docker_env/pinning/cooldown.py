@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
+
+from ds_docker_env.pinning.indexes import settings_of_uv
 
 # A fork that wants another number changes it here; a person sets exclude-newer in uv.toml.
 DAYS = 7
@@ -51,7 +51,7 @@ class Cooldown:
         A limit that is ``given`` comes before one that a person has set for uv, in ``settings``, the project's uv.toml,
         or elsewhere.
         """
-        if not given and (os.environ.get("UV_EXCLUDE_NEWER") or _OWN.search(settings) or _set_for_uv()):
+        if not given and (os.environ.get("UV_EXCLUDE_NEWER") or any(map(_OWN.search, [settings, *settings_of_uv()]))):
             return cls()
         noted = _NOTED.search(lock)
         start = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(DAYS)
@@ -120,17 +120,3 @@ def _name(file: str) -> str:
     with suppress(ValueError):
         return str((parse_wheel_filename if file.endswith(".whl") else parse_sdist_filename)(file)[0])
     return canonicalize_name(file.partition("-")[0])
-
-
-def _set_for_uv() -> bool:
-    """Say whether a person or a system has a limit, https://docs.astral.sh/uv/concepts/configuration-files/."""
-    if sys.platform == "win32":
-        folders = [os.environ.get("APPDATA", ""), os.environ.get("PROGRAMDATA", "")]
-    else:
-        folders = [os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"), "/etc"]
-        folders += (os.environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":")
-    for path in [Path(os.environ.get("UV_CONFIG_FILE", "")), *(Path(folder, "uv", "uv.toml") for folder in folders)]:
-        with suppress(OSError, UnicodeDecodeError):
-            if _OWN.search(path.read_text(encoding="utf-8")):
-                return True
-    return False

@@ -10,16 +10,23 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ds_docker_env.common.errors import LockError
-from ds_docker_env.common.redaction import excerpt
 from ds_docker_env.common.target import AMD64, PYTHON_VERSIONS
 from ds_docker_env.pinning.builds import Failure
+from ds_docker_env.pinning.parity import read_lock
 from ds_docker_env.pinning.production.model import DIRECTORY, name_of, same_version
 from ds_docker_env.pinning.resolver import Attempt, Resolver
-from ds_docker_env.pinning.wheels import Offer, offers
+from ds_docker_env.pinning.wheels import Offer, offers, system_of
 
-_ABI_TAG = re.compile(r"`cp(\d+)m?u?`")
-# https://peps.python.org/pep-0625/, and members with names that no archive should have
-_ARCHIVE = re.compile(r"non-PEP 625|Failed to extract")
+# What uv says of a version, and in the hint about the wheels that it has.
+_UNKNOWN = re.compile(r"was not found in the (?:package registry|provided package locations|cache)")
+_GONE = re.compile(r"there (?:is|are) no versions? of")
+_ABI_TAG = re.compile(r"`cp(\d)(\d+)m?u?`")
+_PLATFORMS = re.compile(r"on the following platforms?: (.*)")
+_NEEDS = re.compile(r"([\w.-]+)(?:\[[^]]*\])?(?:==\S+)? depends? on\s+(([\w.-]+)\S*)")
+# https://peps.python.org/pep-0625/; members that no archive should have are left out when the image builds it.
+_ARCHIVE = re.compile(r"non-PEP 625")
+# The other systems that people freeze production's file on, as uv and as markers name them.
+_SYSTEMS = {"windows": "win32", "macos": "darwin"}
 _BUILD = re.compile(r"Failed to (?:download and )?build `?([^`\s]+)")
 # Of many names in one message.
 _NAMED = 5
@@ -40,14 +47,8 @@ def some(names: Sequence[str]) -> str:
 
 def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
     """Return the error with a message for each cause: what, where, and the way out."""
-    resolver.hurry()
     source = resolver.production.source
     alone = resolver.without([])
-    if not alone.answered:
-        return LockError(
-            f"{source}: cannot be locked with {kernel}, and uv took too long to find out why; generate again, as what "
-            f"it built is kept; uv says: {attempt.said}"
-        )
     if alone.text:
         pins = reason(resolver, kernel, attempt) or "these versions"
         no_notebook = "without it there is no notebook, so production must move first"
@@ -56,17 +57,41 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
         return LockError(*(_impossible(resolver, pin, said) for pin, said in impossible.items()))
     if build := _BUILD.search(alone.stderr):
         pin = build[1]
-        if _ARCHIVE.search(alone.stderr):
-            return LockError(_of_an_old_archive(line_of(resolver, pin), pin))
         return LockError(
             f"{line_of(resolver, pin)}: {pin} has no wheel here and its source no longer builds; "
             f"production must move to a version with a wheel, or offer one on its index; it {_why(alone)}",
         )
-    named = ", ".join(f"{pin} ({line_of(resolver, pin)})" for pin in resolver.named_pins(alone))
+    by_name = {name_of(pin): pin for pin in resolver.named_pins(alone)}
+    found = [
+        (by_name[name], need.rstrip(".,"), over) for name, need, over in _NEEDS.findall(alone.stderr) if name in by_name
+    ]
+    if len({pin for pin, _, _ in found}) > 1 == len({over for _, _, over in found}):
+        needs = " but ".join(f"{pin} ({line_of(resolver, pin)}) needs {need}" for pin, need, _ in found)
+        return LockError(f"{source}: {needs}; pin {found[0][2]} there too, as pip freeze shows it in production")
+    named = ", ".join(f"{pin} ({line_of(resolver, pin)})" for pin in by_name.values())
     return LockError(
-        f"{named or source}: these versions cannot be locked together, and production's file does not "
-        f"pin what they fall out over: use a complete one, made with: pip freeze; uv says: {alone.said}",
+        f"{named or source}: these versions cannot be locked together, and production's file does not pin all that "
+        f"they need; use a complete one, made with: pip freeze; uv says: {alone.said}",
     )
+
+
+def foreign(resolver: Resolver, pins: Sequence[str]) -> dict[str, str]:
+    """Return those of these pins that are for Windows or macOS on any Python, and not for Linux, with their markers.
+
+    Either they have no file for Linux, or they need a package that has none.
+    """
+    found = {}
+    for pin in pins:
+        if (alone := resolver.available(pin)).impossible:
+            unknown = _UNKNOWN.search(alone.stderr) or _GONE.search(alone.said)
+            system = "" if unknown else system_of(resolver, pin)
+        elif (alone := resolver.installable(pin)).impossible and not Failure.find(alone.stderr):
+            system = next((_SYSTEMS[name] for name in _SYSTEMS if resolver.installable(pin, name).text), "")
+        else:
+            continue
+        if system:
+            found[pin] = f'sys_platform == "{system}"'
+    return found
 
 
 def obstacle(resolver: Resolver, analysis: Sequence[str], amd64: str, attempt: Attempt) -> Obstacle:
@@ -74,7 +99,6 @@ def obstacle(resolver: Resolver, analysis: Sequence[str], amd64: str, attempt: A
 
     These are all pins that cannot be had for it, or a requirement that needs such a version.
     """
-    resolver.hurry()
     target, production = resolver.target, resolver.production
     offered = offers(resolver, amd64)[AMD64]
     lacking = {name: offer.version for name, offer in offered.items() if offer.lacks(target.machine)}
@@ -102,7 +126,6 @@ def compiled(resolver: Resolver, offered: Mapping[str, Offer]) -> dict[str, list
 
     A lock can hold them, but the image has to compile them, which seldom works: more likely it is the wrong Python.
     """
-    resolver.hurry()
     missing = [
         str(pin)
         for pin in resolver.production.pins
@@ -137,56 +160,79 @@ def _impossible_pins(resolver: Resolver, attempt: Attempt) -> dict[str, Attempt]
     impossible: dict[str, Attempt] = {}
     seen: list[str] = []
     while not attempt.text and (named := [pin for pin in resolver.named_pins(attempt) if pin not in seen]):
-        impossible |= {pin: attempt for pin in named if resolver.available(pin).impossible}
+        alone = {pin: said for pin in named if (said := resolver.available(pin)).impossible}
+        elsewhere = foreign(resolver, list(alone))
+        impossible |= {pin: said for pin, said in alone.items() if pin not in elsewhere}
         seen += named
-        attempt = resolver.without(seen)
+        attempt = resolver.without(seen, "--no-deps")
     return impossible
 
 
-def _impossible(resolver: Resolver, pin: str, attempt: Attempt) -> str:
-    where, python, said = line_of(resolver, pin), resolver.target.python, attempt.said
+def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
+    """Return the message for a pin that cannot be had, of which uv says why."""
+    where, python = line_of(resolver, pin), resolver.target.python
+    name, version = name_of(pin), Requirement(pin).specifier
+    if (directories := resolver.production.directories) and re.search(f"{_UNKNOWN.pattern}|{_GONE.pattern}", alone.stderr):
+        return (
+            f"{where}: {pin} is not on the package index, and {directories[0]} {DIRECTORY.partition(',')[0]}; "
+            f"publish it on an index, or write: {name_of(pin)} @ https://..."
+        )
+    if _UNKNOWN.search(alone.stderr):
+        return (
+            f"{where}: {pin} is not on the package index under any version; if it is private, name its index in "
+            "production's file with --extra-index-url"
+        )
     if fitting := [version for version in PYTHON_VERSIONS if resolver.available(pin, version).text]:
         return (
             f"{where}: {pin} does not run on Python {python}; "
             f"it does on {', '.join(fitting)}: choose production's python_version"
         )
-    if _ARCHIVE.search(attempt.stderr):
-        return _of_an_old_archive(where, pin)
-    if pythons := [f"{tag[0]}.{tag[1:]}" for tag in _ABI_TAG.findall(attempt.stderr.partition("ABI tags:")[2])]:
+    if _ARCHIVE.search(alone.stderr):
+        return (
+            f"{where}: {pin} is on the package index only as an archive that uv refuses by its name; "
+            f"build its wheel with: pip wheel --no-deps {pin}, and offer it on production's index"
+        )
+    if build := _BUILD.search(alone.stderr):
+        return (
+            f"{where}: {build[1]} has no wheel for Python {python} and its source no longer builds; "
+            f"check production's python_version; otherwise production must offer a wheel; it {_why(alone)}"
+        )
+    if pythons := [".".join(tag) for tag in _ABI_TAG.findall(alone.stderr.partition("ABI tags:")[2])]:
         return (
             f"{where}: {pin} has wheels for Python {', '.join(dict.fromkeys(pythons))} only, which no notebook kernel "
             "of today runs on; production must move to a newer Python first"
         )
-    if build := _BUILD.search(said):
+    if platforms := _PLATFORMS.search(alone.stderr):
         return (
-            f"{where}: {build[1]} has no wheel for Python {python} and its source no longer builds; "
-            f"check production's python_version; otherwise production must offer a wheel; it {_why(attempt)}"
+            f"{where}: {pin} has wheels for {platforms[1].replace('`', '')} only, and no source; "
+            "production must move to a version with a wheel for Linux, or offer one on its index"
         )
-    if directories := resolver.production.directories:
-        return (
-            f"{where}: {pin} is not on the package index, and {directories[0]} {DIRECTORY.partition(',')[0]}; "
-            f"publish it on an index, or write: {name_of(pin)} @ https://..."
-        )
-    local = pin.partition("+")[2].partition(" ")[0]
-    if local:
+    if local := pin.partition("+")[2].partition(" ")[0]:
         return (
             f"{where}: {pin} is not on the package index: builds called +{local} have an index of their own; "
             "name it in production's file with --extra-index-url on a line of its own"
         )
-    return f"{where}: {pin} cannot be had for Linux from the package index; uv says: {said}"
+    if _GONE.search(alone.said):
+        near = [*_nearest(resolver, name, f"<{version}"), *_nearest(resolver, name, f">{version}", "lowest")]
+        are = "versions are" if near[1:] else "version is"
+        others = f"the nearest {are} {' and '.join(near)}" if near else "it has no other version for this Python"
+        return (
+            f"{where}: {pin} is not, or no longer, on the package index; {others}; "
+            "production must move, or offer its wheel on an index of its own"
+        )
+    return f"{where}: {pin} cannot be had for Linux from the package index; uv says: {alone.said}"
+
+
+def _nearest(resolver: Resolver, name: str, bound: str, resolution: str = "highest") -> list[str]:
+    """Return the version of a package next to a bound, if there is one."""
+    found = read_lock(resolver.newest([name + bound.replace("=", "")], f"--resolution={resolution}").text, AMD64)
+    return [found[name].version] if name in found else []
 
 
 def _said(attempt: Attempt) -> str:
-    return f"uv says: {excerpt(attempt.said, 300)}"
+    return f"uv says: {attempt.said}"
 
 
 def _why(attempt: Attempt) -> str:
     failure = Failure.find(attempt.stderr)
     return failure.why if failure else attempt.said
-
-
-def _of_an_old_archive(where: str, pin: str) -> str:
-    return (
-        f"{where}: {pin} is on the package index only as a source archive that uv refuses to unpack; "
-        "production must move to another version, or offer a wheel on its index"
-    )

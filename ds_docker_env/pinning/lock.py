@@ -16,13 +16,13 @@ from ds_docker_env.common.target import AMD64, ARM64, MACHINES, Target, machines
 from ds_docker_env.pinning.build_requirements import BuildRequirements
 from ds_docker_env.pinning.builds import Building
 from ds_docker_env.pinning.cooldown import Cooldown, time_of
-from ds_docker_env.pinning.diagnosis import Obstacle, compiled, explain, obstacle, reason
+from ds_docker_env.pinning.diagnosis import Obstacle, compiled, explain, foreign, obstacle, reason
 from ds_docker_env.pinning.parity import read_lock
 from ds_docker_env.pinning.processors import for_both
 from ds_docker_env.pinning.production import distribution
 from ds_docker_env.pinning.production.model import Pin, Production, name_of
 from ds_docker_env.pinning.resolver import Attempt, Resolver
-from ds_docker_env.pinning.wheels import Offer, build_requirements, offers
+from ds_docker_env.pinning.wheels import Offer, build_requirements, foreign_sources, offers
 
 # Without it there is no notebook on production's versions at all.
 REQUIRED = "ipykernel"
@@ -71,7 +71,7 @@ def make_lock(
     never built from source unless production pins them: uv would build ten-year-old ones only to explain a conflict.
     Versions in the lock ``before`` stay if they can, and those in build-requirements.txt, ``built_with``; ``say`` is
     told each step.
-    What turns out to be for Windows only, or behind a URL that cannot be reached, is noted in ``production``.
+    What turns out to be for Windows or macOS only, or behind a URL that cannot be reached, is noted in ``production``.
     Raise `LockError` when production or ipykernel cannot be locked, `UvError` when uv fails.
     """
     with tempfile.TemporaryDirectory(prefix="ds-docker-env-") as folder:
@@ -89,8 +89,9 @@ def make_lock(
         while not (attempt := _resolve(resolver, kept)).text:
             if conflicts := _conflicts(resolver, kept, attempt):
                 pass
-            elif foreign := _windows_only(resolver, attempt):
-                production.restrict(foreign, 'sys_platform == "win32"')
+            elif elsewhere := foreign(resolver, resolver.named_pins(attempt)):
+                for pin, marker in elsewhere.items():
+                    production.restrict([pin], marker)
             elif contradictions := _contradictions(resolver, attempt):
                 new = list(dict.fromkeys(pin for pins in contradictions.values() for pin in pins))
                 lock.contradictions += contradictions
@@ -103,6 +104,10 @@ def make_lock(
         kept = [each for each in analysis if each not in lock.left_out]
         _complete(lock, attempt, resolver, kept)
         offered = offers(resolver, lock.text)
+        if elsewhere := foreign_sources(resolver, offered[AMD64]):
+            for pin, marker in elsewhere.items():
+                production.restrict([pin], marker)
+            return make_lock(production, analysis, wheels_only, target, before, settings, say, built_with)
         lock.compiled = compiled(resolver, offered[AMD64])
         lock.fresh = _fresh(resolver.cooldown, offered)
         built = {
@@ -143,7 +148,6 @@ def _complete(lock: Lock, amd64: Attempt, resolver: Resolver, analysis: list[str
 
     def why(attempt: Attempt) -> str:
         lock.obstacle = obstacle(arm64, analysis, amd64.text, attempt)
-        resolver.until = arm64.until
         return lock.obstacle.why
 
     lock.text = for_both(amd64.text, resolver.before, solve, why)
@@ -192,12 +196,6 @@ def _of_the_system(resolver: Resolver) -> list[Pin]:
     if not (missing or distribution.of_the_system(resolver.production.left_out)):
         return []
     return [pin for pin in programs if pin in missing or resolver.wheels([str(pin)]).impossible]
-
-
-def _windows_only(resolver: Resolver, attempt: Attempt) -> list[str]:
-    """Return the pins, of those in uv's explanation, that exist for Windows and not for Linux."""
-    missing = [pin for pin in resolver.named_pins(attempt) if resolver.available(pin).impossible]
-    return [pin for pin in missing if resolver.available(pin, platform="windows").text]
 
 
 def _contradictions(resolver: Resolver, attempt: Attempt) -> dict[str, list[str]]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import sys
-import time
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,21 +16,22 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ds_docker_env.common import certificates, uv
-from ds_docker_env.common.errors import RefusedError, StallError, UnreachableError, UntrustedError
+from ds_docker_env.common.errors import RefusedError, UnreachableError, UntrustedError
 from ds_docker_env.common.progress import Say, silent
-from ds_docker_env.common.redaction import excerpt, without_credentials
+from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.settings import own_settings
-from ds_docker_env.common.target import Target
-from ds_docker_env.pinning import watched
+from ds_docker_env.common.target import AMD64, Target
+from ds_docker_env.pinning import indexes, watched
 from ds_docker_env.pinning.builds import Building, Failure
 from ds_docker_env.pinning.cooldown import Cooldown, time_of
+from ds_docker_env.pinning.explanation import sentence
 from ds_docker_env.pinning.production.model import Pin, Production, as_lines, name_of
 
 LOCK = "requirements.txt"
 # Pins to look at in one explanation; the reason is among the first.
 _NAMED = 8
-# Seconds for one question, unless the whole takes longer, and for all questions of which no lock depends.
-_QUESTION, _EXPLANATION = 60, 120
+# What a person reads while questions are asked of which no lock depends.
+_ASKING = "finding out what cannot be locked together"
 _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?")
 _UNREACHABLE = re.compile(
     r"error sending request|dns error|client error \(Connect\)|operation timed out|HTTP status (server|client) error"
@@ -48,26 +46,21 @@ _URL = re.compile(r"https?://[^\s`'\")]+")
 
 @dataclass(frozen=True)
 class Attempt:
-    """A lock, or what uv said instead; the text is empty when there is no lock. ``yanked`` are versions in the lock.
-
-    A question that took longer than the answer is worth is not ``answered``.
-    """
+    """A lock, or what uv said instead; the text is empty when there is no lock. ``yanked`` are versions in the lock."""
 
     text: str
     stderr: str
     yanked: tuple[str, ...] = ()
-    answered: bool = True
 
     @property
     def impossible(self) -> bool:
         """Say whether uv has found out that there is no such lock."""
-        return self.answered and not self.text
+        return not self.text
 
     @property
     def said(self) -> str:
-        """Return the beginning of uv's explanation on one line."""
-        text = " ".join(self.stderr.split())
-        return text if len(text) <= 600 else f"{text[:600]}..."
+        """Return the sentence of uv's explanation that holds the reason."""
+        return sentence(self.stderr)
 
     @property
     def names(self) -> list[str]:
@@ -81,9 +74,8 @@ class Resolver:
 
     ``wheels_only`` are never built from source unless production pins them; ``overrides`` are pins of production's that
     are locked against what other packages ask of them; versions in the lock ``before`` stay if they can; ``building``
-    learns how sources are built, and ``cooldown`` which packages cannot wait; ``say`` is told each step. ``longest``
-    are the seconds of the longest run of uv that was no mere question, and ``until`` ends all questions
-    (`time.monotonic`).
+    learns how sources are built, and ``cooldown`` which packages cannot wait; ``say`` is told each step; ``answers``
+    are those to earlier questions.
     """
 
     folder: Path
@@ -95,15 +87,11 @@ class Resolver:
     cooldown: Cooldown = field(default_factory=Cooldown)
     before: str = ""
     say: Say = silent
-    longest: float = 0
-    until: float = math.inf
+    answers: dict[str, Attempt] = field(default_factory=dict, repr=False)
 
     def resolve(self, analysis: Sequence[str]) -> Attempt:
         """Resolve production with these packages; raise `UvError`, `UnreachableError`, `RefusedError`."""
-        started = time.monotonic()
-        attempt = self._compile(analysis, self.production.requirements(), overrides=self.overrides, step="resolving")
-        self.longest = max(self.longest, time.monotonic() - started)
-        return attempt
+        return self._compile(analysis, self.production.requirements(), overrides=self.overrides, step="resolving")
 
     def together(self, analysis: Sequence[str], pins: Sequence[str], overrides: Sequence[str] = ()) -> Attempt:
         """Ask whether these packages and these pins can live together, without the rest of production."""
@@ -115,44 +103,45 @@ class Resolver:
         described = replace(self, building=replace(self.building, undescribed={**self.building.undescribed, pin: ""}))
         return described.together([], [one, other], overrides=self.overrides).impossible
 
-    def available(self, pin: str, python: str = "", platform: str = "") -> Attempt:
-        """Ask whether an index has this pin for a Python and a platform, whatever it depends on and is marked for."""
-        pins = self.production.only([_unmarked(pin)])
-        return self._ask([], pins, "--no-deps", target=self._running(python), platform=platform)
+    def available(self, pin: str, python: str = "") -> Attempt:
+        """Ask whether an index has this pin for a Python, whatever it depends on and is marked for."""
+        return self._ask([], self.production.only([_unmarked(pin)]), "--no-deps", target=self._running(python))
+
+    def installable(self, pin: str, platform: str = "") -> Attempt:
+        """Ask whether this pin can be installed on a platform with all that it depends on, beside nothing else."""
+        return self._ask([], self.production.only([_unmarked(pin)]), platform=platform)
 
     def wheels(self, pins: Sequence[str], python: str = "") -> Attempt:
         """Look for a wheel of each of these pins for a Python."""
         wheels = ("--no-deps", "--only-binary", ":all:")
         return self._ask([], self.production.only(map(_unmarked, pins)), *wheels, target=self._running(python))
 
-    def files(self, pins: Sequence[str]) -> Attempt:
-        """Ask which files the indexes have of these pins, for every platform, in pylock.toml."""
+    def files(self, pins: Sequence[str], python: str = "") -> Attempt:
+        """Ask which files the indexes have of these pins, for every platform from a Python on, in pylock.toml."""
         described = {Pin(name_of(pin), str(Requirement(pin).specifier), (), "", frozenset(), ""): "" for pin in pins}
         # Told that they need nothing, uv looks into none of them and builds none.
         building = Building(own_settings(self.building.settings), undescribed=described)
-        asking = replace(self, wheels_only=set(), before="", building=building)
-        return asking._ask(pins, as_lines(self.production.indexes), "--no-deps", every=True)
+        asking = replace(self, wheels_only=set(), before="", building=building, target=self.target.on(AMD64))
+        lines = as_lines(self.production.indexes)
+        return asking._ask(pins, lines, "--no-deps", every=True, target=asking._running(python))
 
     def build_requirements(self, requirements: Collection[str], before: str) -> Attempt:
         """Lock what sources are built with, from wheels alone; versions ``before`` stay if they can."""
         wheels = ("--only-binary", ":all:", "--no-annotate")
         return replace(self, before=before)._ask([*requirements], as_lines(self.production.indexes), *wheels)
 
-    def newest(self, names: Sequence[str]) -> Attempt:
+    def newest(self, names: Sequence[str], *options: str) -> Attempt:
         """Ask for the newest version of each of these packages, whatever it depends on."""
-        return self._ask(names, self.production.only([]), "--no-deps")
+        return self._ask(names, self.production.only([]), "--no-deps", *options)
 
-    def without(self, pins: Sequence[str]) -> Attempt:
+    def without(self, pins: Sequence[str], *options: str) -> Attempt:
         """Resolve production alone, less these pins."""
         others = [pin for pin in map(str, self.production.pins) if pin not in pins]
-        return self._ask([], self.production.only([*others, *self.production.unpinned]), overrides=self.overrides)
+        production = self.production.only([*others, *self.production.unpinned])
+        return self._ask([], production, *options, overrides=self.overrides)
 
     def _running(self, python: str) -> Target:
         return self.target._replace(python=python or self.target.python)
-
-    def hurry(self) -> None:
-        """Give all further questions together no more time than a person waits for an explanation."""
-        self.until = min(self.until, time.monotonic() + _EXPLANATION)
 
     def named_pins(self, attempt: Attempt) -> list[str]:
         """Return production's pins that uv's explanation mentions, in its order."""
@@ -161,13 +150,15 @@ class Resolver:
         return [pins[name] for name in attempt.names if name in pins][:_NAMED]
 
     def _ask(self, analysis: Sequence[str], production: str, *options: str, **further: Any) -> Attempt:
-        """Return an answer of `_compile`, if uv gives one in about the time that it needed for the whole."""
-        bound = min(max(_QUESTION, 2 * self.longest), self.until - time.monotonic())
-        step = "finding out what cannot be locked together"
-        if bound > 0:
-            with suppress(StallError):
-                return self._compile(analysis, production, *options, **further, step=step, bound=bound)
-        return Attempt("", "", answered=False)
+        """Return an answer of `_compile`; the same question is asked again only if something was learnt meanwhile."""
+
+        def question() -> str:
+            return repr((self, analysis, production, options, further))
+
+        if question() not in self.answers:
+            attempt = self._compile(analysis, production, *options, **further, step=_ASKING)
+            self.answers[question()] = attempt
+        return self.answers[question()]
 
     def _compile(
         self,
@@ -179,7 +170,6 @@ class Resolver:
         platform: str = "",
         every: bool = False,
         step: str,
-        bound: float = 0,
     ) -> Attempt:
         target = target or self.target
         output = "pylock.toml" if every else LOCK
@@ -199,7 +189,7 @@ class Resolver:
             "overrides.txt": as_lines(overrides),
         }
         while True:
-            attempt = self._run(command, files, options, self.folder / output, step, bound)
+            attempt = self._run(command, files, options, self.folder / output, step)
             failure = None if attempt.text else Failure.find(attempt.stderr)
             if failure is None or not self._learn(failure, target):
                 return attempt
@@ -219,9 +209,9 @@ class Resolver:
         options: Sequence[str],
         output: Path,
         step: str,
-        bound: float,
     ) -> Attempt:
-        for name, text in {**files, "uv.toml": self.building.render()}.items():
+        kept = indexes.keep(self.building.render(), files["production.txt"])
+        for name, text in {**files, "uv.toml": kept.settings}.items():
             (self.folder / name).write_text(text, encoding="utf-8", newline="\n")
         while True:
             output.unlink(missing_ok=True)
@@ -241,10 +231,10 @@ class Resolver:
                 folder=self.folder,
                 say=self.say,
                 step=step,
-                bound=bound,
+                environment=kept.environment,
             )
             # A question is answered with what the lock may hold.
-            if not self.cooldown.learn(done.stderr, force=bool(done.returncode) and not bound):
+            if not self.cooldown.learn(done.stderr, force=bool(done.returncode) and step != _ASKING):
                 break
         written = output.exists() and not done.returncode
         attempt = Attempt(
@@ -275,8 +265,7 @@ def check_reached(said: str) -> None:
         if url and certificates.untrusted(said):
             raise UntrustedError(f"the certificate of {url[0]} is not trusted; {certificates.ADVICE}", url=url[0])
         raise UnreachableError(
-            "the package index cannot be reached; check the network and uv's settings; "
-            f"uv says: {excerpt(' '.join(said.split()), 600)}",
+            f"the package index cannot be reached; check the network and uv's settings; uv says: {sentence(said)}",
             url=url[0] if url else "",
         )
 

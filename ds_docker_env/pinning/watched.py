@@ -43,14 +43,13 @@ def run(
     folder: Path,
     say: Say = silent,
     step: str = "",
-    bound: float = 0,
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.CompletedProcess[str]:
     """Run uv in a folder and return what it said, its middle cut if it is long; raise `UvError`.
 
     ``say`` is told again and again what uv does: the ``step``, or what it builds or downloads. ``environment`` adds to
-    that of this process. Raise `StallError` if uv and all that it started stand still for `STALL` seconds, or need more
-    than ``bound`` seconds; nothing of it lives on then, nor after any other exception.
+    that of this process. Raise `StallError` if uv and all that it started stand still for `STALL` seconds; nothing of
+    it lives on then, nor after any other exception.
     """
     command = [*uv.find(), *arguments]
     variables = {**os.environ, **uv.ENVIRONMENT, **environment, **_LOG}
@@ -60,7 +59,7 @@ def run(
         with out.open("wb") as stdout, err.open("wb") as stderr, err.open("rb") as log:
             process = _start(command, folder, variables, stdout, stderr)
             try:
-                _watch(process, _Log(log, step), say, bound)
+                _watch(process, _Log(log, step), say)
             finally:
                 if process.poll() is None:
                     _end(process)
@@ -70,11 +69,11 @@ def run(
 
 @dataclass
 class _Log:
-    """What uv has logged so far, and what that says of what it is doing."""
+    """What uv has logged so far, and what that says of what it is doing: sources are built since these seconds."""
 
     file: BinaryIO
     usual: str
-    building: list[str] = field(default_factory=list)
+    building: dict[str, float] = field(default_factory=dict)
     downloading: list[str] = field(default_factory=list)
     address: str = ""
     rest: bytes = b""
@@ -91,7 +90,9 @@ class _Log:
     def step(self) -> str:
         """Return a few words for what uv does now, without a password."""
         if self.building:
-            return f"building {self.building[-1].replace('==', ' ')} from source"
+            source, begun = [*self.building.items()][-1]
+            minutes = int(time.monotonic() - begun) // 60
+            return f"building {source.replace('==', ' ')} from source" + (f", {minutes} min" if minutes else "")
         downloading = self.downloading[-1].replace("==", " ") if self.downloading else _package(self.address)
         return f"downloading {downloading}" if downloading else self.usual
 
@@ -102,9 +103,9 @@ class _Log:
         # The next that uv says of a source is what it found in it.
         self.downloading = [source for source in self.downloading if source not in line]
         if begun := _BEGUN.match(line):
-            self.building.append(excerpt(begun[1]))
+            self.building[excerpt(begun[1])] = time.monotonic()
         elif ended := _ENDED.match(line):
-            self.building = [source for source in self.building if source != excerpt(ended[1])]
+            self.building.pop(excerpt(ended[1]), None)
             self.address = ""
         elif asked := _ASKED.match(line):
             self.address = redacted(asked[1])
@@ -127,12 +128,11 @@ def _start(
         raise uv.not_runnable(command, error) from None
 
 
-def _watch(process: subprocess.Popen[bytes], log: _Log, say: Say, bound: float) -> None:
+def _watch(process: subprocess.Popen[bytes], log: _Log, say: Say) -> None:
     stall = max([STALL, *(2 * int(value) for name in _HTTP_TIMEOUTS if (value := os.environ.get(name, "")).isdigit())])
     # Counted in pauses, as a computer that slept or is overloaded has not stood still.
     quiet = 0.0
     worked: dict[int, float] = {}
-    started = time.monotonic()
     while True:
         # Most runs of uv end within 0.1 s.
         pause = min(0.02 + quiet / 10, 0.2, stall / 20)
@@ -145,8 +145,6 @@ def _watch(process: subprocess.Popen[bytes], log: _Log, say: Say, bound: float) 
             quiet = 0
         if quiet >= stall:
             raise StallError(_stalled(log, stall))
-        if bound and time.monotonic() - started > bound:
-            raise StallError(f"uv needed more than {bound:g} s; generate again, as what it built is kept")
 
 
 def _work(process: subprocess.Popen[bytes]) -> dict[int, float]:
@@ -180,8 +178,9 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _stalled(log: _Log, stall: float) -> str:
     if log.building:
+        source = [*log.building][-1]
         return (
-            f"{log.building[-1]}: building it from source stood still for {stall:g} s and was stopped; generate again "
+            f"{source}: building it from source stood still for {stall:g} s and was stopped; generate again "
             "with a network that its build can use, or offer a wheel of it on an index that production's file names"
         )
     request = f" (last request: {log.address})" if log.address else ""

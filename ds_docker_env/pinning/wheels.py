@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import product
@@ -12,8 +13,10 @@ from typing import Any
 
 from packaging.tags import compatible_tags, cpython_tags
 
-from ds_docker_env.common.target import MACHINES, Target, machines
-from ds_docker_env.pinning.build_requirements import BuildRequirements, SourceFile, from_urls, lock_build_requirements
+from ds_docker_env.common.errors import GenerationError
+from ds_docker_env.common.target import MACHINES, PYTHON_VERSIONS, Target, machines
+from ds_docker_env.pinning.archive import SourceFile, read_archive
+from ds_docker_env.pinning.build_requirements import BuildRequirements, from_urls, lock_build_requirements
 from ds_docker_env.pinning.parity import entries, read_lock, requirement_of_entry
 from ds_docker_env.pinning.production.formats.reading import read_toml, table, tables, text_of
 from ds_docker_env.pinning.resolver import Resolver
@@ -21,6 +24,8 @@ from ds_docker_env.pinning.resolver import Resolver
 # Of the older Debian, as in `Target.platform`, and the names from before https://peps.python.org/pep-0600/
 _GLIBC = [*(f"manylinux_2_{minor}" for minor in range(36, 4, -1)), "manylinux2014", "manylinux2010", "manylinux1"]
 _TAGS = re.compile(r"-([^-/]+)-([^-/]+)-([^-/]+)\.whl")
+# How tags of platforms begin, and `sys_platform` there.
+_SYSTEMS = {"win": "win32", "macosx": "darwin"}
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,29 @@ def offers(resolver: Resolver, lock: str) -> dict[str, dict[str, Offer]]:
     }
 
 
+def system_of(resolver: Resolver, pin: str) -> str:
+    """Return the ``sys_platform`` that a pin is for by its files, whatever the Python, if that is not Linux."""
+    # A universal answer needs a wheel for this Python or a newer one.
+    for python in dict.fromkeys([PYTHON_VERSIONS[0], resolver.target.python, PYTHON_VERSIONS[-1]]):
+        for package in tables(read_toml(resolver.files([pin], python).text, "pylock.toml", "").get("packages")):
+            tags = {tag for wheel in tables(package.get("wheels")) for tag in _tags_of(wheel)}
+            return "" if "sdist" in package else _system(tags)
+    return ""
+
+
+def foreign_sources(resolver: Resolver, offered: Mapping[str, Offer]) -> dict[str, str]:
+    """Return production's pins without a wheel for Linux of which the source is for another system, with markers."""
+    found = {}
+    for pin in resolver.production.pins:
+        offer = offered.get(pin.name)
+        if offer and offer.source and not offer.wheels and pin.applies(resolver.target):
+            # What cannot be read is said where its build requirements are.
+            with suppress(GenerationError):
+                if system := read_archive(offer.source).system:
+                    found[str(pin)] = f'sys_platform == "{system}"'
+    return found
+
+
 def build_requirements(
     resolver: Resolver,
     lock: str,
@@ -94,6 +122,12 @@ def _source(package: dict[str, Any]) -> SourceFile | None:
     sdist = table(package.get("sdist"))
     hashes = [text_of(table(sdist.get("hashes")), "sha256")]
     return SourceFile(text_of(sdist, "url") or text_of(sdist, "path"), hashes) if sdist else None
+
+
+def _system(tags: Collection[str]) -> str:
+    """Return the ``sys_platform`` of all these tags, or nothing if they are for several, or for Linux."""
+    names = {next((name for name in _SYSTEMS if tag.rpartition("-")[2].startswith(name)), "") for tag in tags}
+    return _SYSTEMS.get(names.pop(), "") if len(names) == 1 else ""
 
 
 def _tags(target: Target) -> set[str]:

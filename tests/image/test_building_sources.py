@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -120,6 +123,43 @@ def test_a_source_with_another_hash_is_refused_before_it_runs(
     with pytest.raises(SystemExit, match=r"ours-1\.0\.tar\.gz: its hash is not in the lock; find out"):
         installed(lock, tmp_path / "environment")
     assert not (tmp_path / "ran").exists()
+
+
+def test_all_sources_that_do_not_build_are_named_with_the_debian_packages_that_they_need(
+    step: Path, offline: PackageIndex, tmp_path: Path
+) -> None:
+    said = {
+        "first": ("Error: pg_config executable not found.", "pg_config not found; add libpq-dev to DEBIAN_PACKAGES"),
+        "second": ("lber.c:1:10: fatal error: sasl/sasl.h: No such file", r"sasl/sasl\.h not found; add libsasl2-dev"),
+        "third": ("ValueError: too old", r"does not build \(ValueError: too old\)"),
+    }
+    locks, sections = [], []
+    for name, (words, _) in said.items():
+        locks.append(write_lock(step, offline, name, f"raise SystemExit({words!r})").partition("plain==")[0])
+        sections.append((step / "build-requirements.txt").read_text())
+    (step / "build-requirements.txt").write_text("\n".join(sections))
+    plain = f"plain==1.0 \\\n    --hash={offline.add('plain', '1.0')}\n"
+    lines = [f"{name}==1.0: {problem}.*" for name, (_, problem) in said.items()]
+    with pytest.raises(SystemExit, match="\n".join(lines)):
+        installed("".join([*locks, plain]), tmp_path / "environment")
+
+
+def test_an_archive_that_uv_refuses_to_unpack_is_built_without_what_leaves_it(
+    step: Path, offline: PackageIndex, tmp_path: Path
+) -> None:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as archive:
+        for name, text in {"setup.py": "said = 'built'", "PKG-INFO": "Name: ours\nVersion: 1.0\n"}.items():
+            member = tarfile.TarInfo(f"ours-1.0/{name}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+        link = tarfile.TarInfo("ours-1.0/CHANGELOG.md")
+        link.type, link.linkname = tarfile.SYMTYPE, "/home/somebody/CHANGELOG.md"
+        archive.addfile(link)
+    lock = write_lock(step, offline)
+    digest = offline.add_file("ours", "ours-1.0.tar.gz", content.getvalue())
+    lock = re.sub("(ours.*\n.*sha256:)[0-9a-f]+", rf"\g<1>{digest}", lock)
+    assert installed(lock, tmp_path / "environment")["said"] == "built"
 
 
 @pytest.mark.skipif(not ROOT, reason="only root can be somebody else")

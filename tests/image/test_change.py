@@ -20,7 +20,7 @@ from small_image import Image
 from ds_docker_env.common.errors import GenerationError
 from ds_docker_env.image import add, overlay, project, remove
 from ds_docker_env.image.template import Template
-from ds_docker_env.pinning import build_requirements, refusal
+from ds_docker_env.pinning import archive, refusal
 from ds_docker_env.pinning.cooldown import DAYS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it runs in the image, on Linux")
@@ -104,13 +104,13 @@ def test_a_source_is_built_with_what_was_locked_and_stays_so_when_the_index_move
     image.index.add("plot", "1.0")
     image.index.add_source("theirs", "1.0", files={"setup.py": ""})
     read: list[str] = []
-    download = build_requirements._download
+    download = archive._download
 
     def _download(url: str) -> bytes:
         read.append(url.rpartition("/")[2])
         return download(url)
 
-    monkeypatch.setattr(build_requirements, "_download", _download)
+    monkeypatch.setattr(archive, "_download", _download)
     add.run(["plot", "theirs"])
     assert read == ["theirs-1.0.tar.gz"]
     assert (built_by("ours"), built_by("theirs")) == ("90.0", "90.0")

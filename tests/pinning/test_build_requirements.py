@@ -15,7 +15,7 @@ from package_index import PackageIndex
 from ds_docker_env.common.target import AMD64, ARM64
 from ds_docker_env.image.build.sources import sections
 from ds_docker_env.pinning import build_requirements
-from ds_docker_env.pinning.build_requirements import SourceFile
+from ds_docker_env.pinning.archive import SourceFile, read_archive
 from ds_docker_env.pinning.parity import read_lock
 
 DYNAMIC = "it asks for more while it is built"
@@ -143,4 +143,4 @@ def test_a_zip_is_read_too_and_files_deeper_inside_are_not(tmp_path: Path) -> No
     for data in (content.getvalue(), packed.getvalue()):
         (tmp_path / "a-1.archive").write_bytes(data)
         file = SourceFile(str(tmp_path / "a-1.archive"), {sha256(data).hexdigest()})
-        assert build_requirements._top_files(file) == {"setup.py": "top"}
+        assert read_archive(file).files == {"setup.py": "top"}

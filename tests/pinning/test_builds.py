@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import sys
 from typing import Any
 
@@ -39,6 +40,13 @@ def test_a_source_that_does_not_build_on_this_machine_is_left_to_the_image_also_
         file.write("redis\n")
     generated.lock_again()
     assert {"ours": "1.0", "redis": "5.0"}.items() <= generated.locked.items()
+
+
+def test_an_archive_that_uv_refuses_to_unpack_is_left_to_the_image(pin: Pin, offline: PackageIndex) -> None:
+    offline.add_file("ours", "ours-1.0.tar.gz", gzip.compress(b"\0" * 512))
+    generated = pin("ours==1.0\n")
+    assert generated.locked["ours"] == "1.0"
+    assert "To build:   ours==1.0 in the image, as it is in an odd archive: " in generated.stdout
 
 
 def test_a_source_for_an_old_setuptools_gets_one_here_and_in_the_image(pin: Pin, offline: PackageIndex) -> None:

@@ -230,12 +230,12 @@ def test_all_pins_that_cannot_be_had_are_refused_with_their_lines_and_the_way_ou
     offline.add("torch", "2.0.1")
     offline.add_file("twisted", "Twisted-19.10.0.tar.bz2", b"")
     refused = {
-        "gone==0.9": "cannot be had for Linux",
-        "never==1.0": "cannot be had for Linux",
+        "gone==0.9": "is not, or no longer, on the package index; the nearest version is 1.0; production must move",
+        "never==1.0": "is not on the package index under any version; if it is private, name its index",
         "modern==1.0": "does not run on Python 3.11; it does on 3.12, 3.13, 3.14",
         "tensorflow==2.1": "has wheels for Python 3.6, 3.7 only",
         "torch==2.0.1+cpu": "is not on the package index",
-        "twisted==19.10.0": "is on the package index only as a source archive",
+        "twisted==19.10.0": "is on the package index only as an archive that uv refuses by its name; build its",
     }
     fine = ["here==1.0", "user-of-gone==1.0", "user-of-any==1.0", "wanted==1.0", "at-odds-with-wanted==1.0"]
     message = pin("\n".join([*refused, *fine])).stderr
@@ -352,6 +352,55 @@ def test_an_index_of_productions_that_cannot_be_reached_is_named_with_its_line(
     )
 
 
+def test_what_is_for_windows_or_macos_alone_is_left_out_on_any_python_and_is_no_problem_beside_others(
+    pin: Pin, offline: PackageIndex
+) -> None:
+    for python in ("38", "39"):
+        offline.add("pywin32", "306", tag=f"cp{python}-cp{python}-win_amd64")
+    offline.add("pywin32", "311", tag="cp311-cp311-win_amd64")
+    offline.add("wmi", "1.5", requires=("pywin32",))
+    offline.add("pywinpty", "2.0", tag="cp38-none-win_amd64")
+    windows = "Metadata-Version: 2.2\nName: pywinpty\nVersion: 2.0\n"
+    windows += "Classifier: Operating System :: Microsoft :: Windows\n"
+    offline.add_source("pywinpty", "2.0", files={"setup.py": "", "winpty.c": "", "PKG-INFO": windows})
+    offline.add("pyobjc", "10.0", tag="cp311-cp311-macosx_10_9_universal2")
+    offline.add("appnope", "0.1")
+    content = "wmi==1.5\npywin32==306\npywinpty==2.0\npyobjc==10.0\nappnope==0.1\n"
+    message = pin(f"{content}gone==1.0\n").stderr
+    assert "fix this first:\n" in message
+    assert "requirements.txt:6: gone==1.0 is not on the package index under any version" in message
+    generated = pin(content)
+    assert generated.locked["appnope"] == "0.1"
+    assert "Production: 1 of 1 pins kept exactly" in generated.stdout
+    for line in ("wmi==1.5", "pywin32==306", "pywinpty==2.0"):
+        assert f'Elsewhere:  {line} ; sys_platform == "win32" does not apply' in generated.stdout
+    assert 'Elsewhere:  pyobjc==10.0 ; sys_platform == "darwin" does not apply' in generated.stdout
+    assert not (generated.project / "build-requirements.txt").exists()
+
+
+def test_two_pins_that_need_different_versions_of_a_third_are_named_with_it(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("third", "1.0", "3.0")
+    offline.add("one", "1.0", requires=("third<2",))
+    offline.add("other", "1.0", requires=("third>2", "ipykernel<6"))
+    offline.add("ipykernel", "5.0", requires=("third<1",))
+    message = pin("one==1.0\nother==1.0\n").stderr
+    needs = r"other==1.0 \(\S+:2\) needs third>2 but one==1.0 \(\S+:1\) needs third<2; pin third there"
+    assert re.search(needs, message)
+
+
+def test_debian_packages_that_a_source_needs_are_named_and_written_into_the_dockerfile(
+    generate: Pin, offline: PackageIndex
+) -> None:
+    offline.add_source("python-ldap", "3.4", files={"setup.py": "", "ldap.c": ""})
+    generated = generate("python-ldap==3.4\n")
+    assert generated.exit_code == 0, generated.stderr
+    assert "To build:   python-ldap==3.4 needs" in generated.stdout
+    assert "libsasl2-dev; DEBIAN_PACKAGES in the Dockerfile has them" in generated.stdout
+    [packages] = re.findall(r'^ARG DEBIAN_PACKAGES="(.*)"$', generated.read("Dockerfile"), re.MULTILINE)
+    assert "libsasl2-dev" in packages.split()
+    assert "\n# python-ldap==3.4: needs" in generated.read("build-requirements.txt")
+
+
 def test_a_source_that_no_longer_builds_is_named_with_its_line(pin: Pin, offline: PackageIndex) -> None:
     offline.add_source("ours", "0.5.4", said="SyntaxError: Missing parentheses in call to 'print'")
     message = pin("\nours==0.5.4\n").stderr
@@ -461,6 +510,18 @@ def test_what_comes_from_a_url_is_kept_only_if_it_is_still_the_same(pin: Pin, of
     generated = pin(f"model @ {form.format(url=url, digest=digest)}\n")
     assert f"model @ {url} \\\n    --hash=sha256:{digest}" in generated.read("requirements.txt")
     assert f"From a URL: model @ {url}, with the hash of what is there now" in generated.stdout
+
+
+def test_what_comes_from_a_url_that_cannot_be_reached_has_no_hash_to_compare(
+    pin: Pin, offline: PackageIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    offline.add("model", "2.0")
+    offline.add("user", "1.0", requires=("model",))
+    url = f"http://127.0.0.1:9/model-1.0-py3-none-any.whl#sha256={'0' * 64}"
+    generated = pin(f"model @ {url}\nuser==1.0\n")
+    assert generated.locked["model"] == "2.0"
+    assert "model==2.0 from the index here" in generated.stdout
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="netrc in Python 3.10 knows no quotes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import signal
 import subprocess
@@ -19,7 +20,6 @@ from package_index import PackageIndex
 
 from ds_docker_env.common import progress
 from ds_docker_env.pinning import watched
-from ds_docker_env.pinning.resolver import Attempt, Resolver
 
 # Of a source that needs a build to say what it depends on; `work` is done first.
 BACKEND = """\
@@ -182,13 +182,11 @@ def test_a_log_gets_a_line_for_each_step_that_lasts_and_not_hundreds(
     assert lines == ["Locking", "Locking: building slow 1.0 from source", "Locking: resolving"]
 
 
-def test_a_package_is_left_out_of_a_lock_though_no_question_about_the_reason_is_answered_in_time(
-    pin: Pin, offline: PackageIndex, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Resolver, "_ask", lambda *_, **__: Attempt("", "", answered=False))
-    offline.add("fsspec", "0.9", "9.0")
-    offline.add("s3fs", "2021.4", "9999.1", requires=("fsspec>=1",))
-    generated = pin("fsspec==0.9\n")
-    assert generated.locked["fsspec"] == "0.9"
-    assert "s3fs" not in generated.locked
-    assert "s3fs" in generated.stdout
+def test_a_build_that_lasts_is_shown_with_its_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(watched.time, "monotonic", lambda: now)
+    log = watched._Log(io.BytesIO(b"DEBUG Preparing metadata for: slow==1.0\n"), "resolving")
+    assert log.grew()
+    assert log.step == "building slow 1.0 from source"
+    now += 725
+    assert log.step == "building slow 1.0 from source, 12 min"

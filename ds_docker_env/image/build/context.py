@@ -74,6 +74,9 @@ def _lay_out(step: Path, context: Path, *names: str) -> None:
         path = step.joinpath(*package.split("."), f"{name}.py")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(pkgutil.get_data(package, path.name) or b"")
+    table = step / "ds_docker_env" / "common" / "debian.txt"
+    table.parent.mkdir()
+    table.write_bytes(pkgutil.get_data("ds_docker_env.common", table.name) or b"")
     (step / "__main__.py").write_text(f"from {build.__name__} import steps\n\nsteps.main()\n", encoding="utf-8")
 
 

@@ -6,19 +6,22 @@ Another user builds them, who can read no secret, with the build requirements th
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import netrc
 import os
 import platform
+import posixpath
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.error import URLError
 from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
@@ -33,13 +36,24 @@ BUILT = Path("/root/.cache/built")
 NOBODY = 65534
 # A source may have hundreds of megabytes, and /tmp is memory here.
 _ON_DISK = Path("/var/tmp")  # noqa: S108
-_LABEL = re.compile(r"^# (([a-z0-9][\w.-]*)(?:==| @ )\S+?)(: not fixed, .*)?$", re.MULTILINE)
+_LABEL = re.compile(r"^# (([a-z0-9][\w.-]*)(?:==| @ )\S+?)(?:: needs [^:]+)?(: not fixed, .*)?$", re.MULTILINE)
 _SOURCE = re.compile(r'^(?:sdist|archive) = \{ (?:url|path) = "([^"]+)"', re.MULTILINE)
 _HASH = re.compile(r"--hash=sha256:(\w+)")
 _SETTINGS = (Path("/etc/uv/uv.toml"), STEP / "uv.toml")
 # A limit for new releases is for locks, and production may pin one.
 _ANY_AGE = "--exclude-newer=false"
 _SECONDS = 60
+# The packages of headers and programs, which `locks/debian.py` makes.
+_TABLE = Path(__file__).parents[2] / "common" / "debian.txt"
+# What compilers, pkg-config, Meson and setup.py say of headers, of libraries and of programs that they do not find.
+_HEADER = re.compile(r"fatal error: (\S+?): No such file")
+_LIBRARY = re.compile(r"(?:No package|Package|Dependency) [\"']?([\w.+-]+?)[\"']?,? (?:.*?not |found)")
+_NOT_FOUND = re.compile(
+    r"not found|no such file|unable to execute|not installed|(could not|can(no|')t) find", re.IGNORECASE
+)
+_PROGRAM = re.compile(r"[\w-]+[-_]config\b|\b(?:bison|cargo|cmake|flex|gfortran|javac|rustc|swig)\b")
+_RUST = re.compile(r"can't find Rust compiler")
+_REASON = re.compile(r"fatal error: |\b(?:error|ERROR|\w+Error): (?!Failed to build|command )")
 # https://docs.python.org/3/library/site.html
 _STARTING, _HIDDEN = ("*.pth", "*.start", "sitecustomize*", "usercustomize*"), ".hidden"
 
@@ -58,6 +72,10 @@ class Source(NamedTuple):
     requirement: str
     url: str
     hashes: Collection[str]
+
+
+class BuildError(Exception):
+    """A source does not build; holds all that its build said."""
 
 
 def sections(text: str) -> dict[str, Section]:
@@ -87,7 +105,7 @@ def only(text: str, names: Collection[str]) -> str:
 def install(uv: Path, environment: Path, base: Path, lock: str) -> None:
     """Install a lock into an environment of a base Python; raise `subprocess.CalledProcessError` if a program fails.
 
-    Exit with one line if a source cannot be downloaded.
+    Exit with one line if a source cannot be downloaded, and with a line for each that does not build.
     """
     path = STEP / BUILD_REQUIREMENTS
     locked = sections(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -109,15 +127,53 @@ def install(uv: Path, environment: Path, base: Path, lock: str) -> None:
         if sources:
             built = folder / "wheels"
             built.mkdir()
+            problems = []
             for source in sources:
                 section = locked.get(source.requirement, Section())
-                _build(source, section, options, base, folder, built)
+                try:
+                    _build(source, section, options, base, folder, built)
+                except BuildError as error:
+                    problems.append(explain(source.requirement, str(error)))
+            if problems:
+                sys.exit("\n".join(problems))
             found = ("--no-config", "--no-cache", "--no-index", f"--find-links={built}")
             names = [source.requirement.partition(" @ ")[0] for source in sources]
             with _asleep(environment):
                 run(UV, *into, *found, *names)
             for note in environment.glob("lib/python3*/site-packages/*.dist-info/uv_cache.json"):
                 _forget(note)
+
+
+def explain(requirement: str, said: str) -> str:
+    """Return why a source does not build in one line, with the Debian package that has what it lacks."""
+    for lacking, name in _lacking(said):
+        if package := _packages().get(name):
+            return f"{requirement}: {lacking} not found; add {package} to DEBIAN_PACKAGES in the Dockerfile"
+    reasons = [" ".join(line.split()) for line in said.splitlines() if _REASON.search(line)]
+    why = f" ({reasons[-1][:200]})" if reasons else ""
+    advice = "add the Debian packages that it needs to DEBIAN_PACKAGES in the Dockerfile"
+    return f"{requirement}: does not build{why}; {advice}, or offer a wheel on production's index"
+
+
+def _lacking(said: str) -> Iterator[tuple[str, str]]:
+    """Return what a build did not find, and its name in the table."""
+    for line in said.splitlines():
+        if found := _HEADER.search(line):
+            directory, slash, _ = found[1].partition("/")
+            yield found[1], directory + slash
+        elif found := _LIBRARY.search(line):
+            yield found[1], f"{found[1]}.pc"
+        elif _RUST.search(line):
+            yield "cargo", "cargo"
+        elif _NOT_FOUND.search(line):
+            yield from ((program, program) for program in _PROGRAM.findall(line))
+
+
+def _packages() -> dict[str, str]:
+    """Return the Debian package of each header, library and program."""
+    text = _TABLE.read_text(encoding="utf-8").partition("[files]\n")[2].partition("\n\n")[0]
+    rows = (line.split() for line in text.splitlines())
+    return {file: package for package, *files in rows for file in files}
 
 
 @contextmanager
@@ -176,6 +232,7 @@ def _build(source: Source, section: Section, options: str, base: Path, folder: P
         mine.mkdir()
         archive = mine / Path(unquote(urlsplit(source.url).path)).name
         _download(source, archive)
+        _repack(archive)
         python = _with_requirements(section, options, base, folder)
         wheels = _build_wheel(source, section, options, archive, python, mine)
         unfinished = kept.with_name(f"{kept.name}-{os.urandom(4).hex()}")
@@ -234,18 +291,48 @@ def _build_wheel(source: Source, section: Section, options: str, archive: Path, 
 
 
 def _run_as_nobody(command: Sequence[str], folder: Path, variables: Mapping[str, str], owned: Sequence[Path]) -> None:
+    """Run a command, and show what it says; raise `BuildError` with that if it fails."""
     # Somebody who is not root has read the secrets already.
-    if sys.platform != "win32" and os.getuid() == 0:
-        for path in owned:
-            os.chown(path, NOBODY, NOBODY)
-        subprocess.run(
-            command, cwd=folder, env=variables, user=NOBODY, group=NOBODY, extra_groups=[], umask=0o022, check=True
-        )
-        # What goes on in the background changes nothing any more.
-        for path in owned:
-            os.chown(path, 0, 0)
-    else:
-        subprocess.run(command, cwd=folder, env=variables, check=True)
+    other = sys.platform != "win32" and os.getuid() == 0
+    user: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": [], "umask": 0o022} if other else {}
+    for path in owned if other else ():
+        os.chown(path, NOBODY, NOBODY)
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "errors": "replace"}
+    said = []
+    with subprocess.Popen(command, cwd=folder, env=variables, **user, **streams) as program:
+        for line in program.stdout or ():
+            print(line, end="", flush=True)
+            said.append(line)
+    # What goes on in the background changes nothing any more.
+    for path in owned if other else ():
+        os.chown(path, 0, 0)
+    if program.returncode:
+        raise BuildError("".join(said))
+
+
+def _repack(archive: Path) -> None:
+    """Write an archive again that uv refuses: one from before POSIX, or with links to places outside it."""
+    if not archive.name.endswith((".tar.gz", ".tgz")):
+        return
+    with gzip.open(archive) as content:
+        posix = content.read(512)[257:262] == b"ustar"
+    with tarfile.open(archive) as old:
+        members = [member for member in old if member.isreg() or member.isdir() or _stays_inside(member)]
+        if posix and len(members) == len(old.getmembers()):
+            return
+        packed = archive.with_name(f"repacked-{archive.name}")
+        with tarfile.open(packed, mode="w:gz", format=tarfile.PAX_FORMAT) as new:
+            for member in members:
+                new.addfile(member, old.extractfile(member) if member.isreg() else None)
+    packed.replace(archive)
+
+
+def _stays_inside(link: tarfile.TarInfo) -> bool:
+    if not (link.islnk() or link.issym()):
+        return False
+    base = PurePosixPath() if link.islnk() else PurePosixPath(link.name).parent
+    target = posixpath.normpath(base / link.linkname)
+    return target.startswith(f"{PurePosixPath(link.name).parts[0]}/")
 
 
 def _download(source: Source, archive: Path) -> None:

@@ -94,7 +94,8 @@ class Production:
         lost = [line for line in self.unpinned if host and f"://{host}/" in line]
         for line in lost:
             self.unpinned.remove(line)
-            self.left_out[line] = canonicalize_name(line.partition("@")[0].strip())
+            self.left_out[line] = name = canonicalize_name(line.partition("@")[0].strip())
+            self.downloads = [pin for pin in self.downloads if pin.name != name]
         return bool(lost)
 
     @property

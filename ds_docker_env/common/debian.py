@@ -1,0 +1,54 @@
+"""The Debian packages that sources are built with, and those of them that the official image has."""
+
+from __future__ import annotations
+
+import pkgutil
+import re
+from collections.abc import Collection, Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+PATH = Path(__file__).with_suffix(".txt")
+_ARGUMENT = re.compile(r'^ARG DEBIAN_PACKAGES="(.*)"$', re.MULTILINE)
+# In the comment above what a source is built with, in build-requirements.txt.
+_NEEDS = re.compile(r"^# (\S+(?: @ \S+)?): needs ([\w .+-]+)", re.MULTILINE)
+
+
+class Debian(NamedTuple):
+    """The package of each header and program; those for the source of each Python package; those of the image."""
+
+    files: Mapping[str, str]
+    needs: Mapping[str, list[str]]
+    image: Collection[str]
+
+    def package_of(self, file: str) -> str:
+        """Return the package of a header as it is included, such as ``sasl/sasl.h``, or of a program, or nothing."""
+        directory, slash, _ = file.partition("/")
+        return self.files.get(directory + slash, "")
+
+
+@cache
+def read(release: str) -> Debian:
+    """Return the table of a release of Debian, which `locks/debian.py` makes."""
+    text = (pkgutil.get_data(__package__ or "", PATH.name) or b"").decode()
+    found = re.findall(r"^\[(\w+)\]\n((?:[^\[\n].*\n)*)", text, re.MULTILINE)
+    sections = {name: [line.split(" ") for line in lines.splitlines()] for name, lines in found}
+    image, *others = sections[release]
+    needs = {name: packages for name, *packages in (*sections["needs"], *others)}
+    return Debian({file: package for package, *files in sections["files"] for file in files}, needs, frozenset(image))
+
+
+def needs_in(build_requirements: str) -> dict[str, list[str]]:
+    """Return the packages that each source needs, as build-requirements.txt says."""
+    return {source: packages.split() for source, packages in _NEEDS.findall(build_requirements)}
+
+
+def with_packages(dockerfile: str, packages: Collection[str]) -> str:
+    """Return a Dockerfile that installs these packages too, if it has the line that names them."""
+
+    def add(line: re.Match[str]) -> str:
+        names = dict.fromkeys([*line[1].split(), *sorted(packages)])
+        return f'ARG DEBIAN_PACKAGES="{" ".join(names)}"'
+
+    return _ARGUMENT.sub(add, dockerfile)
