@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import nullcontext
 from pathlib import Path
 
 from ds_docker_env.common.errors import GenerationError, ProjectError, RequirementsError, SourceError
@@ -63,11 +64,11 @@ def run(sources: Sequence[str]) -> int:
 def _explain(comparison: Comparison, indexes: Iterable[str]) -> None:
     """Print what the moves mean that would make all places equal, as far as that is known."""
     moves = comparison.moves
-    if moves.differences:
-        with alive("Looking up what the moves mean"):
-            words, silent = explain(moves, comparison.target, indexes)
-        said = [f"{versions}  {words[name]}" for name, (_, versions) in moves.differences.items() if name in words]
-        print(*said, *silent, "", sep="\n")
+    with alive("Looking up what the moves mean") if moves.differences else nullcontext():
+        words, silent = explain(moves, comparison.target, indexes)
+    said = [f"{versions}  {words[name]}" for name, (_, versions) in moves.differences.items() if name in words]
+    if lines := [*said, *silent]:
+        print(*lines, "", sep="\n")
 
 
 def _problems(environment: Path, taken: Document, lock: Document, target: Target) -> tuple[list[str], list[str]]:

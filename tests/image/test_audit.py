@@ -13,7 +13,7 @@ import pytest
 from ds_docker_env.common.errors import ProjectError, SourceError
 from ds_docker_env.common.sources.web import WebFile
 from ds_docker_env.common.target import AMD64, ARM64, note
-from ds_docker_env.image import accepted, audit, tracker
+from ds_docker_env.image import accepted, advisories, audit, tracker
 from ds_docker_env.image.accepted import Accepted
 from ds_docker_env.image.advisories import Advisory, Group
 
@@ -169,7 +169,7 @@ def test_a_database_that_never_ends_its_answer_is_given_up(monkeypatch: pytest.M
 
     monkeypatch.setattr(subprocess, "run", hangs)
     with pytest.raises(ValueError, match="no whole answer within 300 s"):
-        audit.ask(LOCK, [])
+        advisories.ask(LOCK, [])
 
 
 def test_a_vulnerability_is_accepted_by_any_of_its_names_until_a_day_and_needless_entries_are_named(
