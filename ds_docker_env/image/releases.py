@@ -32,8 +32,8 @@ from ds_docker_env.pinning.resolver import Resolver
 
 # Seconds for all facts, without which every command is complete.
 LONGEST = 20
-# Versions that an index lacks are named one at a time.
-_ROUNDS = 4
+# uv names one version at a time that an index lacks.
+_ROUNDS = 8
 _CONNECTIONS = 8
 # Normalised labels, the best first, https://packaging.python.org/en/latest/specifications/well-known-project-urls/
 _CHANGELOGS = ("changelog", "changes", "whatsnew", "history", "releasenotes")
@@ -122,18 +122,22 @@ def _files(versions: Versions, target: Target, indexes: Iterable[str], until: fl
     settings = Path("uv.toml")
     building = Building(settings.read_text(encoding="utf-8") if settings.exists() else "")
     wanted = dict(versions)
+
+    def say(_: str) -> None:
+        if time.monotonic() > until:
+            raise StallError(_late())
+
     with tempfile.TemporaryDirectory(prefix="ds-docker-env-") as folder:
-        resolver = Resolver(Path(folder), production, set(), target, building=building, until=until)
+        resolver = Resolver(Path(folder), production, set(), target, building=building, say=say)
         for _ in range(_ROUNDS):
+            say("")
             if not wanted:
-                break
+                return {}
             attempt = resolver.files([f"{name}=={version}" for name, version in wanted.items()])
-            if not attempt.answered:
-                raise StallError(_late())
             if attempt.text:
                 return dict(_read_files(attempt.text, set(map(name_of, attempt.yanked))))
             wanted = {name: version for name, version in wanted.items() if name not in attempt.names}
-    return {}
+    raise ValueError(f"the index lacks {', '.join(sorted(versions.keys() - wanted.keys()))} and others")
 
 
 def _read_files(text: str, yanked: set[str]) -> Iterator[tuple[str, _Files]]:
@@ -191,7 +195,8 @@ def _installed_changelogs(names: Iterable[str]) -> dict[str, str]:
 def _arrived(answer: Future[dict[str, T]], until: float, subject: str, silent: list[str]) -> dict[str, T]:
     """Return an answer, or nothing and a line about it in ``silent``."""
     try:
-        return answer.result(max(0.0, until - time.monotonic()))
+        # What has as long as this ends itself first.
+        return answer.result(max(0.0, until + 1 - time.monotonic()))
     except FutureTimeoutError:
         why = _late()
     except Exception as error:
