@@ -38,8 +38,10 @@ def explain(moves: Moves, target: Target, indexes: Iterable[str] = ()) -> tuple[
         name: "; ".join(words(_release(name, moves.before, facts.old), _release(name, moves.after, facts.new)))
         for name in names
     }
-    more = [f"Not known:  details of {len(names) - MOST} more packages: {MOST} are looked up"] if names[MOST:] else []
-    return {name: text for name, text in said.items() if text}, [*facts.silent, *more]
+    silent = [*facts.silent]
+    if more := len(names[MOST:]):
+        silent.append(f"Not known:  details of {more} more packages: at most {MOST} are looked up")
+    return {name: text for name, text in said.items() if text}, silent
 
 
 def words(old: Release | None, new: Release | None) -> list[str]:

@@ -193,5 +193,5 @@ def test_only_the_first_of_many_moves_are_looked_up(
     assert said == [
         "Moved:      a 1.0 -> 2.0  major version; closes CVE-2026-1",
         "Moved:      b 1.0 -> 2.0  major version",
-        "Not known:  details of 1 more packages: 1 are looked up",
+        "Not known:  details of 1 more packages: at most 1 are looked up",
     ]
