@@ -32,7 +32,9 @@ def explain(moves: Moves, target: Target, indexes: Iterable[str] = ()) -> tuple[
     if not names:
         return {}, []
     sides = (moves.before, moves.after)
-    old, new = ({name: side[name].version for name in names[:MOST] if _named(side, name)} for side in sides)
+    old, new = (
+        {name: side[name].version for name in names[:MOST] if name in side and side[name].version} for side in sides
+    )
     facts = look_up(old, new, target, indexes)
     said = {
         name: "; ".join(words(_release(name, moves.before, facts.old), _release(name, moves.after, facts.new)))
@@ -54,10 +56,6 @@ def words(old: Release | None, new: Release | None) -> list[str]:
     if old and new:
         found += [_age(old.uploaded, new.uploaded), new.changelog]
     return [each for each in found if each]
-
-
-def _named(side: Mapping[str, Locked], name: str) -> bool:
-    return name in side and bool(side[name].version)
 
 
 def _release(name: str, side: Mapping[str, Locked], known: Mapping[str, Release]) -> Release | None:
