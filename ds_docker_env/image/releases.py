@@ -30,8 +30,9 @@ from ds_docker_env.pinning.production.formats.reading import read_toml, tables, 
 from ds_docker_env.pinning.production.model import Production, as_lines, name_of
 from ds_docker_env.pinning.resolver import Resolver
 
-# Seconds for all facts, without which every command is complete.
-LONGEST = 20
+# Seconds for all facts, without which every command is complete, and for a database that says nothing, as behind a
+# firewall.
+LONGEST, _SILENCE = 20, 5
 # uv names one version at a time that an index lacks.
 _ROUNDS = 8
 _CONNECTIONS = 8
@@ -79,7 +80,7 @@ def look_up(old: Versions, new: Versions, target: Target, indexes: Iterable[str]
     ``indexes`` are option lines of production's file. uv.toml is read from the working directory.
     """
     until = time.monotonic() + LONGEST
-    # Without a network uv would go on for 11 s.
+    # Without a network uv would try for 11 s; no command runs it with a network after this.
     os.environ.setdefault("UV_HTTP_RETRIES", "2")
     silent: list[str] = []
     asked = [begin(_files, versions, target, [*indexes], until) for versions in (old, new)]
@@ -155,7 +156,7 @@ def _vulnerabilities(versions: Versions, until: float) -> dict[str, frozenset[fr
         return {}
     # Advisories for 2.13.0+cpu are under 2.13.0.
     pins = as_lines(f"{name}=={version.partition('+')[0]}" for name, version in versions.items())
-    answers = advisories.ask(pins, ["--no-deps"], max(1, until - time.monotonic()))
+    answers = advisories.ask(pins, ["--no-deps", f"--timeout={_SILENCE}"], max(1, until - time.monotonic()))
     if not answers:
         raise ValueError("the database of advisories knows none of these versions")
     return {
