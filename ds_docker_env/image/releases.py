@@ -82,7 +82,7 @@ def look_up(old: Versions, new: Versions, target: Target, indexes: Iterable[str]
     until = time.monotonic() + LONGEST
     # Without a network uv would try for 11 s; no command runs it with a network after this.
     os.environ.setdefault("UV_HTTP_RETRIES", "2")
-    silent: list[str] = []
+    silent: dict[str, str] = {}
     asked = [begin(_files, versions, target, [*indexes], until) for versions in (old, new)]
     advised = [begin(_vulnerabilities, versions, until) for versions in (old, new)]
     files = [_arrived(each, until, "yanked releases and release dates", silent) for each in asked]
@@ -105,7 +105,7 @@ def look_up(old: Versions, new: Versions, target: Target, indexes: Iterable[str]
             for name, version in versions.items()
         }
 
-    return Facts(releases(0, old), releases(1, new), list(dict.fromkeys(silent)))
+    return Facts(releases(0, old), releases(1, new), [*silent.values()])
 
 
 def changelog_of(metadata: Iterable[str]) -> str:
@@ -156,7 +156,10 @@ def _vulnerabilities(versions: Versions, until: float) -> dict[str, frozenset[fr
         return {}
     # Advisories for 2.13.0+cpu are under 2.13.0.
     pins = as_lines(f"{name}=={version.partition('+')[0]}" for name, version in versions.items())
-    answers = advisories.ask(pins, ["--no-deps", f"--timeout={_SILENCE}"], max(1, until - time.monotonic()))
+    try:
+        answers = advisories.ask(pins, ["--no-deps", f"--timeout={_SILENCE}"], max(1, until - time.monotonic()))
+    except (ValueError, OSError):
+        raise ValueError("the database of advisories does not answer (audit says why)") from None
     if not answers:
         raise ValueError("the database of advisories knows none of these versions")
     return {
@@ -193,7 +196,7 @@ def _installed_changelogs(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _arrived(answer: Future[dict[str, T]], until: float, subject: str, silent: list[str]) -> dict[str, T]:
+def _arrived(answer: Future[dict[str, T]], until: float, subject: str, silent: dict[str, str]) -> dict[str, T]:
     """Return an answer, or nothing and a line about it in ``silent``."""
     try:
         # What has as long as this ends itself first.
@@ -202,7 +205,7 @@ def _arrived(answer: Future[dict[str, T]], until: float, subject: str, silent: l
         why = _late()
     except Exception as error:
         why = str(error).partition(";")[0]
-    silent.append(f"Not known:  {subject}: {printable(excerpt(why))}")
+    silent.setdefault(subject, f"Not known:  {subject}: {printable(excerpt(why))}")
     return {}
 
 

@@ -141,7 +141,9 @@ def test_check_names_vulnerabilities_that_a_move_closes_and_says_where_the_datab
             (audited.folder / name).write_text(text, encoding="utf-8")
     assert "\nsix 1.17.0 -> 1.16.0  older version; closes CVE-2099-1\n" in said.stdout
     assert "\nsix 1.17.0 -> 1.16.0  older version\n" in silent.stdout
-    assert re.search("^Not known:  vulnerabilities closed and opened: .*503", silent.stdout, re.MULTILINE)
+    assert (
+        silent.stdout.count("Not known:  vulnerabilities closed and opened: the database of advisories does not ") == 1
+    )
     assert (said.returncode, silent.returncode) == (1, 1)
 
 

@@ -177,7 +177,9 @@ def test_each_source_that_does_not_answer_is_said_and_the_rest_is_known(
     index = "Not known:  yanked releases and release dates: the package index cannot be reached"
     assert meaning.lines(moves, LINUX) == [f"{moved}; closes CVE-2026-1", index]
     monkeypatch.setattr(advisories, "ask", silent)
-    database = "Not known:  vulnerabilities closed and opened: 503 Server Error"
+    database = (
+        "Not known:  vulnerabilities closed and opened: the database of advisories does not answer (audit says why)"
+    )
     assert meaning.lines(moves, LINUX) == [moved, index, database]
     monkeypatch.setattr(releases, "LONGEST", 0)
     assert meaning.lines(moves, LINUX)[1].endswith("release dates: no answer within 0 s")
