@@ -113,6 +113,7 @@ class PackageIndex:
         yanked: str = "",
         files: Mapping[str, str] = MappingProxyType({}),
         uploaded: datetime | None = None,
+        urls: tuple[str, ...] = (),
     ) -> str:
         """Add wheels, perhaps withdrawn for a reason, and return the hash of the last one as ``sha256:…``.
 
@@ -126,6 +127,7 @@ class PackageIndex:
             metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
             metadata += f"Requires-Python: {python}\n" if python else ""
             metadata += "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
+            metadata += "".join(f"Project-URL: {url}\n" for url in urls)
             wheel = f"{module}-{version}-{tag}.whl"
             digest = self.add_file(name, wheel, _wheel(module, version, metadata, tag, files), facts, uploaded)
             (self.folder / "simple" / canonicalize_name(name) / f"{wheel}.metadata").write_text(metadata)

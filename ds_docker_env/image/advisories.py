@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from ds_docker_env.common.errors import SourceError
+from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.sources.web import WebFile
 
+TOOLS = Path("/opt/tools/bin")
+# Seconds for pip-audit, which gives up a silent connection by itself, but not one that trickles.
+_LONGEST = 300
+_PIP_AUDIT = "--requirement=/dev/stdin --disable-pip --progress-spinner=off --format=json --output=stdout --desc=off"
 # Seconds for all dates, without which an audit is complete.
 _DATES = 20
 
@@ -37,6 +45,20 @@ class Group(NamedTuple):
     def to_do(self) -> str:
         names = dict.fromkeys(each.package for each in self.advisories)
         return self.remedy.format(" ".join(f"--upgrade-package {name}" for name in names))
+
+
+def ask(lock: str, options: Sequence[str], seconds: float = _LONGEST) -> list[dict[str, Any]]:
+    """Return what the database of advisories knows of a lock; raise `ValueError` if it does not answer."""
+    command = [f"{TOOLS}/pip-audit", *options, *_PIP_AUDIT.split()]
+    try:
+        said = subprocess.run(command, input=lock, capture_output=True, text=True, check=False, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise ValueError(f"no whole answer within {seconds:.0f} s") from None
+    try:
+        return [answer for answer in json.loads(said.stdout)["dependencies"] if "vulns" in answer]
+    except ValueError:
+        reasons = re.findall(r"^(?:ERROR:[\w.]+:(?!Tip)|(?=[\w.-]+: ))(.+)", said.stderr, re.MULTILINE)
+        raise ValueError(without_credentials((reasons or ["pip-audit was stopped"])[-1])[:500]) from None
 
 
 def published(records: Iterable[str], url: str) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import signal
@@ -19,21 +18,16 @@ from rich.console import Console
 from rich.table import Table
 
 from ds_docker_env.common.errors import GenerationError, ProjectError
-from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.image import project, tracker
 from ds_docker_env.image.accepted import FILE, Accepted, read, without
-from ds_docker_env.image.advisories import Advisory, Group, published
+from ds_docker_env.image.advisories import TOOLS, Advisory, Group, ask, published
 from ds_docker_env.pinning.parity import entries, name_of_entry
 
-TOOLS = Path("/opt/tools/bin")
 CLEAN, TODO, FAILED = 0, 1, 2
 # assert, random and starting a program are ordinary in an analysis.
 _RULES = "--select=S --ignore=S101,S311,S603,S607 --extend-exclude=src/data --no-cache --quiet --output-format=concise"
-# Seconds for pip-audit, which gives up a silent connection by itself, but not one that trickles.
-_LONGEST = 300
 _LOCK = "docker compose run --rm jupyter lock"
 _DATABASE = "to ask another database, run: audit --vulnerability-service osv"
-_PIP_AUDIT = "--requirement=/dev/stdin --disable-pip --progress-spinner=off --format=json --output=stdout --desc=off"
 
 
 def run(options: Sequence[str]) -> int:
@@ -118,7 +112,7 @@ def _python(options: Sequence[str]) -> tuple[list[Group], str]:
     parts = _parts(lock, tools)
     names = {name for part in parts for name in re.findall(r"^\w[\w.-]*", part, re.MULTILINE)}
     with Console(stderr=True).status(f"Asking for advisories on {len(names)} packages"):
-        answers = [answer for part in parts for answer in _ask(part, options)]
+        answers = [answer for part in parts for answer in ask(part, options)]
     if not answers:
         raise ValueError(f"the database of advisories knows none of the {len(names)} packages")
     asked = {pin for part in parts for pin in _pins(part)}
@@ -201,20 +195,6 @@ def _parts(*locks: str) -> list[str]:
 def _pins(lock: str) -> set[tuple[str, str]]:
     """Return normalised names and versions in a lock."""
     return {_pin(name, version) for name, version in re.findall(r"^(\w[\w.-]*)\S*?==([^\s;\\]+)", lock, re.MULTILINE)}
-
-
-def _ask(lock: str, options: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what the database of advisories knows; raise `ValueError` if it does not answer."""
-    command = [f"{TOOLS}/pip-audit", *options, *_PIP_AUDIT.split()]
-    try:
-        said = subprocess.run(command, input=lock, capture_output=True, text=True, check=False, timeout=_LONGEST)
-    except subprocess.TimeoutExpired:
-        raise ValueError(f"no whole answer within {_LONGEST} s") from None
-    try:
-        return [answer for answer in json.loads(said.stdout)["dependencies"] if "vulns" in answer]
-    except ValueError:
-        reasons = re.findall(r"^(?:ERROR:[\w.]+:(?!Tip)|(?=[\w.-]+: ))(.+)", said.stderr, re.MULTILINE)
-        raise ValueError(without_credentials((reasons or ["pip-audit was stopped"])[-1])[:500]) from None
 
 
 def _advisory(answer: dict[str, Any], found: dict[str, Any]) -> Advisory:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Iterable, Sequence
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import nullcontext
 from pathlib import Path
 
 from ds_docker_env.common.errors import GenerationError, ProjectError, RequirementsError, SourceError
+from ds_docker_env.common.progress import alive
 from ds_docker_env.common.redaction import redacted
 from ds_docker_env.common.target import Target
 from ds_docker_env.image import installed, overlay, project
-from ds_docker_env.image.comparison import Document, compare_places
+from ds_docker_env.image.background import begin
+from ds_docker_env.image.comparison import Comparison, Document, compare_places
 from ds_docker_env.image.lock import overrides_here, unsuited
+from ds_docker_env.image.meaning import explain
 from ds_docker_env.image.needs import unmet
 from ds_docker_env.image.project import LOCK, PRODUCTION
 from ds_docker_env.image.template import template
@@ -51,11 +53,22 @@ def run(sources: Sequence[str]) -> int:
         newer = Moves(installed.read_installed(installed.ANALYSIS).packages, here.packages).lines
         print("", "Since the image was built:", *newer, "", sep="\n")
     if comparison.rows:
-        print("", table(comparison, name), "", sep="\n")
+        print("", table(comparison, name), "", sep="\n", flush=True)
+        _explain(comparison, {**taken.says.indexes, **(source.indexes if source else {})})
     problems, contradictions = _problems(environment, taken, lock, here.target)
     for line in (*advice(comparison, name), *problems, *contradictions, *unseen, template().line):
         print(line)
     return DIFFERENT if comparison.rows or problems else EQUAL
+
+
+def _explain(comparison: Comparison, indexes: Iterable[str]) -> None:
+    """Print what the moves mean that would make all places equal, as far as that is known."""
+    moves = comparison.moves
+    with alive("Looking up what the moves mean") if moves.differences else nullcontext():
+        words, silent = explain(moves, comparison.target, indexes)
+    said = [f"{versions}  {words[name]}" for name, (_, versions) in moves.differences.items() if name in words]
+    if lines := [*said, *silent]:
+        print(*lines, "", sep="\n")
 
 
 def _problems(environment: Path, taken: Document, lock: Document, target: Target) -> tuple[list[str], list[str]]:
@@ -84,16 +97,7 @@ def _document(name: str, target: Target) -> Document:
 
 def _within(seconds: float, location: str, target: Target) -> Production:
     """Read production but give up after a while, whatever it is that hangs: a look-up of a name cannot be stopped."""
-    arriving: Future[Production] = Future()
-
-    def read() -> None:
-        try:
-            arriving.set_result(read_production(location, target))
-        except Exception as error:
-            arriving.set_exception(error)
-
-    threading.Thread(target=read, daemon=True).start()
     try:
-        return arriving.result(seconds)
+        return begin(read_production, location, target).result(seconds)
     except FutureTimeoutError:
         raise SourceError(f"{redacted(location)}: did not arrive within {seconds:g} s; check the network") from None

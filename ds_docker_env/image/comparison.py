@@ -8,13 +8,16 @@ from dataclasses import dataclass
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import VERSION_PATTERN
 
 from ds_docker_env.common.target import Target
 from ds_docker_env.image.installed import Installed
+from ds_docker_env.pinning.moves import Moves
 from ds_docker_env.pinning.parity import Locked, Parity, compare, entries
 from ds_docker_env.pinning.production.model import Pin, Production, name_of, same_version
 
 _FROM_PRODUCTION = re.compile(r"^ +# +(?:via +)?-r production\.txt$", re.MULTILINE)
+_VERSION = re.compile(rf"{VERSION_PATTERN}(?=[ ,]|$)", re.VERBOSE | re.IGNORECASE)
 _LEFT_OUT = re.compile(r"^#   (\S.*)$", re.MULTILINE)
 
 
@@ -51,6 +54,19 @@ class Comparison:
     unlocked: frozenset[str]
     stale: frozenset[str]
     rows: tuple[Row, ...]
+
+    @property
+    def moves(self) -> Moves:
+        """Return how versions move if all places say what the first one that differs says, where that is a version."""
+        wanted = {row.package: Locked(version, None) for row in self.rows if (version := self._wanted(row))}
+        installed = {row.package: Locked(row.image, None) for row in self.rows if row.image and row.package in wanted}
+        return Moves(installed, wanted)
+
+    def _wanted(self, row: Row) -> str:
+        said = row.source if row.package in self.moved else row.production if row.package in self.unlocked else row.lock
+        # It may be followed by extras or by words about a hash.
+        found = _VERSION.match(said)
+        return found[0] if found else ""
 
 
 def compare_places(taken: Document, lock: Document, installed: Installed, source: Production | None) -> Comparison:

@@ -12,6 +12,7 @@ from ds_docker_env.common.target import Target
 from ds_docker_env.image import project
 from ds_docker_env.image.change import moved_elsewhere
 from ds_docker_env.image.installed import ANALYSIS, read_target
+from ds_docker_env.image.meaning import lines
 from ds_docker_env.image.template import template
 from ds_docker_env.pinning.moves import Moves
 from ds_docker_env.pinning.parity import read_lock
@@ -54,8 +55,10 @@ def take_over(
     require_notebook(analysis)
     pinned = pin(location, target, analysis, settings=settings, say=say, built_with=built_with)
     files = pinned.files | {"production.txt": project.with_source(pinned.files["production.txt"], location)}
-    project.replace(files)
     lock = files["requirements.txt"]
     moves = Moves(versions, read_lock(lock, target.machine))
     elsewhere = moved_elsewhere(before, lock, moves, target.machine) if versions else []
-    return [*pinned.summary, *([*moves.lines, *elsewhere] or ["Moved:      nothing; every version is as it was"])]
+    say("looking up what the moves mean")
+    said = lines(moves, target, [line for line in files["production.txt"].splitlines() if line.startswith("--")])
+    project.replace(files)
+    return [*pinned.summary, *([*said, *elsewhere] or ["Moved:      nothing; every version is as it was"])]

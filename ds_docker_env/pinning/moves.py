@@ -22,14 +22,28 @@ class Moves(NamedTuple):
         )
 
     @property
-    def lines(self) -> list[str]:
-        """Return a line for each difference."""
+    def differences(self) -> dict[str, tuple[str, str]]:
+        """Return what happened to each package that differs, and its name with its versions."""
         new = sorted(self.after.keys() - self.before.keys())
         moved = [name for name in self.changed if name in self.after]
+        gone = [name for name in self.changed if name not in self.after]
+        before, after = ({name: _version(each) for name, each in side.items()} for side in self)
+        return {
+            **{name: ("Moved", f"{name} {before[name]} -> {after[name]}") for name in moved},
+            **{name: ("New", f"{name} {after[name]}") for name in new},
+            **{name: ("Gone", f"{name} {before[name]}") for name in gone},
+        }
+
+    @property
+    def lines(self) -> list[str]:
+        """Return a line for each difference."""
+        return self.with_words({})
+
+    def with_words(self, words: Mapping[str, str]) -> list[str]:
+        """Return a line for each difference, with the words for its package."""
         return [
-            *(f"Moved:      {name} {_version(self.before[name])} -> {_version(self.after[name])}" for name in moved),
-            *(f"New:        {name} {_version(self.after[name])}" for name in new),
-            *(f"Gone:       {name} {_version(self.before[name])}" for name in self.changed if name not in moved),
+            f"{f'{kind}:':<12}{versions}  {words.get(name, '')}".rstrip()
+            for name, (kind, versions) in self.differences.items()
         ]
 
 

@@ -52,11 +52,11 @@ def audited(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 @pytest.fixture
 def audit(audited: Project, advisories: Advisories) -> Callable[..., Done]:
     """Run the command that the page about the audit has for those behind a proxy."""
-    [command] = [block.split() for block in blocks(page("audit.md"), "sh") if "HTTPS_PROXY" in block]
+    [words] = [block.split() for block in blocks(page("audit.md"), "sh") if "HTTPS_PROXY" in block]
 
-    def _audit(*options: str) -> Done:
+    def _audit(*options: str, command: str = "audit") -> Done:
         environment = {**audited.environment, "HTTPS_PROXY": advisories.url}
-        return sh(*command, *options, folder=audited.folder, environment=environment, check=False)
+        return sh(*words[:-1], command, *options, folder=audited.folder, environment=environment, check=False)
 
     return _audit
 
@@ -122,6 +122,29 @@ def test_what_debian_has_fixed_is_to_do_and_what_it_has_not_is_counted(
         "To do: renew the base image (docs/how-to/base-image.md of the template"
     )
     assert said.returncode == 1
+
+
+def test_check_names_vulnerabilities_that_a_move_closes_and_says_where_the_database_is_silent(
+    audited: Project, advisories: Advisories, audit: Callable[..., Done]
+) -> None:
+    before = {name: audited.read(name) for name in ("production.txt", "requirements.txt")}
+    advisories.add("six", "1.17.0", "PYSEC-2099-1", "CVE-2099-1")
+    advisories.known["six", "1.16.0"] = []
+    try:
+        for name, text in before.items():
+            (audited.folder / name).write_text(text.replace("six==1.17.0", "six==1.16.0"), encoding="utf-8")
+        said = audit(command="check")
+        advisories.status = 503
+        silent = audit(command="check")
+    finally:
+        for name, text in before.items():
+            (audited.folder / name).write_text(text, encoding="utf-8")
+    assert "\nsix 1.17.0 -> 1.16.0  older version; closes CVE-2099-1\n" in said.stdout
+    assert "\nsix 1.17.0 -> 1.16.0  older version\n" in silent.stdout
+    assert (
+        silent.stdout.count("Not known:  vulnerabilities closed and opened: the database of advisories does not ") == 1
+    )
+    assert (said.returncode, silent.returncode) == (1, 1)
 
 
 def test_a_package_that_the_database_does_not_know_is_named(advisories: Advisories, audit: Callable[..., Done]) -> None:

@@ -13,7 +13,7 @@ import pytest
 from ds_docker_env.common.errors import ProjectError, SourceError
 from ds_docker_env.common.sources.web import WebFile
 from ds_docker_env.common.target import AMD64, ARM64, note
-from ds_docker_env.image import accepted, audit, tracker
+from ds_docker_env.image import accepted, advisories, audit, tracker
 from ds_docker_env.image.accepted import Accepted
 from ds_docker_env.image.advisories import Advisory, Group
 
@@ -80,7 +80,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
                 raise SourceError(f"{file.location}: the server answers 404 Not Found; check the URL")
             return json.dumps({"published": dates}).encode()
 
-        monkeypatch.setattr(audit, "_ask", ask)
+        monkeypatch.setattr(audit, "ask", ask)
         monkeypatch.setattr(tracker, "download", download)
         monkeypatch.setattr(tracker, "known", lambda *_: (debian, UNFIXED))
         monkeypatch.setattr(WebFile, "read", published)
@@ -100,7 +100,7 @@ def test_the_versions_of_both_processors_and_of_the_tools_are_asked_for_once(
         asked.append([line.rstrip(" \\").partition("==")[::2] for line in lock.splitlines() if line[0].isalpha()])
         return [{"name": name, "version": version, "vulns": []} for name, version in asked[-1]]
 
-    monkeypatch.setattr(audit, "_ask", ask)
+    monkeypatch.setattr(audit, "ask", ask)
     groups, said = audit._python([])
     assert said == "4 of 4 packages"
     assert not any(group.advisories for group in groups)
@@ -169,7 +169,7 @@ def test_a_database_that_never_ends_its_answer_is_given_up(monkeypatch: pytest.M
 
     monkeypatch.setattr(subprocess, "run", hangs)
     with pytest.raises(ValueError, match="no whole answer within 300 s"):
-        audit._ask(LOCK, [])
+        advisories.ask(LOCK, [])
 
 
 def test_a_vulnerability_is_accepted_by_any_of_its_names_until_a_day_and_needless_entries_are_named(

@@ -14,7 +14,7 @@ from small_image import Image
 
 from ds_docker_env.common.errors import ProjectError
 from ds_docker_env.common.target import AMD64, ARM64, note
-from ds_docker_env.image import check, installed, needs, overlay
+from ds_docker_env.image import advisories, check, installed, needs, overlay
 from ds_docker_env.image.template import Template
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="it runs in the image, on Linux")
@@ -85,6 +85,34 @@ def test_productions_markers_are_those_of_this_processor(
     assert re.search(r"^shared +1\.1 +1\.1 +1\.0$", said, re.MULTILINE)
     install(image, "shared==1.1")
     assert checked(capsys) == (0, [])
+
+
+def test_below_the_table_each_move_is_explained_also_where_the_index_is_silent_and_the_exit_code_is_the_same(
+    image: Image, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def silent(*_: object) -> None:
+        raise ValueError("503 Server Error")
+
+    image.index.add("shared", "2.0", urls=("Changelog, https://shared.example/changes",))
+    # An open version is not one to move to.
+    (image.project / "newer.txt").write_text("prod>=1\nshared[extra]==2.0\n")
+    monkeypatch.setattr(advisories, "ask", silent)
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    assert check.run(["newer.txt"]) == 1
+    _, table, words, rest = capsys.readouterr().out.split("\n\n")
+    assert [line.split()[0] for line in table.splitlines()[1:]] == ["prod", "shared"]
+    moved, database = words.splitlines()
+    assert moved == "shared 1.0 -> 2.0  major version; https://shared.example/changes"
+    assert (
+        database
+        == "Not known:  vulnerabilities closed and opened: the database of advisories does not answer (audit says why)"
+    )
+    assert rest.startswith("newer.txt is not what production.txt says; run take-over\n")
+    image.index.refusing = True
+    assert check.run(["newer.txt"]) == 1
+    moved, index, database = capsys.readouterr().out.split("\n\n")[2].splitlines()
+    assert moved == "shared 1.0 -> 2.0  major version"
+    assert index == "Not known:  yanked releases and release dates: the package index cannot be reached"
 
 
 def test_requirements_that_are_not_met_are_named_with_the_fix_in_the_image_and_in_packages_added_since(

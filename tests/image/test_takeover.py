@@ -57,7 +57,7 @@ def test_a_new_production_file_replaces_the_old_one_and_moves_nothing_else(
     newer.write_text("prod==2.0\n")
     said = take_over(str(newer), Target("3.11", ARM64))
     assert "Production: 1 of 1 pins kept exactly, from " + str(newer) in said
-    assert {"Moved:      prod 1.0 -> 2.0", "New:        late 2.0", "Gone:       gone 1.0"} <= set(said)
+    assert {"Moved:      prod 1.0 -> 2.0  major version", "New:        late 2.0", "Gone:       gone 1.0"} <= set(said)
     now = contents(folder)
     assert set(now) == {"production.txt", "requirements.in", "requirements.txt"}
     assert "\nadded==1.0 \\\n" in now["requirements.txt"]
