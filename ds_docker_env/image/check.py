@@ -11,7 +11,7 @@ from pathlib import Path
 from ds_docker_env.common.errors import GenerationError, ProjectError, RequirementsError, SourceError
 from ds_docker_env.common.redaction import redacted
 from ds_docker_env.common.target import Target
-from ds_docker_env.image import installed, overlay, project
+from ds_docker_env.image import hold, installed, overlay, project
 from ds_docker_env.image.comparison import Document, compare_places
 from ds_docker_env.image.lock import overrides_here, unsuited
 from ds_docker_env.image.needs import unmet
@@ -53,7 +53,8 @@ def run(sources: Sequence[str]) -> int:
     if comparison.rows:
         print("", table(comparison, name), "", sep="\n")
     problems, contradictions = _problems(environment, taken, lock, here.target)
-    for line in (*advice(comparison, name), *problems, *contradictions, *unseen, template().line):
+    held = hold.lines(taken.text)
+    for line in (*advice(comparison, name), *problems, *contradictions, *unseen, *held, template().line):
         print(line)
     return DIFFERENT if comparison.rows or problems else EQUAL
 

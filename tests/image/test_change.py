@@ -168,7 +168,7 @@ def test_a_release_of_the_last_days_is_refused_by_its_version_unless_a_day_is_na
         add.run(["hasty==2.0"])
     assert re.fullmatch(
         rf"hasty: released after \S+, and releases of the last {DAYS} days are left out; "
-        f"take an older version, or add: --exclude-newer {today}",
+        f"take an older version, or add: --at {today}",
         str(refused.value),
     )
     assert image.files == files
@@ -177,7 +177,7 @@ def test_a_release_of_the_last_days_is_refused_by_its_version_unless_a_day_is_na
     assert capsys.readouterr().out == "New:        hasty 1.0\n"
     # Also beside a person's own limit, which is for locks and not for what they hold.
     Path("uv.toml").write_text('exclude-newer = "14 days"\n', encoding="utf-8")
-    add.run(["--upgrade", "hasty==2.0", "--exclude-newer", today])
+    add.run(["--upgrade", "hasty==2.0", "--at", today])
     Path("uv.toml").unlink()
     assert image.packages["hasty"] == "2.0"
     # It stays, beside what is added later.

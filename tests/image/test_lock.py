@@ -93,7 +93,7 @@ def test_releases_of_the_last_days_wait_unless_a_person_takes_them_and_then_they
     today = now.date().isoformat()
     assert re.fullmatch(
         rf"prod: released after \S+T00:00:00Z, and releases of the last {DAYS} days are left out; "
-        f"take an older version; to take them, run: lock --exclude-newer {today}",
+        f"take an older version; to take them, run: lock --at {today}",
         str(refused.value),
     )
     assert lock.run(["--exclude-newer", today]) == 0
