@@ -26,8 +26,8 @@ class Command(NamedTuple):
     """A module of this package with a function ``run``, and the words for it.
 
     ``outcome`` is said when the command fails. One with ``options`` hands all words on to the module; another one
-    with a ``source`` takes that word alone. One whose words are ``paths`` runs in the working directory, others in that of the
-    project. One that runs ``alone`` waits for others that do.
+    with a ``source`` takes that word alone. One whose words are ``paths`` runs in the working directory, others in that
+    of the project. One that runs ``alone`` waits for others that do.
     """
 
     module: str
@@ -113,8 +113,8 @@ COMMANDS = {
         "takeover",
         "Lock a newer production file with requirements.in: everything is written, or nothing.",
         "nothing was changed",
-        f"A word is production's file: {_SOURCE}. --at DAY, such as 2026-03-01, takes it and other packages as they were "
-        "at the end of that day in UTC; --dry-run writes nothing.",
+        f"A word is production's file: {_SOURCE}. --at DAY, such as 2026-03-01, takes it and other packages as they "
+        "were at the end of that day in UTC; --dry-run writes nothing.",
         source=True,
     ),
 }

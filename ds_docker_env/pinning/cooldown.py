@@ -37,7 +37,7 @@ class Cooldown:
     ``limit`` is a time, or blank if any release will do or if uv knows of a limit by itself. It does not hold for what
     production ``pins``, for ``undated`` packages, of which the index does not say when they were uploaded, and for
     those of which nothing older fits production, and which are ``forced``, until that is ``settled``. ``day`` is the
-    one that a person named, or a blank.
+    one that a person named, or at which the project is ``held``, or a blank.
     """
 
     limit: str = ""
@@ -46,6 +46,7 @@ class Cooldown:
     forced: set[str] = field(default_factory=set)
     off: bool = False
     day: str = ""
+    held: bool = False
     settled: bool = False
     _rounds: int = 0
 
@@ -60,7 +61,7 @@ class Cooldown:
         before = time_of(noted[1]) if noted else None
         if day := given or held:
             limit = last_second(day) if given else max(last_second(day), before or last_second(day))
-            return cls(_text(limit), pins, day=limit.date().isoformat())
+            return cls(_text(limit), pins, day=limit.date().isoformat(), held=not given)
         if os.environ.get("UV_EXCLUDE_NEWER") or _OWN.search(settings) or _set_for_uv():
             return cls()
         start = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(DAYS)
@@ -111,7 +112,8 @@ class Cooldown:
         """Return lines for a person; ``taken`` are new releases in the lock that production has or forced."""
         why = f"released in the last {DAYS} days, but nothing older fits"
         why = f"{self.why}, but production has it" if self.day else why
-        lines = [f"Too new:    {each}: {why}" for each in taken]
+        lines = [f"Held at:    {self.day} (UTC): packages as the index had them then"] if self.held else []
+        lines += [f"Too new:    {each}: {why}" for each in taken]
         names = [] if self.off else sorted(self.undated)
         if self.off or names:
             more = f" and {len(names) - _NAMED} more" if names[_NAMED:] else ""

@@ -186,6 +186,20 @@ def test_a_release_of_the_last_days_is_refused_by_its_version_unless_a_day_is_na
     assert (image.packages["hasty"], image.packages["later"]) == ("2.0", "1.0")
 
 
+def test_a_package_is_added_as_of_the_day_at_which_the_project_is_held(
+    image: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = image.project / "production.txt"
+    path.write_text(f"# at: 2026-03-01\n{path.read_text(encoding='utf-8')}", encoding="utf-8")
+    image.index.add("frames", "1.0")
+    image.index.add("frames", "2.0", uploaded=datetime(2026, 3, 2, tzinfo=timezone.utc))
+    add.run(["frames"])
+    held = "Held at:    2026-03-01 (UTC): packages as the index had them then\n"
+    assert capsys.readouterr().out == f"New:        frames 1.0\n{held}"
+    with pytest.raises(GenerationError, match=r"^frames: released after 2026-03-01; take an older .*, or add: --at 2"):
+        add.run(["frames>=2"])
+
+
 REFUSED = {
     "beside>=1": r"beside>=1: cannot live beside production's prod==1.0 \(production.txt:3\); run: add \"beside==0.1\"",
     "prod>=2": r"prod>=2: production pins prod==1.0 \(production.txt:3\); change it there, then run take-over",
