@@ -34,6 +34,7 @@ _SHOWN = 5
 _BAD_REF = re.compile(r"^[-+/.]|[ ~^:?*\[\\]|\.\.|@\{|//|[/.]$|\.lock$")
 _BAD_PATH = re.compile(r"^[-/]|^(?:.*/)?\.\.(?:/|$)")
 _AT = re.compile(rf"@({day.PATTERN})$")
+_LIKE_A_DAY = re.compile(r"(?:^|@)\d{4}[-./]?\d{1,2}[-./]?\d{1,2}$")
 _HASH = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
 _REMOTE = "production"
 # How git says "all": https://git-scm.com/docs/shallow. Without a depth, a shallow repository, such as a pipeline's
@@ -352,6 +353,7 @@ def _no_such_ref(git: _Git, ref: str) -> str:
         there = f"name one, such as @{names[0]}" if names else "push one first"
         return f"{git.name}: the repository has no default branch; {there}"
     there = f"it has {_few(names, ref)}" if names else "the repository has none"
+    there += f"; write a day as in {day.today()}" if _LIKE_A_DAY.search(ref) else ""
     return f"{git.name}: no branch, tag or commit {ref}; {there}"
 
 
