@@ -146,7 +146,7 @@ def test_a_day_on_which_there_was_no_file_is_refused_with_the_first_one(reposito
     later = (datetime.now(timezone.utc) + timedelta(2)).date().isoformat()
     assert refusal(f"{url}@{later}") == f"{later}: in the future; name a day up to {today()}, the present one in UTC"
     for at in ("2026-3-1", "main@20260301"):
-        assert refusal(f"{url}@{at}").endswith(f"; it has feature, main; write a day as in {today()}")
+        assert refusal(f"{url}@{at}").endswith(f"; write a day as in {today()}")
     assert refusal(f"{url}@2026-02-30") == f"'2026-02-30': unknown day; write it as in {today()}"
 
 
