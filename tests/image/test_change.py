@@ -191,13 +191,13 @@ def test_a_package_is_added_as_of_the_day_at_which_the_project_is_held(
 ) -> None:
     path = image.project / "production.txt"
     path.write_text(f"# at: 2026-03-01\n{path.read_text(encoding='utf-8')}", encoding="utf-8")
-    image.index.add("frames", "1.0")
-    image.index.add("frames", "2.0", uploaded=datetime(2026, 3, 2, tzinfo=timezone.utc))
-    add.run(["frames"])
+    image.index.add("figures", "1.0")
+    image.index.add("figures", "2.0", uploaded=datetime(2026, 3, 2, tzinfo=timezone.utc))
+    add.run(["figures"])
     held = "Held at:    2026-03-01 (UTC): packages as the index had them then\n"
-    assert capsys.readouterr().out == f"New:        frames 1.0\n{held}"
-    with pytest.raises(GenerationError, match=r"^frames: released after 2026-03-01; take an older .*, or add: --at 2"):
-        add.run(["frames>=2"])
+    assert capsys.readouterr().out == f"New:        figures 1.0\n{held}"
+    with pytest.raises(GenerationError, match=r"^figures: released after 2026-03-01; take an older .*, or add: --at 2"):
+        add.run(["figures>=2"])
 
 
 REFUSED = {
