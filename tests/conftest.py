@@ -270,18 +270,20 @@ def run_alone(work: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, work).result()
 
 
-def git(*arguments: str, folder: Path) -> str:
-    """Run git whatever is set on this machine, or in a hook that runs the tests."""
+def git(*arguments: str, folder: Path, when: str = "") -> str:
+    """Run git whatever is set on this machine, or in a hook that runs the tests, now or at another time."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    clean |= {"GIT_COMMITTER_DATE": when} if when else {}
     done = subprocess.run(["git", *arguments], cwd=folder, env=clean, capture_output=True, text=True, check=True)
     return done.stdout
 
 
-def committed(folder: Path) -> None:
-    """Commit all that is in a folder, in a repository of its own."""
+def committed(folder: Path, when: str = "") -> None:
+    """Commit all that is in a folder, in a repository of its own, now or at another time."""
     git("init", "--quiet", "--initial-branch=main", folder=folder)
     git("add", "--all", folder=folder)
-    git("-c", "user.name=Ada", "-c", "user.email=ada@example.com", "commit", "--quiet", "-m", "Change", folder=folder)
+    author = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+    git(*author, "commit", "--quiet", "-m", "Change", folder=folder, when=when)
 
 
 def write_files(folder: Path, files: dict[str, str]) -> None:

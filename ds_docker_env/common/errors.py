@@ -31,6 +31,10 @@ class SourceError(GenerationError):
     """Production's file cannot be had, or is not a text file."""
 
 
+class DayError(GenerationError):
+    """A day that does not exist or has not begun, or one for which nothing is known."""
+
+
 class RequirementsError(GenerationError):
     """Production's file holds lines that no requirements file can have, or that hide a version."""
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from ds_docker_env.common.day import checked
 from ds_docker_env.common.errors import RequirementsError
 from ds_docker_env.common.progress import alive
 from ds_docker_env.image import project, requirements
 from ds_docker_env.image.change import change
-from ds_docker_env.image.lock import production_here, read_versions
+from ds_docker_env.image.lock import AT, production_here, read_versions
 from ds_docker_env.image.project import LOCK, REQUIREMENTS
 from ds_docker_env.pinning.production.model import name_of
 from ds_docker_env.pinning.production.reader import parse
@@ -25,7 +26,7 @@ def run(words: Sequence[str]) -> int:
     parser.add_argument("-U", "--upgrade", action="store_true")
     parser.add_argument("-r", "--requirement", action="append", default=[])
     parser.add_argument("-q", "--quiet", action="store_true")
-    parser.add_argument("--exclude-newer", default="")
+    parser.add_argument(*AT, default="")
     # Habits, which make no difference here.
     for habit in ("--no-cache-dir", "--user", "--system", "--no-input"):
         parser.add_argument(habit, action="store_true")
@@ -48,7 +49,7 @@ def run(words: Sequence[str]) -> int:
         return text
 
     with alive(f"Adding {', '.join(names) or REQUIREMENTS}") as say:
-        made = change(edit, production, names, asked.upgrade, say, asked.exclude_newer)
+        made = change(edit, production, names, asked.upgrade, say, checked(asked.at, AT[0]))
     if not asked.quiet:
         there = ", ".join(f"{name} {made.moves.after[name].version}" for name in names if name in made.moves.after)
         print(made.report(f"Unchanged:  {there or LOCK}"))

@@ -143,7 +143,7 @@ def _python(options: Sequence[str]) -> tuple[list[Group], str]:
             "Added by the analysis:",
             known(lambda pin: pin in analysis - production),
             # A fix of today is not to wait.
-            f"{_LOCK} {{}} --exclude-newer {today}",
+            f"{_LOCK} {{}} --at {today}",
         ),
         Group(
             "JupyterLab and other tools:",

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ds_docker_env.common.day import today
 from ds_docker_env.common.errors import LockError, ProjectError, RequirementsError
 from ds_docker_env.common.progress import Say, silent
 from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
@@ -26,7 +27,6 @@ from ds_docker_env.image.lock import (
     only_amd64,
     read_versions,
     resolving,
-    today,
     too_new,
 )
 from ds_docker_env.image.project import LOCK, REQUIREMENTS
@@ -63,12 +63,12 @@ def change(
     names: Sequence[str] = (),
     upgrade: bool = False,
     say: Say = silent,
-    limit: str = "",
+    at: str = "",
 ) -> Change:
     """Edit requirements.in, lock and install it and write both; return the versions before and after.
 
     Versions stay unless the edit moves them; ``upgrade`` lets those of the packages ``names`` move, which the edit is
-    about; a ``limit`` is the day after which releases are left out. Raise `GenerationError`, in which case everything
+    about; releases after the day ``at`` are left out. Raise `GenerationError`, in which case everything
     is as it was.
     """
     project.writable()
@@ -81,14 +81,14 @@ def change(
     kept = _without_urls(before[LOCK], text, names)
     with (
         beside({REQUIREMENTS: first + text, LOCK: kept}) as folder,
-        resolving(production, names, say, limit) as resolver,
+        resolving(production, names, say, at) as resolver,
     ):
         command = [*locking_command(before[LOCK]), *(part for name in moving for part in ("--upgrade-package", name))]
         done = compiled(folder, command, kept, resolver, say)
         wanted = [line for name in names if (line := requirements.find(text, name))]
         if done.returncode:
             if why := too_new(folder, command, kept, resolver, done):
-                raise LockError(f"{why}, or add: --exclude-newer {today()}")
+                raise LockError(f"{why}, or add: --at {today()}")
             raise refuse(done.stderr, wanted, replace(resolver, target=resolver.target.on(AMD64)))
         lock = for_processors(folder, command, kept, resolver)
         lock = before[LOCK] if same_versions(before[LOCK], lock) else lock

@@ -11,7 +11,7 @@ from ds_docker_env.common.errors import GenerationError, ProjectError, Requireme
 from ds_docker_env.common.progress import alive
 from ds_docker_env.common.redaction import redacted
 from ds_docker_env.common.target import Target
-from ds_docker_env.image import installed, overlay, project
+from ds_docker_env.image import hold, installed, overlay, project
 from ds_docker_env.image.background import begin
 from ds_docker_env.image.comparison import Comparison, Document, compare_places
 from ds_docker_env.image.lock import overrides_here, unsuited
@@ -56,7 +56,8 @@ def run(sources: Sequence[str]) -> int:
         print("", table(comparison, name), "", sep="\n", flush=True)
         _explain(comparison, {**taken.says.indexes, **(source.indexes if source else {})})
     problems, contradictions = _problems(environment, taken, lock, here.target)
-    for line in (*advice(comparison, name), *problems, *contradictions, *unseen, template().line):
+    held = hold.lines(taken.text)
+    for line in (*advice(comparison, name), *problems, *contradictions, *unseen, *held, template().line):
         print(line)
     return DIFFERENT if comparison.rows or problems else EQUAL
 

@@ -25,9 +25,9 @@ _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 class Command(NamedTuple):
     """A module of this package with a function ``run``, and the words for it.
 
-    ``outcome`` is said when the command fails. One with ``options`` hands all words on to the module; one with a
-    ``source`` takes that word alone. One whose words are ``paths`` runs in the working directory, others in that of the
-    project. One that runs ``alone`` waits for others that do.
+    ``outcome`` is said when the command fails. One with ``options`` hands all words on to the module; another one
+    with a ``source`` takes that word alone. One whose words are ``paths`` runs in the working directory, others in that
+    of the project. One that runs ``alone`` waits for others that do.
     """
 
     module: str
@@ -39,6 +39,10 @@ class Command(NamedTuple):
     alone: bool = True
 
 
+_SOURCE = (
+    "a path in the project or mounted, an http(s) URL, git+URL@REF@DAY#PATH, or - for standard input; "
+    "default: the source that production.txt names"
+)
 COMMANDS = {
     "add": Command(
         "add",
@@ -46,7 +50,7 @@ COMMANDS = {
         "nothing was changed",
         'Other words are requirements, such as polars or "seaborn>=0.13", and options of pip: -U or --upgrade takes '
         "newer versions of packages that are here, -r FILE adds the requirements in a file, -q prints nothing; "
-        "--exclude-newer DATE takes releases of the last days, too.",
+        "--at DAY, such as 2026-03-01, takes releases up to that day, also those of the last days.",
     ),
     "audit": Command(
         "audit",
@@ -73,7 +77,8 @@ COMMANDS = {
         "lock",
         "Lock requirements.in again, with the command in the header of requirements.txt.",
         "nothing was locked",
-        "Other options go to uv, such as --upgrade or --upgrade-package NAME.",
+        "--at DAY, such as 2026-03-01, takes releases up to that day. Other options go to uv, such as --upgrade or "
+        "--upgrade-package NAME.",
     ),
     "password": Command(
         "passwords",
@@ -108,13 +113,11 @@ COMMANDS = {
         "takeover",
         "Lock a newer production file with requirements.in: everything is written, or nothing.",
         "nothing was changed",
+        f"A word is production's file: {_SOURCE}. --at DAY, such as 2026-03-01, takes it and other packages as they "
+        "were at the end of that day in UTC; --dry-run writes nothing.",
         source=True,
     ),
 }
-_SOURCE = (
-    "a path in the project or mounted, an http(s) URL, git+URL@REF#PATH, or - for standard input; "
-    "default: the source that production.txt names"
-)
 
 
 def main(name: str, arguments: Sequence[str] | None = None) -> NoReturn:

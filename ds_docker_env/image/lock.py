@@ -12,31 +12,35 @@ import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 
 from ds_docker_env.common.analysis import package_name, without_comment
+from ds_docker_env.common.day import checked, today
 from ds_docker_env.common.errors import LockError, ProjectError
 from ds_docker_env.common.progress import Say, alive, silent
 from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
 from ds_docker_env.common.target import ARM64, LOCK_AGAIN, MACHINES, Target, machines, this_machine, why_amd64_only
 from ds_docker_env.image import installed, project
+from ds_docker_env.image.hold import held_here
 from ds_docker_env.image.project import LOCK, OVERRIDES, PRODUCTION, REQUIREMENTS
 from ds_docker_env.pinning import indexes, watched
 from ds_docker_env.pinning.builds import Building
-from ds_docker_env.pinning.cooldown import DAYS, Cooldown, without_undated
+from ds_docker_env.pinning.cooldown import Cooldown, without_undated
 from ds_docker_env.pinning.diagnosis import obstacle
+from ds_docker_env.pinning.lock import fresh
 from ds_docker_env.pinning.parity import Locked, prove_each, read_each
 from ds_docker_env.pinning.pinned import versions_in
 from ds_docker_env.pinning.processors import differing, for_arm64, for_both, unmoved
 from ds_docker_env.pinning.production.model import Production
 from ds_docker_env.pinning.production.reader import read_production
 from ds_docker_env.pinning.resolver import Attempt, Resolver, header, same_versions
-from ds_docker_env.pinning.wheels import build_requirements
+from ds_docker_env.pinning.wheels import build_requirements, offers
 
 _PREFIX = "ds-docker-env-"
 _EMULATED = "DOCKER_DEFAULT_PLATFORM=linux/amd64"
+# The second is what uv says, and what hands know.
+AT = ("--at", "--exclude-newer")
 EMULATE = f"write {_EMULATED} into .env, then run: docker compose up --build"
 
 
@@ -48,22 +52,23 @@ def run(options: Sequence[str]) -> int:
     """
     project.writable()
     before = project.read(LOCK)
-    limit, others = _limit(options)
+    at, others = _at(options)
     command = [*locking_command(before), *others]
-    with beside({LOCK: before}) as folder, resolving(production_here(), limit=limit) as resolver:
+    with beside({LOCK: before}) as folder, resolving(production_here(), at=at) as resolver:
         print("+", shlex.join([*command, *resolver.cooldown.options[:2]]), file=sys.stderr, flush=True)
         with alive("Locking requirements.in") as say:
             done = compiled(folder, command, before, resolver, say)
         print(without_credentials(without_undated(done.stderr)), end="", file=sys.stderr)
         if done.returncode:
             if why := too_new(folder, command, before, resolver, done):
-                raise LockError(f"{why}; to take them, run: {shlex.join(['lock', *others])} --exclude-newer {today()}")
+                raise LockError(f"{why}; to take them, run: {shlex.join(['lock', *others])} --at {today()}")
             return done.returncode
         lock = for_processors(folder, command, before, resolver)
         lock = before if same_versions(before, lock) else lock
         moving = bool({"-U", "--upgrade"} & set(options))
         built_with = built_with_here()
-        building = build_requirements(resolver, lock, "" if moving else built_with)
+        offered = offers(resolver, lock)
+        building = build_requirements(resolver, lock, "" if moving else built_with, offered)
     if (lock, building.text) != (before, built_with):
         project.replace({LOCK: lock, BUILD_REQUIREMENTS: building.text})
     pinned = {pin.name for pin in resolver.production.pins}
@@ -71,7 +76,7 @@ def run(options: Sequence[str]) -> int:
         *only_amd64(lock),
         *building.lines,
         *differing(read_each(lock), pinned),
-        *resolver.cooldown.lines(),
+        *fresh(resolver.cooldown, offered),
     ]:
         print(line)
     return 0
@@ -92,15 +97,18 @@ def beside(files: Mapping[str, str]) -> Iterator[Path]:
 
 @contextmanager
 def resolving(
-    production: Production, names: Collection[str] = (), say: Say = silent, limit: str = ""
+    production: Production, names: Collection[str] = (), say: Say = silent, at: str = ""
 ) -> Iterator[Resolver]:
-    """Return the resolver for questions about a lock that was made, or could not be made, perhaps up to a limit."""
+    """Return the resolver for questions about a lock that was made, or could not be made.
+
+    The index is as it was ``at`` a day, otherwise on the day at which the project is held.
+    """
     with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
         resolver = Resolver(Path(folder), production, set(names), installed.read_target(installed.ANALYSIS), say=say)
         resolver.building = Building(_text("uv.toml"))
         resolver.overrides = overrides_here()
         pins = {pin.name for pin in production.fixed}
-        resolver.cooldown = Cooldown.of(_text(LOCK), pins, resolver.building.settings, limit)
+        resolver.cooldown = Cooldown.of(_text(LOCK), pins, resolver.building.settings, at, held_here())
         yield resolver
 
 
@@ -137,10 +145,7 @@ def too_new(
     anyhow = replace(resolver, cooldown=Cooldown())
     if compiled(folder, command, before, anyhow).returncode:
         return ""
-    return (
-        f"{', '.join(names)}: released after {resolver.cooldown.limit}, and releases of the last {DAYS} days are left "
-        "out; take an older version"
-    )
+    return f"{', '.join(names)}: {resolver.cooldown.why}; take an older version"
 
 
 def for_processors(folder: Path, command: Sequence[str], before: str, resolver: Resolver) -> str:
@@ -229,20 +234,15 @@ def _text(name: str) -> str:
     return project.read(name) if (project.root() / name).exists() else ""
 
 
-def today() -> str:
-    """Return today's date, as a limit for releases that are not too new."""
-    return datetime.now(timezone.utc).date().isoformat()
-
-
-def _limit(options: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the limit among options of uv, and the others; raise `ProjectError` for one of a package."""
+def _at(options: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the day among the options, and those of uv; raise `DayError`, or `ProjectError` for one of a package."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--exclude-newer", default="")
+    parser.add_argument(*AT, default="")
     parser.add_argument("--exclude-newer-package", action="append")
     known, others = parser.parse_known_args(options)
     if known.exclude_newer_package:
         raise ProjectError(
             "--exclude-newer-package: the next lock would not know of it; write it into uv.toml, or name a day for "
-            f"all packages: --exclude-newer {today()}"
+            f"all packages: --at {today()}"
         )
-    return known.exclude_newer, others
+    return checked(known.at, AT[0]), others

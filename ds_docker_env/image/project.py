@@ -69,14 +69,18 @@ def named_source(production: str, command: str) -> str:
 
     Raise `SourceError` where it cannot be looked at from here.
     """
+    found = source(production)
+    if re.search(r"[?&;=]\.\.\.", found):
+        raise SourceError(f"{found}: the value in place of ... may be a secret, so it is not kept; name the whole URL")
+    return visible(found, command, mounted=_MOUNTED in production)
+
+
+def source(production: str) -> str:
+    """Return what production.txt names as its source; raise `ProjectError` if it names none."""
     found = re.search(r"^# source: (\S.*?)\s*$", production, re.MULTILINE)
     if not found:
         raise ProjectError("production.txt: has no line that begins with # source:; name production's file")
-    if re.search(r"[?&;=]\.\.\.", found[1]):
-        raise SourceError(
-            f"{found[1]}: the value in place of ... may be a secret, so it is not kept; name the whole URL"
-        )
-    return visible(found[1], command, mounted=_MOUNTED in production)
+    return found[1]
 
 
 def with_source(production: str, location: str) -> str:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ds_docker_env.common.analysis import Analysis
+from ds_docker_env.common.day import checked
 from ds_docker_env.common.progress import Say, alive, silent
 from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
+from ds_docker_env.common.sources import on_day
 from ds_docker_env.common.target import Target
 from ds_docker_env.image import project
 from ds_docker_env.image.change import moved_elsewhere
+from ds_docker_env.image.hold import held_at
 from ds_docker_env.image.installed import ANALYSIS, read_target
+from ds_docker_env.image.lock import AT
 from ds_docker_env.image.meaning import lines
 from ds_docker_env.image.template import template
 from ds_docker_env.pinning.moves import Moves
@@ -19,17 +25,30 @@ from ds_docker_env.pinning.parity import read_lock
 from ds_docker_env.pinning.pinned import pin, require_notebook, versions_in
 
 
-def run(sources: Sequence[str]) -> int:
+def run(words: Sequence[str]) -> int:
     """Take over the production file at a location, by default where the last one came from; raise `GenerationError`."""
+    parser = argparse.ArgumentParser(prog="take-over", allow_abbrev=False)
+    parser.add_argument("source", nargs="?", default="")
+    parser.add_argument(*AT, default="")
+    parser.add_argument("--dry-run", action="store_true")
+    asked = parser.parse_args(words)
     target = read_target(ANALYSIS)
-    if sources:
-        location = project.visible(sources[0], "take-over")
+    day = checked(asked.at, AT[0])
+    if asked.source:
+        location = project.visible(asked.source, "take-over")
     else:
-        location = project.named_source(project.read("production.txt"), "take-over")
+        production = project.read(project.PRODUCTION)
+        location = project.named_source(production, "take-over")
+        day = day or held_at(production)
+    # A file that is named beside a day is of that day.
+    if day and (location.startswith("git+") or (asked.at and ("://" in location or not asked.source))):
+        location = on_day(location, day)
     known = template()
     with alive(f"Locking production's versions for Python {target.python}") as say:
-        summary = take_over(location, target, known.names, known.clients, say)
-    print(*summary, "Next:       docker compose up --build", sep="\n")
+        summary = take_over(location, target, known.names, known.clients, say, day, dry=asked.dry_run)
+    again = shlex.join(["docker", "compose", "run", "--rm", "jupyter", "take-over", *words]).replace(" --dry-run", "")
+    run_it = f"nothing was written; to take it over, run: {again}"
+    print(*summary, f"Next:       {run_it if asked.dry_run else 'docker compose up --build'}", sep="\n")
     return 0
 
 
@@ -39,26 +58,32 @@ def take_over(
     names: Sequence[str] = (),
     clients: Mapping[str, str] | None = None,
     say: Say = silent,
+    day: str = "",
+    *,
+    dry: bool = False,
 ) -> list[str]:
     """Lock the production file at a location with the project's packages and write the files of the lock.
 
     Works in the project folder, keeps the versions that production does not move, and returns the summary of
     generation with what moved. ``names`` are the packages that the template comes with, ``clients`` those of services;
-    ``say`` is told each step. Raise `GenerationError`, in which case every file is as it was.
+    ``say`` is told each step. On a ``day``, other packages are as the index had them then; ``dry`` writes nothing.
+    Raise `GenerationError`, in which case every file is as it was.
     """
-    project.writable()
+    if not dry:
+        project.writable()
     text = project.read("requirements.in")
     names_before = ("requirements.txt", "uv.toml", BUILD_REQUIREMENTS)
     before, settings, built_with = (project.read(name) if Path(name).exists() else "" for name in names_before)
     versions = versions_in(before, target.machine)
     analysis = Analysis(text, "\n".join(names), before if versions else "", clients or {})
     require_notebook(analysis)
-    pinned = pin(location, target, analysis, settings=settings, say=say, built_with=built_with)
+    pinned = pin(location, target, analysis, settings=settings, say=say, built_with=built_with, day=day)
     files = pinned.files | {"production.txt": project.with_source(pinned.files["production.txt"], location)}
+    if not dry:
+        project.replace(files)
     lock = files["requirements.txt"]
     moves = Moves(versions, read_lock(lock, target.machine))
     elsewhere = moved_elsewhere(before, lock, moves, target.machine) if versions else []
     say("looking up what the moves mean")
     said = lines(moves, target, [line for line in files["production.txt"].splitlines() if line.startswith("--")])
-    project.replace(files)
     return [*pinned.summary, *([*said, *elsewhere] or ["Moved:      nothing; every version is as it was"])]

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta, timezone
 
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
+from ds_docker_env.common.day import last_second
 from ds_docker_env.pinning.indexes import settings_of_uv
 
 # A fork that wants another number changes it here; a person sets exclude-newer in uv.toml.
@@ -34,7 +35,8 @@ class Cooldown:
 
     ``limit`` is a time, or blank if any release will do or if uv knows of a limit by itself. It does not hold for what
     production ``pins``, for ``undated`` packages, of which the index does not say when they were uploaded, and for
-    those of which nothing older fits production, and which are ``forced``.
+    those of which nothing older fits production, and which are ``forced``, until that is ``settled``. ``day`` is the
+    one that a person named, or at which the project is ``held``, or a blank.
     """
 
     limit: str = ""
@@ -42,21 +44,27 @@ class Cooldown:
     undated: set[str] = field(default_factory=set)
     forced: set[str] = field(default_factory=set)
     off: bool = False
+    day: str = ""
+    held: bool = False
+    settled: bool = False
     _rounds: int = 0
 
     @classmethod
-    def of(cls, lock: str, pins: Collection[str], settings: str = "", given: str = "") -> Cooldown:
+    def of(cls, lock: str, pins: Collection[str], settings: str = "", given: str = "", held: str = "") -> Cooldown:
         """Return the cooldown for the next lock after this one, whose versions all stay available.
 
-        A limit that is ``given`` comes before one that a person has set for uv, in ``settings``, the project's uv.toml,
-        or elsewhere.
+        A day that is ``given``, or at which the project is ``held``, comes before a limit that a person has set for uv,
+        in ``settings``, the project's uv.toml, or elsewhere. Of a day that is given, an older version may be, too.
         """
-        if not given and (os.environ.get("UV_EXCLUDE_NEWER") or any(map(_OWN.search, [settings, *settings_of_uv()]))):
-            return cls()
         noted = _NOTED.search(lock)
+        before = time_of(noted[1]) if noted else None
+        if day := given or held:
+            limit = last_second(day) if given else max(last_second(day), before or last_second(day))
+            return cls(_text(limit), pins, day=limit.date().isoformat(), held=not given)
+        if os.environ.get("UV_EXCLUDE_NEWER") or any(map(_OWN.search, [settings, *settings_of_uv()])):
+            return cls()
         start = datetime.now(timezone.utc).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(DAYS)
-        latest = max(start, time_of(noted[1]) or start) if noted else start
-        return cls(given or latest.strftime("%Y-%m-%dT%H:%M:%SZ"), pins)
+        return cls(_text(max(start, before or start)), pins)
 
     @property
     def options(self) -> list[str]:
@@ -69,7 +77,7 @@ class Cooldown:
     @property
     def noted(self) -> str:
         """Return how new the index can have been apart from production's pins, or nothing for now."""
-        return "" if self.forced else self.limit
+        return "" if self.forced and not self.day else self.limit
 
     def learn(self, said: str, *, force: bool = False) -> bool:
         """Take note of the packages to which it cannot be applied, from what uv said; say whether to try again.
@@ -79,7 +87,8 @@ class Cooldown:
         if not self.limit:
             return False
         undated = {name for file in _UNDATED.findall(said) if (name := _name(file))} - self.undated
-        forced = set(_FILTERED.findall(said)) - self.undated - self.forced - set(self.pins) if force else set()
+        exempt = {*self.undated, *self.forced, *self.pins}
+        forced = set(_FILTERED.findall(said)) - exempt if force and not self.settled else set()
         self.undated |= undated
         self.forced |= forced - undated
         self._rounds += bool(undated)
@@ -91,9 +100,19 @@ class Cooldown:
         """Return the packages that uv, which found no lock, left releases out of."""
         return list(dict.fromkeys(_FILTERED.findall(said))) if self.limit else []
 
+    @property
+    def why(self) -> str:
+        """Return why a release is left out, for a person."""
+        if self.day:
+            return f"released after {self.day}"
+        return f"released after {self.limit}, and releases of the last {DAYS} days are left out"
+
     def lines(self, taken: Collection[str] = ()) -> list[str]:
-        """Return lines for a person; ``taken`` are new releases in the lock that production forced."""
-        lines = [f"Too new:    {each}: released in the last {DAYS} days, but nothing older fits" for each in taken]
+        """Return lines for a person; ``taken`` are new releases in the lock that production has or forced."""
+        why = f"released in the last {DAYS} days, but nothing older fits"
+        why = f"{self.why}, but production has it" if self.day else why
+        lines = [f"Held at:    {self.day} (UTC): packages as the index had them then"] if self.held else []
+        lines += [f"Too new:    {each}: {why}" for each in taken]
         names = [] if self.off else sorted(self.undated)
         if self.off or names:
             more = f" and {len(names) - _NAMED} more" if names[_NAMED:] else ""
@@ -114,6 +133,10 @@ def time_of(limit: str) -> datetime | None:
         found = found + timedelta(1) if len(limit) == len("2026-01-01") else found
         return found if found.tzinfo else found.replace(tzinfo=timezone.utc)
     return None
+
+
+def _text(limit: datetime) -> str:
+    return limit.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _name(file: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from ds_docker_env.common.errors import UnreachableError
+from ds_docker_env.common.errors import LockError, UnreachableError
 from ds_docker_env.common.progress import Say, silent
 from ds_docker_env.common.target import AMD64, ARM64, MACHINES, Target, machines
 from ds_docker_env.pinning.build_requirements import BuildRequirements
@@ -64,13 +64,14 @@ def make_lock(
     settings: str = "",
     say: Say = silent,
     built_with: str = "",
+    day: str = "",
 ) -> Lock:
     """Lock production with the analysis packages, each a requirement with a floor, for both processors if possible.
 
     Packages that cannot live beside production are left out, except ipykernel. ``wheels_only`` names packages that are
     never built from source unless production pins them: uv would build ten-year-old ones only to explain a conflict.
     Versions in the lock ``before`` stay if they can, and those in build-requirements.txt, ``built_with``; ``say`` is
-    told each step.
+    told each step. With a ``day`` the index is as it was then.
     What turns out to be for Windows or macOS only, or behind a URL that cannot be reached, is noted in ``production``.
     Raise `LockError` when production or ipykernel cannot be locked, `UvError` when uv fails.
     """
@@ -78,7 +79,11 @@ def make_lock(
         # A person on arm64 gets the same lock.
         resolver = Resolver(Path(folder), production, set(wheels_only), target.on(AMD64), say=say)
         resolver.before, resolver.building.settings = before, settings
-        resolver.cooldown = Cooldown.of(before, {pin.name for pin in production.fixed}, settings)
+        resolver.cooldown = Cooldown.of(before, {pin.name for pin in production.fixed}, settings, day)
+        if day:
+            # A package of the analysis that is newer is left out, and one that production needs is not.
+            _resolve(resolver, [])
+            resolver.cooldown.settled = True
         lock = Lock(building=resolver.building, overrides=resolver.overrides)
         try:
             production.leave_out(_of_the_system(resolver), distribution.WHY)
@@ -87,7 +92,10 @@ def make_lock(
         conflicts = _below_floor(production, analysis, target)
         kept = _without(analysis, conflicts, lock)
         while not (attempt := _resolve(resolver, kept)).text:
-            if conflicts := _conflicts(resolver, kept, attempt):
+            if later := _later(resolver, kept, attempt):
+                lock.left_out |= later
+                conflicts = {}
+            elif conflicts := _conflicts(resolver, kept, attempt):
                 pass
             elif elsewhere := foreign(resolver, resolver.named_pins(attempt)):
                 for pin, marker in elsewhere.items():
@@ -107,9 +115,9 @@ def make_lock(
         if elsewhere := foreign_sources(resolver, offered[AMD64]):
             for pin, marker in elsewhere.items():
                 production.restrict([pin], marker)
-            return make_lock(production, analysis, wheels_only, target, before, settings, say, built_with)
+            return make_lock(production, analysis, wheels_only, target, before, settings, say, built_with, day)
         lock.compiled = compiled(resolver, offered[AMD64])
-        lock.fresh = _fresh(resolver.cooldown, offered)
+        lock.fresh = fresh(resolver.cooldown, offered)
         built = {
             MACHINES[machine]: {
                 f"{name}=={offer.version}"
@@ -125,9 +133,11 @@ def make_lock(
         return lock
 
 
-def _fresh(cooldown: Cooldown, offered: Mapping[str, Mapping[str, Offer]]) -> list[str]:
+def fresh(cooldown: Cooldown, offered: Mapping[str, Mapping[str, Offer]]) -> list[str]:
+    """Return the lines of a cooldown about a lock of which the indexes offer this."""
     limit = time_of(cooldown.limit)
-    known = {name: offer for each in offered.values() for name, offer in each.items() if name in cooldown.forced}
+    named = {*cooldown.forced, *(cooldown.pins if cooldown.day else ())}
+    known = {name: offer for each in offered.values() for name, offer in each.items() if name in named}
     taken = [name for name, offer in known.items() if limit and offer.uploaded and offer.uploaded >= limit]
     return cooldown.lines([f"{name} {known[name].version}" for name in sorted(taken)])
 
@@ -167,6 +177,19 @@ def _resolve(resolver: Resolver, analysis: list[str]) -> Attempt:
         except UnreachableError as error:
             if not resolver.production.leave_out_url(error.url):
                 raise resolver.production.blame_index(error) from None
+
+
+def _later(resolver: Resolver, analysis: list[str], attempt: Attempt) -> dict[str, str]:
+    """Return why packages are left out that the index did not have yet; raise `LockError` if ipykernel is one."""
+    if not (day := resolver.cooldown.day):
+        return {}
+    named = [each for each in analysis if name_of(each) in attempt.names]
+    found = [each for each in named if resolver.together([each], []).impossible]
+    if required := [each for each in found if name_of(each) == REQUIRED]:
+        raise LockError(
+            f"{required[0]}: the index has no release up to {day} for Python {resolver.target.python}; name a later day"
+        )
+    return dict.fromkeys(found, f"the index has no release of it up to {day} that fits here")
 
 
 def _conflicts(resolver: Resolver, analysis: list[str], attempt: Attempt) -> dict[str, str]:
@@ -241,7 +264,7 @@ def _one_by_one(resolver: Resolver, candidates: list[str], lock: Lock) -> Attemp
         elif name_of(requirement) == REQUIRED:
             raise explain(resolver, requirement, attempt)
         else:
-            lock.left_out[requirement] = "versions taken together"
+            lock.left_out[requirement] = _beside("versions taken together")
     return best
 
 
@@ -258,5 +281,9 @@ def _below_floor(production: Production, analysis: list[str], target: Target) ->
 
 
 def _without(analysis: list[str], conflicts: dict[str, str], lock: Lock) -> list[str]:
-    lock.left_out |= conflicts
-    return [requirement for requirement in analysis if requirement not in conflicts]
+    lock.left_out |= {requirement: _beside(pins) for requirement, pins in conflicts.items()}
+    return [requirement for requirement in analysis if requirement not in lock.left_out]
+
+
+def _beside(pins: str) -> str:
+    return f"it cannot live beside production's {pins}"

@@ -13,6 +13,7 @@ from ds_docker_env.common.errors import LockError, RequirementsError, SourceErro
 from ds_docker_env.common.progress import Say, silent
 from ds_docker_env.common.settings import own_settings
 from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
+from ds_docker_env.common.sources import day_of
 from ds_docker_env.common.sources.image import Image, disagreements, platform_lines
 from ds_docker_env.common.target import Target
 from ds_docker_env.pinning.lock import REQUIRED, Lock, make_lock
@@ -50,12 +51,15 @@ def pin(
     settings: str = "",
     say: Say = silent,
     built_with: str = "",
+    day: str = "",
 ) -> Pinned:
     """Read production, lock it with the analysis packages and prove the result; raise `GenerationError`.
 
     ``debian`` is compared with what a production image runs on; ``settings`` is the uv.toml that is there already;
     ``say`` is told each step; versions in ``built_with``, the build-requirements.txt that is there, stay if they can.
+    On a ``day``, or that of the location, other packages are as the index had them then, whatever was locked before.
     """
+    day = day or day_of(location)
     if location.startswith("image:") and (wrong := disagreements(Image(location), target.python, debian)):
         raise SourceError(*wrong)
     production = read_production(location, target)
@@ -65,7 +69,8 @@ def pin(
     wheels_only = set(map(name_of_entry, entries(analysis.lock)))
     read_toml(settings, "uv.toml", "correct it, or take it away")
     own = own_settings(settings)
-    lock = make_lock(production, analysis.requirements, wheels_only, target, analysis.before, own, say, built_with)
+    before, built_with = ("", "") if day else (analysis.before, built_with)
+    lock = make_lock(production, analysis.requirements, wheels_only, target, before, own, say, built_with, day)
     packages = read_each(lock.text)
     missing = left_out(lock, packages)
     if refused := [
@@ -76,7 +81,7 @@ def pin(
         raise LockError(*refused)
     parity = prove_each(production, lock.text, target)
     files = {
-        "production.txt": render_production(production, date.today()),
+        "production.txt": render_production(production, date.today(), day),
         "requirements.in": analysis.render(missing),
         "requirements.txt": _with_note(lock),
         "constraints.txt": render_constraints(production) if production.constraints_text() else "",
@@ -87,6 +92,9 @@ def pin(
     files["uv.toml"] = lock.building.render()
     first, *others = summarise(production, lock, packages, parity, target)
     read = platform_lines(Image(location)) if location.startswith("image:") else []
+    if day:
+        at = f" {production.provenance}, and" if day_of(location) else ""
+        read.append(f"Held at:    {day} (UTC):{at} packages as the index had them then")
     return Pinned(files, [first, *read, *others])
 
 

@@ -112,7 +112,7 @@ def left_out(lock: Lock, packages: Packages) -> dict[str, str]:
         name = canonicalize_name(requirement.name)
         locked = [each[name].version for each in packages.values() if name in each]
         if not locked:
-            reasons[line] = f"it cannot live beside production's {why}"
+            reasons[line] = why
         elif too_old := [each for each in locked if not requirement.specifier.contains(each, prereleases=True)]:
             reasons[line] = f"production has {requirement.name}=={too_old[0]}"
     return reasons

@@ -130,7 +130,7 @@ def test_only_the_files_that_are_read_are_fetched(repository: Repository) -> Non
     repository.commit({"requirements.txt": "a==3\n", "model.bin": big})
     file = GitFile(repository.url)
     assert file.read() == b"a==3\n"
-    folder, _ = git._FETCHED[file._parts()[:2]]
+    folder, *_ = git._FETCHED[file._parts()[:3]]
     here = conftest.git("cat-file", "--batch-all-objects", "--batch-check=%(objecttype)", folder=folder).split()
     assert here.count("blob") == 1
     assert here.count("commit") == 1

@@ -90,7 +90,7 @@ def test_what_is_inherited_from_production_is_apart_from_what_the_analysis_added
     assert rows(said, "JupyterLab and other tools:") == [["jupyterlab", jupyterlab, "CVE-2099-6", DAY, "99"]]
     last = said.stdout.splitlines()[-1]
     assert last.startswith("To do: fix production's pins in production, then run take-over; ")
-    assert "docker compose run --rm jupyter lock --upgrade-package boto3 --exclude-newer 2" in last
+    assert "docker compose run --rm jupyter lock --upgrade-package boto3 --at 2" in last
     assert said.returncode == 1
     assert len(advisories.asked) == len(advisories.known), "what is in both locks is asked for once"
 

@@ -103,7 +103,11 @@ def test_a_newer_production_file_is_taken_over_from_each_place_and_moves_only_wh
     [mount] = blocks(page("take-over.md"), "yaml")
     (reader.folder / "docker-compose.override.yml").write_text(mount, encoding="utf-8")
     before = reader.read("requirements.txt")
+    dry = follow(reader, f"{mounted} --dry-run").splitlines()
+    assert reader.read("requirements.txt") == before
     said = follow(reader, mounted).splitlines()
+    # Behind the build, which the first command does.
+    assert dry[-len(said) : -1] == said[:-1]
     moved = [line for line in said if line.startswith(("Moved:", "New:", "Gone:"))]
     assert moved == [f"Moved:      pytz {PINNED['pytz']} -> {NEWER}"]
     assert said[-1] == "Next:       docker compose up --build"

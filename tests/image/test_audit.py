@@ -126,8 +126,7 @@ def test_each_finding_is_named_with_its_date_and_its_remedy_and_what_debian_has_
     assert "Debian has not fixed 3 known vulnerabilities of its packages; to list them: audit --unfixed\n" in out
     assert out.splitlines()[-1].split("; ") == [
         "To do: fix production's pins in production, then run take-over",
-        "docker compose run --rm jupyter lock "
-        f"--upgrade-package numpy --exclude-newer {datetime.now(timezone.utc).date()}",
+        f"docker compose run --rm jupyter lock --upgrade-package numpy --at {datetime.now(timezone.utc).date()}",
         "generate over the project with a newer template, which renews tools.txt",
         "renew the base image (docs/how-to/base-image.md of the template), then run: docker compose up --build",
     ]

@@ -168,7 +168,7 @@ def test_a_release_of_the_last_days_is_refused_by_its_version_unless_a_day_is_na
         add.run(["hasty==2.0"])
     assert re.fullmatch(
         rf"hasty: released after \S+, and releases of the last {DAYS} days are left out; "
-        f"take an older version, or add: --exclude-newer {today}",
+        f"take an older version, or add: --at {today}",
         str(refused.value),
     )
     assert image.files == files
@@ -177,13 +177,27 @@ def test_a_release_of_the_last_days_is_refused_by_its_version_unless_a_day_is_na
     assert capsys.readouterr().out == "New:        hasty 1.0\n"
     # Also beside a person's own limit, which is for locks and not for what they hold.
     Path("uv.toml").write_text('exclude-newer = "14 days"\n', encoding="utf-8")
-    add.run(["--upgrade", "hasty==2.0", "--exclude-newer", today])
+    add.run(["--upgrade", "hasty==2.0", "--at", today])
     Path("uv.toml").unlink()
     assert image.packages["hasty"] == "2.0"
     # It stays, beside what is added later.
     image.index.add("later", "1.0")
     add.run(["later"])
     assert (image.packages["hasty"], image.packages["later"]) == ("2.0", "1.0")
+
+
+def test_a_package_is_added_as_of_the_day_at_which_the_project_is_held(
+    image: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = image.project / "production.txt"
+    path.write_text(f"# at: 2026-03-01\n{path.read_text(encoding='utf-8')}", encoding="utf-8")
+    image.index.add("figures", "1.0")
+    image.index.add("figures", "2.0", uploaded=datetime(2026, 3, 2, tzinfo=timezone.utc))
+    add.run(["figures"])
+    held = "Held at:    2026-03-01 (UTC): packages as the index had them then\n"
+    assert capsys.readouterr().out == f"New:        figures 1.0\n{held}"
+    with pytest.raises(GenerationError, match=r"^figures: released after 2026-03-01; take an older .*, or add: --at 2"):
+        add.run(["figures>=2"])
 
 
 REFUSED = {

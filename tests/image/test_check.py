@@ -65,6 +65,18 @@ def test_a_lock_is_named_where_it_was_not_made_for_this_processor(
     assert checked(capsys) == (0, [])
 
 
+def test_a_project_that_is_held_at_a_day_is_told_how_to_follow_production_again(
+    image: Image, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = image.project / "production.txt"
+    path.write_text(f"# source: git+/nowhere@main@2026-03-01#a.txt\n# at: 2026-03-01\n{image.read('production.txt')}")
+    check.run([])
+    assert (
+        "\nHeld at:    2026-03-01, as are packages that add and lock take; to follow production again, "
+        f'{RUN} take-over "git+/nowhere@main#a.txt"\n' in capsys.readouterr().out
+    )
+
+
 def test_productions_markers_are_those_of_this_processor(
     image: Image, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from conftest import AS_IN_THE_IMAGE
 from package_index import PackageIndex
 
-from ds_docker_env.common.errors import LockError, ProjectError
+from ds_docker_env.common.errors import DayError, LockError, ProjectError
 from ds_docker_env.common.target import Target, note
 from ds_docker_env.image import installed, lock
 from ds_docker_env.pinning.cooldown import DAYS
@@ -63,10 +63,12 @@ def test_the_command_in_the_header_is_run_again_with_further_options_and_moves_n
     assert f"+ {COMMAND} --upgrade-package prod --exclude-newer 2" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("option", [["--exclude-newer", "2026-01-02"], ["--exclude-newer=2026-01-02"]])
-def test_a_limit_for_the_index_is_noted(folder: Path, option: list[str]) -> None:
+@pytest.mark.parametrize("option", [["--at", "2026-01-02"], ["--exclude-newer=2026-01-02"]])
+def test_a_day_for_the_index_is_noted(folder: Path, option: list[str]) -> None:
     assert lock.run(option) == 0
-    assert ", index as of 2026-01-02\n" in (folder / "requirements.txt").read_text()
+    assert ", index as of 2026-01-02T23:59:59Z\n" in (folder / "requirements.txt").read_text()
+    with pytest.raises(DayError, match=r"--at: '3 days': unknown day; write it as in 2"):
+        lock.run(["--at", "3 days"])
     with pytest.raises(ProjectError, match=r"--exclude-newer-package: the next lock would not know of it"):
         lock.run(["--exclude-newer-package", "prod=false"])
 
@@ -93,10 +95,10 @@ def test_releases_of_the_last_days_wait_unless_a_person_takes_them_and_then_they
     today = now.date().isoformat()
     assert re.fullmatch(
         rf"prod: released after \S+T00:00:00Z, and releases of the last {DAYS} days are left out; "
-        f"take an older version; to take them, run: lock --exclude-newer {today}",
+        f"take an older version; to take them, run: lock --at {today}",
         str(refused.value),
     )
-    assert lock.run(["--exclude-newer", today]) == 0
+    assert lock.run(["--at", today]) == 0
     assert locked() == "4.0"
     # And nothing moves back.
     (folder / "requirements.in").write_text("prod\n")
@@ -114,6 +116,37 @@ def test_releases_of_the_last_days_wait_unless_a_person_takes_them_and_then_they
     monkeypatch.setenv("UV_EXCLUDE_NEWER", "2021-01-01")
     assert lock.run(["--upgrade"]) == 0
     assert locked() == "2.0"
+
+
+def test_a_project_that_is_held_takes_releases_of_its_day_and_productions_pins(
+    folder: Path, offline: PackageIndex, capfd: pytest.CaptureFixture[str]
+) -> None:
+    offline.add("prod", "3.0", uploaded=datetime(2026, 3, 1, 23, tzinfo=timezone.utc))
+    offline.add("prod", "4.0", uploaded=datetime(2026, 3, 2, 1, tzinfo=timezone.utc))
+    offline.add("pinned", "1.0", uploaded=datetime(2026, 5, 1, tzinfo=timezone.utc))
+    (folder / "production.txt").write_text("# at: 2026-03-01\n\npinned==1.0\n")
+    (folder / "requirements.in").write_text("-r production.txt\nprod\n")
+
+    def locked(*options: str) -> tuple[str, str]:
+        assert lock.run(options) == 0
+        text = (folder / "requirements.txt").read_text()
+        return re.findall(r"^prod==(\S+)", text, re.MULTILINE)[0], re.findall("index as of (.*)", text)[0]
+
+    assert locked() == ("3.0", "2026-03-01T23:59:59Z")
+    assert capfd.readouterr().out == (
+        "Held at:    2026-03-01 (UTC): packages as the index had them then\n"
+        "Too new:    pinned 1.0: released after 2026-03-01, but production has it\n"
+    )
+    assert locked("--upgrade", "--at", "2026-03-02") == ("4.0", "2026-03-02T23:59:59Z")
+    # And nothing moves back by itself.
+    assert locked("--upgrade") == ("4.0", "2026-03-02T23:59:59Z")
+    assert locked("--at", "2026-02-01") == ("2.0", "2026-02-01T23:59:59Z")
+    (folder / "requirements.in").write_text("-r production.txt\nprod>=4\n")
+    with pytest.raises(LockError, match=r"^prod: released after 2026-03-01; take an older version; .*lock --at 2"):
+        lock.run([])
+    (folder / "production.txt").write_text("# at: 1 March\n\npinned==1.0\n")
+    with pytest.raises(DayError, match=r"^production\.txt: '1 March': unknown day"):
+        lock.run([])
 
 
 def test_an_index_that_does_not_say_when_files_were_uploaded_is_used_and_a_line_says_so(

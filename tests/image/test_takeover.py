@@ -3,15 +3,18 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
+import conftest
 import pytest
 from package_index import PackageIndex
 
-from ds_docker_env.common.errors import GenerationError, ProjectError, SourceError
+from ds_docker_env.common.errors import DayError, GenerationError, ProjectError, SourceError
 from ds_docker_env.common.target import AMD64, ARM64, Target, machines
-from ds_docker_env.image import check, project
+from ds_docker_env.image import check, hold, project, takeover
 from ds_docker_env.image.takeover import take_over
+from ds_docker_env.image.template import Template
 from ds_docker_env.pinning.builds import Building
 
 LINUX = Target("3.11")
@@ -111,6 +114,65 @@ def test_a_url_is_read_again_by_its_name_unless_it_holds_a_secret_which_is_kept_
     for production in (kept, kept.replace(";", "&share=")):
         with pytest.raises(SourceError, match=r"\?ref=v2[;&].*\.\.\.: the value .* is not kept; name the whole URL"):
             project.named_source(production, "take-over")
+
+
+def test_a_result_of_an_earlier_day_is_made_again_and_production_followed_again_later(
+    folder: Path,
+    offline: PackageIndex,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(takeover, "read_target", lambda _: LINUX)
+    monkeypatch.setattr(takeover, "template", lambda: Template("1", "2", [], {}))
+    url = f"git+{(tmp_path / 'shop').as_uri()}"
+    for month, version in ((2, "1.0"), (4, "2.0")):
+        conftest.write_files(tmp_path / "shop", {"requirements.txt": f"prod=={version}\n"})
+        conftest.committed(tmp_path / "shop", f"2026-0{month}-20T12:00:00Z")
+        released = datetime(2026, month, 10, tzinfo=timezone.utc)
+        offline.add("prod", version, uploaded=released)
+        offline.add("added", version, uploaded=released)
+    offline.add("ipykernel", "6.5")
+    offline.add("late", "2.0", uploaded=datetime(2026, 5, 1, tzinfo=timezone.utc))
+
+    def run(*words: str) -> str:
+        assert takeover.run(words) == 0
+        return capsys.readouterr().out
+
+    run(url)
+    now = contents(folder)
+    assert "\nadded==1.0 \\\n" in now["requirements.txt"]
+    dry = run("--at", "2026-03-01", "--dry-run")
+    assert contents(folder) == now
+    there = run("--at", "2026-03-01")
+    march = contents(folder)
+    again = "nothing was written; to take it over, run: docker compose run --rm jupyter take-over --at 2026-03-01"
+    assert dry == there.replace("Next:       docker compose up --build", f"Next:       {again}")
+    assert "Moved:      prod 2.0 -> 1.0\nGone:       late 2.0\n" in there
+    late = "late>=2: left out, the index has no release of it up to 2026-03-01 that fits here"
+    assert f"# {late}\n" in march["requirements.in"]
+    assert f"# source: {url}@2026-03-01#requirements.txt\n" in march["production.txt"]
+    # A day makes the same again, whatever was locked meanwhile.
+    (folder / "requirements.txt").write_text(now["requirements.txt"])
+    run()
+    assert contents(folder) == march
+    [line] = hold.lines(march["production.txt"])
+    follow = f"{url}#requirements.txt"
+    assert line.startswith("Held at:    2026-03-01")
+    assert line.endswith(f'run: docker compose run --rm jupyter take-over "{follow}"')
+    run(follow)
+    assert hold.lines(contents(folder)["production.txt"]) == []
+    assert "\nlate==2.0" in contents(folder)["requirements.txt"]
+
+    # A file has no history, but one that is named is taken for one of that day.
+    (folder / "march.txt").write_text("prod==1.0\n")
+    assert "Held at:    2026-03-01 (UTC): packages as" in run("march.txt", "--at", "2026-03-01")
+    assert "# at: 2026-03-01\n" in contents(folder)["production.txt"]
+    run()
+    assert hold.held_here() == "2026-03-01"
+    for words in (["--at", "2026-03-02"], [f"{offline.url}r.txt", "--at", "2026-03-02"]):
+        with pytest.raises(DayError, match=r": has no history .* of that day: take-over --at 2026-03-02 FILE"):
+            takeover.run(words)
 
 
 REFUSED = {

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from conftest import Pin
+from conftest import Pin, committed, git, write_files
 from package_index import PackageIndex
 
 from ds_docker_env.common import uv
@@ -57,6 +57,35 @@ def test_a_release_that_productions_pin_forces_is_taken_and_named_and_no_other(p
     assert f"index as of {limit_of_today()}" not in generated.read("requirements.txt")
 
 
+def test_production_of_a_day_is_locked_beside_packages_of_that_day(
+    pin: Pin, offline: PackageIndex, tmp_path: Path
+) -> None:
+    repository = tmp_path / "shop"
+    for when, version in (("2020-01-01T12:00:00Z", "2.0"), ("2026-04-01T12:00:00Z", "3.0")):
+        write_files(repository, {"requirements.txt": f"prod=={version}\n"})
+        committed(repository, when)
+    # An index that was copied is newer than what it holds.
+    copied = datetime(2026, 5, 1, tzinfo=timezone.utc)
+    offline.add("forced", "1.0")
+    offline.add("forced", "2.0", uploaded=copied)
+    offline.add("prod", "2.0", requires=("forced>=2",), uploaded=copied)
+    offline.add("pandas", "9999.2", uploaded=copied)
+    location = f"git+{repository.as_uri()}@{{}}#requirements.txt"
+    refused = pin("", location=location.format("2020-01-02")).stderr
+    assert refused.endswith("ipykernel>=6: the index has no release up to 2020-01-02 for Python 3.11; name a later day")
+    generated = pin("", location=location.format("2026-03-01"))
+    assert [generated.locked[name] for name in ("prod", "forced", "pandas")] == ["2.0", "2.0", "9999.1"]
+    commit = f"commit {git('rev-parse', 'main~1', folder=repository).strip()} of 2020-01-01"
+    said = generated.stdout.splitlines()
+    assert f"Held at:    2026-03-01 (UTC): {commit}, and packages as the index had them then" in said
+    for package in ("forced 2.0", "prod 2.0"):
+        assert f"Too new:    {package}: released after 2026-03-01, but production has it" in said
+    production = generated.read("production.txt")
+    assert f"# source: {location.format('2026-03-01')}\n# {commit}\n" in production
+    assert "\n# at: 2026-03-01\n" in production
+    assert ", index as of 2026-03-01T23:59:59Z\n" in generated.read("requirements.txt")
+
+
 def test_packages_of_an_index_without_dates_are_taken_and_named(pin: Pin, offline: PackageIndex) -> None:
     offline.dates = False
     offline.add("prod", "1.0", requires=("ours",))
@@ -103,7 +132,7 @@ def test_a_persons_own_limit_for_uv_holds_instead(tmp_path: Path, monkeypatch: p
     (tmp_path / "uv" / "uv.toml").write_text('exclude-newer = "14 days"\n')
     assert Cooldown.of("", ["prod"]).options == []
     # But not against one that is typed.
-    assert Cooldown.of("", [], given="2026-01-01").options == ["--exclude-newer", "2026-01-01"]
+    assert Cooldown.of("", [], given="2026-01-01").options == ["--exclude-newer", "2026-01-01T23:59:59Z"]
     (tmp_path / "uv" / "uv.toml").write_text("exclude-newer-package = { prod = false }\n")
     assert Cooldown.of("", ()).options == ["--exclude-newer", limit_of_today()]
     assert Cooldown.of("", (), settings='exclude-newer = "14 days"\n').options == []

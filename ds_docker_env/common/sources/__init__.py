@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from urllib.parse import urlsplit
 
-from ds_docker_env.common.errors import SourceError
+from ds_docker_env.common.errors import DayError, SourceError
 from ds_docker_env.common.redaction import redacted
 from ds_docker_env.common.sources.interface import Source
 from ds_docker_env.common.sources.local import LocalFile
 
 
 def source_of(location: str) -> Source:
-    """Return the source at a path, a URL, ``git+URL@REF#PATH``, ``image:NAME`` or ``-``, which is standard input.
+    """Return the source at a path, a URL, ``git+URL@REF@DAY#PATH``, ``image:NAME`` or ``-``, which is standard input.
 
     Raise `SourceError` for a kind of URL that is not known.
     """
@@ -50,6 +50,32 @@ def source_of(location: str) -> Source:
     raise SourceError(f"{shown}: {scheme}:// cannot be read; name {known}")
 
 
+def day_of(location: str) -> str:
+    """Return the day for which a location asks, or a blank."""
+    if not location.startswith("git+"):
+        return ""
+    from ds_docker_env.common.sources.git import GitFile
+
+    return GitFile(location).day
+
+
+def on_day(location: str, day: str) -> str:
+    """Return the location of a file as it was on a day, or as it is now if that is blank.
+
+    Raise `DayError` for a file without a history.
+    """
+    if location.startswith("git+"):
+        from ds_docker_env.common.sources.git import GitFile
+
+        return GitFile(location).on(day)
+    if not day:
+        return location
+    raise DayError(
+        f"{redacted(location)}: has no history that can be read; name its repository, as in "
+        f"git+https://HOST/TEAM/REPOSITORY@{day}#PATH, or a file of that day: take-over --at {day} FILE"
+    )
+
+
 def included(source: Source, reference: str) -> Source:
     """Return the source that another one includes; raise `SourceError` where it would reach out of its place.
 
@@ -70,4 +96,4 @@ def included(source: Source, reference: str) -> Source:
     )
 
 
-__all__ = ["LocalFile", "Source", "included", "source_of"]
+__all__ = ["LocalFile", "Source", "day_of", "included", "on_day", "source_of"]

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from ds_docker_env.common import certificates
-from ds_docker_env.common.errors import SourceError
+from ds_docker_env.common import certificates, day
+from ds_docker_env.common.errors import DayError, SourceError
 from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.sources.command import PROTOCOLS, Folder, TooLargeError, git_environment, run, run_git
 from ds_docker_env.common.sources.interface import MAX_BYTES, Remote, too_large
@@ -32,8 +33,13 @@ _SHOWN = 5
 # https://git-scm.com/docs/git-check-ref-format, and what git fetch would take for a refspec or an option.
 _BAD_REF = re.compile(r"^[-+/.]|[ ~^:?*\[\\]|\.\.|@\{|//|[/.]$|\.lock$")
 _BAD_PATH = re.compile(r"^[-/]|^(?:.*/)?\.\.(?:/|$)")
+_AT = re.compile(rf"@({day.PATTERN})$")
+_LIKE_A_DAY = re.compile(r"(?:^|@)\d{4}[-./]?\d{1,2}[-./]?\d{1,2}$")
 _HASH = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
 _REMOTE = "production"
+# How git says "all": https://git-scm.com/docs/shallow. Without a depth, a shallow repository, such as a pipeline's
+# checkout, would make a fetch with a filter fetch again and again.
+_ALL = "--depth=2147483647"
 _EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 # What servers answer that do not have a commit, or give none by its hash.
 _UNKNOWN = rb"find remote ref|unadvertised object|not our ref|not valid"
@@ -41,26 +47,39 @@ _UNKNOWN = rb"find remote ref|unadvertised object|not our ref|not valid"
 
 @dataclass(frozen=True)
 class GitFile(Remote):
-    """A file at ``git+URL@REF#PATH``; without REF the default branch, without PATH requirements.txt.
+    """A file at ``git+URL@REF@DAY#PATH``; without REF the default branch, without PATH requirements.txt.
 
-    Git takes passwords and keys from where it always does: netrc, a credential helper, an ssh agent.
+    With a DAY, such as 2026-03-01, it is the file at the end of that day in UTC: in the last commit up to then, by
+    first parents, as a merged commit counts from its merge on. Git takes passwords and keys from where it always does:
+    netrc, a credential helper, an ssh agent.
     """
 
     @property
     def provenance(self) -> str:
-        """The commit that was read, as ``commit <40 hex>``."""
-        return f"commit {self._fetched()[1]}"
+        """The commit that was read, as ``commit <40 hex>``, and its own day if one was asked for."""
+        _, commit, own = self._fetched()
+        return f"commit {commit}{own}"
 
     @property
     def place(self) -> tuple[str, ...]:
-        """The repository and the ref."""
-        return ("git", *self._parts()[:2])
+        """The repository, the ref and the day."""
+        return ("git", *self._parts()[:3])
+
+    @property
+    def day(self) -> str:
+        """The day, or a blank."""
+        return self._parts().day
+
+    def on(self, other: str) -> str:
+        """Return the location of this file on another day; a blank is the present."""
+        ref = self._parts().ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
+        return self._parts()._replace(ref=ref, day=other).location
 
     def read(self) -> bytes:
-        git, commit = self._fetched()
-        path = posixpath.normpath(self._parts()[2])
+        git, commit, own = self._fetched()
+        path = posixpath.normpath(self._parts().path)
         kind, size, thing = git.look(f"{commit}:{path}")
-        where = f"in commit {commit[:10]}"
+        where = f"in commit {commit[:10]}{own}"
         if kind == "tree":
             raise SourceError(f"{self.name}: {path} is a directory {where}; {_there(git.files(thing), '')}")
         if kind == "link":
@@ -74,34 +93,31 @@ class GitFile(Remote):
     def beside(self, reference: str) -> str:
         if "://" in reference:
             return reference
-        url, ref, path = self._parts()
-        joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), reference))
-        return f"git+{url}{f'@{ref}' if ref else ''}#{joined}"
+        parts = self._parts()
+        joined = posixpath.normpath(posixpath.join(posixpath.dirname(parts.path), reference))
+        return parts._replace(path=joined).location
 
-    def _parts(self) -> tuple[str, str, str]:
-        """Return the repository's URL, the ref or a blank, and the path."""
+    def _parts(self) -> _Parts:
         address, _, path = self.location.removeprefix("git+").partition("#")
-        scheme, separator, rest = address.partition("://") if "://" in address else ("", "", address)
-        host, slash, folder = rest.partition("/")
-        repository, at, ref = folder.partition(".git@")
-        if at:
-            repository += ".git"
-        elif "@" in folder:
-            repository, at, ref = folder.rpartition("@")
-        return f"{scheme}{separator}{host}{slash}{repository}", ref, path or "requirements.txt"
+        found = _AT.search(address)
+        url, ref = _repository(address[: found.start()] if found else address)
+        if found and not ref.startswith("refs/"):
+            return _Parts(url, ref, found[1], path or "requirements.txt")
+        return _Parts(*_repository(address), "", path or "requirements.txt")
 
-    def _fetched(self) -> tuple[_Git, str]:
+    def _fetched(self) -> tuple[_Git, str, str]:
         self._check()
-        url, ref, _ = self._parts()
-        if (url, ref) not in _FETCHED:
-            _FETCHED[url, ref] = _fetch(self.name, url, ref)
-        folder, commit = _FETCHED[url, ref]
-        return _Git(self.name, folder), commit
+        url, ref, asked, _ = self._parts()
+        if (url, ref, asked) not in _FETCHED:
+            _FETCHED[url, ref, asked] = _fetch(self.name, url, ref, asked)
+        folder, commit, own = _FETCHED[url, ref, asked]
+        return _Git(self.name, folder), commit, f" of {own}" if own else ""
 
     def _check(self) -> None:
         if not self.location.isprintable():
             raise SourceError(f"{self.name!r}: holds a character that no address has; type it again")
-        url, ref, path = self._parts()
+        url, ref, asked, path = self._parts()
+        day.checked(asked, self.name)
         protocol = url.partition("://")[0].lower() if "://" in url else "file"
         if protocol not in PROTOCOLS or not (url.startswith("/") or "://" in url):
             raise SourceError(
@@ -122,8 +138,23 @@ class GitFile(Remote):
             )
 
 
-# Folder and commit by URL and ref: what a file includes comes from the same commit, even if the branch moves meanwhile.
-_FETCHED: dict[tuple[str, str], tuple[Path, str]] = {}
+class _Parts(NamedTuple):
+    """The URL of a repository, a ref and a day or blanks, and a path."""
+
+    url: str
+    ref: str
+    day: str
+    path: str
+
+    @property
+    def location(self) -> str:
+        at = "".join(f"@{each}" for each in (self.ref, self.day) if each)
+        return f"git+{self.url}{at}#{self.path}"
+
+
+# Folder, commit and its day by URL, ref and day: what a file includes comes from the same commit, even if the branch
+# moves meanwhile.
+_FETCHED: dict[tuple[str, str, str], tuple[Path, str, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -185,6 +216,19 @@ class _Git:
         found = re.match(rb"([0-9a-f]{40,64}) (\w+) (\d+)\n", done.stdout)
         return (found[2].decode(), int(found[3]), found[1].decode()) if found else ("", 0, "")
 
+    def last_of(self, tip: str, asked: str) -> tuple[str, str]:
+        """Return the last commit up to the end of a day, and its own day; raise `DayError` if there was none yet."""
+        follow = ("rev-list", "--first-parent", "--timestamp")
+        until = int(day.last_second(asked).timestamp())
+        found = self.must(*follow, "--max-count=1", f"--min-age={until}", tip).split()
+        if found:
+            return found[1].decode(), day.of(int(found[0]))
+        first = day.of(int(self.must(*follow, "--max-parents=0", tip).split()[0]))
+        fix = f"name a day from {first} on"
+        if (self.folder / "shallow").exists():
+            fix = "its repository is shallow; run there: git fetch --unshallow"
+        raise DayError(f"{self.name}: no commit up to {asked} (UTC), as the first is of {first}; {fix}")
+
     def files(self, tree: str) -> list[str]:
         listed = self.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", tree).stdout
         return [name for name in listed.decode(errors="replace").split("\0") if name and name.isprintable()]
@@ -193,6 +237,18 @@ class _Git:
         """Return the hash of a commit, or a blank where there is none or several."""
         done = self.run("rev-parse", "--verify", "--quiet", f"{what}^{{commit}}")
         return "" if done.returncode else done.stdout.decode().strip()
+
+
+def _repository(address: str) -> tuple[str, str]:
+    """Return the URL of a repository, and the ref or a blank."""
+    scheme, separator, rest = address.partition("://") if "://" in address else ("", "", address)
+    host, slash, folder = rest.partition("/")
+    repository, at, ref = folder.partition(".git@")
+    if at:
+        repository += ".git"
+    elif "@" in folder:
+        repository, at, ref = folder.rpartition("@")
+    return f"{scheme}{separator}{host}{slash}{repository}", ref
 
 
 def _has_host(url: str) -> bool:
@@ -239,7 +295,7 @@ def _blob(content: bytes, kind: str) -> str:
     return hashlib.new(kind, b"blob %d\0%s" % (len(content), content), usedforsecurity=False).hexdigest()
 
 
-def _fetch(name: str, url: str, ref: str) -> tuple[Path, str]:
+def _fetch(name: str, url: str, ref: str, asked: str) -> tuple[Path, str, str]:
     if shutil.which("git") is None:
         raise SourceError(
             f"{name}: git is needed to read it and is not here; install it from https://git-scm.com/downloads "
@@ -257,22 +313,37 @@ def _fetch(name: str, url: str, ref: str) -> tuple[Path, str]:
     trusted = os.environ.get("SSL_CERT_FILE")
     if trusted and not git.run("config", "--get-urlmatch", "http.sslCAInfo", url).stdout:
         git.must("config", "http.sslCAInfo", trusted)
-    # Names of files are enough; git gets the content of the few that are read when it is asked for them.
-    names_only, found = ["--filter=blob:none"], "FETCH_HEAD"
-    done = git.fetch("--depth=1", *names_only, _REMOTE, ref or "HEAD")
+    if asked:
+        _require_day(git, f"{ref}@{asked}" if ref else asked, asked)
+    # Names of files are enough, or commits to find the day; git gets the few that are read when it is asked for them.
+    depth, found = _ALL if asked else "--depth=1", "FETCH_HEAD"
+    for kind in ("tree:0", "blob:none") if asked else ("blob:none",):
+        shape = [depth, f"--filter={kind}"]
+        done = git.fetch(*shape, _REMOTE, ref or "HEAD")
+        if b"filter 'tree'" not in done.stderr:
+            break
     if done.returncode and b"shallow capabilities" in done.stderr:
         git.run("config", "--unset-all", f"remote.{_REMOTE}.partialCloneFilter")
         git.run("config", "--unset-all", f"remote.{_REMOTE}.promisor")
-        names_only = []
+        shape = []
         done = git.fetch(_REMOTE, ref or "HEAD")
     if done.returncode and _HASH.fullmatch(ref) and re.search(_UNKNOWN, done.stderr):
-        done, found = git.fetch(*names_only, _REMOTE, *_EVERYTHING), ref
+        done, found = git.fetch(*(shape and [_ALL, *shape[1:]]), _REMOTE, *_EVERYTHING), ref
     commit = "" if done.returncode else git.commit(found)
     if commit:
-        return folder, commit
+        return folder, *(git.last_of(commit, asked) if asked else (commit, ""))
     if done.returncode and b"find remote ref" not in done.stderr:
         raise git.failed(done)
     raise SourceError(_no_such_ref(git, ref))
+
+
+def _require_day(git: _Git, text: str, asked: str) -> None:
+    """Raise `SourceError` if a branch or tag has a name like a day."""
+    listed = git.run("ls-remote", _REMOTE, f"refs/heads/{text}", f"refs/tags/{text}").stdout.decode(errors="replace")
+    if refs := [line.partition("\t")[2] for line in listed.splitlines()]:
+        raise SourceError(
+            f"{git.name}: {refs[0]} is there, too; write @{refs[0]} for it, or @BRANCH@{asked} for a branch on that day"
+        )
 
 
 def _no_such_ref(git: _Git, ref: str) -> str:
@@ -282,6 +353,7 @@ def _no_such_ref(git: _Git, ref: str) -> str:
         there = f"name one, such as @{names[0]}" if names else "push one first"
         return f"{git.name}: the repository has no default branch; {there}"
     there = f"it has {_few(names, ref)}" if names else "the repository has none"
+    there += f"; write a day as in {day.today()}" if _LIKE_A_DAY.search(ref) else ""
     return f"{git.name}: no branch, tag or commit {ref}; {there}"
 
 

@@ -8,13 +8,13 @@ from datetime import date
 from ds_docker_env.pinning.production.model import Production, as_lines
 
 
-def render_production(production: Production, today: date) -> str:
-    """Return production.txt: where the pins came from, and the pins."""
+def render_production(production: Production, today: date, day: str = "") -> str:
+    """Return production.txt: where the pins came from, perhaps on which day, and the pins."""
     provenance = f"# {production.provenance}\n" if production.provenance else ""
     parts = [
         "# Production's versions, as taken over; the lock holds each of them exactly.\n"
         f"# source: {production.source}\n{provenance}# sha256: {production.digest}\n"
-        f"# taken over on: {today.isoformat()}\n"
+        f"# taken over on: {today.isoformat()}\n" + (f"# at: {day}\n" if day else "")
     ]
     for title, lines in (
         ("", production.option_lines()),

@@ -1,0 +1,40 @@
+"""A day in UTC, such as 2026-03-01."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+
+from ds_docker_env.common.errors import DayError
+
+PATTERN = r"\d{4}-\d{2}-\d{2}"
+
+
+def today() -> str:
+    """Return the present day."""
+    return datetime.now(timezone.utc).date().isoformat()
+
+
+def checked(day: str, where: str) -> str:
+    """Return a day, or a blank for a blank; raise `DayError` if there is no such day, or if it has not begun."""
+    if not day:
+        return ""
+    try:
+        known = bool(re.fullmatch(PATTERN, day)) and bool(last_second(day))
+    except (ValueError, OverflowError):
+        known = False
+    if not known:
+        raise DayError(f"{where}: {day!r}: unknown day; write it as in {today()}")
+    if day > today():
+        raise DayError(f"{where}: {day}: in the future; name a day up to {today()}, the present one in UTC")
+    return day
+
+
+def last_second(day: str) -> datetime:
+    """Return the last second of a day; raise `ValueError`."""
+    return datetime.fromisoformat(f"{day}T23:59:59+00:00")
+
+
+def of(seconds: int) -> str:
+    """Return the day of a time in seconds since 1970."""
+    return (datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)).date().isoformat()
