@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
@@ -47,7 +47,8 @@ class Production:
     leave the version open or name a URL, of which ``downloads`` keep the hashes; ``left_out`` are not taken from an
     index (production's own code, VCS), with their names where known; ``indexes`` are option lines without credentials
     and where they stand; ``ignored`` are options that mean nothing to a lock; ``pythons`` are specifiers of the Pythons
-    that files are for, by name.
+    that files are for, by name; ``conda`` holds, by how conda says it, the requirement that stands for a package of
+    conda, one of ``pins`` or ``unpinned``.
     """
 
     source: str
@@ -62,6 +63,7 @@ class Production:
     indexes: dict[str, str] = field(default_factory=dict)
     ignored: list[str] = field(default_factory=list)
     pythons: dict[str, str] = field(default_factory=dict)
+    conda: dict[str, str] = field(default_factory=dict)
 
     def restrict(self, pins: Iterable[str], marker: str) -> None:
         """Note that these pins apply only where this marker holds."""
@@ -77,6 +79,32 @@ class Production:
         return bool(lost)
 
     @property
+    def twins(self) -> set[str]:
+        """Return the requirements that stand for packages of conda."""
+        return set(self.conda.values())
+
+    def replace_twin(self, requirement: str, others: Sequence[str] = ()) -> None:
+        """Leave out packages of conda, perhaps for other requirements that come near them."""
+        self.left_out |= {f"{shown} (conda)": name_of(requirement) for shown in self._lose_twin(requirement)}
+        self.unpinned += others
+
+    def prefer_pip(self, target: Target) -> None:
+        """Forget the packages of conda that pip replaced in production."""
+        for twin in self.twins:
+            name, version = name_of(twin), pinned_version(twin)
+            pins = [pin for pin in self.pins if pin.name == name and str(pin) != twin and pin.applies(target)]
+            others = [Requirement(line) for line in self.unpinned if line != twin and name_of(line) == name]
+            if pins or any(other.url or (version and not other.specifier.contains(version)) for other in others):
+                self._lose_twin(twin)
+
+    def _lose_twin(self, requirement: str) -> list[str]:
+        self.pins = [pin for pin in self.pins if str(pin) != requirement]
+        self.unpinned = [line for line in self.unpinned if line != requirement]
+        lost = [shown for shown, twin in self.conda.items() if twin == requirement]
+        self.conda = {shown: twin for shown, twin in self.conda.items() if twin != requirement}
+        return lost
+
+    @property
     def fixed(self) -> tuple[Pin, ...]:
         """Return what is pinned, installed or only bound; an installed one comes first."""
         return (*self.pins, *self.constraints)
@@ -84,6 +112,10 @@ class Production:
     def names(self) -> set[str]:
         """Return what production names itself, pinned or not."""
         return {pin.name for pin in self.fixed} | set(map(name_of, self.unpinned))
+
+    def built(self) -> set[str]:
+        """Return the names of what may be built from source, as production does: all but what conda leaves open."""
+        return self.names() - {name_of(twin) for twin in self.twins if not pinned_version(twin)}
 
     def urls(self) -> list[str]:
         """Return the addresses of packages that do not come from an index."""
@@ -124,6 +156,13 @@ class Production:
 def name_of(requirement: str) -> str:
     """Return the normalised name of a requirement."""
     return canonicalize_name(Requirement(requirement).name)
+
+
+def pinned_version(requirement: str) -> str:
+    """Return the version of a requirement that is a pin, or nothing."""
+    specifiers = list(Requirement(requirement).specifier)
+    exact = len(specifiers) == 1 and specifiers[0].operator in ("==", "===") and not specifiers[0].version.endswith(".*")
+    return specifiers[0].version if exact else ""
 
 
 def same_version(one: str, other: str) -> bool:

@@ -23,6 +23,7 @@ from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.sources import Source, included, source_of
 from ds_docker_env.common.target import MACHINES, PYTHON_VERSIONS, Target
 from ds_docker_env.pinning.production.formats import as_requirements
+from ds_docker_env.pinning.production.formats.conda_names import twin
 from ds_docker_env.pinning.production.formats.reading import ENTRIES
 from ds_docker_env.pinning.production.model import Pin, Production, same_version
 
@@ -67,6 +68,7 @@ def read_production(location: str, target: Target) -> Production:
     production = Production(source.name, hashlib.sha256(content).hexdigest(), source.provenance)
     reading = _Reading(production, {source.name: False})
     reading.read(source, content, constraint=False)
+    production.prefer_pip(target)
     problems = [*reading.problems, *_python_mismatches(production, target), *_contradictions(production, target)]
     if not (production.pins or production.unpinned or problems):
         raise RequirementsError(f"{source.name}: names no package; is it the right file?")
@@ -95,7 +97,8 @@ class _Reading:
         production = self.production
         converted = as_requirements(decode(content, source.name), source.name)
         for line in converted.left_out:
-            production.left_out[line] = canonicalize_name(re.split(r"[\s=]", line)[0])
+            package = re.split(r"[^\w.:/-]", line)[0]
+            production.left_out[line] = twin(package) if line.endswith("(conda)") else canonicalize_name(package)
         if converted.python:
             production.pythons[source.name] = converted.python
         text, settings = _CONFIG_SETTINGS.subn("", converted.text)
@@ -119,13 +122,16 @@ class _Reading:
             if entry.is_editable or entry.is_local_path or entry.is_url:
                 self._take_location(entry, where)
             else:
-                self._take_entry(entry, where, constraint=constraint)
+                taken = self._take_entry(entry, where, constraint=constraint)
+                shown = converted.twins.get(entry.requirement_line.line_number, ()) if taken and not constraint else ()
+                production.conda |= dict.fromkeys(shown, taken)
         for option in parsed.options:
             where = f"{source.name}:{option.requirement_line.line_number}"
             for name, value in option.options.items():
                 self._take_option(name, value, where, source, constraint=constraint)
 
-    def _take_entry(self, entry: Any, where: str, *, constraint: bool) -> None:
+    def _take_entry(self, entry: Any, where: str, *, constraint: bool) -> str:
+        """Note an entry; return how it stands in ``production``, or nothing if it is a problem."""
         production = self.production
         try:
             requirement = _requirement(str(entry.req) + (f" ; {entry.marker}" if entry.marker else ""))
@@ -135,7 +141,7 @@ class _Reading:
             reason = "its marker cannot be decided" if undecided else re.split(r"[:'\"\n]", str(error))[0]
             line = _shown(entry.requirement_line.line.strip())
             self.problems.append(f"{where}: {line!r} is not a requirement ({reason}); correct it")
-            return
+            return ""
         specifiers = list(requirement.specifier)
         if (
             len(specifiers) == 1
@@ -151,8 +157,9 @@ class _Reading:
                 where=where,
             )
             (production.constraints if constraint else production.pins).append(pin)
-        else:
-            (production.bounds if constraint else production.unpinned).append(str(requirement))
+            return str(pin)
+        (production.bounds if constraint else production.unpinned).append(str(requirement))
+        return str(requirement)
 
     def _take_location(self, entry: Any, where: str) -> None:
         line = entry.requirement_line.line.strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from ds_docker_env.common.errors import RequirementsError
 from ds_docker_env.pinning.production.formats.page import Converted
@@ -15,6 +16,8 @@ _UV = re.compile(r"^version = \d+$", re.MULTILINE)
 _UV_SOURCE = re.compile(r"^source = \{ (registry|git|url|path|directory|editable|virtual) = ", re.MULTILINE)
 _JSON = re.compile(r"\s*(\{|\[\s*[{\]])")
 _CONDA = re.compile(r"^dependencies:(\s|$)", re.MULTILINE)
+_CONDA_LOCK = re.compile(r"^- (name|category): \S+\n(  .*\n)*?  manager: (conda|pip)$", re.MULTILINE)
+_PIXI_LOCK = re.compile(r"\Aversion: \d+\n(platforms:\n(- .*\n|  .*\n)*)?environments:\n")
 _YAML = re.compile(r"^[\w.-]+:(\s|$)", re.MULTILINE)
 
 
@@ -51,6 +54,8 @@ def _convert(text: str, name: str, last: str) -> Converted | None:
         from ds_docker_env.pinning.production.formats.uv_lock import from_uv_lock
 
         return from_uv_lock(text, name)
+    if convert := _of_conda(text, last):
+        return convert(text, name)
     from ds_docker_env.pinning.production.formats.refused import refuse
 
     refuse(text, name, last)
@@ -59,6 +64,21 @@ def _convert(text: str, name: str, last: str) -> Converted | None:
 
         return from_conda_environment(text, name)
     return None
+
+
+def _of_conda(text: str, last: str) -> Callable[[str, str], Converted] | None:
+    """Return what reads a lock or a list of conda's tools, if this is one."""
+    if last == "pixi.lock" or _PIXI_LOCK.match(text):
+        from ds_docker_env.pinning.production.formats.conda_locks import from_pixi_lock
+
+        return from_pixi_lock
+    if last in ("conda-lock.yml", "conda-lock.yaml") or _CONDA_LOCK.search(text):
+        from ds_docker_env.pinning.production.formats.conda_locks import from_conda_lock
+
+        return from_conda_lock
+    from ds_docker_env.pinning.production.formats import conda_lists
+
+    return conda_lists.reader_of(text)
 
 
 __all__ = ["Converted", "as_requirements"]

@@ -1,0 +1,64 @@
+"""Packages of conda, each of which stands for a package on the index, where the index does not have it."""
+
+from __future__ import annotations
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from ds_docker_env.pinning.builds import Failure
+from ds_docker_env.pinning.parity import read_lock
+from ds_docker_env.pinning.production.model import name_of, pinned_version, same_version
+from ds_docker_env.pinning.resolver import Attempt, Resolver
+
+# Of those in one explanation.
+_NAMED = 8
+
+
+def leave_out_missing(resolver: Resolver) -> None:
+    """Leave out the packages of conda that no index has in conda's version.
+
+    Where the index has a version that begins with it, such as 4.8.1.78 for 4.8.1, that is required in its place.
+    """
+    production = resolver.production
+    while twins := sorted(production.twins):
+        # One question for all: the newest version up to conda's is conda's, if there is one.
+        attempt = resolver.exist([_at_most(twin) for twin in twins])
+        named = [twin for twin in twins if name_of(twin) in attempt.names] if attempt.impossible else []
+        lost = [twin for twin in named if resolver.exist([_at_most(twin)]).impossible]
+        for twin in lost:
+            production.replace_twin(twin)
+        if not lost:
+            break
+    found = read_lock(attempt.text, resolver.target.machine) if twins else {}
+    for twin in twins:
+        name, version = name_of(twin), pinned_version(twin)
+        # A version that its authors have withdrawn is taken only if asked for by itself.
+        if name in found and version and not same_version(found[name].version, version):
+            if resolver.exist([twin]).impossible:
+                near = f"{name}=={Version(version).base_version}.*"
+                production.replace_twin(twin, [near] if resolver.exist([near]).text else [])
+
+
+def leave_out_impossible(resolver: Resolver, attempt: Attempt) -> bool:
+    """Leave out the packages of conda that are the reason for there being no lock, each by itself; say if there are."""
+    failure = Failure.find(attempt.stderr)
+    names = [failure.name] if failure else attempt.names
+    named = [twin for name in names for twin in sorted(resolver.production.twins) if name_of(twin) == name]
+    lost = [twin for twin in named[:_NAMED] if failure or resolver.together([], [twin]).impossible]
+    for twin in lost:
+        resolver.production.replace_twin(twin)
+    return bool(lost)
+
+
+def leave_out_open(resolver: Resolver, attempt: Attempt) -> bool:
+    """Leave out the first range of conda's in uv's explanation; say if there is one."""
+    ranges = {name_of(twin): twin for twin in resolver.production.twins if not pinned_version(twin)}
+    named = next((ranges[name] for name in attempt.names if name in ranges), "")
+    if named:
+        resolver.production.replace_twin(named)
+    return bool(named)
+
+
+def _at_most(twin: str) -> str:
+    version = pinned_version(twin)
+    return f"{Requirement(twin).name}<={version}" if version else twin
