@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from ds_docker_env.common.redaction import printable, without_credentials
 from ds_docker_env.common.target import MACHINES, Target
+from ds_docker_env.pinning import twins
 from ds_docker_env.pinning.diagnosis import some
 from ds_docker_env.pinning.lock import Lock
 from ds_docker_env.pinning.parity import Locked, Parity, sha256
@@ -58,6 +59,7 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
     lines += [f"Left out:   {requirement}, {why}" for requirement, why in left_out(lock, packages).items()]
     lines += [f"Elsewhere:  {pin} {elsewhere}" for pin in parity.elsewhere]
     lines += _hashes(parity)
+    lines += twins.lines(production, versions)
     for line in production.unpinned:
         requirement = Requirement(line)
         name = canonicalize_name(requirement.name)
@@ -69,6 +71,8 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
         elif name in versions and name not in held:
             lines.append(f"Not pinned: {line} is open in production; the notebook has {versions[name]}")
     for line, package in production.left_out.items():
+        if line.endswith("(conda)"):
+            continue
         if package in versions:
             lines.append(f"Different:  {line} in production, {package}=={versions[package]} from the index here")
         else:

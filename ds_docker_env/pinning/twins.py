@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 from packaging.requirements import Requirement
 from packaging.version import Version
 
 from ds_docker_env.pinning.builds import Failure
+from ds_docker_env.pinning.diagnosis import some
 from ds_docker_env.pinning.parity import read_lock
-from ds_docker_env.pinning.production.model import name_of, pinned_version, same_version
+from ds_docker_env.pinning.production.model import Production, name_of, pinned_version, same_version
 from ds_docker_env.pinning.resolver import Attempt, Resolver
 
 # Of those in one explanation.
 _NAMED = 8
+_LEFT_OUT = " (conda)"
+# Libraries that others need.
+_PARTS = ("_", "lib", "ld_impl", "font", "xorg-", "aws-c-", "ca-certificates")
 
 
 def leave_out_missing(resolver: Resolver) -> None:
@@ -33,10 +40,10 @@ def leave_out_missing(resolver: Resolver) -> None:
     for twin in twins:
         name, version = name_of(twin), pinned_version(twin)
         # A version that its authors have withdrawn is taken only if asked for by itself.
-        if name in found and version and not same_version(found[name].version, version):
-            if resolver.exist([twin]).impossible:
-                near = f"{name}=={Version(version).base_version}.*"
-                production.replace_twin(twin, [near] if resolver.exist([near]).text else [])
+        other = name in found and version and not same_version(found[name].version, version)
+        if other and resolver.exist([twin]).impossible:
+            near = f"{name}=={Version(version).base_version}.*"
+            production.replace_twin(twin, [near] if resolver.exist([near]).text else [])
 
 
 def leave_out_impossible(resolver: Resolver, attempt: Attempt) -> bool:
@@ -57,6 +64,31 @@ def leave_out_open(resolver: Resolver, attempt: Attempt) -> bool:
     if named:
         resolver.production.replace_twin(named)
     return bool(named)
+
+
+def lines(production: Production, versions: Mapping[str, str]) -> list[str]:
+    """Return the lines of a summary about the packages of conda, of which the lock has these ``versions``."""
+    left_out = {line.rpartition(" (")[0]: name for line, name in production.left_out.items() if line.endswith(_LEFT_OUT)}
+    every = len(production.conda) + len(left_out)
+    if not every:
+        return []
+    exact = sum(bool(pinned_version(requirement)) for requirement in production.conda.values())
+    said = [f"{exact} of {every} packages are pinned to conda's version"]
+    if ranges := len(production.conda) - exact:
+        said.append(f"{ranges} are bounded or open as in production")
+    absent = [shown for shown, name in left_out.items() if not name]
+    other = {shown: name for shown, name in left_out.items() if name}
+    if absent:
+        # What a person asked for before what that needs.
+        names = sorted((re.split(r"[^\w.:-]", shown)[0] for shown in absent), key=lambda name: name.startswith(_PARTS))
+        said.append(f"{len(absent)} are not on the package index: {some(names)}")
+    found = [f"Conda:      {'; '.join(said)}"]
+    for shown, name in other.items():
+        if name in versions:
+            found.append(f"Different:  {shown} (conda) in production, {name}=={versions[name]} from the index here")
+    if lost := [shown for shown, name in other.items() if name not in versions]:
+        found.append(f"Not here:   {some(lost)} (conda), of which the index has no such version for this Python")
+    return found
 
 
 def _at_most(twin: str) -> str:

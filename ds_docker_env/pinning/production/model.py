@@ -85,21 +85,31 @@ class Production:
 
     def replace_twin(self, requirement: str, others: Sequence[str] = ()) -> None:
         """Leave out packages of conda, perhaps for other requirements that come near them."""
-        self.left_out |= {f"{shown} (conda)": name_of(requirement) for shown in self._lose_twin(requirement)}
+        self.left_out |= {f"{shown} (conda)": name_of(requirement) for shown in self._forget_twin(requirement)}
         self.unpinned += others
 
     def prefer_pip(self, target: Target) -> None:
         """Forget the packages of conda that pip replaced in production."""
         for twin in self.twins:
             name, version = name_of(twin), pinned_version(twin)
-            pins = [pin for pin in self.pins if pin.name == name and str(pin) != twin and pin.applies(target)]
-            others = [Requirement(line) for line in self.unpinned if line != twin and name_of(line) == name]
-            if pins or any(other.url or (version and not other.specifier.contains(version)) for other in others):
-                self._lose_twin(twin)
+            same = [*(str(pin) for pin in self.pins if pin.name == name and pin.applies(target))]
+            same += [line for line in self.unpinned if name_of(line) == name]
+            same.remove(twin)
+            if any(
+                pinned_version(other)
+                or Requirement(other).url
+                or (version and not Requirement(other).specifier.contains(version, prereleases=True))
+                for other in same
+            ):
+                self._forget_twin(twin)
 
-    def _lose_twin(self, requirement: str) -> list[str]:
-        self.pins = [pin for pin in self.pins if str(pin) != requirement]
-        self.unpinned = [line for line in self.unpinned if line != requirement]
+    def _forget_twin(self, requirement: str) -> list[str]:
+        """Remove a requirement; return for which packages of conda it stood."""
+        pin = next((pin for pin in self.pins if str(pin) == requirement), None)
+        if pin:
+            self.pins.remove(pin)
+        else:
+            self.unpinned.remove(requirement)
         lost = [shown for shown, twin in self.conda.items() if twin == requirement]
         self.conda = {shown: twin for shown, twin in self.conda.items() if twin != requirement}
         return lost
@@ -161,8 +171,9 @@ def name_of(requirement: str) -> str:
 def pinned_version(requirement: str) -> str:
     """Return the version of a requirement that is a pin, or nothing."""
     specifiers = list(Requirement(requirement).specifier)
-    exact = len(specifiers) == 1 and specifiers[0].operator in ("==", "===") and not specifiers[0].version.endswith(".*")
-    return specifiers[0].version if exact else ""
+    if len(specifiers) != 1 or specifiers[0].operator not in ("==", "===") or specifiers[0].version.endswith(".*"):
+        return ""
+    return specifiers[0].version
 
 
 def same_version(one: str, other: str) -> bool:

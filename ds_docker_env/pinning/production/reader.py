@@ -97,8 +97,8 @@ class _Reading:
         production = self.production
         converted = as_requirements(decode(content, source.name), source.name)
         for line in converted.left_out:
-            package = re.split(r"[^\w.:/-]", line)[0]
-            production.left_out[line] = twin(package) if line.endswith("(conda)") else canonicalize_name(package)
+            production.left_out[line] = _index_name(line)
+        production.conda |= {shown: requirement for requirement, every in converted.twins.items() for shown in every}
         if converted.python:
             production.pythons[source.name] = converted.python
         text, settings = _CONFIG_SETTINGS.subn("", converted.text)
@@ -122,16 +122,13 @@ class _Reading:
             if entry.is_editable or entry.is_local_path or entry.is_url:
                 self._take_location(entry, where)
             else:
-                taken = self._take_entry(entry, where, constraint=constraint)
-                shown = converted.twins.get(entry.requirement_line.line_number, ()) if taken and not constraint else ()
-                production.conda |= dict.fromkeys(shown, taken)
+                self._take_entry(entry, where, constraint=constraint)
         for option in parsed.options:
             where = f"{source.name}:{option.requirement_line.line_number}"
             for name, value in option.options.items():
                 self._take_option(name, value, where, source, constraint=constraint)
 
-    def _take_entry(self, entry: Any, where: str, *, constraint: bool) -> str:
-        """Note an entry; return how it stands in ``production``, or nothing if it is a problem."""
+    def _take_entry(self, entry: Any, where: str, *, constraint: bool) -> None:
         production = self.production
         try:
             requirement = _requirement(str(entry.req) + (f" ; {entry.marker}" if entry.marker else ""))
@@ -141,7 +138,7 @@ class _Reading:
             reason = "its marker cannot be decided" if undecided else re.split(r"[:'\"\n]", str(error))[0]
             line = _shown(entry.requirement_line.line.strip())
             self.problems.append(f"{where}: {line!r} is not a requirement ({reason}); correct it")
-            return ""
+            return
         specifiers = list(requirement.specifier)
         if (
             len(specifiers) == 1
@@ -157,9 +154,8 @@ class _Reading:
                 where=where,
             )
             (production.constraints if constraint else production.pins).append(pin)
-            return str(pin)
-        (production.bounds if constraint else production.unpinned).append(str(requirement))
-        return str(requirement)
+        else:
+            (production.bounds if constraint else production.unpinned).append(str(requirement))
 
     def _take_location(self, entry: Any, where: str) -> None:
         line = entry.requirement_line.line.strip()
@@ -213,6 +209,12 @@ class _Reading:
             self.read(file, file.read(), constraint=constraint)
         except GenerationError as error:
             self.problems += [f"{problem} (included at {where})" for problem in error.problems]
+
+
+def _index_name(left_out: str) -> str:
+    """Return what a package that is left out is called on the index, or nothing: conda has other names."""
+    name = re.split(r"[^\w.:/-]", left_out)[0]
+    return twin(name) if left_out.endswith("(conda)") else canonicalize_name(name)
 
 
 def _requirement(text: str) -> Requirement:

@@ -17,6 +17,10 @@ _UV_SOURCE = re.compile(r"^source = \{ (registry|git|url|path|directory|editable
 _JSON = re.compile(r"\s*(\{|\[\s*[{\]])")
 _CONDA = re.compile(r"^dependencies:(\s|$)", re.MULTILINE)
 _CONDA_LOCK = re.compile(r"^- (name|category): \S+\n(  .*\n)*?  manager: (conda|pip)$", re.MULTILINE)
+_EXPLICIT = re.compile(r"^@EXPLICIT[ \t]*$", re.MULTILINE)
+_CONDA_TABLE = re.compile(r"^# packages in environment at |^[# \t]*Name[ \t]+Version[ \t]+Build\b", re.MULTILINE)
+# What `conda list --export` writes and pip refuses. A settings file named by mistake has other values.
+_CONDA_SPEC = re.compile(r"[a-z0-9_][a-z0-9_.-]*=(\d[^\s=<>!~]*=[^\s=]+|\d+\.[^\s=<>!~]+)")
 _PIXI_LOCK = re.compile(r"\Aversion: \d+\n(platforms:\n(- .*\n|  .*\n)*)?environments:\n")
 _YAML = re.compile(r"^[\w.-]+:(\s|$)", re.MULTILINE)
 
@@ -76,9 +80,20 @@ def _of_conda(text: str, last: str) -> Callable[[str, str], Converted] | None:
         from ds_docker_env.pinning.production.formats.conda_locks import from_conda_lock
 
         return from_conda_lock
-    from ds_docker_env.pinning.production.formats import conda_lists
+    if _EXPLICIT.search(text):
+        from ds_docker_env.pinning.production.formats.conda_lists import from_explicit
 
-    return conda_lists.reader_of(text)
+        return from_explicit
+    if _CONDA_TABLE.search(text):
+        from ds_docker_env.pinning.production.formats.conda_lists import from_table
+
+        return from_table
+    entries = [entry for line in text.split("\n") if (entry := line.partition("#")[0].strip())]
+    if entries and all(map(_CONDA_SPEC.fullmatch, entries)):
+        from ds_docker_env.pinning.production.formats.conda_lists import from_export
+
+        return from_export
+    return None
 
 
 __all__ = ["Converted", "as_requirements"]

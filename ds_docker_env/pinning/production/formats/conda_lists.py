@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from contextlib import suppress
 
 from packaging.utils import parse_sdist_filename, parse_wheel_filename
@@ -13,23 +12,9 @@ from ds_docker_env.pinning.production.formats.conda_packages import Packages
 from ds_docker_env.pinning.production.formats.conda_specs import exactly, parse_spec
 from ds_docker_env.pinning.production.formats.page import Converted, Page
 
-_EXPLICIT = re.compile(r"^@EXPLICIT[ \t]*$", re.MULTILINE)
-_TABLE = re.compile(r"^# packages in environment at |^[# \t]*Name[ \t]+Version[ \t]+Build\b", re.MULTILINE)
-# pip refuses such a line, so a file of nothing else is conda's.
-_SPEC = re.compile(r"[A-Za-z0-9_][\w.-]*=[^\s=<>!~]+(=[^\s=]+)?")
 _OF_PIP = re.compile(r"# pip (?P<name>\S+) @ (?P<url>\S+)(?: --hash=sha256[:=](?P<hash>[0-9a-f]{64}))?")
 _ROW = re.compile(r"\s*(?P<name>[A-Za-z0-9_][\w.-]*)\s+(?P<version>\d\S*)\s+(?P<build>\S+)(?:\s+(?P<channel>\S+))?\s*")
 _PIPS_BUILDS = ("pypi_0", "<pip>")
-
-
-def reader_of(text: str) -> Callable[[str, str], Converted] | None:
-    """Return what reads such a list, if this is one."""
-    if _EXPLICIT.search(text):
-        return from_explicit
-    if _TABLE.search(text):
-        return from_table
-    entries = [entry for line in text.split("\n") if (entry := line.partition("#")[0].strip())]
-    return from_export if entries and all(map(_SPEC.fullmatch, entries)) else None
 
 
 def from_explicit(text: str, name: str) -> Converted:

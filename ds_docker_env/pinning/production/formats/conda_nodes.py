@@ -9,7 +9,7 @@ import yaml
 from ds_docker_env.common.errors import RequirementsError
 
 # Ten times the largest real ones.
-_LARGEST = 20_000_000
+_LARGEST = 10_000_000
 # libyaml is ten times as fast, and not everywhere.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

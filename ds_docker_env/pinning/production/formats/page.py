@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from packaging.markers import InvalidMarker, Marker
+from packaging.requirements import Requirement
 from packaging.version import Version
 
 from ds_docker_env.common.errors import RequirementsError
@@ -32,14 +33,14 @@ class Converted:
     """A production file as pip requirements, each on the line of its entry, and packages that pip cannot install.
 
     Each package in ``left_out`` begins with its name and ends with the reason in brackets: ``numpy=1.26 (conda)``.
-    ``python`` is the specifier of the Pythons that the file is for, if it has one. ``twins`` are the lines that stand
-    for packages of conda, each with what the file says of them.
+    ``python`` is the specifier of the Pythons that the file is for, if it has one. ``twins`` are the requirements
+    that stand for packages of conda, each with what the file says of these.
     """
 
     text: str
     left_out: tuple[str, ...]
     python: str = ""
-    twins: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    twins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Page:
@@ -57,7 +58,7 @@ class Page:
         self._indexes: dict[str, None] = {}
         self._problems: list[str] = []
         self._python = ""
-        self._twins: dict[int, tuple[str, ...]] = {}
+        self._twins: dict[str, tuple[str, ...]] = {}
 
     def for_python(self, wanted: str) -> None:
         """Note which Pythons the file is for: a specifier, perhaps poetry's, or a version such as 3.11."""
@@ -106,7 +107,9 @@ class Page:
 
     def twin(self, line: int, requirement: str, shown: Iterable[str]) -> None:
         """Write a requirement for a package of conda, or for several that are one on the index."""
-        self._twins[self._put(line, requirement)] = tuple(shown)
+        requirement = str(Requirement(requirement))
+        self._put(line, requirement)
+        self._twins[requirement] = tuple(shown)
 
     def leave_out(self, name: str, why: str) -> None:
         """Note a package that pip cannot install, or does not."""
@@ -133,14 +136,13 @@ class Page:
         text = "".join(f"{self._lines.get(line, '')}\n" for line in range(1, last + 1))
         return Converted(text, tuple(self._left_out), self._python, self._twins)
 
-    def _put(self, line: int, requirement: str) -> int:
-        """Write on the line or, where several entries share one, on the next free one; return which."""
+    def _put(self, line: int, requirement: str) -> None:
+        """Write on the line or, where several entries share one, on the next free one."""
         free = self._next.get(line, line)
         while free in self._lines:
             free += 1
         self._lines[free] = requirement
         self._next[line] = free + 1
-        return free
 
     def _check(self, line: int, what: str, value: str, fine: bool) -> None:
         if not fine:
