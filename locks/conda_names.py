@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from ds_docker_env.common import uv
 from ds_docker_env.common.shipped import LOCKS
 from ds_docker_env.pinning.production.formats import conda_names
 
@@ -46,7 +46,9 @@ def render(mapping: dict[str, dict[str, str]], ours: str, source: str, licence: 
 def main() -> None:
     """Take the newest release of the source; print how many names there are."""
     with TemporaryDirectory() as folder:
-        subprocess.run(["uv", "pip", "install", "--quiet", "--no-deps", "--target", folder, SOURCE], check=True)
+        done = uv.run("pip", "install", "--no-deps", "--target", folder, SOURCE, folder=Path(folder))
+        if done.returncode:
+            sys.exit(done.stderr)
         data = Path(folder, "conda_pypi", "grayskull_pypi_mapping.json").read_bytes()
         info = next(Path(folder).glob("conda_pypi-*.dist-info"))
         licence = (info / "licenses" / "LICENSE").read_text(encoding="utf-8")

@@ -68,7 +68,9 @@ def leave_out_open(resolver: Resolver, attempt: Attempt) -> bool:
 
 def lines(production: Production, versions: Mapping[str, str]) -> list[str]:
     """Return the lines of a summary about the packages of conda, of which the lock has these ``versions``."""
-    left_out = {line.rpartition(" (")[0]: name for line, name in production.left_out.items() if line.endswith(_LEFT_OUT)}
+    left_out = {
+        line.rpartition(" (")[0]: name for line, name in production.left_out.items() if line.endswith(_LEFT_OUT)
+    }
     every = len(production.conda) + len(left_out)
     if not every:
         return []
@@ -77,7 +79,7 @@ def lines(production: Production, versions: Mapping[str, str]) -> list[str]:
     if ranges := len(production.conda) - exact:
         said.append(f"{ranges} are bounded or open as in production")
     absent = [shown for shown, name in left_out.items() if not name]
-    other = {shown: name for shown, name in left_out.items() if name}
+    other = {shown: name for shown, name in sorted(left_out.items()) if name}
     if absent:
         # What a person asked for before what that needs.
         names = sorted((re.split(r"[^\w.:-]", shown)[0] for shown in absent), key=lambda name: name.startswith(_PARTS))
@@ -87,7 +89,7 @@ def lines(production: Production, versions: Mapping[str, str]) -> list[str]:
         if name in versions:
             found.append(f"Different:  {shown} (conda) in production, {name}=={versions[name]} from the index here")
     if lost := [shown for shown, name in other.items() if name not in versions]:
-        found.append(f"Not here:   {some(lost)} (conda), of which the index has no such version for this Python")
+        found.append(f"Not here:   {some(lost)} (conda) cannot be installed from the package index on this Python")
     return found
 
 

@@ -47,4 +47,6 @@ def from_conda_environment(text: str, name: str) -> Converted:
 
 def _is_export(specs: list[str]) -> bool:
     """Say whether these are all of an environment as it is, without the builds: ``conda env export --no-builds``."""
-    return any(map(_WHOLE_PYTHON.fullmatch, specs)) and all(re.fullmatch(r"[^\s=]+={1,2}[^\s=]+", each) for each in specs)
+    return any(map(_WHOLE_PYTHON.fullmatch, specs)) and all(
+        re.fullmatch(r"[^\s=]+={1,2}[^\s=]+", each) for each in specs
+    )

@@ -17,14 +17,17 @@ def from_conda_lock(text: str, name: str) -> Converted:
 
     Format: https://conda.github.io/conda-lock/output/
     """
-    remedy = f"lock again with: conda-lock --platform {_PLATFORM}"
+    remedy = f"make it again with: conda-lock --platform {_PLATFORM}"
     page, found = Page(name, remedy), False
     packages = Packages(page)
     for node in items(under(document(text, name, remedy), "package")) or ():
         if text_under(node, "platform") != _PLATFORM:
             continue
         found = True
-        groups = [text_under(node, "category") or "main", *(each.value for each in items(under(node, "categories")) or ())]
+        groups = [
+            text_under(node, "category") or "main",
+            *(each.value for each in items(under(node, "categories")) or ()),
+        ]
         if "main" not in groups:
             continue
         line, package, version = node.start_mark.line + 1, text_under(node, "name"), text_under(node, "version")
@@ -43,7 +46,7 @@ def from_pixi_lock(text: str, name: str) -> Converted:
 
     Format: https://pixi.sh/latest/workspace/lockfile/
     """
-    remedy = f'lock again with platforms = ["{_PLATFORM}"] in pixi.toml: pixi lock'
+    remedy = f"make it again with: pixi workspace platform add {_PLATFORM}"
     page = Page(name, remedy)
     packages = Packages(page)
     root = document(text, name, remedy)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from packaging.utils import canonicalize_name
-
 from ds_docker_env.pinning.production.formats.conda_names import twin
 from ds_docker_env.pinning.production.formats.conda_specs import Spec, of_archive
 from ds_docker_env.pinning.production.formats.page import Page
@@ -13,7 +11,17 @@ from ds_docker_env.pinning.production.formats.page import Page
 # conda has the same packages in all of them.
 _PUBLIC = {
     *("", "defaults", "main", "anaconda", "free", "r", "msys2"),
-    *("conda-forge", "bioconda", "pytorch", "pytorch-nightly", "pytorch-lts", "nvidia", "intel", "fastai", "huggingface"),
+    *(
+        "conda-forge",
+        "bioconda",
+        "pytorch",
+        "pytorch-nightly",
+        "pytorch-lts",
+        "nvidia",
+        "intel",
+        "fastai",
+        "huggingface",
+    ),
 }
 # A version such as 3.11.5, of which the last number does not matter.
 _PATCH = re.compile(r"(==\d+\.\d+)\.\d+")
@@ -35,7 +43,9 @@ class Packages:
         if spec := of_archive(url):
             self.add(line, spec)
         else:
-            self._page.leave_out(re.split(r"[?#]", url)[0].rstrip("/").rpartition("/")[2] or "a package", "its own code")
+            self._page.leave_out(
+                re.split(r"[?#]", url)[0].rstrip("/").rpartition("/")[2] or "a package", "its own code"
+            )
 
     def write(self) -> None:
         """Write each on the page as a requirement or, without a twin on the index, among those that are left out."""
@@ -46,9 +56,11 @@ class Packages:
             name = twin(spec.name) if spec.channel in public else ""
             if spec.name == "python":
                 self._page.for_python(_PATCH.sub(r"\1.*", spec.specifier or ""))
+            elif spec.name == "pip":
+                pass
             elif name and spec.specifier is not None:
                 same.setdefault(name, []).append((line, spec))
-            elif canonicalize_name(spec.name) != "pip":
+            else:
                 channel = "" if spec.channel in public else f"{spec.channel}::"
                 self._page.leave_out(f"{channel}{spec.shown}", "conda")
         for name, specs in same.items():

@@ -11,7 +11,9 @@ from typing import NamedTuple
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-_SPEC = re.compile(r"(?:(?P<channel>.*)::)?(?P<name>[A-Za-z0-9_][\w.-]*)\s*(?P<version>[^\[]*)(?:\[(?P<keys>.*)\])?", re.DOTALL)
+_SPEC = re.compile(
+    r"(?:(?P<channel>.*)::)?(?P<name>[A-Za-z0-9_][\w.-]*)\s*(?P<version>[^\[]*)(?:\[(?P<keys>.*)\])?", re.DOTALL
+)
 _KEY = re.compile(r"(version|channel)\s*=\s*(?:'([^']*)'|\"([^\"]*)\"|([^,\s]+))")
 # What parts nothing: spaces beside commas, bars and operators.
 _SPACE = re.compile(r"\s*([,|])\s*|([=<>!~])\s+")
