@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,7 @@ from ds_docker_env.pinning.production.formats.conda_names import FILE, names, tw
 from ds_docker_env.pinning.production.formats.conda_specs import parse_spec
 from ds_docker_env.pinning.production.model import Production
 from ds_docker_env.pinning.production.reader import read_production
-
-sys.path.insert(0, str(TEMPLATE / "locks"))
-import conda_names as refresh
+from locks import conda_names as refresh
 
 _ARCHIVES = "https://conda.example/t/tk-secret/conda-forge"
 _WHEEL_OF_SIX = "https://files.example/six-1.16.0-py2.py3-none-any.whl"

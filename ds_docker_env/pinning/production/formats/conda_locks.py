@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import yaml
+
 from ds_docker_env.common.errors import RequirementsError
 from ds_docker_env.pinning.production.formats.conda_nodes import document, items, text_under, under
 from ds_docker_env.pinning.production.formats.conda_packages import Packages
@@ -56,7 +58,7 @@ def from_pixi_lock(text: str, name: str) -> Converted:
         raise RequirementsError(f"{name}: has no packages for {_PLATFORM} in the environment {_ENVIRONMENT}; {remedy}")
     for index in items(under(environment, "indexes")) or ():
         page.take_from(str(index.value))
-    described = {}
+    described: dict[str, yaml.Node] = {}
     for node in items(under(root, "packages")) or ():
         for key in ("pypi", "url", "path"):
             described.setdefault(text_under(node, key), node)

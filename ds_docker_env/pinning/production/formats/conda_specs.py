@@ -40,7 +40,7 @@ class Spec(NamedTuple):
     @property
     def exact(self) -> bool:
         """Say whether this is one version."""
-        return bool(self.specifier) and self.specifier.startswith("==") and not self.specifier.endswith(".*")
+        return bool(re.fullmatch(r"==[^,*]+", self.specifier or ""))
 
 
 def parse_spec(text: str, *, installed: bool = False) -> Spec | None:
