@@ -21,7 +21,7 @@ from ds_docker_env.pinning.parity import read_lock
 from ds_docker_env.pinning.processors import for_both
 from ds_docker_env.pinning.production.model import Production, name_of
 from ds_docker_env.pinning.resolver import Attempt, Resolver
-from ds_docker_env.pinning.twins import leave_out_impossible, leave_out_missing, leave_out_open
+from ds_docker_env.pinning.twins import leave_out_impossible, leave_out_missing, leave_out_range
 from ds_docker_env.pinning.wheels import Offer, build_requirements, offers
 
 # Without it there is no notebook on production's versions at all.
@@ -85,9 +85,9 @@ def make_lock(
         except UnreachableError as error:
             raise production.blame_index(error) from None
         conflicts = _below_floor(production, analysis, target)
-        kept = _without(analysis, conflicts, lock)
+        kept, possible = _without(analysis, conflicts, lock), set[str]()
         while not (attempt := _resolve(resolver, kept)).text:
-            if leave_out_impossible(resolver, attempt):
+            if leave_out_impossible(resolver, attempt, possible):
                 continue
             if conflicts := _conflicts(resolver, kept, attempt):
                 pass
@@ -98,7 +98,7 @@ def make_lock(
                 lock.contradictions += contradictions
                 resolver.overrides += new
                 conflicts = _conflicts_with(resolver, kept, new)
-            elif leave_out_open(resolver, attempt):
+            elif production.conda and leave_out_range(resolver):
                 continue
             else:
                 attempt = _one_by_one(resolver, kept, lock)

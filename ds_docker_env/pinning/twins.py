@@ -46,19 +46,30 @@ def leave_out_missing(resolver: Resolver) -> None:
             production.replace_twin(twin, [near] if resolver.exist([near]).text else [])
 
 
-def leave_out_impossible(resolver: Resolver, attempt: Attempt) -> bool:
-    """Leave out the packages of conda that are the reason for there being no lock, each by itself; say if there are."""
+def leave_out_impossible(resolver: Resolver, attempt: Attempt, possible: set[str]) -> bool:
+    """Leave out the packages of conda that are the reason for there being no lock, each by itself; say if there are.
+
+    Those that are not are added to ``possible``, and are not tried again.
+    """
     failure = Failure.find(attempt.stderr)
     names = [failure.name] if failure else attempt.names
     named = [twin for name in names for twin in sorted(resolver.production.twins) if name_of(twin) == name]
-    lost = [twin for twin in named[:_NAMED] if failure or resolver.together([], [twin]).impossible]
+    lost = [
+        twin
+        for twin in named[:_NAMED]
+        if failure or (twin not in possible and resolver.together([], [twin]).impossible)
+    ]
+    possible.update(named)
     for twin in lost:
         resolver.production.replace_twin(twin)
     return bool(lost)
 
 
-def leave_out_open(resolver: Resolver, attempt: Attempt) -> bool:
-    """Leave out the first range of conda's in uv's explanation; say if there is one."""
+def leave_out_range(resolver: Resolver) -> bool:
+    """Leave out a range of conda's that contradicts the rest of production: pip broke it. Say if there is one."""
+    attempt = resolver.without([])
+    if not attempt.impossible:
+        return False
     ranges = {name_of(twin): twin for twin in resolver.production.twins if not pinned_version(twin)}
     named = next((ranges[name] for name in attempt.names if name in ranges), "")
     if named:

@@ -357,3 +357,18 @@ def test_condas_versions_hold_and_those_that_the_index_lacks_are_named(
     text = generated.read("production.txt")
     assert "opencv-python==4.8.1.*\n" in text
     assert "#   pytorch=1.0.9 (conda)\n" in text
+
+
+def test_a_bound_of_conda_goes_before_a_package_of_the_analysis(pin: Callable[..., Any], offline: PackageIndex) -> None:
+    offline.add("pandas", "1.0", "2.2")
+    generated = pin("-r e.yml\n", beside={"e.yml": "dependencies: [pandas<1.1]\n"})
+    assert generated.locked["pandas"] == "1.0"
+    assert "Left out:   pandas>=1.1" in generated.stdout
+
+
+def test_a_bound_that_pip_broke_in_production_is_named(pin: Callable[..., Any], offline: PackageIndex) -> None:
+    offline.add("numpy", "1.26.4")
+    offline.add("scipy", "1.15.0", requires=("numpy>=2",))
+    generated = pin("-r e.yml\n", beside={"e.yml": "dependencies: [numpy<2, pip: [scipy==1.15.0]]\n"})
+    assert generated.locked["numpy"] == "9999.1"
+    assert "Different:  numpy<2 (conda) in production, numpy==9999.1 from the index here" in generated.stdout
