@@ -21,7 +21,7 @@ from ds_docker_env.pinning.parity import read_lock
 from ds_docker_env.pinning.processors import for_both
 from ds_docker_env.pinning.production.model import Production, name_of
 from ds_docker_env.pinning.resolver import Attempt, Resolver
-from ds_docker_env.pinning.twins import leave_out_impossible, leave_out_missing, leave_out_range
+from ds_docker_env.pinning.twins import leave_out_impossible, leave_out_missing, settle
 from ds_docker_env.pinning.wheels import Offer, build_requirements, offers
 
 # Without it there is no notebook on production's versions at all.
@@ -98,8 +98,10 @@ def make_lock(
                 lock.contradictions += contradictions
                 resolver.overrides += new
                 conflicts = _conflicts_with(resolver, kept, new)
-            elif production.conda and leave_out_range(resolver):
-                continue
+            elif (held := settle(resolver, possible)) is not None:
+                lock.contradictions += [f"{' and '.join(held)} exclude each other"] * bool(held)
+                resolver.overrides += [pin for pin in held if pin not in resolver.overrides]
+                conflicts = _conflicts_with(resolver, kept, held) if held else {}
             else:
                 attempt = _one_by_one(resolver, kept, lock)
                 break

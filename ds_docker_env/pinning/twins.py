@@ -65,16 +65,26 @@ def leave_out_impossible(resolver: Resolver, attempt: Attempt, possible: set[str
     return bool(lost)
 
 
-def leave_out_range(resolver: Resolver) -> bool:
-    """Leave out a range of conda's that contradicts the rest of production: pip broke it. Say if there is one."""
-    attempt = resolver.without([])
-    if not attempt.impossible:
-        return False
+def settle(resolver: Resolver, possible: set[str]) -> list[str] | None:
+    """Find out why production alone cannot be locked, if it cannot for packages of conda, and leave out what must be.
+
+    Return the pins that hold whatever others ask of them, if there are any, or None if this does not help.
+    """
+    alone = resolver.without([]) if resolver.production.conda else Attempt("", "", answered=False)
+    if not alone.impossible:
+        return None
+    if leave_out_impossible(resolver, alone, possible):
+        return []
+    pins = resolver.named_pins(alone)
+    new = not set(pins) <= set(resolver.overrides)
+    if new and resolver.together([], pins, overrides=resolver.overrides).impossible:
+        return pins
+    # pip broke a range of conda's.
     ranges = {name_of(twin): twin for twin in resolver.production.twins if not pinned_version(twin)}
-    named = next((ranges[name] for name in attempt.names if name in ranges), "")
+    named = next((ranges[name] for name in alone.names if name in ranges), "")
     if named:
         resolver.production.replace_twin(named)
-    return bool(named)
+    return [] if named else None
 
 
 def lines(production: Production, versions: Mapping[str, str]) -> list[str]:

@@ -112,6 +112,17 @@ six=1.16.0=pypi_0
 zlib=1.2=h166bdaf_4
 """
 
+JSON = """\
+[
+  {
+    "base_url": "https://conda.example/pytorch", "build_string": "py3.11_cpu_0", "channel": "pytorch",
+    "name": "pytorch", "version": "2.1.0"
+  },
+  {"build_string": "pypi_0", "channel": "pypi", "name": "six", "version": "1.16.0"},
+  {"build_string": "h166bdaf_4", "channel": "conda-forge", "name": "zlib", "version": "1.2"}
+]
+"""
+
 TABLE = """\
 # packages in environment at /opt/conda/envs/shop:
 #
@@ -134,6 +145,7 @@ FILES = {
     ),
     "conda list --explicit": ("x", EXPLICIT, EXACT, ["zlib=1.2 (conda)", "mycorp::churn=1.0 (conda)"]),
     "conda list --export": ("requirements.txt", EXPORT, EXACT, ["zlib=1.2 (conda)"]),
+    "conda list --json": ("x", JSON, EXACT, ["zlib=1.2 (conda)"]),
     "conda list": ("x", TABLE, EXACT, ["churn (its own code)", "zlib=1.2 (conda)"]),
 }
 Read = Callable[[str], Production]
@@ -163,7 +175,8 @@ def test_every_file_of_condas_tools_is_read(
     assert "secret" not in repr(converted)
     for number, line in enumerate(lines):
         # Each is on the line of its entry.
-        assert not line or line.startswith("--") or re.search("torch|six|numpy", text.splitlines()[number])
+        beginning = "".join(text.splitlines()[number : number + 3])
+        assert not line or line.startswith("--") or re.search("torch|six|numpy", beginning)
 
 
 def test_hashes_are_taken_of_what_pip_installs_and_not_of_condas_archives() -> None:
@@ -190,7 +203,7 @@ def test_a_match_specification_says_the_same_as_a_specifier(spec: str, specifier
     assert (parsed.name, parsed.specifier) == ("numpy", specifier)
 
 
-EXPORTS = ["python=3.11.9\npytz=2024.1", "python=3.11\npytz=2024.1=py_0", "python=3.11.9\npytz==2024.1"]
+EXPORTS = ["python=3.11.9\nca-certificates=2024.2.2\npytz=2024.1", "pytz=2024.1=py_0", "pytz==2024.1"]
 
 
 @pytest.mark.parametrize("dependencies", EXPORTS)
@@ -198,7 +211,7 @@ def test_an_export_says_which_version_is_installed_and_not_how_it_begins(
     read_environment: Read, dependencies: str
 ) -> None:
     assert list(map(str, read_environment(dependencies).pins)) == ["pytz==2024.1"]
-    assert read_environment("python=3.11\npytz=2024.1").unpinned == ["pytz==2024.1.*"]
+    assert read_environment("python=3.11.9\nsix=1.16.0=py_0\npytz=2024.1").unpinned == ["pytz==2024.1.*"]
 
 
 UNKNOWN = "python openssl zlib cmake ninja git nodejs libpng mkl cudatoolkit tk icu sqlite gdal graphviz tzdata r-base"
@@ -372,3 +385,25 @@ def test_a_bound_that_pip_broke_in_production_is_named(pin: Callable[..., Any], 
     generated = pin("-r e.yml\n", beside={"e.yml": "dependencies: [numpy<2, pip: [scipy==1.15.0]]\n"})
     assert generated.locked["numpy"] == "9999.1"
     assert "Different:  numpy<2 (conda) in production, numpy==9999.1 from the index here" in generated.stdout
+
+
+def test_three_packages_that_exclude_each_other_through_an_extra_are_locked(
+    pin: Callable[..., Any], offline: PackageIndex
+) -> None:
+    offline.add("tinycss2", "1.4.0", "1.5.0")
+    offline.add("bleach", "6.3.0", requires=("tinycss2<1.5 ; extra == 'css'",))
+    offline.add("nbconvert", "7.16.0", requires=("bleach[css]>5",))
+    together = "dependencies: [python=3.11.9, tinycss2=1.5.0, bleach=6.3.0, nbconvert=7.16.0]\n"
+    generated = pin("-r e.yml\n", beside={"e.yml": together})
+    assert generated.stdout.startswith("Production: 3 of 3 pins kept exactly")
+    assert "exclude each other, but production runs them" in generated.stdout
+
+
+def test_a_package_of_conda_that_needs_what_the_index_lacks_is_left_out(
+    pin: Callable[..., Any], offline: PackageIndex
+) -> None:
+    offline.add("pyqt5", "5.9.2", requires=("sip<4.20",))
+    offline.add("six", "1.16.0")
+    generated = pin("-r e.yml\n", beside={"e.yml": "dependencies: [pyqt=5.9.2, six=1.16.0]\n"})
+    assert generated.locked["six"] == "1.16.0"
+    assert "Not here:   pyqt=5.9.2 (conda) cannot be installed from the package index" in generated.stdout

@@ -252,7 +252,11 @@ def _python_mismatches(production: Production, target: Target) -> list[str]:
         with suppress(ValueError):
             if not SpecifierSet(wanted).contains(target.full_python):
                 why = f"is for Python {wanted}, not {target.python}"
-                problems.append(f"{name}: {why}; choose production's python_version")
+                offered = any(SpecifierSet(wanted).contains(Target(each).full_python) for each in PYTHON_VERSIONS)
+                way = (
+                    "choose production's python_version" if offered else "production must move to a newer Python first"
+                )
+                problems.append(f"{name}: {why}; {way}")
     return problems
 
 

@@ -21,6 +21,7 @@ _EXPLICIT = re.compile(r"^@EXPLICIT[ \t]*$", re.MULTILINE)
 _CONDA_TABLE = re.compile(r"^# packages in environment at |^[# \t]*Name[ \t]+Version[ \t]+Build\b", re.MULTILINE)
 # What `conda list --export` writes and pip refuses. A settings file named by mistake has other values.
 _CONDA_SPEC = re.compile(r"[a-z0-9_][a-z0-9_.-]*=(\d[^\s=<>!~]*=[^\s=]+|\d+\.[^\s=<>!~]+)")
+_CONDA_JSON = re.compile(r"\s*\[\s*\{[^{}]*\"build_string\"")
 _PIXI_LOCK = re.compile(r"\Aversion: \d+\n(platforms:\n(- .*\n|  .*\n)*)?environments:\n")
 _YAML = re.compile(r"^[\w.-]+:(\s|$)", re.MULTILINE)
 
@@ -42,6 +43,10 @@ def as_requirements(text: str, name: str) -> Converted:
 
 def _convert(text: str, name: str, last: str) -> Converted | None:
     # A format's module is imported when it is needed, because most files are plain requirements.
+    if _CONDA_JSON.match(text):
+        from ds_docker_env.pinning.production.formats.conda_lists import from_json
+
+        return from_json(text, name)
     if last == "pipfile.lock" or _JSON.match(text):
         from ds_docker_env.pinning.production.formats.pipfile_lock import from_pipfile_lock
 

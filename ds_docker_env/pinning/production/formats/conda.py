@@ -15,8 +15,9 @@ from ds_docker_env.pinning.production.formats.page import Converted, Page
 REMEDY = "make the file in that environment with: conda env export > environment.yml"
 # conda-lock reads what stands behind an entry: https://conda.github.io/conda-lock/src_environment_yml/
 _ELSEWHERE = re.compile(r"#\s*\[\s*(win|osx|not linux|arm64)\b")
-_BUILD = re.compile(r"[^\s=<>!~]+={1,2}[^\s=<>!~,|]+=[^\s=]+")
-_WHOLE_PYTHON = re.compile(r"python={1,2}\d+\.\d+\.\d+")
+# Packages that conda adds by itself, so nobody asks for them.
+_ADDED = re.compile(r"^(_\w+|ca-certificates|ld_impl_[\w-]+|python_abi)={1,2}[^\s=]+$", re.MULTILINE)
+_VERSION = re.compile(r"[^\s=<>!~]+={1,2}[^\s=<>!~,|*]+")
 
 
 def from_conda_environment(text: str, name: str) -> Converted:
@@ -28,7 +29,7 @@ def from_conda_environment(text: str, name: str) -> Converted:
         raise RequirementsError(f"{name}: is YAML, but not a conda environment; {REMEDY}")
     lines = text.split("\n")
     own = [(node.start_mark.line, node.value.strip()) for node in entries if isinstance(node, yaml.ScalarNode)]
-    installed = any(_BUILD.fullmatch(value) for _, value in own) or _is_export([value for _, value in own])
+    installed = _is_export([value for _, value in own])
     for line, value in own:
         spec = parse_spec(value, installed=installed)
         if spec is None:
@@ -47,6 +48,4 @@ def from_conda_environment(text: str, name: str) -> Converted:
 
 def _is_export(specs: list[str]) -> bool:
     """Say whether these are all of an environment as it is, without the builds: ``conda env export --no-builds``."""
-    return any(map(_WHOLE_PYTHON.fullmatch, specs)) and all(
-        re.fullmatch(r"[^\s=]+={1,2}[^\s=]+", each) for each in specs
-    )
+    return bool(_ADDED.search("\n".join(specs))) and all(map(_VERSION.fullmatch, specs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import suppress
 
@@ -14,6 +15,8 @@ from ds_docker_env.pinning.production.formats.page import Converted, Page
 
 _OF_PIP = re.compile(r"# pip (?P<name>\S+) @ (?P<url>\S+)(?: --hash=sha256[:=](?P<hash>[0-9a-f]{64}))?")
 _ROW = re.compile(r"\s*(?P<name>[A-Za-z0-9_][\w.-]*)\s+(?P<version>\d\S*)\s+(?P<build>\S+)(?:\s+(?P<channel>\S+))?\s*")
+# An object without others in it.
+_ENTRY = re.compile(r"\{[^{}]*\}")
 _PIPS_BUILDS = ("pypi_0", "<pip>")
 
 
@@ -65,6 +68,26 @@ def from_table(text: str, name: str) -> Converted:
             page.leave_out(row["name"], "its own code")
         else:
             packages.add(number, exactly(row["name"], row["version"], row["channel"] or ""))
+    packages.write()
+    return page.converted()
+
+
+def from_json(text: str, name: str) -> Converted:
+    """Take the entries of ``conda list --json``; raise `RequirementsError`."""
+    page = Page(name, REMEDY)
+    packages = Packages(page)
+    for found in _ENTRY.finditer(text):
+        number = text.count("\n", 0, found.start()) + 1
+        try:
+            entry = {key: str(value) for key, value in json.loads(found[0]).items()}
+            package, version, channel = entry["name"], entry["version"], entry["channel"]
+        except (ValueError, KeyError):
+            page.problem(number, f"{found[0][:80]!r} is not a package of conda")
+            continue
+        if channel == "pypi":
+            page.require(number, package, version=version)
+        else:
+            packages.add(number, exactly(package, version, channel))
     packages.write()
     return page.converted()
 
