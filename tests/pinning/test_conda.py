@@ -145,6 +145,12 @@ FILES = {
     ),
     "conda list --explicit": ("x", EXPLICIT, EXACT, ["zlib=1.2 (conda)", "mycorp::churn=1.0 (conda)"]),
     "conda list --export": ("requirements.txt", EXPORT, EXACT, ["zlib=1.2 (conda)"]),
+    "its packages in other words": (
+        "x",
+        "_libgcc_mutex==0.1\npytorch==2.1.0\n",
+        EXACT[:1],
+        ["_libgcc_mutex==0.1 (conda)"],
+    ),
     "conda list --json": ("x", JSON, EXACT, ["zlib=1.2 (conda)"]),
     "conda list": ("x", TABLE, EXACT, ["churn (its own code)", "zlib=1.2 (conda)"]),
 }

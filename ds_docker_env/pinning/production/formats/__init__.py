@@ -20,7 +20,7 @@ _CONDA_LOCK = re.compile(r"^- (name|category): \S+\n(  .*\n)*?  manager: (conda|
 _EXPLICIT = re.compile(r"^@EXPLICIT[ \t]*$", re.MULTILINE)
 _CONDA_TABLE = re.compile(r"^# packages in environment at |^[# \t]*Name[ \t]+Version[ \t]+Build\b", re.MULTILINE)
 # What `conda list --export` writes and pip refuses. A settings file named by mistake has other values.
-_CONDA_SPEC = re.compile(r"[a-z0-9_][a-z0-9_.-]*=(\d[^\s=<>!~]*=[^\s=]+|\d+\.[^\s=<>!~]+)")
+_CONDA_SPEC = re.compile(r"[a-z0-9_][a-z0-9_.-]*={1,2}(\d[^\s=<>!~]*=[^\s=]+|\d+\.[^\s=<>!~]+)")
 _CONDA_JSON = re.compile(r"\s*\[\s*\{[^{}]*\"build_string\"")
 _PIXI_LOCK = re.compile(r"\Aversion: \d+\n(platforms:\n(- .*\n|  .*\n)*)?environments:\n")
 _YAML = re.compile(r"^[\w.-]+:(\s|$)", re.MULTILINE)
@@ -94,7 +94,9 @@ def _of_conda(text: str, last: str) -> Callable[[str, str], Converted] | None:
 
         return from_table
     entries = [entry for line in text.split("\n") if (entry := line.partition("#")[0].strip())]
-    if entries and all(map(_CONDA_SPEC.fullmatch, entries)):
+    # No package on the index has a name with _ at its beginning.
+    of_conda = "==" not in "".join(entries) or any(entry.startswith("_") for entry in entries)
+    if entries and of_conda and all(map(_CONDA_SPEC.fullmatch, entries)):
         from ds_docker_env.pinning.production.formats.conda_lists import from_export
 
         return from_export
