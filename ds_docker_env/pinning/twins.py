@@ -96,16 +96,16 @@ def lines(production: Production, versions: Mapping[str, str]) -> list[str]:
     if not every:
         return []
     exact = sum(bool(pinned_version(requirement)) for requirement in production.conda.values())
-    said = [f"{exact} of {every} packages are pinned to conda's version"]
+    said = [f"{exact} of {every} packages pinned to conda's version"]
     if ranges := len(production.conda) - exact:
-        said.append(f"{ranges} are bounded or open as in production")
+        said.append(f"{ranges} bounded or open as in production")
     absent = [shown for shown, name in left_out.items() if not name]
     other = {shown: name for shown, name in sorted(left_out.items()) if name}
     if absent:
         # What a person asked for before what that needs.
         names = sorted((re.split(r"[^\w.:-]", shown)[0] for shown in absent), key=lambda name: name.startswith(_PARTS))
-        said.append(f"{len(absent)} are not on the package index: {some(names)}")
-    found = [f"Conda:      {'; '.join(said)}"]
+        said.append(f"{len(absent)} not on the package index: {some(names)}")
+    found = [f"Conda:      {', '.join(said)}"]
     for shown, name in other.items():
         if name in versions:
             found.append(f"Different:  {shown} (conda) in production, {name}=={versions[name]} from the index here")

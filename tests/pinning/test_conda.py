@@ -342,8 +342,8 @@ dependencies:
 SUMMARY = """\
 Contradict: needy==1.0.0 and other==2.0.0 exclude each other, but production runs them
 Yanked:     withdrawn==1.0.0 was withdrawn by its authors
-Conda:      3 of 12 packages are pinned to conda's version; 1 are bounded or open as in production; \
-3 are not on the package index: mkl, r-base, _libgcc_mutex
+Conda:      3 of 12 packages pinned to conda's version, 1 bounded or open as in production, \
+3 not on the package index: mkl, r-base, _libgcc_mutex
 Different:  opencv=4.8.1 (conda) in production, opencv-python==4.8.1.78 from the index here
 Different:  pytorch=1.0.9 (conda) in production, torch==1.0.1 from the index here
 Not here:   fiona=1.9.0, pysam, scipy=1.9.9 (conda) cannot be installed from the package index on this Python

@@ -92,7 +92,7 @@ Elsewhere:  nowhere==1.0 ; sys_platform == "win32" does not apply on Linux and t
 Elsewhere:  pywin32==306 ; sys_platform == "win32" does not apply on Linux and this Python
 Hashes:     not compared, as production has no sha256 of them: sums
 Hashes:     no longer on the index are some of known (1 of 2)
-Conda:      0 of 1 packages are pinned to conda's version; 1 are not on the package index: gdal
+Conda:      0 of 1 packages pinned to conda's version, 1 not on the package index: gdal
 Not pinned: open>=3 is open in production; the notebook has 3.2
 Not here:   -e . is not from an index, so not in the notebook
 Not here:   ./libs/scoring is not from an index, so not in the notebook
