@@ -305,7 +305,8 @@ dependencies:
   - python=3.11.9=hb806964_0_cpython
   - pip=24.0
   - numpy=1.26.4=py311h64a7726_0
-  - conda-forge::pandas>=2,<3
+  - pandas>=2,<3
+  - mkl=2023.1.0=h213fc3f_46343
   - pip:
       - six==1.16.0
       # a comment

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ds_docker_env.common import debian
 from ds_docker_env.common.shipped import BUILD_REQUIREMENTS, shipped_analysis, shipped_build_requirements, shipped_names
 from ds_docker_env.common.target import PYTHON_VERSIONS
 from ds_docker_env.generation.answers import Answers
@@ -52,6 +51,8 @@ REQUIRES = (
 )
 _WINGS = ("common", "pinning", "image")
 _FILES = "image/files/"
+# Modules, and the data that they read.
+_KINDS = ("*.py", "*.txt")
 # Programs that are there for one choice only; all others are in every image.
 _OPTIONAL = {
     **{"check": "production", "take-over": "production", "dvc": "dvc", "profile": "dvc", "h2o": "h2o"},
@@ -104,8 +105,7 @@ def _members(answers: Answers) -> Iterator[tuple[str, bytes]]:
     chosen |= {"production"} if answers.production_requirements else set()
     chosen |= {"secrets"} if {*WITH_PASSWORD, "dask"} & chosen else set()
     yield "ds_docker_env/__init__.py", (PACKAGE / "__init__.py").read_bytes()
-    modules = [path for wing in _WINGS for path in (PACKAGE / wing).rglob("*.py")]
-    for path in (*modules, debian.PATH):
+    for path in (path for wing in _WINGS for kind in _KINDS for path in (PACKAGE / wing).rglob(kind)):
         name = path.relative_to(PACKAGE).as_posix()
         if not name.startswith(_FILES):
             yield f"ds_docker_env/{name}", path.read_bytes()

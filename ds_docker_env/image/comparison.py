@@ -131,15 +131,15 @@ def _moved(taken: Document, then: dict[str, str], source: Production, now: dict[
     """Return for which packages the source says something else than when it was taken over.
 
     What was found to be for Windows only, of the operating system, or behind a URL that cannot be reached, was noted
-    then and is not there.
+    then and is not there. So were packages of conda that the index did not have in conda's version.
     """
     elsewhere = {pin.name: _shown(pin) for pin in taken.says.pins if not pin.applies(target)}
     left_out = set(_LEFT_OUT.findall(taken.text))
     left_out |= {line.partition(" (")[0] for line in left_out}
     elsewhere |= {pin.name: _shown(pin) for pin in source.pins if f"{pin.name}{pin.specifier}" in left_out}
-    known = (
-        elsewhere | {name_of(line): now.get(name_of(line), "") for line in source.unpinned if line in left_out} | then
-    )
+    far = {name_of(line): now.get(name_of(line), "") for line in source.unpinned if line in left_out}
+    twins = {name_of(twin) for shown, twin in source.conda.items() if f"{shown} (conda)" in left_out}
+    known = elsewhere | far | then | {name: now.get(name, "") for name in twins}
     return {name for name, text in now.items() if not same_version(text, known.get(name, ""))} | {
         name for name in then if name not in _names(source)
     }

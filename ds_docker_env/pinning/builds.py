@@ -90,6 +90,14 @@ class Building:
         self.undescribed[pin] = failure.why
         return True
 
+    def forget(self, names: Collection[str]) -> bool:
+        """Leave no package of these names to the image; say whether there was one."""
+        lost = [pin for pin in self.undescribed if pin.name in names]
+        for pin in lost:
+            del self.undescribed[pin]
+            self.requires.pop(pin.name, None)
+        return bool(lost)
+
     def render(self) -> str:
         """Return uv.toml, https://docs.astral.sh/uv/reference/settings/, or nothing.
 
@@ -107,7 +115,8 @@ class Building:
             for pin, why in self.undescribed.items():
                 extras = f", provides-extra = {json.dumps(list(pin.extras))}" if pin.extras else ""
                 lines.append(f"    # {pin.name} {why}")
-                lines.append(f'    {{ name = "{pin.name}", version = "{pin.version}", requires-dist = []{extras} }},')
+                version = f', version = "{pin.version}"' if pin.version else ""
+                lines.append(f'    {{ name = "{pin.name}"{version}, requires-dist = []{extras} }},')
             lines.append("]")
         block = "\n".join([BEGIN, *lines, END, ""]) if lines else ""
         return block + self.settings

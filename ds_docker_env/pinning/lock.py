@@ -22,6 +22,7 @@ from ds_docker_env.pinning.processors import for_both
 from ds_docker_env.pinning.production import distribution
 from ds_docker_env.pinning.production.model import Pin, Production, name_of
 from ds_docker_env.pinning.resolver import Attempt, Resolver
+from ds_docker_env.pinning.twins import leave_out_impossible, leave_out_missing, settle
 from ds_docker_env.pinning.wheels import Offer, build_requirements, foreign_sources, offers
 
 # Without it there is no notebook on production's versions at all.
@@ -87,11 +88,14 @@ def make_lock(
         lock = Lock(building=resolver.building, overrides=resolver.overrides)
         try:
             production.leave_out(_of_the_system(resolver), distribution.WHY)
+            leave_out_missing(resolver)
         except UnreachableError as error:
             raise production.blame_index(error) from None
         conflicts = _below_floor(production, analysis, target)
-        kept = _without(analysis, conflicts, lock)
+        kept, possible = _without(analysis, conflicts, lock), set[str]()
         while not (attempt := _resolve(resolver, kept)).text:
+            if leave_out_impossible(resolver, attempt, possible):
+                continue
             if later := _later(resolver, kept, attempt):
                 lock.left_out |= later
                 conflicts = {}
@@ -105,6 +109,10 @@ def make_lock(
                 lock.contradictions += contradictions
                 resolver.overrides += new
                 conflicts = _conflicts_with(resolver, kept, new)
+            elif (held := settle(resolver, possible)) is not None:
+                lock.contradictions += [f"{' and '.join(held)} exclude each other"] * bool(held)
+                resolver.overrides += [pin for pin in held if pin not in resolver.overrides]
+                conflicts = _conflicts_with(resolver, kept, held) if held else {}
             else:
                 attempt = _one_by_one(resolver, kept, lock)
                 break

@@ -125,6 +125,13 @@ class Resolver:
         lines = as_lines(self.production.indexes)
         return asking._ask(pins, lines, "--no-deps", every=True, target=asking._running(python))
 
+    def exist(self, requirements: Sequence[str]) -> Attempt:
+        """Ask whether the indexes have each of these for this Python, whatever it depends on."""
+        described = {Pin(name_of(each), "", (), "", frozenset(), ""): "" for each in requirements}
+        building = Building(own_settings(self.building.settings), undescribed=described)
+        asking = replace(self, wheels_only=set(), before="", building=building)
+        return asking._ask([], self.production.only(requirements), "--no-deps")
+
     def build_requirements(self, requirements: Collection[str], before: str) -> Attempt:
         """Lock what sources are built with, from wheels alone; versions ``before`` stay if they can."""
         wheels = ("--only-binary", ":all:", "--no-annotate")
@@ -197,7 +204,9 @@ class Resolver:
     def _learn(self, failure: Failure, target: Target) -> bool:
         """Find another way for a source that does not build; say whether there is one to try."""
         if any(pin.name == failure.name for pin in self.production.fixed):
-            return self.building.learn(failure, self.production.fixed, target)
+            learned = self.building.learn(failure, self.production.fixed, target)
+            # What conda has built need not be built: it may be left out.
+            return learned and not self.building.forget(set(map(name_of, self.production.twins)))
         another = failure.name not in self.wheels_only
         self.wheels_only |= {failure.name}
         return another
@@ -224,7 +233,7 @@ class Resolver:
                 # environment that is new each time.
                 *("--python", os.path.realpath(sys.executable)),
                 *("--custom-compile-command", header(" ".join(["uv", *command]), self.cooldown.noted)),
-                *(f"--only-binary={name}" for name in sorted(self.wheels_only - self.production.names())),
+                *(f"--only-binary={name}" for name in sorted(self.wheels_only - self.production.built())),
                 *self.cooldown.options,
                 *self._cache(),
                 *options,

@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from ds_docker_env.common.redaction import printable, without_credentials
 from ds_docker_env.common.target import MACHINES, Target
+from ds_docker_env.pinning import twins
 from ds_docker_env.pinning.diagnosis import some
 from ds_docker_env.pinning.lock import Lock
 from ds_docker_env.pinning.parity import Locked, Parity, sha256
@@ -65,6 +66,7 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
         if any(pin.holds(each) and not same_version(pin.version, each) for each in versions[pin.name].split(" or "))
     ]
     lines += _hashes(parity)
+    lines += twins.lines(production, versions)
     for line in production.unpinned:
         requirement = Requirement(line)
         name = canonicalize_name(requirement.name)
@@ -80,6 +82,8 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
     ):
         lines.append(f"Not here:   {', '.join(system)}, of production's operating system")
     for line, package in production.left_out.items():
+        if line.endswith("(conda)"):
+            continue
         if package in versions:
             lines.append(f"Different:  {line} in production, {package}=={versions[package]} from the index here")
         elif not line.endswith(distribution.WHY):

@@ -55,6 +55,15 @@ EQUAL = {
         *("a==1\n", "a==1", "a==1\nufw==0.36\n"),
     ),
     "with a local version that production leaves open": ("a==1\n", "a==1+cpu\n", "a==1+cpu", "a==1\n"),
+    "with a package of conda that was left out": (
+        "a==1\n\n# Not taken over, because it is not from an index:\n#   pytorch=1.0.9 (conda)\n#   mkl=1 (conda)\n",
+        *("a==1\ntorch==2\n", "a==1 torch==2", "dependencies:\n- pytorch=1.0.9\n- mkl=1\n- pip: [a==1]\n"),
+    ),
+    "with a package of conda in a version near to conda's": (
+        "a==1\nopencv-python==4.8.1.*\n# Not taken over:\n#   opencv=4.8.1 (conda)\n",
+        *("a==1\nopencv-python==4.8.1.78\n", "a==1 opencv-python==4.8.1.78"),
+        "dependencies:\n- opencv=4.8.1\n- pip: [a==1]\n",
+    ),
     "with its hash": ("a==1\n", f"a==1 {HASH}\n", "a==1", f"a==1 {HASH}\n"),
 }
 

@@ -93,12 +93,12 @@ Elsewhere:  nowhere==1.0 ; sys_platform == "win32" does not apply on Linux and t
 Elsewhere:  pywin32==306 ; sys_platform == "win32" does not apply on Linux and this Python
 Hashes:     not compared, as production has no sha256 of them: sums
 Hashes:     no longer on the index are some of known (1 of 2)
+Conda:      0 of 1 packages pinned to conda's version, 1 not on the package index: gdal
 Not pinned: open>=3 is open in production; the notebook has 3.2
 Not here:   -e . is not from an index, so not in the notebook
 Not here:   ./libs/scoring is not from an index, so not in the notebook
 Not here:   -e git+https://git.example.com/team/models.git@v1#egg=models is not from an index, so not in the notebook
 Different:  needed @ git+https://git.example.com/team/needed@1.5 in production, needed==2.0 from the index here
-Not here:   gdal=3.9 (conda) is not from an index, so not in the notebook
 Not here:   far @ http://127.0.0.1:9/far-1.0-py3-none-any.whl cannot be reached, so not in the notebook
 Ignored:    --global-option of user means nothing to a lock
 Ignored:    --config-settings of user means nothing to a lock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
@@ -63,7 +63,8 @@ class Production:
     leave the version open or name a URL, of which ``downloads`` keep the hashes; ``left_out`` are not taken from an
     index (production's own code, VCS), with their names where known; ``indexes`` are option lines without credentials
     and where they stand; ``ignored`` are options without effect on a lock, and why; ``pythons`` are specifiers of the
-    Pythons that files are for, by name.
+    Pythons that files are for, by name; ``conda`` holds, by how conda says it, the requirement that stands for a package of
+    conda, one of ``pins`` or ``unpinned``.
     """
 
     source: str
@@ -78,6 +79,7 @@ class Production:
     indexes: dict[str, str] = field(default_factory=dict)
     ignored: dict[str, str] = field(default_factory=dict)
     pythons: dict[str, str] = field(default_factory=dict)
+    conda: dict[str, str] = field(default_factory=dict)
 
     def restrict(self, pins: Iterable[str], marker: str) -> None:
         """Note that these pins apply only where this marker holds."""
@@ -104,6 +106,42 @@ class Production:
         return [option for option, why in self.ignored.items() if why == DIRECTORY]
 
     @property
+    def twins(self) -> set[str]:
+        """Return the requirements that stand for packages of conda."""
+        return set(self.conda.values())
+
+    def replace_twin(self, requirement: str, others: Sequence[str] = ()) -> None:
+        """Leave out packages of conda, perhaps for other requirements that come near them."""
+        self.left_out |= {f"{shown} (conda)": name_of(requirement) for shown in self._forget_twin(requirement)}
+        self.unpinned += others
+
+    def prefer_pip(self, target: Target) -> None:
+        """Forget the packages of conda that pip replaced in production."""
+        for twin in self.twins:
+            name, version = name_of(twin), pinned_version(twin)
+            same = [*(str(pin) for pin in self.pins if pin.name == name and pin.applies(target))]
+            same += [line for line in self.unpinned if name_of(line) == name]
+            same.remove(twin)
+            if any(
+                pinned_version(other)
+                or Requirement(other).url
+                or (version and not Requirement(other).specifier.contains(version, prereleases=True))
+                for other in same
+            ):
+                self._forget_twin(twin)
+
+    def _forget_twin(self, requirement: str) -> list[str]:
+        """Remove a requirement; return for which packages of conda it stood."""
+        pin = next((pin for pin in self.pins if str(pin) == requirement), None)
+        if pin:
+            self.pins.remove(pin)
+        else:
+            self.unpinned.remove(requirement)
+        lost = [shown for shown, twin in self.conda.items() if twin == requirement]
+        self.conda = {shown: twin for shown, twin in self.conda.items() if twin != requirement}
+        return lost
+
+    @property
     def fixed(self) -> tuple[Pin, ...]:
         """Return what is pinned, installed or only bound; an installed one comes first."""
         return (*self.pins, *self.constraints)
@@ -111,6 +149,10 @@ class Production:
     def names(self) -> set[str]:
         """Return what production names itself, pinned or not."""
         return {pin.name for pin in self.fixed} | set(map(name_of, self.unpinned))
+
+    def built(self) -> set[str]:
+        """Return the names of what may be built from source, as production does: all but what conda leaves open."""
+        return self.names() - {name_of(twin) for twin in self.twins if not pinned_version(twin)}
 
     def urls(self) -> list[str]:
         """Return the addresses of packages that do not come from an index."""
@@ -151,6 +193,14 @@ class Production:
 def name_of(requirement: str) -> str:
     """Return the normalised name of a requirement."""
     return canonicalize_name(Requirement(requirement).name)
+
+
+def pinned_version(requirement: str) -> str:
+    """Return the version of a requirement that is a pin, or nothing."""
+    specifiers = list(Requirement(requirement).specifier)
+    if len(specifiers) != 1 or specifiers[0].operator not in ("==", "===") or specifiers[0].version.endswith(".*"):
+        return ""
+    return specifiers[0].version
 
 
 def same_version(one: str, other: str) -> bool:

@@ -26,6 +26,7 @@ from ds_docker_env.common.sources import Source, included, source_of
 from ds_docker_env.common.target import MACHINES, PYTHON_VERSIONS, Target
 from ds_docker_env.pinning.production import distribution
 from ds_docker_env.pinning.production.formats import as_requirements
+from ds_docker_env.pinning.production.formats.conda_names import twin
 from ds_docker_env.pinning.production.formats.reading import ENTRIES
 from ds_docker_env.pinning.production.model import DIRECTORY, Pin, Production, as_lines
 from ds_docker_env.pinning.production.options import why_ignored, without_options
@@ -67,6 +68,7 @@ def read_production(location: str, target: Target) -> Production:
     production = Production(source.name, hashlib.sha256(content).hexdigest(), source.provenance)
     reading = _Reading(production, {source.name: False})
     reading.read(source, content, constraint=False)
+    production.prefer_pip(target)
     problems = [
         *reading.all_problems,
         *_python_mismatches(production, target),
@@ -117,7 +119,8 @@ class _Reading:
         production = self.production
         converted = as_requirements(decode(content, source.name), source.name)
         for line in converted.left_out:
-            production.left_out[line] = canonicalize_name(re.split(r"[\s=]", line)[0])
+            production.left_out[line] = _index_name(line)
+        production.conda |= {shown: requirement for requirement, every in converted.twins.items() for shown in every}
         if converted.python:
             production.pythons[source.name] = converted.python
         if len(_LINE.findall(converted.text)) > ENTRIES:
@@ -265,6 +268,12 @@ class _Reading:
             self.problems += [f"{problem} (included at {where})" for problem in error.problems]
 
 
+def _index_name(left_out: str) -> str:
+    """Return what a package that is left out is called on the index, or nothing: conda has other names."""
+    name = re.split(r"[^\w.:/-]", left_out)[0]
+    return twin(name) if left_out.endswith("(conda)") else canonicalize_name(name)
+
+
 def _requirement(text: str) -> Requirement:
     """Return a requirement that can be parsed and evaluated; raise `ValueError`, `RecursionError`."""
     if len(text) > _LENGTH or _DIGITS.search(text):
@@ -327,7 +336,11 @@ def _python_mismatches(production: Production, target: Target) -> list[str]:
         with suppress(ValueError):
             if not SpecifierSet(wanted).contains(target.full_python):
                 why = f"is for Python {wanted}, not {target.python}"
-                problems.append(f"{name}: {why}; choose production's python_version")
+                offered = any(SpecifierSet(wanted).contains(Target(each).full_python) for each in PYTHON_VERSIONS)
+                way = (
+                    "choose production's python_version" if offered else "production must move to a newer Python first"
+                )
+                problems.append(f"{name}: {why}; {way}")
     return problems
 
 

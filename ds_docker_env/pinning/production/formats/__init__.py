@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from ds_docker_env.common.errors import RequirementsError
 from ds_docker_env.pinning.production.formats.page import Converted
@@ -15,6 +16,13 @@ _UV = re.compile(r"^version = \d+$", re.MULTILINE)
 _UV_SOURCE = re.compile(r"^source = \{ (registry|git|url|path|directory|editable|virtual) = ", re.MULTILINE)
 _JSON = re.compile(r"\s*(\{|\[\s*[{\]])")
 _CONDA = re.compile(r"^dependencies:(\s|$)", re.MULTILINE)
+_CONDA_LOCK = re.compile(r"^- (name|category): \S+\n(  .*\n)*?  manager: (conda|pip)$", re.MULTILINE)
+_EXPLICIT = re.compile(r"^@EXPLICIT[ \t]*$", re.MULTILINE)
+_CONDA_TABLE = re.compile(r"^# packages in environment at |^[# \t]*Name[ \t]+Version[ \t]+Build\b", re.MULTILINE)
+# What `conda list --export` writes and pip refuses. A settings file named by mistake has other values.
+_CONDA_SPEC = re.compile(r"[a-z0-9_][a-z0-9_.-]*={1,2}(\d[^\s=<>!~]*=[^\s=]+|\d+\.[^\s=<>!~]+)")
+_CONDA_JSON = re.compile(r"\s*\[\s*\{[^{}]*\"build_string\"")
+_PIXI_LOCK = re.compile(r"\Aversion: \d+\n(platforms:\n(- .*\n|  .*\n)*)?environments:\n")
 _YAML = re.compile(r"^[\w.-]+:(\s|$)", re.MULTILINE)
 
 
@@ -35,6 +43,10 @@ def as_requirements(text: str, name: str) -> Converted:
 
 def _convert(text: str, name: str, last: str) -> Converted | None:
     # A format's module is imported when it is needed, because most files are plain requirements.
+    if _CONDA_JSON.match(text):
+        from ds_docker_env.pinning.production.formats.conda_lists import from_json
+
+        return from_json(text, name)
     if last == "pipfile.lock" or _JSON.match(text):
         from ds_docker_env.pinning.production.formats.pipfile_lock import from_pipfile_lock
 
@@ -51,6 +63,8 @@ def _convert(text: str, name: str, last: str) -> Converted | None:
         from ds_docker_env.pinning.production.formats.uv_lock import from_uv_lock
 
         return from_uv_lock(text, name)
+    if convert := _of_conda(text, last):
+        return convert(text, name)
     from ds_docker_env.pinning.production.formats.refused import refuse
 
     refuse(text, name, last)
@@ -58,6 +72,34 @@ def _convert(text: str, name: str, last: str) -> Converted | None:
         from ds_docker_env.pinning.production.formats.conda import from_conda_environment
 
         return from_conda_environment(text, name)
+    return None
+
+
+def _of_conda(text: str, last: str) -> Callable[[str, str], Converted] | None:
+    """Return what reads a lock or a list of conda's tools, if this is one."""
+    if last == "pixi.lock" or _PIXI_LOCK.match(text):
+        from ds_docker_env.pinning.production.formats.conda_locks import from_pixi_lock
+
+        return from_pixi_lock
+    if last in ("conda-lock.yml", "conda-lock.yaml") or _CONDA_LOCK.search(text):
+        from ds_docker_env.pinning.production.formats.conda_locks import from_conda_lock
+
+        return from_conda_lock
+    if _EXPLICIT.search(text):
+        from ds_docker_env.pinning.production.formats.conda_lists import from_explicit
+
+        return from_explicit
+    if _CONDA_TABLE.search(text):
+        from ds_docker_env.pinning.production.formats.conda_lists import from_table
+
+        return from_table
+    entries = [entry for line in text.split("\n") if (entry := line.partition("#")[0].strip())]
+    # No package on the index has a name with _ at its beginning.
+    of_conda = "==" not in "".join(entries) or any(entry.startswith("_") for entry in entries)
+    if entries and of_conda and all(map(_CONDA_SPEC.fullmatch, entries)):
+        from ds_docker_env.pinning.production.formats.conda_lists import from_export
+
+        return from_export
     return None
 
 

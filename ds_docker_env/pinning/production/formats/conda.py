@@ -1,4 +1,4 @@
-"""conda's environment.yml, of which pip can install the section ``pip``."""
+"""conda's environment.yml: its own packages, and those in the section ``pip``."""
 
 from __future__ import annotations
 
@@ -7,56 +7,45 @@ import re
 import yaml
 
 from ds_docker_env.common.errors import RequirementsError
+from ds_docker_env.pinning.production.formats.conda_nodes import document, items, under
+from ds_docker_env.pinning.production.formats.conda_packages import Packages
+from ds_docker_env.pinning.production.formats.conda_specs import parse_spec
 from ds_docker_env.pinning.production.formats.page import Converted, Page
 
-_REMEDY = "make the file in that environment with: pip list --format=freeze > requirements.txt"
-# PyYAML needs seconds for each megabyte, and the largest real ones have 50 kB.
-_LARGEST = 1_000_000
+REMEDY = "make the file in that environment with: conda env export > environment.yml"
+# conda-lock reads what stands behind an entry: https://conda.github.io/conda-lock/src_environment_yml/
+_ELSEWHERE = re.compile(r"#\s*\[\s*(win|osx|not linux|arm64)\b")
+# Packages that conda adds by itself, so nobody asks for them.
+_ADDED = re.compile(r"^(_\w+|ca-certificates|ld_impl_[\w-]+|python_abi)={1,2}[^\s=]+$", re.MULTILINE)
+_VERSION = re.compile(r"[^\s=<>!~]+={1,2}[^\s=<>!~,|*]+")
 
 
 def from_conda_environment(text: str, name: str) -> Converted:
-    """Take the requirements for pip and list conda's own packages; raise `RequirementsError`."""
-    if len(text) > _LARGEST:
-        raise RequirementsError(f"{name}: is too large for an environment.yml; {_REMEDY}")
-    page = Page(name, _REMEDY)
-    found = False
-    for item in _sequence(_under(_document(text, name), "dependencies"), name):
-        if isinstance(item, yaml.ScalarNode):
-            package = item.value.partition("::")[2] or item.value
-            known = re.split(r"[\s=<>!~\[]", package.strip())[0]
-            if known.lower() == "python":
-                page.for_python(package.strip()[len(known) :].strip())
-            elif known.lower() != "pip":
-                page.leave_out(package.strip(), "conda")
-            continue
-        pip = _under(item, "pip")
-        for requirement in pip.value if isinstance(pip, yaml.SequenceNode) else ():
+    """Take conda's packages by their names on the index, and the requirements for pip; raise `RequirementsError`."""
+    page = Page(name, REMEDY)
+    packages = Packages(page)
+    entries = items(under(document(text, name, REMEDY), "dependencies"))
+    if entries is None:
+        raise RequirementsError(f"{name}: is YAML, but not a conda environment; {REMEDY}")
+    lines = text.split("\n")
+    own = [(node.start_mark.line, node.value.strip()) for node in entries if isinstance(node, yaml.ScalarNode)]
+    installed = _is_export([value for _, value in own])
+    for line, value in own:
+        spec = parse_spec(value, installed=installed)
+        if spec is None:
+            page.problem(line + 1, f"{value[:80]!r} is not a package of conda")
+        elif _ELSEWHERE.search(lines[line]):
+            page.leave_out(spec.shown, "conda, not for Linux")
+        else:
+            packages.add(line + 1, spec)
+    for node in entries:
+        for requirement in items(under(node, "pip")) or ():
             if isinstance(requirement, yaml.ScalarNode):
                 page.write(requirement.start_mark.line + 1, requirement.value)
-                found = True
-    if not found:
-        raise RequirementsError(f"{name}: lists packages for conda only, none for pip; {_REMEDY}")
+    packages.write()
     return page.converted()
 
 
-def _document(text: str, name: str) -> yaml.Node | None:
-    """Parse without making objects, so that aliases stay what they are."""
-    try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        where = f"{name}:{error.problem_mark.line + 1}" if error.problem_mark else name
-        raise RequirementsError(f"{where}: is not YAML ({error.problem}); {_REMEDY}") from None
-    except yaml.YAMLError as error:
-        raise RequirementsError(f"{name}: is not YAML ({str(error).splitlines()[0]}); {_REMEDY}") from None
-
-
-def _under(node: yaml.Node | None, key: str) -> yaml.Node | None:
-    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
-    return next((value for name, value in pairs if name.value == key), None)
-
-
-def _sequence(node: yaml.Node | None, name: str) -> list[yaml.Node]:
-    """Return the nodes of a list, each once however often an alias repeats it."""
-    if not isinstance(node, yaml.SequenceNode):
-        raise RequirementsError(f"{name}: is YAML, but not a conda environment; {_REMEDY}")
-    return list({id(item): item for item in node.value}.values())
+def _is_export(specs: list[str]) -> bool:
+    """Say whether these are all of an environment as it is, without the builds: ``conda env export --no-builds``."""
+    return bool(_ADDED.search("\n".join(specs))) and all(map(_VERSION.fullmatch, specs))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from packaging.markers import InvalidMarker, Marker
+from packaging.requirements import Requirement
 from packaging.version import Version
 
 from ds_docker_env.common.errors import RequirementsError
@@ -32,12 +33,14 @@ class Converted:
     """A production file as pip requirements, each on the line of its entry, and packages that pip cannot install.
 
     Each package in ``left_out`` begins with its name and ends with the reason in brackets: ``numpy=1.26 (conda)``.
-    ``python`` is the specifier of the Pythons that the file is for, if it has one.
+    ``python`` is the specifier of the Pythons that the file is for, if it has one. ``twins`` are the requirements
+    that stand for packages of conda, each with what the file says of these.
     """
 
     text: str
     left_out: tuple[str, ...]
     python: str = ""
+    twins: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Page:
@@ -55,6 +58,7 @@ class Page:
         self._indexes: dict[str, None] = {}
         self._problems: list[str] = []
         self._python = ""
+        self._twins: dict[str, tuple[str, ...]] = {}
 
     def for_python(self, wanted: str) -> None:
         """Note which Pythons the file is for: a specifier, perhaps poetry's, or a version such as 3.11."""
@@ -97,6 +101,12 @@ class Page:
         self._check(line, "requirement", requirement, not re.search(r"[\x00-\x08\n-\x1f\\]", requirement))
         self._put(line, requirement)
 
+    def twin(self, line: int, requirement: str, shown: Iterable[str]) -> None:
+        """Write a requirement for a package of conda, or for several that are one on the index."""
+        requirement = str(Requirement(requirement))
+        self._put(line, requirement)
+        self._twins[requirement] = tuple(shown)
+
     def leave_out(self, name: str, why: str) -> None:
         """Note a package that pip cannot install, or does not."""
         self._left_out[f"{re.sub(r'[^ -~]+', ' ', name)} ({re.sub(r'[^ -~]+', ' ', why)})"] = None
@@ -120,7 +130,7 @@ class Page:
                 main = "--extra-index-url"
         last = max(self._lines, default=0)
         text = "".join(f"{self._lines.get(line, '')}\n" for line in range(1, last + 1))
-        return Converted(text, tuple(self._left_out), self._python)
+        return Converted(text, tuple(self._left_out), self._python, self._twins)
 
     def _put(self, line: int, requirement: str) -> None:
         """Write on the line or, where several entries share one, on the next free one."""

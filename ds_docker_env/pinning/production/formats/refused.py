@@ -39,8 +39,6 @@ class _Kind:
 
 _KINDS = (
     _Kind((), r"\A\s*Package[ \t]+Version\b.*\n-+[ \t]+-+", "a table for people to read", _LIST),
-    _Kind(("pixi.lock",), r"^# packages in environment at |^@EXPLICIT", "a list of conda's packages", _LIST),
-    _Kind(("conda-lock.yml",), r"^- name: \S+\n  version: \S+\n  manager: (conda|pip)$", "conda-lock's file", _LIST),
     _Kind(
         (),
         r"^\[tool\.poetry(\.dependencies)?\]",

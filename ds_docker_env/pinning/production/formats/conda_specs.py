@@ -1,0 +1,115 @@
+"""conda's match specifications as PEP 440 specifiers.
+
+Format: https://docs.conda.io/projects/conda-build/en/stable/resources/package-spec.html#package-match-specifications
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+_SPEC = re.compile(
+    r"(?:(?P<channel>.*)::)?(?P<name>[A-Za-z0-9_][\w.-]*)\s*(?P<version>[^\[]*)(?:\[(?P<keys>.*)\])?", re.DOTALL
+)
+_KEY = re.compile(r"(version|channel)\s*=\s*(?:'([^']*)'|\"([^\"]*)\"|([^,\s]+))")
+# What parts nothing: spaces beside commas, bars and operators.
+_SPACE = re.compile(r"\s*([,|])\s*|([=<>!~])\s+")
+# Versions, and a build behind = or a space.
+_WITH_BUILD = re.compile(r"(?P<version>\S*[^\s=<>!~,|])(?:=|\s+=?)[^\s=<>!~,|]+")
+_OPERATOR = re.compile(r"(?P<operator>==|=|!=|<=|>=|<|>|~=)?\s*(?P<version>[^\s=<>!~]+)")
+_ARCHIVE = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)-(?P<version>[^-/]+)-[^-/]+\.(conda|tar\.bz2)")
+# Of a release such as 1.26.4. Fewer leave room for a later one: =1.26 is any 1.26.
+_WHOLE = 3
+
+
+class Spec(NamedTuple):
+    """A package of conda's: its name, and which versions are meant, as PEP 440 says it.
+
+    ``specifier`` is blank if any version will do, None if PEP 440 cannot say it; ``shown`` is how conda writes it,
+    without the build; ``channel`` is blank where conda has the choice.
+    """
+
+    name: str
+    specifier: str | None
+    shown: str
+    channel: str = ""
+
+    @property
+    def exact(self) -> bool:
+        """Say whether this is one version."""
+        return bool(re.fullmatch(r"==[^,*]+", self.specifier or ""))
+
+
+def parse_spec(text: str, *, installed: bool = False) -> Spec | None:
+    """Return what a match specification says, or nothing if it is none.
+
+    Where it describes what is ``installed``, as an export does, =1.26 is 1.26 and not any 1.26.
+    """
+    found = _SPEC.fullmatch(text.strip())
+    if found is None:
+        return None
+    keys = {key: next(filter(None, values), "") for key, *values in _KEY.findall(found["keys"] or "")}
+    version = _SPACE.sub(r"\1\2", found["version"].strip().rstrip("=") or keys.get("version", "")).strip()
+    channel = _last(found["channel"] or keys.get("channel", ""))
+    name = found["name"].lower()
+    build = _WITH_BUILD.fullmatch(version)
+    version = build["version"] if build else version
+    shown = f"{name}{'=' if version[:1].isalnum() else ''}{version}"
+    # With a build, =1.26 is one version.
+    return Spec(name, _alternatives(version, installed or bool(build)), shown, channel)
+
+
+def exactly(name: str, version: str, channel: str = "") -> Spec:
+    """Return a package that is installed in this version."""
+    return Spec(name.lower(), _one(f"=={version}", installed=True), f"{name.lower()}={version}", _last(channel))
+
+
+def of_archive(url: str) -> Spec | None:
+    """Return the package in an archive of conda's, of which the URL has the name, or nothing."""
+    path = re.split(r"[?#]", url)[0]
+    folder, _, file = path.rpartition("/")
+    found = _ARCHIVE.fullmatch(file)
+    return exactly(found["name"], found["version"], folder.rpartition("/")[0]) if found else None
+
+
+def _last(channel: str) -> str:
+    """Return the last part of a channel, because a URL may hold a login."""
+    return channel.rstrip("/").rpartition("/")[2]
+
+
+def _alternatives(version: str, installed: bool) -> str | None:
+    """Return the last of the alternatives that can be said; each is within what production allows."""
+    said = [_all(alternative, installed) for alternative in version.split("|")]
+    return next((each for each in reversed(said) if each is not None), None)
+
+
+def _all(version: str, installed: bool) -> str | None:
+    parts = [_one(part.strip(), installed) for part in version.split(",")]
+    return None if None in parts else ",".join(part for part in parts if part)
+
+
+def _one(part: str, installed: bool) -> str | None:
+    if part in ("", "*", "=*", "==*", ">=0"):
+        return ""
+    found = _OPERATOR.fullmatch(part)
+    if found is None:
+        return None
+    operator, version = found["operator"] or "==", found["version"]
+    plain = version.rstrip("*").rstrip(".")
+    try:
+        release = Version(plain)
+    except InvalidVersion:
+        return None
+    begins = plain != version or (operator == "=" and not installed and len(release.release) < _WHOLE)
+    if operator in ("=", "=="):
+        said = f"=={plain}.*" if begins and not (release.is_prerelease or release.local) else f"=={plain}"
+    else:
+        said = f"!={plain}.*" if operator == "!=" and begins else f"{operator}{plain}"
+    try:
+        SpecifierSet(said)
+    except InvalidSpecifier:
+        return None
+    return said

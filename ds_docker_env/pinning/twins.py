@@ -1,0 +1,119 @@
+"""Packages of conda, each of which stands for a package on the index, where the index does not have it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from ds_docker_env.pinning.builds import Failure
+from ds_docker_env.pinning.diagnosis import some
+from ds_docker_env.pinning.parity import read_lock
+from ds_docker_env.pinning.production.model import Production, name_of, pinned_version, same_version
+from ds_docker_env.pinning.resolver import Attempt, Resolver
+
+# Of those in one explanation.
+_NAMED = 8
+_LEFT_OUT = " (conda)"
+# Libraries that others need.
+_PARTS = ("_", "lib", "ld_impl", "font", "xorg-", "aws-c-", "ca-certificates")
+
+
+def leave_out_missing(resolver: Resolver) -> None:
+    """Leave out the packages of conda that no index has in conda's version.
+
+    Where the index has a version that begins with it, such as 4.8.1.78 for 4.8.1, that is required in its place.
+    """
+    production = resolver.production
+    while twins := sorted(production.twins):
+        # One question for all: the newest version up to conda's is conda's, if there is one.
+        attempt = resolver.exist([_at_most(twin) for twin in twins])
+        named = [twin for twin in twins if name_of(twin) in attempt.names] if attempt.impossible else []
+        lost = [twin for twin in named if resolver.exist([_at_most(twin)]).impossible]
+        for twin in lost:
+            production.replace_twin(twin)
+        if not lost:
+            break
+    found = read_lock(attempt.text, resolver.target.machine) if twins else {}
+    for twin in twins:
+        name, version = name_of(twin), pinned_version(twin)
+        # A version that its authors have withdrawn is taken only if asked for by itself.
+        other = name in found and version and not same_version(found[name].version, version)
+        if other and resolver.exist([twin]).impossible:
+            near = f"{name}=={Version(version).base_version}.*"
+            production.replace_twin(twin, [near] if resolver.exist([near]).text else [])
+
+
+def leave_out_impossible(resolver: Resolver, attempt: Attempt, possible: set[str]) -> bool:
+    """Leave out the packages of conda that are the reason for there being no lock, each by itself; say if there are.
+
+    Those that are not are added to ``possible``, and are not tried again.
+    """
+    failure = Failure.find(attempt.stderr)
+    names = [failure.name] if failure else attempt.names
+    named = [twin for name in names for twin in sorted(resolver.production.twins) if name_of(twin) == name]
+    lost = [
+        twin
+        for twin in named[:_NAMED]
+        if failure or (twin not in possible and resolver.together([], [twin]).impossible)
+    ]
+    possible.update(named)
+    for twin in lost:
+        resolver.production.replace_twin(twin)
+    return bool(lost)
+
+
+def settle(resolver: Resolver, possible: set[str]) -> list[str] | None:
+    """Find out why production alone cannot be locked, if it cannot for packages of conda, and leave out what must be.
+
+    Return the pins that hold whatever others ask of them, if there are any, or None if this does not help.
+    """
+    alone = resolver.without([]) if resolver.production.conda else Attempt("", "", answered=False)
+    if not alone.impossible:
+        return None
+    if leave_out_impossible(resolver, alone, possible):
+        return []
+    pins = resolver.named_pins(alone)
+    new = not set(pins) <= set(resolver.overrides)
+    if new and resolver.together([], pins, overrides=resolver.overrides).impossible:
+        return pins
+    # pip broke a range of conda's.
+    ranges = {name_of(twin): twin for twin in resolver.production.twins if not pinned_version(twin)}
+    named = next((ranges[name] for name in alone.names if name in ranges), "")
+    if named:
+        resolver.production.replace_twin(named)
+    return [] if named else None
+
+
+def lines(production: Production, versions: Mapping[str, str]) -> list[str]:
+    """Return the lines of a summary about the packages of conda, of which the lock has these ``versions``."""
+    left_out = {
+        line.rpartition(" (")[0]: name for line, name in production.left_out.items() if line.endswith(_LEFT_OUT)
+    }
+    every = len(production.conda) + len(left_out)
+    if not every:
+        return []
+    exact = sum(bool(pinned_version(requirement)) for requirement in production.conda.values())
+    said = [f"{exact} of {every} packages pinned to conda's version"]
+    if ranges := len(production.conda) - exact:
+        said.append(f"{ranges} bounded or open as in production")
+    absent = [shown for shown, name in left_out.items() if not name]
+    other = {shown: name for shown, name in sorted(left_out.items()) if name}
+    if absent:
+        # What a person asked for before what that needs.
+        names = sorted((re.split(r"[^\w.:-]", shown)[0] for shown in absent), key=lambda name: name.startswith(_PARTS))
+        said.append(f"{len(absent)} not on the package index: {some(names)}")
+    found = [f"Conda:      {', '.join(said)}"]
+    for shown, name in other.items():
+        if name in versions:
+            found.append(f"Different:  {shown} (conda) in production, {name}=={versions[name]} from the index here")
+    if lost := [shown for shown, name in other.items() if name not in versions]:
+        found.append(f"Not here:   {some(lost)} (conda) cannot be installed from the package index on this Python")
+    return found
+
+
+def _at_most(twin: str) -> str:
+    version = pinned_version(twin)
+    return f"{Requirement(twin).name}<={version}" if version else twin

@@ -1,0 +1,415 @@
+"""conda's files: which packages they name on the package index, and what becomes of a pin that the index lacks."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from offers import TEMPLATE
+from package_index import PackageIndex
+
+from ds_docker_env.common.errors import RequirementsError
+from ds_docker_env.common.target import Target
+from ds_docker_env.pinning.production.formats import as_requirements, conda_names, page
+from ds_docker_env.pinning.production.formats.conda_names import FILE, names, twin
+from ds_docker_env.pinning.production.formats.conda_specs import parse_spec
+from ds_docker_env.pinning.production.model import Production
+from ds_docker_env.pinning.production.reader import read_production
+from locks import conda_names as refresh
+
+_ARCHIVES = "https://conda.example/t/tk-secret/conda-forge"
+_WHEEL_OF_SIX = "https://files.example/six-1.16.0-py2.py3-none-any.whl"
+_DIGEST = "8abb2f1d86890a2dfb989f9a77cfcfd3e47c2a354b01111771326f8aa26e0254"
+
+CONDA_LOCK = f"""\
+version: 1
+metadata:
+  platforms: [linux-64]
+package:
+- name: numpy
+  version: 1.26.4
+  manager: conda
+  platform: linux-64
+  url: {_ARCHIVES}/linux-64/numpy-1.26.4-py311h64a7726_0.conda
+  hash:
+    sha256: 3f4365e11b28e244c95ba8579942b0802761ba7bb31c026f50d1a9ea9c728149
+  category: main
+- name: numpy
+  version: 1.26.3
+  manager: conda
+  platform: win-64
+  category: main
+- name: pytest
+  version: 8.0.0
+  manager: conda
+  platform: linux-64
+  category: dev
+- name: openssl
+  version: 3.2.1
+  manager: conda
+  platform: linux-64
+  category: main
+- name: six
+  version: 1.16.0
+  manager: pip
+  platform: linux-64
+  url: {_WHEEL_OF_SIX}
+  hash:
+    sha256: {_DIGEST}
+  category: main
+"""
+
+PIXI = f"""\
+version: 6
+environments:
+  test:
+    packages:
+      linux-64:
+      - conda: {_ARCHIVES}/linux-64/pytest-8.0.0-pyhd8ed1ab_0.conda
+  default:
+    channels:
+    - url: https://conda.example/conda-forge/
+    indexes:
+    - https://public.example/simple
+    - https://pypi.example/simple
+    packages:
+      linux-64:
+      - conda: {_ARCHIVES}/linux-64/pytorch-2.1.0-py3.11_cuda11.8_0.tar.bz2
+      - conda: {_ARCHIVES}/linux-64/openssl-3.2.1-hd590300_0.conda
+      - pypi: {_WHEEL_OF_SIX}
+      - pypi: .
+packages:
+- pypi: {_WHEEL_OF_SIX}
+  name: six
+  version: 1.16.0
+  sha256: {_DIGEST}
+- pypi: .
+  name: shop
+  version: 0.1.0
+"""
+
+EXPLICIT = f"""\
+# This file may be used to create an environment using:
+# platform: linux-64
+@EXPLICIT
+{_ARCHIVES}/linux-64/python-3.11.9-hb806964_0_cpython.conda#0123456789abcdef0123456789abcdef
+{_ARCHIVES}/linux-64/pytorch-2.1.0-py3.11_cpu_0.tar.bz2#0123456789abcdef0123456789abcdef
+{_ARCHIVES}/linux-64/zlib-1.2-h166bdaf_4.tar.bz2
+https://conda.example/mycorp/noarch/churn-1.0-py_0.conda
+# pip six @ {_WHEEL_OF_SIX}
+"""
+
+EXPORT = """\
+# This file may be used to create an environment using:
+# $ conda create --name <env> --file <this file>
+# platform: linux-64
+pytorch=2.1.0=py3.11_cpu_0
+six=1.16.0=pypi_0
+zlib=1.2=h166bdaf_4
+"""
+
+JSON = """\
+[
+  {
+    "base_url": "https://conda.example/pytorch", "build_string": "py3.11_cpu_0", "channel": "pytorch",
+    "name": "pytorch", "version": "2.1.0"
+  },
+  {"build_string": "pypi_0", "channel": "pypi", "name": "six", "version": "1.16.0"},
+  {"build_string": "h166bdaf_4", "channel": "conda-forge", "name": "zlib", "version": "1.2"}
+]
+"""
+
+TABLE = """\
+# packages in environment at /opt/conda/envs/shop:
+#
+# Name                    Version                   Build  Channel
+python                    3.11.9          hb806964_0_cpython    conda-forge
+pytorch                   2.1.0               py3.11_cpu_0    pytorch
+six                       1.16.0                   pypi_0    pypi
+churn                     0.1.0                     dev_0    <develop>
+zlib                      1.2                  h166bdaf_4
+"""
+
+EXACT = ["torch==2.1.0", "six==1.16.0"]
+FILES = {
+    "conda-lock": ("x", CONDA_LOCK, ["numpy==1.26.4", "six==1.16.0"], ["openssl=3.2.1 (conda)"]),
+    "pixi": (
+        "x",
+        PIXI,
+        ["--extra-index-url https://pypi.example/simple", "torch==2.1.0", "six==1.16.0"],
+        ["shop (its own code)", "openssl=3.2.1 (conda)"],
+    ),
+    "conda list --explicit": ("x", EXPLICIT, EXACT, ["zlib=1.2 (conda)", "mycorp::churn=1.0 (conda)"]),
+    "conda list --export": ("requirements.txt", EXPORT, EXACT, ["zlib=1.2 (conda)"]),
+    "its packages in other words": (
+        "x",
+        "_libgcc_mutex==0.1\npytorch==2.1.0\n",
+        EXACT[:1],
+        ["_libgcc_mutex==0.1 (conda)"],
+    ),
+    "conda list --json": ("x", JSON, EXACT, ["zlib=1.2 (conda)"]),
+    "conda list": ("x", TABLE, EXACT, ["churn (its own code)", "zlib=1.2 (conda)"]),
+}
+Read = Callable[[str], Production]
+
+
+@pytest.fixture
+def read_environment(tmp_path: Path) -> Read:
+    """Read the dependencies of an environment.yml, each on a line, for Python 3.11."""
+
+    def _read(dependencies: str) -> Production:
+        path = tmp_path / "environment.yml"
+        path.write_text("dependencies:\n" + "".join(f"- {line}\n" for line in dependencies.split("\n")))
+        return read_production(str(path), Target("3.11"))
+
+    return _read
+
+
+@pytest.mark.parametrize(("name", "text", "requirements", "left_out"), FILES.values(), ids=FILES)
+def test_every_file_of_condas_tools_is_read(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, requirements: list[str], left_out: list[str]
+) -> None:
+    monkeypatch.setattr(page, "PUBLIC_INDEX", re.compile("https://public.example/simple"))
+    converted = as_requirements(text.replace("\n", "\r\n"), name)
+    lines = converted.text.splitlines()
+    assert [line.partition(" --hash")[0] for line in lines if line] == requirements
+    assert list(converted.left_out) == left_out
+    assert "secret" not in repr(converted)
+    for number, line in enumerate(lines):
+        # Each is on the line of its entry.
+        beginning = "".join(text.splitlines()[number : number + 3])
+        assert not line or line.startswith("--") or re.search("torch|six|numpy", beginning)
+
+
+def test_hashes_are_taken_of_what_pip_installs_and_not_of_condas_archives() -> None:
+    text = as_requirements(CONDA_LOCK, "conda-lock.yml").text
+    assert re.findall("--hash=sha256:(.*)", text) == [_DIGEST]
+
+
+SPECS = {
+    **{"numpy": "", "numpy=*": "", "numpy *": "", "numpy=*=*mkl*": ""},
+    **dict.fromkeys(["numpy=1.26", "numpy =1.26", "numpy 1.26.*", "numpy=1.26*", "numpy==1.26.*"], "==1.26.*"),
+    **dict.fromkeys(["numpy=1.26.4", "numpy=1.26.4=py311_0", "numpy 1.26.4 py311_0", "numpy==1.26.4"], "==1.26.4"),
+    **{"numpy 1.26": "==1.26", "numpy=1.26=py311_0": "==1.26"},
+    **dict.fromkeys(["numpy>=1.21,<2", "numpy >=1.21, <2", "numpy[version='>=1.21,<2']"], ">=1.21,<2"),
+    **{"numpy>=1.21=py3*": ">=1.21", "numpy<=1.26.*": "<=1.26", "numpy!=1.25.*": "!=1.25.*", "numpy~=1.26": "~=1.26"},
+    **{"numpy 1.26.4|1.26.5": "==1.26.5", "numpy<2.0a0": "<2.0a0", 'conda-forge::numpy[version="1.26"]': "==1.26"},
+    **{"numpy=1.1.1w": None, "numpy=>1": None},
+}
+
+
+@pytest.mark.parametrize(("spec", "specifier"), SPECS.items())
+def test_a_match_specification_says_the_same_as_a_specifier(spec: str, specifier: str | None) -> None:
+    parsed = parse_spec(spec)
+    assert parsed
+    assert (parsed.name, parsed.specifier) == ("numpy", specifier)
+
+
+EXPORTS = ["python=3.11.9\nca-certificates=2024.2.2\npytz=2024.1", "pytz=2024.1=py_0", "pytz==2024.1"]
+
+
+@pytest.mark.parametrize("dependencies", EXPORTS)
+def test_an_export_says_which_version_is_installed_and_not_how_it_begins(
+    read_environment: Read, dependencies: str
+) -> None:
+    assert list(map(str, read_environment(dependencies).pins)) == ["pytz==2024.1"]
+    assert read_environment("python=3.11.9\nsix=1.16.0=py_0\npytz=2024.1").unpinned == ["pytz==2024.1.*"]
+
+
+UNKNOWN = "python openssl zlib cmake ninja git nodejs libpng mkl cudatoolkit tk icu sqlite gdal graphviz tzdata r-base"
+
+
+def test_a_package_that_the_list_does_not_know_is_never_looked_for_on_the_index(read_environment: Read) -> None:
+    assert {name for name in UNKNOWN.split() if twin(name)} == set()
+    found = read_environment("six=1.16.0\n" + "\n".join(UNKNOWN.split()[1:]))
+    assert list(map(str, found.pins)) == ["six==1.16.0"]
+    assert not found.unpinned
+    assert set(found.left_out.values()) == {""}
+
+
+@pytest.mark.parametrize(
+    ("conda", "name"),
+    [
+        *(("pytorch", "torch"), ("matplotlib-base", "matplotlib"), ("importlib_metadata", "importlib-metadata")),
+        *(("py-opencv", "opencv-python"), ("msgpack-python", "msgpack"), ("python-graphviz", "graphviz")),
+        *(("py-xgboost", "xgboost"), ("brotli-python", "brotli"), ("tensorflow-base", "tensorflow")),
+    ],
+)
+def test_a_package_has_the_name_of_its_project_on_the_index(conda: str, name: str) -> None:
+    assert twin(conda) == name
+
+
+def test_the_list_of_names_is_as_it_was_made() -> None:
+    text = FILE.read_text(encoding="utf-8")
+    body = text[re.search(r"^(?!#)", text, re.MULTILINE).start() :]  # type: ignore[union-attr]
+    assert f"# sha256 of the names: {hashlib.sha256(body.encode()).hexdigest()}\n" in text
+    assert len(text.encode()) < 165_000
+    assert "MIT License" in text
+    assert len(names()) == len(body.splitlines()) > 12_000
+    ours = [line.split() for line in (TEMPLATE / "locks" / "conda-names.in").read_text().splitlines() if line[0] != "#"]
+    assert all(names()[line[0]] == line[-1] for line in ours)
+
+
+def test_the_list_is_made_from_a_mapping_and_from_what_it_gets_wrong() -> None:
+    mapping = {
+        "torch": {"conda_name": "pytorch"},
+        "psycopg2-binary": {"conda_name": "psycopg2"},
+        "Ruamel.Yaml": {"conda_name": "ruamel.yaml"},
+        "0164e082b29777fbc56c2373b68da93d23a29a04": {"conda_name": "vcversioner"},
+    }
+    text = refresh.render(mapping, "# ours\npsycopg2\nopencv opencv-python\n", "a mapping 1.0", "MIT License\n")
+    assert [line for line in text.splitlines() if not line.startswith("#")] == [
+        *("opencv opencv-python", "psycopg2", "pytorch torch", "ruamel-yaml")
+    ]
+    assert "# From locks/conda-names.in and a mapping 1.0;" in text
+
+
+def test_what_pip_installs_replaces_what_conda_has_installed(read_environment: Read, tmp_path: Path) -> None:
+    (tmp_path / "more.txt").write_text("idna==3.7\nattrs>=23\n")
+    found = read_environment("numpy=1.26.4\nidna=3.6.0\nattrs=23.1.0\nsix=1.16.0\npip: [numpy>=2, -r more.txt]")
+    assert sorted(map(str, found.pins)) == ["attrs==23.1.0", "idna==3.7", "six==1.16.0"]
+    assert found.unpinned == ["numpy>=2", "attrs>=23"]
+    assert list(found.conda) == ["attrs=23.1.0", "six=1.16.0"]
+
+
+def test_packages_that_are_one_on_the_index_are_one_requirement(read_environment: Read) -> None:
+    found = read_environment("dask>=2024\ndask-core=2024.5.0\nopencv>=4\npy-opencv<5")
+    assert list(map(str, found.pins)) == ["dask==2024.5.0"]
+    assert found.unpinned == ["opencv-python<5,>=4"]
+    assert found.pins[0].where.endswith("environment.yml:3")
+
+
+def test_a_private_channel_is_named_unless_it_is_a_mirror(read_environment: Read) -> None:
+    found = read_environment("six=1.16.0\nhttps://u:secret@conda.example/t/tk-secret/mycorp::numpy=1.26.4")
+    assert list(found.left_out) == ["mycorp::numpy=1.26.4 (conda)"]
+    assert not read_environment("mycorp::python=3.11\nmycorp::numpy=1.26.4").left_out
+
+
+def test_entries_for_other_systems_are_left_out(read_environment: Read) -> None:
+    found = read_environment("six=1.16.0  # [linux]\npywin32=306.0.0  # [win]\nappnope  # [osx]")
+    assert [str(pin) for pin in found.pins] == ["six==1.16.0"]
+    assert list(found.left_out) == ["pywin32=306.0.0 (conda, not for Linux)", "appnope (conda, not for Linux)"]
+
+
+def test_an_environment_for_another_python_is_refused(read_environment: Read) -> None:
+    with pytest.raises(
+        RequirementsError, match=r"is for Python ==3\.12\.\*, not 3\.11; choose production's python_version"
+    ):
+        read_environment("python=3.12.1=hab00c5b_1_cpython\nsix=1.16.0=py_0")
+
+
+REFUSED = {
+    "conda-lock's file for a Mac": ("x", CONDA_LOCK.replace("linux-64", "osx-64"), "x: has no packages for linux-64;"),
+    "pixi's lock for a Mac": ("x", PIXI.replace("linux-64", "osx-64"), "for linux-64 in the environment default; make"),
+    "what is no package": ("x", "dependencies:\n- =1\n", "x:2: '=1' is not a package of conda"),
+}
+
+
+@pytest.mark.parametrize(("name", "text", "message"), REFUSED.values(), ids=REFUSED)
+def test_it_refuses(name: str, text: str, message: str) -> None:
+    with pytest.raises(RequirementsError) as caught:
+        as_requirements(text, name)
+    assert message in caught.value.problems[0]
+
+
+@pytest.mark.parametrize("text", ["pass=31415926\n", "redis=6379\npass=hunter2\n", "six==1.16.0\na=1.0=x\n"])
+def test_a_settings_file_is_no_list_of_conda(text: str) -> None:
+    assert as_requirements(text, "requirements.txt").text == text
+
+
+ENVIRONMENT = """\
+dependencies:
+- python=3.11
+- mkl=2023.1
+- _libgcc_mutex=0.1
+- r-base
+- numpy<2
+- pytorch=1.0.9
+- opencv=4.8.1
+- withdrawn=1.0.0
+- scipy=1.9.9
+- pysam
+- fiona=1.9.0
+- needy=1.0.0
+- other=2.0.0
+- pip:
+  - six==1.16.0
+"""
+SUMMARY = """\
+Contradict: needy==1.0.0 and other==2.0.0 exclude each other, but production runs them
+Yanked:     withdrawn==1.0.0 was withdrawn by its authors
+Conda:      3 of 12 packages pinned to conda's version, 1 bounded or open as in production, \
+3 not on the package index: mkl, r-base, _libgcc_mutex
+Different:  opencv=4.8.1 (conda) in production, opencv-python==4.8.1.78 from the index here
+Different:  pytorch=1.0.9 (conda) in production, torch==1.0.1 from the index here
+Not here:   fiona=1.9.0, pysam, scipy=1.9.9 (conda) cannot be installed from the package index on this Python
+Not pinned: numpy<2 is open in production; the notebook has 1.26.4
+Not pinned: opencv-python==4.8.1.* is open in production; the notebook has 4.8.1.78
+"""
+
+
+def test_condas_versions_hold_and_those_that_the_index_lacks_are_named(
+    pin: Callable[..., Any], offline: PackageIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {**names(), "withdrawn": "withdrawn", "needy": "needy", "other": "other"}
+    monkeypatch.setattr(conda_names, "names", lambda: known)
+    offline.add("numpy", "1.26.4", "2.5")
+    offline.add("torch", "1.0.1")
+    offline.add("six", "1.16.0", requires=("torch",))
+    offline.add("opencv-python", "4.8.0.76", "4.8.1.78", "4.9.0.80")
+    offline.add("withdrawn", "1.0.0", yanked="broken")
+    offline.add("withdrawn", "0.9")
+    offline.add("scipy", "1.9.9", tag="cp39-cp39-manylinux_2_17_x86_64")
+    offline.add_source("pysam", "0.22", said="no htslib")
+    offline.add_source("fiona", "1.9.0", said="no gdal-config")
+    offline.add("other", "1.0.0", "2.0.0")
+    offline.add("needy", "1.0.0", requires=("other<2",))
+    generated = pin("-r environment.yml\n", beside={"environment.yml": ENVIRONMENT})
+    versions = {"numpy": "1.26.4", "withdrawn": "1.0.0", "opencv-python": "4.8.1.78", "needy": "1.0.0"}
+    assert versions.items() <= generated.locked.items()
+    assert generated.locked.keys().isdisjoint({"mkl", "r-base", "scipy", "pysam", "fiona"})
+    assert generated.stdout.splitlines()[2:] == SUMMARY.splitlines()
+    text = generated.read("production.txt")
+    assert "opencv-python==4.8.1.*\n" in text
+    assert "#   pytorch=1.0.9 (conda)\n" in text
+
+
+def test_a_bound_of_conda_goes_before_a_package_of_the_analysis(pin: Callable[..., Any], offline: PackageIndex) -> None:
+    offline.add("pandas", "1.0", "2.2")
+    generated = pin("-r e.yml\n", beside={"e.yml": "dependencies: [pandas<1.1]\n"})
+    assert generated.locked["pandas"] == "1.0"
+    assert "Left out:   pandas>=1.1" in generated.stdout
+
+
+def test_a_bound_that_pip_broke_in_production_is_named(pin: Callable[..., Any], offline: PackageIndex) -> None:
+    offline.add("numpy", "1.26.4")
+    offline.add("scipy", "1.15.0", requires=("numpy>=2",))
+    generated = pin("-r e.yml\n", beside={"e.yml": "dependencies: [numpy<2, pip: [scipy==1.15.0]]\n"})
+    assert generated.locked["numpy"] == "9999.1"
+    assert "Different:  numpy<2 (conda) in production, numpy==9999.1 from the index here" in generated.stdout
+
+
+def test_three_packages_that_exclude_each_other_through_an_extra_are_locked(
+    pin: Callable[..., Any], offline: PackageIndex
+) -> None:
+    offline.add("tinycss2", "1.4.0", "1.5.0")
+    offline.add("bleach", "6.3.0", requires=("tinycss2<1.5 ; extra == 'css'",))
+    offline.add("nbconvert", "7.16.0", requires=("bleach[css]>5",))
+    together = "dependencies: [python=3.11.9, tinycss2=1.5.0, bleach=6.3.0, nbconvert=7.16.0]\n"
+    generated = pin("-r e.yml\n", beside={"e.yml": together})
+    assert generated.stdout.startswith("Production: 3 of 3 pins kept exactly")
+    assert "exclude each other, but production runs them" in generated.stdout
+
+
+def test_a_package_of_conda_that_needs_what_the_index_lacks_is_left_out(
+    pin: Callable[..., Any], offline: PackageIndex
+) -> None:
+    offline.add("pyqt5", "5.9.2", requires=("sip<4.20",))
+    offline.add("six", "1.16.0")
+    generated = pin("-r e.yml\n", beside={"e.yml": "dependencies: [pyqt=5.9.2, six=1.16.0]\n"})
+    assert generated.locked["six"] == "1.16.0"
+    assert "Not here:   pyqt=5.9.2 (conda) cannot be installed from the package index" in generated.stdout
