@@ -172,7 +172,8 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
     """Return the message for a pin that cannot be had, of which uv says why."""
     where, python = line_of(resolver, pin), resolver.target.python
     name, version = name_of(pin), Requirement(pin).specifier
-    if (directories := resolver.production.directories) and re.search(f"{_UNKNOWN.pattern}|{_GONE.pattern}", alone.stderr):
+    lacking = _UNKNOWN.search(alone.stderr) or _GONE.search(alone.stderr)
+    if lacking and (directories := resolver.production.directories):
         return (
             f"{where}: {pin} is not on the package index, and {directories[0]} {DIRECTORY.partition(',')[0]}; "
             f"publish it on an index, or write: {name_of(pin)} @ https://..."

@@ -34,7 +34,7 @@ UNREADABLE = {
     "an empty file": (b"\n\n", "is empty"),
     "a binary file": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0", "is not a text file"),
     "only comments": (b"# nothing here\n", "names no package"),
-    "conda's own format": (b"a==1\nnumpy=1.26.4=py311h64a7726_0\n", "(it comes from conda); make the file with: pip list"),
+    "conda's own format": (b"a==1\nnumpy=1.26.4=py311_0\n", "(it comes from conda); make the file with: pip list"),
     "a version that conda hides": (b"numpy @ file:///croot/numpy_1700/work\n", "hides the version"),
     "a variable": (b"numpy==${NUMPY}\n", "instead of a variable"),
     "a missing include": (b"-r missing.txt\n", "no such file; check the path (included at"),

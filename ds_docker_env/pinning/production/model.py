@@ -63,8 +63,8 @@ class Production:
     leave the version open or name a URL, of which ``downloads`` keep the hashes; ``left_out`` are not taken from an
     index (production's own code, VCS), with their names where known; ``indexes`` are option lines without credentials
     and where they stand; ``ignored`` are options without effect on a lock, and why; ``pythons`` are specifiers of the
-    Pythons that files are for, by name; ``conda`` holds, by how conda says it, the requirement that stands for a package of
-    conda, one of ``pins`` or ``unpinned``.
+    Pythons that files are for, by name; ``conda`` holds, by how conda says it, the requirement that stands for a
+    package of conda, one of ``pins`` or ``unpinned``.
     """
 
     source: str
