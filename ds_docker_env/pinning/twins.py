@@ -70,8 +70,7 @@ def settle(resolver: Resolver, possible: set[str]) -> list[str] | None:
 
     Return the pins that hold whatever others ask of them, if there are any, or None if this does not help.
     """
-    alone = resolver.without([]) if resolver.production.conda else Attempt("", "", answered=False)
-    if not alone.impossible:
+    if not resolver.production.conda or (alone := resolver.without([])).text:
         return None
     if leave_out_impossible(resolver, alone, possible):
         return []
