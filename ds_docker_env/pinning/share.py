@@ -21,13 +21,15 @@ _NOT_FROZEN = {"pip", "setuptools", "wheel", "distribute"}
 class Share:
     """The packages that production installs, by normalised name, and how many more are not in the lock.
 
-    ``exact`` are pinned or from a URL, ``open`` are named without a version, or not named but needed by others.
+    ``exact`` are pinned or from a URL, ``open`` are named without a version, or not named but needed by others; ``pins``
+    are more than ``exact`` where each processor has a version of its own.
     """
 
     source: str
     exact: frozenset[str]
     open: frozenset[str]
     left_out: int
+    pins: int
 
     @property
     def lines(self) -> list[str]:
@@ -35,7 +37,7 @@ class Share:
         exact, every = len(self.exact), len(self.exact) + len(self.open) + self.left_out
         said = f"{exact} of the {every} packages that it installs are pinned and kept exactly"
         if exact == every:
-            said = f"{exact} of {exact} pins kept exactly"
+            said = f"{self.pins} of {self.pins} pins kept exactly"
         if not exact:
             said = f"0 of the {every} packages that it installs are pinned, so no version is proven"
         open_ = (
@@ -53,12 +55,16 @@ def share_of(production: Production, lock: str, parity: Parity, target: Target) 
         for requirement in map(Requirement, production.unpinned)
         if not requirement.marker or any(map(requirement.marker.evaluate, environments))
     ]
-    exact = {pin.name for pin in parity.held} | {canonicalize_name(each.name) for each in named if each.url}
+    versions = {(pin.name, found.version) for pin, found in parity.held.items()}
+    held = {name for name, _ in versions}
+    exact = held | {canonicalize_name(each.name) for each in named if each.url}
     names = exact | {canonicalize_name(each.name) for each in named}
     needed = _with_needs(names, lock) - exact - (_NOT_FROZEN - names)
     left_out = {line for line, name in production.left_out.items() if name not in exact | needed}
     left_out -= {line for line in left_out if line.endswith(distribution.WHY)}
-    return Share(production.source, frozenset(exact), frozenset(needed), len(left_out))
+    return Share(
+        production.source, frozenset(exact), frozenset(needed), len(left_out), len(versions) + len(exact - held)
+    )
 
 
 def _with_needs(names: Iterable[str], lock: str) -> set[str]:

@@ -65,13 +65,6 @@ HOSTILE = (
     "\\\n",
     " #",
     " ; ",
-    "- ",
-    " --no-binary a",
-    f" --config-settings {CANARY}",
-    f"a==1.0#{CANARY}",
-    "\u200b",
-    "\u201c",
-    ",>=2",
     "; os_name ~= 'x'",
     "; 'x' in extras",
     "===",
@@ -92,6 +85,8 @@ B_c[x,y]==2.0 ; python_version >= "3.8" and sys_platform == "linux"
 d===2023.03 --hash=sha256:00 \\
     --hash=sha256:01
 e>=1,<2
+i==1.0,>=0.9 --no-binary i
+python-apt==2.4.0+ubuntu1
 f @ https://public.example/f-1.0-py3-none-any.whl#sha256=00
 g @ git+https://public.example/g.git@v1
 -e git+https://public.example/h.git@main#egg=h
