@@ -77,7 +77,7 @@ def pin(
     parity = prove_each(production, lock.text, target)
     files = {
         "production.txt": render_production(production, date.today()),
-        "requirements.in": analysis.render(missing),
+        "requirements.in": (analysis.with_old_kernel(target.python) if lock.kernel else analysis).render(missing),
         "requirements.txt": _with_note(lock),
         "constraints.txt": render_constraints(production) if production.constraints_text() else "",
         "overrides.txt": render_overrides(lock.overrides) if lock.overrides else "",

@@ -9,6 +9,7 @@ from itertools import chain
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ds_docker_env.common.analysis import package_name
 from ds_docker_env.common.redaction import printable, without_credentials
 from ds_docker_env.common.target import MACHINES, Target
 from ds_docker_env.pinning.diagnosis import some
@@ -55,7 +56,9 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
         lines.append("            with what production pins, and the Debian packages that the Dockerfile names")
     lines += lock.fresh
     lines += [f"Yanked:     {version} was withdrawn by its authors" for version in lock.yanked]
-    lines += [f"Left out:   {requirement}, {why}" for requirement, why in left_out(lock, packages).items()]
+    for requirement, why in left_out(lock, packages).items():
+        there = canonicalize_name(Requirement(requirement).name) in versions
+        lines.append(f"{'Older:     ' if there else 'Left out:  '} {requirement}, {why}")
     lines += [f"Elsewhere:  {pin} {elsewhere}" for pin in parity.elsewhere]
     lines += _hashes(parity)
     for line in production.unpinned:
@@ -100,8 +103,11 @@ def left_out(lock: Lock, packages: Packages) -> dict[str, str]:
         requirement = Requirement(line)
         name = canonicalize_name(requirement.name)
         locked = [each[name].version for each in packages.values() if name in each]
-        if not locked:
-            reasons[line] = f"it cannot live beside production's {why}"
-        elif too_old := [each for each in locked if not requirement.specifier.contains(each, prereleases=True)]:
-            reasons[line] = f"production has {requirement.name}=={too_old[0]}"
+        if locked and all(requirement.specifier.contains(each, prereleases=True) for each in locked):
+            continue
+        if locked and package_name(why) == name:
+            reasons[line] = f"production has {name}=={locked[0]}"
+        else:
+            instead = f", which admits {name}=={locked[0]}" if locked else ""
+            reasons[line] = f"it cannot live beside production's {why}{instead}"
     return reasons
