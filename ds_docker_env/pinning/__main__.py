@@ -30,7 +30,12 @@ def main() -> None:
             analysis = analysis._replace(text=asked["requirements"], before=before)
             require_notebook(analysis)
         pinned = pin(
-            asked["location"], Target(python), analysis, asked["debian"], asked["settings"], _say, asked["built_with"]
+            asked["location"],
+            Target(python, debian=asked["debian"]),
+            analysis,
+            asked["settings"],
+            _say,
+            asked["built_with"],
         )
         answer = {"files": pinned.files, "summary": pinned.summary}
     except GenerationError as error:

@@ -46,17 +46,16 @@ def pin(
     location: str,
     target: Target,
     analysis: Analysis,
-    debian: str = "",
     settings: str = "",
     say: Say = silent,
     built_with: str = "",
 ) -> Pinned:
     """Read production, lock it with the analysis packages and prove the result; raise `GenerationError`.
 
-    ``debian`` is compared with what a production image runs on; ``settings`` is the uv.toml that is there already;
-    ``say`` is told each step; versions in ``built_with``, the build-requirements.txt that is there, stay if they can.
+    ``settings`` is the uv.toml that is there already; ``say`` is told each step; versions in ``built_with``, the
+    build-requirements.txt that is there, stay if they can.
     """
-    if location.startswith("image:") and (wrong := disagreements(Image(location), target.python, debian)):
+    if location.startswith("image:") and (wrong := disagreements(Image(location), target.python, target.debian)):
         raise SourceError(*wrong)
     production = read_production(location, target)
     if target.has_setuptools and all(pin.name != "setuptools" for pin in production.pins):

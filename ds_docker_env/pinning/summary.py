@@ -56,9 +56,9 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
         lines.append("            with what production pins, and the Debian packages that the Dockerfile names")
     lines += lock.fresh
     lines += [f"Yanked:     {version} was withdrawn by its authors" for version in lock.yanked]
-    for requirement, why in left_out(lock, packages).items():
-        there = canonicalize_name(Requirement(requirement).name) in versions
-        lines.append(f"{'Older:     ' if there else 'Left out:  '} {requirement}, {why}")
+    for missing, why in left_out(lock, packages).items():
+        label = "Older:     " if package_name(missing) in versions else "Left out:  "
+        lines.append(f"{label} {missing}, {why}")
     lines += [f"Elsewhere:  {pin} {elsewhere}" for pin in parity.elsewhere]
     lines += _hashes(parity)
     for line in production.unpinned:

@@ -18,8 +18,8 @@ from ds_docker_env.pinning.parity import entries, read_lock, requirement_of_entr
 from ds_docker_env.pinning.production.formats.reading import read_toml, table, tables, text_of
 from ds_docker_env.pinning.resolver import Resolver
 
-# Of the older Debian, as in `Target.platform`, and the names from before https://peps.python.org/pep-0600/
-_GLIBC = [*(f"manylinux_2_{minor}" for minor in range(36, 4, -1)), "manylinux2014", "manylinux2010", "manylinux1"]
+# The names from before https://peps.python.org/pep-0600/
+_OLD_NAMES = ("manylinux2014", "manylinux2010", "manylinux1")
 _TAGS = re.compile(r"-([^-/]+)-([^-/]+)-([^-/]+)\.whl")
 
 
@@ -99,7 +99,8 @@ def _source(package: dict[str, Any]) -> SourceFile | None:
 def _tags(target: Target) -> set[str]:
     """Return the tags of the wheels that run on a Python and a processor."""
     python = tuple(map(int, target.python.split(".")))
-    platforms = [f"{name}_{target.machine}" for name in (*_GLIBC, "linux")]
+    names = (*(f"manylinux_2_{minor}" for minor in range(target.manylinux, 4, -1)), *_OLD_NAMES, "linux")
+    platforms = [f"{name}_{target.machine}" for name in names]
     abi = f"cp{target.python.replace('.', '')}"
     return {*map(str, cpython_tags(python, [abi], platforms)), *map(str, compatible_tags(python, abi, platforms))}
 
