@@ -308,12 +308,18 @@ def write(tmp_path: Path) -> Write:
 def pin(offline: PackageIndex, write: Write, tmp_path: Path) -> Pin:
     """Only pin, in this process, for a production file with this content or at this location."""
 
-    def _pin(content: str, beside: dict[str, str] | None = None, location: str = "", python: str = "3.11") -> Generated:
+    def _pin(
+        content: str,
+        beside: dict[str, str] | None = None,
+        location: str = "",
+        python: str = "3.11",
+        debian: str = "bookworm",
+    ) -> Generated:
         analysis = Analysis(
             PACKAGES, lock="".join(f"{line.partition('>')[0]}==9999.1\n" for line in PACKAGES.splitlines()[1:])
         )
         try:
-            pinned = pinning.pin(location or write(content, beside), Target(python), analysis)
+            pinned = pinning.pin(location or write(content, beside), Target(python, debian=debian), analysis)
         except GenerationError as error:
             return Generated(1, tmp_path / "nothing-generated", "", error.report())
         project = tmp_path / "project"

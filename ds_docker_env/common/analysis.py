@@ -13,6 +13,13 @@ _SETUPTOOLS = """\
 # Production's image has it and pip freeze is silent about it; packages of its time import its pkg_resources.
 setuptools<80
 """
+# The oldest kernel that JupyterLab drives, and what it needs beside it: docs/decisions/0076
+_OLD_KERNEL = """\
+# The newest kernel that can live beside production, and what old ones need and do not say.
+ipykernel>={oldest}
+ipython>=7.4,<9.1
+ipython-genutils>=0.2
+"""
 _PACKAGE = re.compile(r"(?P<name>\w[\w.-]*)(?:\[[^\]]*\])?")
 _LEFT_OUT = re.compile(r"# (?P<requirement>\S.*?): left out, ")
 
@@ -39,6 +46,10 @@ class Analysis(NamedTuple):
             return self
         return self._replace(text=self.text + _SETUPTOOLS)
 
+    def with_old_kernel(self, python: str) -> Analysis:
+        """Return the packages with the kernels that JupyterLab drives on a Python."""
+        return self._replace(text="".join(f"{line}\n" for line in self._lines()) + _old_kernel(python))
+
     def as_shipped(self) -> set[str]:
         """Return the lines that were there before production changed any."""
         return {line for line in self._lines() if line.strip()} - set(_SETUPTOOLS.splitlines())
@@ -58,8 +69,19 @@ class Analysis(NamedTuple):
         return "".join(f"{line}\n" for line in [first, _HEADING, *packages])
 
     def _lines(self) -> list[str]:
-        lines = [line for line in self.text.splitlines() if line != _HEADING]
+        ours = {_HEADING, *_old_kernel("3.11").splitlines(), *_old_kernel("3.12").splitlines()}
+        lines = [line for line in self.text.splitlines() if line not in ours]
         return [left_out(line) or line for line in lines]
+
+
+def old_kernel(python: str) -> list[str]:
+    """Return the requirements of the oldest kernel that JupyterLab drives on a Python."""
+    return [line for line in _old_kernel(python).splitlines() if package_name(line)]
+
+
+def _old_kernel(python: str) -> str:
+    # Older ones import imp, which Python 3.12 has no more.
+    return _OLD_KERNEL.format(oldest="4.7" if int(python.partition(".")[2]) < 12 else "6.11")
 
 
 def package_name(requirement: str) -> str:

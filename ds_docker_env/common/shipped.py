@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ds_docker_env.common.analysis import Analysis, package_name, without_floor
+from ds_docker_env.common.target import made_for
 
 LOCKS = Path(__file__).parents[2] / "locks"
 # A package with its hashes, and uv's note of what needs it: a package, or a file for what a person asked for.
@@ -54,7 +55,7 @@ def shipped_files(python: str, debian: str, options: Collection[str] = ()) -> di
     analysis = shipped_analysis(python, options)
     return {
         "requirements.in": analysis.text,
-        "requirements.txt": analysis.lock,
+        "requirements.txt": made_for(analysis.lock, debian),
         BUILD_REQUIREMENTS: shipped_build_requirements("requirements", python, options),
         "tools.txt": _lock("tools", debian, options),
     }

@@ -31,6 +31,11 @@ DEBIAN_RELEASES = {
     "3.14": ("trixie", "bookworm"),
 }
 
+# How new a glibc the wheels for it may need, in uv's words: https://peps.python.org/pep-0600/. trixie has 2.41, and
+# manylinux_2_40 is the newest that uv knows.
+_MANYLINUX = {"bookworm": 36, "trixie": 40}
+_PLATFORM = re.compile(r"(?<=-manylinux_2_)\d+")
+
 # The processors for which versions are locked, in markers, and the names that Docker has for them.
 AMD64, ARM64 = "x86_64", "aarch64"
 MACHINES = {AMD64: "linux/amd64", ARM64: "linux/arm64"}
@@ -64,8 +69,20 @@ def why_amd64_only(lock: str) -> str:
     return found[1] if found else ""
 
 
+def made_for(lock: str, debian: str) -> str:
+    """Return a lock, or its command, for a Debian; those of older templates do not name a glibc and stay."""
+    header, *rest = re.split(r"^(?=[^#])", lock, maxsplit=1, flags=re.MULTILINE)
+    return _PLATFORM.sub(str(Target("", debian=debian).manylinux), header) + "".join(rest)
+
+
+def needs_newer_debian(lock: str, debian: str) -> bool:
+    """Say whether a lock was made for a newer glibc than this Debian has."""
+    found = _PLATFORM.search(lock)
+    return bool(found) and int(found[0]) > Target("", debian=debian).manylinux  # type: ignore[index]
+
+
 class Target(NamedTuple):
-    """A Python version such as ``3.11``, on Linux, a processor of `MACHINES`, and a release of Debian."""
+    """A Python version such as ``3.11``, a processor of `MACHINES`, and a release of Debian."""
 
     python: str
     machine: str = AMD64
@@ -77,8 +94,13 @@ class Target(NamedTuple):
 
     @property
     def platform(self) -> str:
-        """The name that uv has for the older Debian, bookworm, which has glibc 2.36, on this processor."""
-        return f"{self.machine}-manylinux_2_36"
+        """The name that uv has for this Debian, by its glibc, on this processor."""
+        return f"{self.machine}-manylinux_2_{self.manylinux}"
+
+    @property
+    def manylinux(self) -> int:
+        """The minor version of the newest glibc that wheels may need; other Debians are taken for the older one."""
+        return _MANYLINUX.get(self.debian, _MANYLINUX["bookworm"])
 
     @property
     def docker(self) -> str:

@@ -11,10 +11,10 @@ from packaging.utils import canonicalize_name
 
 from ds_docker_env.common.errors import ProjectError
 from ds_docker_env.common.target import PYTHON_VERSIONS, Target, this_machine
-from ds_docker_env.image.build.packages import ANALYSIS, LISTED
+from ds_docker_env.image.build.packages import ANALYSIS, LISTED, release
 from ds_docker_env.pinning.parity import Locked
 
-__all__ = ["ANALYSIS", "LISTED", "Installed", "patch_release", "read_installed", "read_target"]
+__all__ = ["ANALYSIS", "LISTED", "Installed", "patch_release", "read_installed", "read_target", "release"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def read_installed(environment: Path) -> Installed:
 
 
 def read_target(environment: Path) -> Target:
-    """Return the Python of a virtual environment, on Linux, without a look at its packages.
+    """Return the Python of a virtual environment, on this Debian, without a look at its packages.
 
     Raise `ProjectError` where there is no environment or its Python is not known here.
     """
@@ -48,7 +48,7 @@ def read_target(environment: Path) -> Target:
     python = site.parent.name.removeprefix("python")
     if python not in PYTHON_VERSIONS:
         raise ProjectError(f"{environment}: runs Python {python}, but only {', '.join(PYTHON_VERSIONS)} are known here")
-    return Target(python, this_machine())
+    return Target(python, this_machine(), release())
 
 
 def patch_release(environment: Path) -> str:

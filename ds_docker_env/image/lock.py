@@ -20,7 +20,17 @@ from ds_docker_env.common.errors import LockError, ProjectError
 from ds_docker_env.common.progress import Say, alive, silent
 from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
-from ds_docker_env.common.target import ARM64, LOCK_AGAIN, MACHINES, Target, machines, this_machine, why_amd64_only
+from ds_docker_env.common.target import (
+    ARM64,
+    LOCK_AGAIN,
+    MACHINES,
+    Target,
+    machines,
+    made_for,
+    needs_newer_debian,
+    this_machine,
+    why_amd64_only,
+)
 from ds_docker_env.image import installed, project
 from ds_docker_env.image.hold import held_here
 from ds_docker_env.image.project import LOCK, OVERRIDES, PRODUCTION, REQUIREMENTS
@@ -175,8 +185,8 @@ def _read(folder: Path) -> str:
 
 
 def locking_command(lock: str) -> list[str]:
-    """Return the words of the command in the header of a lock; raise `ProjectError` if there is none."""
-    found = re.search(r"^#    (uv pip compile .*)$", lock, re.MULTILINE)
+    """Return the words of the command in the header of a lock, on this Debian; raise `ProjectError` without one."""
+    found = re.search(r"^#    (uv pip compile .*)$", made_for(lock, installed.release()), re.MULTILINE)
     if not found:
         raise ProjectError(f"{LOCK}: the header does not name the command that made it; restore the file from git")
     return shlex.split(found[1])
@@ -190,7 +200,9 @@ def read_versions(lock: str) -> dict[str, Locked]:
 
 
 def unsuited(lock: str, target: Target) -> str:
-    """Return the problem of a lock that was not made for the processor of a target, or nothing."""
+    """Return the problem of a lock that was not made for the processor or the Debian of a target, or nothing."""
+    if needs_newer_debian(lock, target.debian):
+        return f"{LOCK}: locked for a newer Debian than {target.debian}; run: {LOCK_AGAIN}"
     if target.machine in machines(lock):
         return ""
     names = " and ".join(MACHINES[machine] for machine in machines(lock))

@@ -30,7 +30,7 @@ def main() -> None:
             analysis = analysis._replace(text=asked["requirements"], before=before)
             require_notebook(analysis)
         target = Target(python, debian=asked["debian"])
-        pinned = pin(asked["location"], target, analysis, asked["debian"], asked["settings"], _say, asked["built_with"])
+        pinned = pin(asked["location"], target, analysis, asked["settings"], _say, asked["built_with"])
         answer = {"files": pinned.files, "summary": pinned.summary}
     except GenerationError as error:
         answer = {"problems": error.problems}

@@ -51,7 +51,7 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
     alone = resolver.without([])
     if alone.text:
         pins = reason(resolver, kernel, attempt) or "these versions"
-        no_notebook = "without it there is no notebook, so production must move first"
+        no_notebook = "JupyterLab drives no older one, and without it there is no notebook; move production first"
         return LockError(f"{source}: {kernel} cannot live beside {pins}; {no_notebook}")
     if impossible := _impossible_pins(resolver, alone):
         return LockError(*(_impossible(resolver, pin, said) for pin, said in impossible.items()))

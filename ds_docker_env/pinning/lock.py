@@ -9,7 +9,9 @@ from itertools import combinations
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
+from ds_docker_env.common.analysis import old_kernel
 from ds_docker_env.common.errors import LockError, UnreachableError
 from ds_docker_env.common.progress import Say, silent
 from ds_docker_env.common.target import AMD64, ARM64, MACHINES, Target, machines
@@ -27,6 +29,8 @@ from ds_docker_env.pinning.wheels import Offer, build_requirements, foreign_sour
 
 # Without it there is no notebook on production's versions at all.
 REQUIRED = "ipykernel"
+# Kernels before it do not say all that they need.
+_SAYS_ALL = SpecifierSet(">=6.5")
 # Named pins of which pairs are tried: ten pairs.
 _PAIRED = 5
 
@@ -35,7 +39,8 @@ _PAIRED = 5
 class Lock:
     """The text of requirements.txt, and what a person should know of it.
 
-    ``left_out`` names packages with the production pin that is the reason; ``overrides`` are locked against what other
+    ``left_out`` names packages with the production pin that is the reason; ``kernel`` are the requirements of an old
+    kernel, if production has one or admits no other; ``overrides`` are locked against what other
     packages ask of them, and ``contradictions`` say why; ``compiled`` names pins without a wheel for this Python, and
     the Pythons that have one, ``compiled_on`` the packages without one for a processor, or for both;
     ``building`` is what uv has to be told about awkward packages; ``yanked`` are versions that their authors have
@@ -45,6 +50,7 @@ class Lock:
 
     text: str = ""
     left_out: dict[str, str] = field(default_factory=dict)
+    kernel: list[str] = field(default_factory=list)
     overrides: list[str] = field(default_factory=list)
     contradictions: list[str] = field(default_factory=list)
     compiled: dict[str, list[str]] = field(default_factory=dict)
@@ -69,8 +75,9 @@ def make_lock(
 ) -> Lock:
     """Lock production with the analysis packages, each a requirement with a floor, for both processors if possible.
 
-    Packages that cannot live beside production are left out, except ipykernel. ``wheels_only`` names packages that are
-    never built from source unless production pins them: uv would build ten-year-old ones only to explain a conflict.
+    Packages that cannot live beside production are left out, except ipykernel, of which the newest that can is taken.
+    ``wheels_only`` names packages that are never built from source unless production pins them: uv would build
+    ten-year-old ones only to explain a conflict.
     Versions in the lock ``before`` stay if they can, and those in build-requirements.txt, ``built_with``; ``say`` is
     told each step. With a ``day`` the index is as it was then.
     What turns out to be for Windows or macOS only, or behind a URL that cannot be reached, is noted in ``production``.
@@ -93,13 +100,15 @@ def make_lock(
             raise production.blame_index(error) from None
         conflicts = _below_floor(production, analysis, target)
         kept, possible = _without(analysis, conflicts, lock), set[str]()
+        if any(pin.name == REQUIRED and not _SAYS_ALL.contains(pin.version) for pin in production.pins):
+            kept = _with_old_kernel(kept, lock, target)
         while not (attempt := _resolve(resolver, kept)).text:
             if leave_out_impossible(resolver, attempt, possible):
                 continue
             if later := _later(resolver, kept, attempt):
                 lock.left_out |= later
                 conflicts = {}
-            elif conflicts := _conflicts(resolver, kept, attempt):
+            elif conflicts := _conflicts(resolver, _without_kernel(kept, lock), attempt):
                 pass
             elif elsewhere := foreign(resolver, resolver.named_pins(attempt)):
                 for pin, marker in elsewhere.items():
@@ -108,16 +117,18 @@ def make_lock(
                 new = list(dict.fromkeys(pin for pins in contradictions.values() for pin in pins))
                 lock.contradictions += contradictions
                 resolver.overrides += new
-                conflicts = _conflicts_with(resolver, kept, new)
+                conflicts = _conflicts_with(resolver, _without_kernel(kept, lock), new)
             elif (held := settle(resolver, possible)) is not None:
                 lock.contradictions += [f"{' and '.join(held)} exclude each other"] * bool(held)
                 resolver.overrides += [pin for pin in held if pin not in resolver.overrides]
-                conflicts = _conflicts_with(resolver, kept, held) if held else {}
+                conflicts = _conflicts_with(resolver, _without_kernel(kept, lock), held) if held else {}
+            elif not lock.kernel and (conflicts := _newer_kernel(resolver, kept)):
+                kept = _with_old_kernel(kept, lock, target)
             else:
                 attempt = _one_by_one(resolver, kept, lock)
                 break
             kept = _without(kept, conflicts, lock)
-        kept = [each for each in analysis if each not in lock.left_out]
+        kept = [each for each in (*lock.kernel, *analysis) if each not in lock.left_out]
         _complete(lock, attempt, resolver, kept)
         offered = offers(resolver, lock.text)
         if elsewhere := foreign_sources(resolver, offered[AMD64]):
@@ -202,7 +213,7 @@ def _later(resolver: Resolver, analysis: list[str], attempt: Attempt) -> dict[st
 
 def _conflicts(resolver: Resolver, analysis: list[str], attempt: Attempt) -> dict[str, str]:
     """Return which packages that uv's explanation names cannot live beside which pin, each tried by itself."""
-    named = [each for each in analysis if name_of(each) in attempt.names and name_of(each) != REQUIRED]
+    named = [each for each in analysis if name_of(each) in attempt.names]
     return {requirement: pins for requirement in named if (pins := reason(resolver, requirement, attempt))}
 
 
@@ -213,7 +224,7 @@ def _conflicts_with(resolver: Resolver, analysis: list[str], pins: list[str]) ->
         for pin in pins
         if resolver.together(analysis, [pin]).impossible
         for requirement in analysis
-        if name_of(requirement) != REQUIRED and resolver.together([requirement], [pin]).impossible
+        if resolver.together([requirement], [pin]).impossible
     }
 
 
@@ -264,15 +275,16 @@ def _disputed(resolver: Resolver, pair: tuple[str, str], attempt: Attempt) -> st
 def _one_by_one(resolver: Resolver, candidates: list[str], lock: Lock) -> Attempt:
     """Add the packages singly, for a conflict that no pin explains by itself."""
     kept: list[str] = []
-    for requirement in sorted(candidates, key=lambda candidate: name_of(candidate) != REQUIRED):
+    free = _without_kernel(candidates, lock)
+    for requirement in [*(each for each in candidates if each not in free), *free]:
         attempt = resolver.resolve([*kept, requirement])
         if attempt.text:
             kept.append(requirement)
             best = attempt
-        elif name_of(requirement) == REQUIRED:
+        elif requirement not in free:
             raise explain(resolver, requirement, attempt)
         else:
-            lock.left_out[requirement] = _beside("versions taken together")
+            lock.left_out[requirement] = beside("versions taken together")
     return best
 
 
@@ -283,15 +295,33 @@ def _below_floor(production: Production, analysis: list[str], target: Target) ->
         requirement: str(pin)
         for requirement in analysis
         for pin in pins
-        if pin.name == name_of(requirement) != REQUIRED
+        if pin.name == name_of(requirement)
         and not Requirement(requirement).specifier.contains(pin.version, prereleases=True)
     }
 
 
+def _newer_kernel(resolver: Resolver, analysis: list[str]) -> dict[str, str]:
+    """Return the kernel that the analysis asks for, and the pins beside which it cannot live."""
+    for requirement in analysis:
+        if name_of(requirement) == REQUIRED and not (attempt := resolver.resolve([requirement])).text:
+            return {requirement: pins} if (pins := reason(resolver, requirement, attempt)) else {}
+    return {}
+
+
+def _with_old_kernel(analysis: list[str], lock: Lock, target: Target) -> list[str]:
+    lock.kernel = old_kernel(target.python)
+    return [*lock.kernel, *analysis]
+
+
+def _without_kernel(analysis: list[str], lock: Lock) -> list[str]:
+    return [each for each in analysis if name_of(each) != REQUIRED and each not in lock.kernel]
+
+
 def _without(analysis: list[str], conflicts: dict[str, str], lock: Lock) -> list[str]:
-    lock.left_out |= {requirement: _beside(pins) for requirement, pins in conflicts.items()}
+    lock.left_out |= {requirement: beside(pins) for requirement, pins in conflicts.items()}
     return [requirement for requirement in analysis if requirement not in lock.left_out]
 
 
-def _beside(pins: str) -> str:
+def beside(pins: str) -> str:
+    """Return why a package is left out that these pins exclude."""
     return f"it cannot live beside production's {pins}"

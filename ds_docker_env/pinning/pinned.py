@@ -47,7 +47,6 @@ def pin(
     location: str,
     target: Target,
     analysis: Analysis,
-    debian: str = "",
     settings: str = "",
     say: Say = silent,
     built_with: str = "",
@@ -55,12 +54,12 @@ def pin(
 ) -> Pinned:
     """Read production, lock it with the analysis packages and prove the result; raise `GenerationError`.
 
-    ``debian`` is compared with what a production image runs on; ``settings`` is the uv.toml that is there already;
-    ``say`` is told each step; versions in ``built_with``, the build-requirements.txt that is there, stay if they can.
+    ``settings`` is the uv.toml that is there already; ``say`` is told each step; versions in ``built_with``, the
+    build-requirements.txt that is there, stay if they can.
     On a ``day``, or that of the location, other packages are as the index had them then, whatever was locked before.
     """
     day = day or day_of(location)
-    if location.startswith("image:") and (wrong := disagreements(Image(location), target.python, debian)):
+    if location.startswith("image:") and (wrong := disagreements(Image(location), target.python, target.debian)):
         raise SourceError(*wrong)
     production = read_production(location, target)
     if target.has_setuptools and all(pin.name != "setuptools" for pin in production.pins):
@@ -82,7 +81,7 @@ def pin(
     parity = prove_each(production, lock.text, target)
     files = {
         "production.txt": render_production(production, date.today(), day),
-        "requirements.in": analysis.render(missing),
+        "requirements.in": (analysis.with_old_kernel(target.python) if lock.kernel else analysis).render(missing),
         "requirements.txt": _with_note(lock),
         "constraints.txt": render_constraints(production) if production.constraints_text() else "",
         "overrides.txt": render_overrides(lock.overrides) if lock.overrides else "",

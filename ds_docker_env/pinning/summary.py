@@ -9,11 +9,12 @@ from itertools import chain
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ds_docker_env.common.analysis import package_name
 from ds_docker_env.common.redaction import printable, without_credentials
 from ds_docker_env.common.target import MACHINES, Target
 from ds_docker_env.pinning import twins
 from ds_docker_env.pinning.diagnosis import some
-from ds_docker_env.pinning.lock import Lock
+from ds_docker_env.pinning.lock import Lock, beside
 from ds_docker_env.pinning.parity import Locked, Parity, sha256
 from ds_docker_env.pinning.processors import differing
 from ds_docker_env.pinning.production import distribution
@@ -58,7 +59,9 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
         lines.append("            with what production pins, and the Debian packages that the Dockerfile names")
     lines += lock.fresh
     lines += [f"Yanked:     {version} was withdrawn by its authors" for version in lock.yanked]
-    lines += [f"Left out:   {requirement}, {why}" for requirement, why in left_out(lock, packages).items()]
+    for missing, why in left_out(lock, packages).items():
+        label = "Older:     " if package_name(missing) in versions else "Left out:  "
+        lines.append(f"{label} {missing}, {why}")
     lines += [f"Elsewhere:  {pin} {elsewhere}" for pin in parity.elsewhere]
     lines += [
         f"Local:      {pin} is {versions[pin.name]} on production's index, and pip takes that too"
@@ -115,8 +118,11 @@ def left_out(lock: Lock, packages: Packages) -> dict[str, str]:
         requirement = Requirement(line)
         name = canonicalize_name(requirement.name)
         locked = [each[name].version for each in packages.values() if name in each]
+        too_old = [each for each in locked if not requirement.specifier.contains(each, prereleases=True)]
         if not locked:
             reasons[line] = why
-        elif too_old := [each for each in locked if not requirement.specifier.contains(each, prereleases=True)]:
-            reasons[line] = f"production has {requirement.name}=={too_old[0]}"
+        elif too_old:
+            there = f"{name}=={too_old[0]}"
+            own = why.startswith(beside(f"{name}="))
+            reasons[line] = f"production has {there}" if own else f"{why}; the lock has {there}"
     return reasons

@@ -21,8 +21,8 @@ from ds_docker_env.pinning.parity import entries, read_lock, requirement_of_entr
 from ds_docker_env.pinning.production.formats.reading import read_toml, table, tables, text_of
 from ds_docker_env.pinning.resolver import Resolver
 
-# Of the older Debian, as in `Target.platform`, and the names from before https://peps.python.org/pep-0600/
-_GLIBC = [*(f"manylinux_2_{minor}" for minor in range(36, 4, -1)), "manylinux2014", "manylinux2010", "manylinux1"]
+# The names from before https://peps.python.org/pep-0600/
+_OLD_NAMES = ("manylinux2014", "manylinux2010", "manylinux1")
 _TAGS = re.compile(r"-([^-/]+)-([^-/]+)-([^-/]+)\.whl")
 # How tags of platforms begin, and `sys_platform` there.
 _SYSTEMS = {"win": "win32", "macosx": "darwin"}
@@ -136,7 +136,8 @@ def _system(tags: Collection[str]) -> str:
 def _tags(target: Target) -> set[str]:
     """Return the tags of the wheels that run on a Python and a processor."""
     python = tuple(map(int, target.python.split(".")))
-    platforms = [f"{name}_{target.machine}" for name in (*_GLIBC, "linux")]
+    names = (*(f"manylinux_2_{minor}" for minor in range(target.manylinux, 4, -1)), *_OLD_NAMES, "linux")
+    platforms = [f"{name}_{target.machine}" for name in names]
     abi = f"cp{target.python.replace('.', '')}"
     return {*map(str, cpython_tags(python, [abi], platforms)), *map(str, compatible_tags(python, abi, platforms))}
 

@@ -30,13 +30,13 @@ PRODUCTION = {
         "absl-py": "0.9.0",
         "six": "1.16.0",
     },
-    # Frozen beside a notebook, and so with the first ipykernel that has room for the template's packages.
+    # Frozen beside a notebook, with one of the oldest kernels that JupyterLab drives.
     "3.9": {
         "numpy": "1.21.2",
         "pandas": "1.3.3",
         "docopt": "0.6.2",
         "pystache": "0.5.4",
-        "ipykernel": "6.0.3",
+        "ipykernel": "4.10.1",
         "ipython": "7.25.0",
         "jupyter-client": "6.1.12",
         "pyzmq": "22.1.0",

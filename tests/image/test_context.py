@@ -94,6 +94,18 @@ def test_a_lock_for_amd64_only_is_not_built_on_another_processor(
     context._require_processor(f"{note()}\n{LOCK}")
 
 
+def test_a_lock_for_a_newer_debian_is_not_built_on_an_older_one(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = "#    uv pip compile --python-platform x86_64-manylinux_2_40 requirements.in\n"
+    (project / "requirements.txt").write_text(command + LOCK)
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.36"))
+    with pytest.raises(SystemExit, match=r"^requirements\.txt: locked for glibc 2\.40, but the base image has 2\.36; "):
+        context.main(project, tmp_path / "bookworm")
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("glibc", "2.41"))
+    context._require_glibc(command)
+
+
 def test_files_are_those_of_the_project_without_modes_times_and_empty_directories(
     project: Path, tmp_path: Path
 ) -> None:

@@ -9,7 +9,16 @@ from conftest import Generated, Pin, Read
 from package_index import PackageIndex
 
 from ds_docker_env.common.errors import ParityError
-from ds_docker_env.common.target import AMD64, ARM64, Target, machines, note, why_amd64_only
+from ds_docker_env.common.target import (
+    AMD64,
+    ARM64,
+    Target,
+    machines,
+    made_for,
+    needs_newer_debian,
+    note,
+    why_amd64_only,
+)
 from ds_docker_env.pinning import watched
 from ds_docker_env.pinning.parity import prove_each, read_lock
 
@@ -25,6 +34,20 @@ def versions(generated: Generated, machine: str) -> dict[str, str]:
     assert generated.exit_code == 0, generated.stderr
     packages = read_lock(generated.read("requirements.txt"), machine)
     return {name: package.version for name, package in packages.items()}
+
+
+def test_a_wheel_for_the_glibc_of_trixie_is_locked_there_and_refused_on_bookworm(
+    pin: Pin, offline: PackageIndex
+) -> None:
+    for machine in (AMD64, ARM64):
+        offline.add("new", "1.0", tag=f"cp311-cp311-manylinux_2_39_{machine}")
+    assert "new==1.0 cannot be had for Linux" in pin("new==1.0\n").stderr
+    trixie = pin("new==1.0\n", debian="trixie")
+    assert "Compiled" not in trixie.stdout and "Only amd64" not in trixie.stdout
+    lock = trixie.read("requirements.txt")
+    assert "--python-platform x86_64-manylinux_2_40 " in lock
+    assert needs_newer_debian(lock, "bookworm") and not needs_newer_debian(lock, "trixie")
+    assert not needs_newer_debian(made_for(lock, "bookworm"), "bookworm")
 
 
 def test_a_lock_with_the_same_packages_for_both_processors_has_no_marker_and_says_in_its_header_what_it_is_for(

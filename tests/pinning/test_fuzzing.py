@@ -243,7 +243,7 @@ def test_an_address_is_read_or_refused_with_a_message(address: str) -> None:
     secret = secret_of(address)
     with tempfile.TemporaryDirectory() as folder:
         location = absolute_location(address)
-        refused(lambda: pinning.pin(location, LINUX, PACKAGES, "bookworm"), secret=secret)
+        refused(lambda: pinning.pin(location, LINUX, PACKAGES), secret=secret)
         for base in ("http://127.0.0.1:9/a.txt", "git+https://public.example/r.git#a.txt", f"{folder}/a.txt"):
             found = refused(lambda base=base: included(source_of(base), address), secret=secret)  # type: ignore[misc]
             if found is not None:

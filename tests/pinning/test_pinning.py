@@ -192,7 +192,8 @@ def test_a_package_that_cannot_live_beside_production_is_left_out_with_the_pin_t
     reasons["pymysql>=0.10"] = "production has pymysql==0.9"
     for line, reason in reasons.items():
         assert f"# {line}: left out, {reason}\n" in generated.read("requirements.in")
-        assert f"Left out:   {line}, {reason}" in generated.stdout
+    assert f"Left out:   s3fs>=2021.4, {reasons['s3fs>=2021.4']}" in generated.stdout
+    assert f"Older:      pymysql>=0.10, {reasons['pymysql>=0.10']}" in generated.stdout
 
 
 @pytest.mark.parametrize(
@@ -207,12 +208,47 @@ def test_setuptools_is_in_the_notebook_as_it_is_in_productions_image_if_producti
     assert generated.read("requirements.in").endswith("import its pkg_resources.\nsetuptools<80\n") == added
 
 
-def test_production_without_room_for_a_kernel_is_refused_with_the_pin_that_is_the_reason(
-    pin: Pin, offline: PackageIndex
+@pytest.mark.parametrize(
+    ("production", "python", "version", "reason"),
+    [
+        ("ipykernel==5.5\n", "3.11", "5.5", "production has ipykernel==5.5"),
+        ("jedi==0.15\n", "3.11", "5.5", "it cannot live beside production's jedi==0.15; the lock has ipykernel==5.5"),
+    ],
+)
+def test_an_old_kernel_that_jupyterlab_drives_is_taken_where_production_has_one_or_admits_no_other(
+    pin: Pin, offline: PackageIndex, production: str, python: str, version: str, reason: str
 ) -> None:
-    offline.add("ipykernel", "5.0")
-    generated = pin("ipykernel==5.0\n")
-    assert "ipykernel>=6 cannot live beside ipykernel==5.0" in generated.stderr
+    old_kernels(offline)
+    generated = pin(production, python=python)
+    assert generated.locked["ipykernel"] == version
+    # Which old kernels import, but do not ask for.
+    assert generated.locked["ipython-genutils"] == "0.2.0" and generated.locked["ipython"] == "8.0"
+    assert f"Older:      ipykernel>=6, {reason}" in generated.stdout
+    assert f"# ipykernel>=6: left out, {reason}\n" in generated.read("requirements.in")
+
+
+@pytest.mark.parametrize(
+    ("production", "python", "pair"),
+    [
+        ("ipykernel==4.6\n", "3.11", "ipykernel>=4.7 cannot live beside ipykernel==4.6"),
+        ("ipykernel==5.5\n", "3.12", "ipykernel>=6.11 cannot live beside ipykernel==5.5"),
+        ("ipykernel==5.5\nipython==7.2\n", "3.11", "ipython>=7.4,<9.1 cannot live beside ipython==7.2"),
+    ],
+)
+def test_production_without_room_for_a_kernel_that_jupyterlab_drives_is_refused_with_the_pin_that_is_the_reason(
+    pin: Pin, offline: PackageIndex, production: str, python: str, pair: str
+) -> None:
+    old_kernels(offline)
+    message = pin(production, python=python).stderr
+    assert pair in message and "JupyterLab" in message
+
+
+def old_kernels(offline: PackageIndex) -> None:
+    offline.add("ipykernel", "4.6", "5.4", "5.5", requires=("ipython",))
+    offline.add("ipykernel", "9999.1", requires=("ipython", "jedi>=0.16"))
+    offline.add("ipython", "7.2", "8.0", "9.1")
+    offline.add("ipython-genutils", "0.2.0")
+    offline.add("jedi", "0.15", "0.18")
 
 
 def test_all_pins_that_cannot_be_had_are_refused_with_their_lines_and_the_way_out(

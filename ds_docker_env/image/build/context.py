@@ -27,10 +27,11 @@ _PACKAGES = ("ds_docker_env", "ds_docker_env.image", build.__name__)
 def main(context: Path, root: Path) -> None:
     """Write the directories of the steps, and ``files``, which becomes the project's directory in the image.
 
-    Exit with one line where the lock says why it cannot be installed on this processor.
+    Exit with one line where the lock cannot be installed on this processor or this Debian.
     """
     lock = (context / "requirements.txt").read_text(encoding="utf-8")
     _require_processor(lock)
+    _require_glibc(lock)
     template = json.loads(pkgutil.get_data("ds_docker_env.image", "template.json") or b"")
     layers = split(lock, template["names"])
     _lay_out(root / "tools", context, "tools.txt", "company.crt")
@@ -61,6 +62,16 @@ def _require_processor(lock: str) -> None:
     only = re.search(r"^# (for linux/amd64 only: .*)$", lock, re.MULTILINE)
     if only and platform.machine() != "x86_64":
         sys.exit(f"requirements.txt: {only[1]}; write DOCKER_DEFAULT_PLATFORM=linux/amd64 into .env, then build again")
+
+
+def _require_glibc(lock: str) -> None:
+    wanted, (_, here) = re.search(r"-manylinux_2_(\d+)", lock), platform.libc_ver()
+    if wanted and here and int(wanted[1]) > int(here.split(".")[1]):
+        sys.exit(
+            f"requirements.txt: locked for glibc 2.{wanted[1]}, but the base image has {here}; name a newer "
+            f"Debian in the Dockerfile, or write {here.replace('.', '_')} for 2_{wanted[1]} in its header, build, and "
+            "run lock"
+        )
 
 
 def _lay_out(step: Path, context: Path, *names: str) -> None:

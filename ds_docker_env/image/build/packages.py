@@ -62,7 +62,7 @@ def finish() -> None:
     run(ANALYSIS / "bin" / "python", "-m", "ipykernel", "install", *kernel)
     lock = (STEP / "lock.txt").read_bytes()
     (ANALYSIS / "requirements.txt").write_bytes(lock)
-    name = f"{python}-{_release()}-{platform.machine()}-{hashlib.sha256(lock).hexdigest()[:16]}"
+    name = f"{python}-{release()}-{platform.machine()}-{hashlib.sha256(lock).hexdigest()[:16]}"
     (ANALYSIS / "packages").symlink_to(VOLUME / name)
     VOLUME.mkdir(exist_ok=True)
     VOLUME.chmod(0o1777)
@@ -78,13 +78,14 @@ def create_listed(analysis: Path, listed: Path) -> None:
     (listed / "pyvenv.cfg").write_bytes((analysis / "pyvenv.cfg").read_bytes())
 
 
-def _release() -> str:
+def release() -> str:
     """Return the name of Debian's release, for which source archives are compiled.
 
     Format: https://www.freedesktop.org/software/systemd/man/latest/os-release.html
     """
-    release = Path("/etc/os-release").read_text(encoding="utf-8")
-    found = re.search(r"^VERSION_CODENAME=(\w+)$", release, re.MULTILINE)
+    path = Path("/etc/os-release")
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    found = re.search(r"^VERSION_CODENAME=(\w+)$", text, re.MULTILINE)
     return found[1] if found else "debian"
 
 

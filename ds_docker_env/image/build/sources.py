@@ -296,7 +296,7 @@ def _run_as_nobody(command: Sequence[str], folder: Path, variables: Mapping[str,
     other = sys.platform != "win32" and os.getuid() == 0
     user: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": [], "umask": 0o022} if other else {}
     for path in owned if other else ():
-        os.chown(path, NOBODY, NOBODY)
+        shutil.chown(path, NOBODY, NOBODY)
     streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "errors": "replace"}
     said = []
     with subprocess.Popen(command, cwd=folder, env=variables, **user, **streams) as program:
@@ -305,7 +305,7 @@ def _run_as_nobody(command: Sequence[str], folder: Path, variables: Mapping[str,
             said.append(line)
     # What goes on in the background changes nothing any more.
     for path in owned if other else ():
-        os.chown(path, 0, 0)
+        shutil.chown(path, 0, 0)
     if program.returncode:
         raise BuildError("".join(said))
 

@@ -1,3 +1,9 @@
+import IPython
+
+# Before 7.20 it does not know jedi 0.18, and shows an error in place of names.
+if IPython.version_info < (7, 20):
+    c.IPCompleter.use_jedi = False
+
 # The ids in an SVG figure would be random.
 c.InlineBackend.rc = {"svg.hashsalt": "always the same"}
 
