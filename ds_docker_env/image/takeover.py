@@ -79,11 +79,11 @@ def take_over(
     require_notebook(analysis)
     pinned = pin(location, target, analysis, settings=settings, say=say, built_with=built_with, day=day)
     files = pinned.files | {"production.txt": project.with_source(pinned.files["production.txt"], location)}
-    if not dry:
-        project.replace(files)
     lock = files["requirements.txt"]
     moves = Moves(versions, read_lock(lock, target.machine))
     elsewhere = moved_elsewhere(before, lock, moves, target.machine) if versions else []
     say("looking up what the moves mean")
     said = lines(moves, target, [line for line in files["production.txt"].splitlines() if line.startswith("--")])
+    if not dry:
+        project.replace(files)
     return [*pinned.summary, *([*said, *elsewhere] or ["Moved:      nothing; every version is as it was"])]
