@@ -21,8 +21,8 @@ _NOT_FROZEN = {"pip", "setuptools", "wheel", "distribute"}
 class Share:
     """The packages that production installs, by normalised name, and how many more are not in the lock.
 
-    ``exact`` are pinned or from a URL, ``open`` are named without a version, or not named but needed by others; ``pins``
-    are more than ``exact`` where each processor has a version of its own.
+    ``exact`` are pinned or from a URL, ``open`` are named without a version, or not named but needed by others;
+    ``pins`` are more than ``exact`` where each processor has a version of its own.
     """
 
     source: str
