@@ -293,6 +293,7 @@ def _contradictions(
     production: Production, ranges: Mapping[str, list[tuple[Requirement, str]]], target: Target
 ) -> list[str]:
     problems: dict[str, None] = {}
+    said = {*production.unpinned, *production.bounds}
     for here in map(target.on, MACHINES):
         environment = here.marker_environment()
         first: dict[str, Pin] = {}
@@ -308,7 +309,8 @@ def _contradictions(
             found += [
                 (str(other), where)
                 for other, where in ranges.get(pin.name, [])
-                if (not other.marker or other.marker.evaluate(environment))
+                if str(other) in said
+                and (not other.marker or other.marker.evaluate(environment))
                 and not _allows(other.specifier, pin.version)
             ]
             for other, where in found:
