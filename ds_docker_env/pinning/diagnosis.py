@@ -19,7 +19,7 @@ from ds_docker_env.pinning.wheels import Offer, offers, system_of
 
 # What uv says of a version, and in the hint about the wheels that it has.
 _UNKNOWN = re.compile(r"was not found in the (?:package registry|provided package locations|cache)")
-_GONE = re.compile(r"there (?:is|are) no versions? of")
+_GONE = re.compile(r"there (?:is|are) no versions? of|only \S+ (?:is|are) available")
 _ABI_TAG = re.compile(r"`cp(\d)(\d+)m?u?`")
 _PLATFORMS = re.compile(r"on the following platforms?: (.*)")
 _NEEDS = re.compile(r"([\w.-]+)(?:\[[^]]*\])?(?:==\S+)? depends? on\s+(([\w.-]+)\S*)")

@@ -80,7 +80,7 @@ def test_it_has_the_settings_of_dask_and_the_pages_in_jupyterlab_of_what_is_chos
 
 
 def test_it_is_small_enough_for_the_git_of_every_project() -> None:
-    assert len(packed(**EVERYTHING).content) < 1_000_000
+    assert len(packed(**EVERYTHING).content) < 1_100_000
 
 
 def test_its_record_has_the_digest_of_every_file() -> None:
