@@ -19,9 +19,9 @@ from ds_docker_env.pinning.wheels import Offer, offers, system_of
 
 # What uv says of a version, and in the hint about the wheels that it has.
 _UNKNOWN = re.compile(r"was not found in the (?:package registry|provided package locations|cache)")
-_GONE = re.compile(r"there (?:is|are) no versions? of")
+_GONE = re.compile(r"there (?:is|are) no versions? of|only \S+ (?:is|are) available")
 _ABI_TAG = re.compile(r"`cp(\d)(\d+)m?u?`")
-_PLATFORMS = re.compile(r"on the following platforms?: (.*)")
+_PLATFORMS = re.compile(r"on the following platforms?: ((?:`[^`]+`(?:, )?)+)")
 _NEEDS = re.compile(r"([\w.-]+)(?:\[[^]]*\])?(?:==\S+)? depends? on\s+(([\w.-]+)\S*)")
 # https://peps.python.org/pep-0625/; members that no archive should have are left out when the image builds it.
 _ARCHIVE = re.compile(r"non-PEP 625")
@@ -63,7 +63,7 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
         )
     by_name = {name_of(pin): pin for pin in resolver.named_pins(alone)}
     found = [
-        (by_name[name], need.rstrip(".,"), over) for name, need, over in _NEEDS.findall(alone.stderr) if name in by_name
+        (by_name[name], need.rstrip(".,"), over) for name, need, over in _NEEDS.findall(alone.words) if name in by_name
     ]
     if len({pin for pin, _, _ in found}) > 1 == len({over for _, _, over in found}):
         needs = " but ".join(f"{pin} ({line_of(resolver, pin)}) needs {need}" for pin, need, _ in found)
@@ -83,7 +83,7 @@ def foreign(resolver: Resolver, pins: Sequence[str]) -> dict[str, str]:
     found = {}
     for pin in pins:
         if (alone := resolver.available(pin)).impossible:
-            unknown = _UNKNOWN.search(alone.stderr) or _GONE.search(alone.said)
+            unknown = _UNKNOWN.search(alone.words) or _GONE.search(alone.said)
             system = "" if unknown else system_of(resolver, pin)
         elif (alone := resolver.installable(pin)).impossible and not Failure.find(alone.stderr):
             system = next((_SYSTEMS[name] for name in _SYSTEMS if resolver.installable(pin, name).text), "")
@@ -172,13 +172,13 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
     """Return the message for a pin that cannot be had, of which uv says why."""
     where, python = line_of(resolver, pin), resolver.target.python
     name, version = name_of(pin), Requirement(pin).specifier
-    lacking = _UNKNOWN.search(alone.stderr) or _GONE.search(alone.stderr)
+    lacking = _UNKNOWN.search(alone.words) or _GONE.search(alone.words)
     if lacking and (directories := resolver.production.directories):
         return (
             f"{where}: {pin} is not on the package index, and {directories[0]} {DIRECTORY.partition(',')[0]}; "
             f"publish it on an index, or write: {name_of(pin)} @ https://..."
         )
-    if _UNKNOWN.search(alone.stderr):
+    if _UNKNOWN.search(alone.words):
         return (
             f"{where}: {pin} is not on the package index under any version; if it is private, name its index in "
             "production's file with --extra-index-url"
@@ -188,7 +188,7 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
             f"{where}: {pin} does not run on Python {python}; "
             f"it does on {', '.join(fitting)}: choose production's python_version"
         )
-    if _ARCHIVE.search(alone.stderr):
+    if _ARCHIVE.search(alone.words):
         return (
             f"{where}: {pin} is on the package index only as an archive that uv refuses by its name; "
             f"build its wheel with: pip wheel --no-deps {pin}, and offer it on production's index"
@@ -198,12 +198,12 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
             f"{where}: {build[1]} has no wheel for Python {python} and its source no longer builds; "
             f"check production's python_version; otherwise production must offer a wheel; it {_why(alone)}"
         )
-    if pythons := [".".join(tag) for tag in _ABI_TAG.findall(alone.stderr.partition("ABI tags:")[2])]:
+    if pythons := [".".join(tag) for tag in _ABI_TAG.findall(alone.words.partition("ABI tags:")[2])]:
         return (
             f"{where}: {pin} has wheels for Python {', '.join(dict.fromkeys(pythons))} only, which no notebook kernel "
             "of today runs on; production must move to a newer Python first"
         )
-    if platforms := _PLATFORMS.search(alone.stderr):
+    if platforms := _PLATFORMS.search(alone.words):
         return (
             f"{where}: {pin} has wheels for {platforms[1].replace('`', '')} only, and no source; "
             "production must move to a version with a wheel for Linux, or offer one on its index"

@@ -34,7 +34,7 @@ def sentence(said: str) -> str:
     error = _ERROR.search(said)
     text = said[error.end() :] if error else said
     text = _HINT.split(text, maxsplit=1)[0]
-    if reasons := [why for each in _BECAUSE.findall(text) if (why := _REQUIRED.sub("", " ".join(each.split())))]:
+    if reasons := [why for each in _BECAUSE.findall(" ".join(text.split())) if (why := _REQUIRED.sub("", each))]:
         reason = ([each for each in reasons if "==" in each] or reasons)[-1]
     else:
         *_, last = _CAUSE.split(text)

@@ -31,7 +31,7 @@ def refuse(said: str, wanted: Sequence[str], resolver: Resolver) -> LockError:
     Raise `UnreachableError` where it is the network.
     """
     check_reached(said)
-    if missing := {canonicalize_name(name) for name in _MISSING.findall(said)}:
+    if missing := {canonicalize_name(name) for name in _MISSING.findall(" ".join(said.split()))}:
         return LockError(*(f"{name}: is not on the package index{similar(name)}" for name in sorted(missing)))
     if failure := Failure.find(said):
         return LockError(

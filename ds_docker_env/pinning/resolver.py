@@ -63,6 +63,11 @@ class Attempt:
         return sentence(self.stderr)
 
     @property
+    def words(self) -> str:
+        """Return all that uv says on one line, as it wraps its explanation."""
+        return " ".join(self.stderr.split())
+
+    @property
     def names(self) -> list[str]:
         """Return every normalised word in uv's explanation that could be a package, in its order."""
         return list(dict.fromkeys(canonicalize_name(name) for name in _NAME.findall(self.stderr)))

@@ -21,8 +21,8 @@ hint: Pre-releases are available
 BOTOCORE = "depends on botocore>=1.31.0,<1.32.0 and aiobotocore==2.4.0 depends on botocore>=1.27.59,<1.27.60"
 GONE = """\
 error: No solution found when resolving dependencies
-  cause: Because there is no version of numpy==9.9.9 and you require numpy==9.9.9, we can conclude that your
-         requirements are unsatisfiable.
+  cause: Because there is no version of numpy==9.9.9 and you require numpy==9.9.9, we
+         can conclude that your requirements are unsatisfiable.
 """
 BUILD = """\
 Resolved 3 packages in 1s
