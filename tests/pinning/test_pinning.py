@@ -245,7 +245,7 @@ def test_production_without_room_for_a_kernel_that_jupyterlab_drives_is_refused_
 
 def old_kernels(offline: PackageIndex) -> None:
     offline.add("ipykernel", "4.6", "5.4", "5.5", requires=("ipython",))
-    offline.add("ipykernel", "9999.1", requires=("ipython", "jedi>=0.16"))
+    offline.add("ipykernel", "6", "9999.1", requires=("ipython", "jedi>=0.16"))
     offline.add("ipython", "7.2", "8.0", "9.1")
     offline.add("ipython-genutils", "0.2.0")
     offline.add("jedi", "0.15", "0.18")

@@ -61,7 +61,7 @@ def test_python_and_debian_agree_in_dockerfile_lock_and_tools_of_a_project_with_
     digest = BASE_IMAGE.partition("@")[2]
     assert f"\nFROM python:{python}-{debian}@{digest} AS base\n" in rich.read("Dockerfile")
     command = f"uv pip compile --generate-hashes --python-version {Target(python).full_python} "
-    command += "--python-platform x86_64-manylinux_2_36 "
+    command += f"--python-platform {Target(python, debian=debian).platform} "
     command += "--output-file requirements.txt production.txt requirements.in"
     assert f"#    {command}\n" in rich.read("requirements.txt")
     assert rich.read("tools.txt") == (TEMPLATE / "locks" / f"tools-{debian}.txt").read_text()

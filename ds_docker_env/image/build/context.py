@@ -68,9 +68,8 @@ def _require_glibc(lock: str) -> None:
     wanted, (_, here) = re.search(r"-manylinux_2_(\d+)", lock), platform.libc_ver()
     if wanted and here and int(wanted[1]) > int(here.split(".")[1]):
         sys.exit(
-            f"requirements.txt: locked for glibc 2.{wanted[1]}, but the base image has {here}; name a newer "
-            f"Debian in the Dockerfile, or write {here.replace('.', '_')} for 2_{wanted[1]} in its header, build, and "
-            "run lock"
+            f"requirements.txt: locked for glibc 2.{wanted[1]}, but the base image has {here}; use a newer Debian "
+            f"in the Dockerfile, or write {here.replace('.', '_')} for 2_{wanted[1]} in its header, and run lock"
         )
 
 
