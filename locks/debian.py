@@ -35,9 +35,13 @@ libxslt-dev libyaml-dev make mercurial netbase openssh-client patch procps sq su
 wget xz-utils zlib1g-dev
 """
 # Programs that builds start, besides the libraries, and their packages.
-PROGRAMS = {"cargo": "cargo", "cmake": "cmake", "gfortran": "gfortran", "javac": "default-jdk", "rustc": "rustc"}
-PROGRAMS |= {"swig": "swig", "bison": "bison", "flex": "flex"}
+PROGRAMS = {name: name for name in ("bison", "cargo", "cmake", "flex", "gfortran", "rustc", "swig")}
+PROGRAMS |= {"javac": "default-jdk"}
+# Those that a source is known to start by what Debian builds it with; others are on the package index too.
+STARTED = {"cargo", "default-jdk", "gfortran", "swig"}
 PROGRAMS |= dict.fromkeys(["mysql_config", "mysql.h"], "default-libmysqlclient-dev")
+# Their headers are everywhere, under names that libraries have too.
+EVERYWHERE = {"libc6-dev", "linux-libc-dev", "libstdc++-12-dev", "libgcc-12-dev", "libpython3.11-dev"}
 # Libraries of languages, and of tests.
 _NOT = re.compile(r"(python|pypy|libpython|librust-|ruby|golang|node-|dh-|gobject-introspection)|.*(gtest|benchmark)")
 _HEADER = re.compile(r"usr/include/(?:x86_64-linux-gnu/)?(.*\.h)$")
@@ -49,7 +53,7 @@ _GENERAL = re.compile(
     r"(config|types?|utils?|version|common|error|memory|list|table|string|buffer|base|core|api)(\.h|/)$"
 )
 # More names than these have frameworks, which few sources are built with.
-_HEADERS = 12
+_HEADERS, _DIRECTORIES = 12, 2
 _APT = """\
 Dir::Etc::SourceParts "{folder}/sources"; Dir::Etc::SourceList "/dev/null"; Dir::Etc::PreferencesParts "{folder}/none";
 Dir::State::lists "{folder}/lists"; Dir::State::status "{folder}/status"; Dir::Cache "{folder}/cache";
@@ -160,7 +164,7 @@ class Release:
             if re.search(r"<!no(check|docs?)>", one) or (elsewhere and "!" not in architectures[0]):
                 continue
             known = [name for name in _names(one, "|") if name in self.packages]
-            if known and (known[0].endswith("-dev") or known[0] in PROGRAMS.values()) and not _NOT.match(known[0]):
+            if known and (known[0].endswith("-dev") or known[0] in STARTED) and not _NOT.match(known[0]):
                 yield known[0]
 
     def files(self, packages: set[str]) -> dict[str, str]:
@@ -172,7 +176,8 @@ class Release:
         inside: dict[str, set[str]] = defaultdict(set)
         for line in self._read("Contents-amd64").splitlines():
             path, _, names = line.rstrip().rpartition(" ")
-            package = next((name for each in names.split(",") if (name := each.rpartition("/")[2]) in packages), "")
+            owners = [each.rpartition("/")[2] for each in names.split(",")]
+            package = next((name for name in owners if name in packages or name in EVERYWHERE), "")
             if package and (header := _HEADER.match(path.rstrip())):
                 first, *deeper = re.findall(r"[^/]+/?", header[1])
                 found[first].add(package)
@@ -181,15 +186,28 @@ class Release:
             elif package and (other := _OTHER.search(path.rstrip())):
                 found[other[1] or other[2]].add(package)
         all_of = {**{name: names for name, names in inside.items() if len(names) == 1}, **found}
+        all_of = {
+            name: names
+            for name, names in all_of.items()
+            # Such as X11/, which many libraries share.
+            if not names & EVERYWHERE and (len(names) == 1 or not name.endswith("/") or names & self.image)
+        }
         known = {
             name: min(names, key=lambda package: (package not in self.image, package)) for name, names in all_of.items()
         }
+        # A library has one of these or two, and any number of headers.
+        few = Counter(package for name, package in known.items() if name.endswith("/"))
         named = Counter(package for name, package in known.items() if not _SAYING.search(name))
         return {
             name: package
             for name, package in known.items()
             if not _GENERAL.match(name)
-            and (package in IMAGE.split() or named[package] <= _HEADERS or _SAYING.search(name))
+            and (
+                package in IMAGE.split()
+                or named[package] <= _HEADERS
+                or (name.endswith("/") and few[package] <= _DIRECTORIES)
+                or _SAYING.search(name)
+            )
         } | PROGRAMS
 
 
@@ -212,9 +230,7 @@ def main() -> None:
             release.load()
         first, last = releases
         common = first.packages.keys() & last.packages.keys()
-        libraries = {name for name in common - {"libc6-dev", "linux-libc-dev"} if name.endswith("-dev")} | {
-            *PROGRAMS.values()
-        }
+        libraries = {name for name in common if name.endswith("-dev")} | {*PROGRAMS.values()}
         wanted = set().union(*last.needs.values(), *first.needs.values(), first.image, last.image)
         files = first.files(libraries & wanted)
         needs = first.needs | last.needs

@@ -79,10 +79,12 @@ def lock_build_requirements(
     sources: Mapping[str, SourceFile],
     before: str = "",
     known: Mapping[str, str] = MappingProxyType({}),
+    everywhere: Collection[str] = (),
 ) -> BuildRequirements:
     """Lock what these sources of a lock are built with, by requirement; versions ``before`` stay if they can.
 
-    ``known`` is what some of them were locked with, which are not read again.
+    ``known`` is what some of them were locked with, which are not read again; those that are built ``everywhere``, not
+    only for arm64, are worth Debian packages in every image.
     """
     groups: dict[tuple[str, ...], list[str]] = {}
     made = BuildRequirements()
@@ -100,7 +102,7 @@ def lock_build_requirements(
             groups.setdefault(tuple(asked.requirements), []).append(source)
             if asked.why:
                 made.unfixed[source] = asked.why
-            if asked.debian:
+            if asked.debian and source in everywhere:
                 made.debian[source] = asked.debian
             if asked.pythons:
                 made.pythons[source] = asked.pythons

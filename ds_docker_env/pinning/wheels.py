@@ -14,7 +14,7 @@ from typing import Any
 from packaging.tags import compatible_tags, cpython_tags
 
 from ds_docker_env.common.errors import GenerationError
-from ds_docker_env.common.target import MACHINES, PYTHON_VERSIONS, Target, machines
+from ds_docker_env.common.target import AMD64, MACHINES, PYTHON_VERSIONS, Target, machines
 from ds_docker_env.pinning.archive import SourceFile, read_archive
 from ds_docker_env.pinning.build_requirements import BuildRequirements, from_urls, lock_build_requirements
 from ds_docker_env.pinning.parity import entries, read_lock, requirement_of_entry
@@ -104,14 +104,17 @@ def build_requirements(
     offered = offered or offers(resolver, lock)
     if entries(lock) and not any(offered.values()):
         return BuildRequirements(before, {"requirements.txt": "uv does not say which packages have no wheel"})
-    return lock_build_requirements(resolver, lock, _to_build(offered, lock), before, known)
+    sources = _to_build(offered, lock, machines(lock))
+    return lock_build_requirements(resolver, lock, sources, before, known, _to_build(offered, lock, [AMD64]))
 
 
-def _to_build(offered: Mapping[str, Mapping[str, Offer]], lock: str) -> dict[str, SourceFile]:
-    """Return the sources that a processor of a lock has no wheel for, by requirement."""
+def _to_build(
+    offered: Mapping[str, Mapping[str, Offer]], lock: str, processors: Collection[str]
+) -> dict[str, SourceFile]:
+    """Return the sources that one of these processors has no wheel for, by requirement."""
     found = {
         f"{name}=={offer.version}": offer.source
-        for machine in machines(lock)
+        for machine in processors
         for name, offer in offered[machine].items()
         if offer.source and machine not in offer.wheels
     }

@@ -53,7 +53,7 @@ _NOT_FOUND = re.compile(
 )
 _PROGRAM = re.compile(r"[\w-]+[-_]config\b|\b(?:bison|cargo|cmake|flex|gfortran|javac|rustc|swig)\b")
 _RUST = re.compile(r"can't find Rust compiler")
-_REASON = re.compile(r"fatal error: |\b(?:error|ERROR|\w+Error): (?!Failed to build|command )")
+_REASON = re.compile(r"fatal error: |\b(?:error|ERROR|\w+Error): (?!Failed to build|[cC]ommand )")
 # https://docs.python.org/3/library/site.html
 _STARTING, _HIDDEN = ("*.pth", "*.start", "sitecustomize*", "usercustomize*"), ".hidden"
 
