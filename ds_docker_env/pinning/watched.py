@@ -27,6 +27,8 @@ from ds_docker_env.common.redaction import excerpt, redacted
 
 # Seconds without a request, a step of a build or any work of a processor. uv itself gives an answer of an index 30 s.
 STALL = 120
+# Work of processors in a second that is none: uv uses 0.0002 s while it waits for a build.
+_IDLE = 0.001
 # uv's own names for the seconds that it waits for an index, https://docs.astral.sh/uv/reference/environment/
 _HTTP_TIMEOUTS = ("UV_HTTP_TIMEOUT", "UV_REQUEST_TIMEOUT", "HTTP_TIMEOUT")
 # What uv says of each request and of each build, https://docs.astral.sh/uv/reference/environment/#rust_log
@@ -131,28 +133,32 @@ def _start(
 def _watch(process: subprocess.Popen[bytes], log: _Log, say: Say) -> None:
     stall = max([STALL, *(2 * int(value) for name in _HTTP_TIMEOUTS if (value := os.environ.get(name, "")).isdigit())])
     # Counted in pauses, as a computer that slept or is overloaded has not stood still.
-    quiet = 0.0
-    worked: dict[int, float] = {}
+    quiet = looked = worked = 0.0
     while True:
         # Most runs of uv end within 0.1 s.
         pause = min(0.02 + quiet / 10, 0.2, stall / 20)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(pause)
             return
-        quiet = 0 if log.grew() else quiet + pause
+        quiet += pause
+        if log.grew():
+            quiet = looked = 0
         say(log.step)
-        if quiet >= stall / 4 and worked != (worked := _work(process)):
-            quiet = 0
+        if quiet - looked >= stall / 4:
+            used = _work(process)
+            if used - worked > _IDLE * (quiet - looked):
+                quiet = 0
+            looked, worked = quiet, used
         if quiet >= stall:
             raise StallError(_stalled(log, stall))
 
 
-def _work(process: subprocess.Popen[bytes]) -> dict[int, float]:
-    """Return by process the seconds that uv and each that it started have used of a processor."""
-    used = {}
+def _work(process: subprocess.Popen[bytes]) -> float:
+    """Return the seconds that uv and all that it started have used of processors."""
+    used = 0.0
     for each in _tree(process):
         with contextlib.suppress(psutil.Error):
-            used[each.pid] = round(sum(each.cpu_times()[:4]), 2)
+            used += sum(each.cpu_times()[:4])
     return used
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import os
 import signal
 import subprocess
@@ -115,8 +116,11 @@ def test_an_index_that_stops_amid_an_answer_ends_generation(
 
 
 def test_a_build_that_hangs_ends_generation_with_its_name_and_leaves_no_process(
-    pin: Pin, impatient: None, hanging: Callable[[], list[int]]
+    pin: Pin, impatient: None, monkeypatch: pytest.MonkeyPatch, hanging: Callable[[], list[int]]
 ) -> None:
+    # As uv itself, which waits.
+    work, ticks = watched._work, itertools.count(step=0.00001)
+    monkeypatch.setattr(watched, "_work", lambda process: work(process) + next(ticks))
     refused = pin("slow==1.0\n")
     assert refused.exit_code == 1
     assert (
