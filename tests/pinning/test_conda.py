@@ -250,7 +250,9 @@ def test_the_list_of_names_is_as_it_was_made() -> None:
     assert len(text.encode()) < 165_000
     assert "MIT License" in text
     assert len(names()) == len(body.splitlines()) > 12_000
-    ours = [line.split() for line in (TEMPLATE / "locks" / "conda-names.in").read_text().splitlines() if line[0] != "#"]
+    ours = [
+        line.split() for line in (TEMPLATE / "locks" / "conda-names.list").read_text().splitlines() if line[0] != "#"
+    ]
     assert all(names()[line[0]] == line[-1] for line in ours)
 
 
@@ -265,7 +267,7 @@ def test_the_list_is_made_from_a_mapping_and_from_what_it_gets_wrong() -> None:
     assert [line for line in text.splitlines() if not line.startswith("#")] == [
         *("opencv opencv-python", "psycopg2", "pytorch torch", "ruamel-yaml")
     ]
-    assert "# From locks/conda-names.in and a mapping 1.0;" in text
+    assert "# From locks/conda-names.list and a mapping 1.0;" in text
 
 
 def test_what_pip_installs_replaces_what_conda_has_installed(read_environment: Read, tmp_path: Path) -> None:
