@@ -35,7 +35,7 @@ def render(mapping: dict[str, dict[str, str]], ours: str, source: str, licence: 
     body = "".join(f"{conda}\n" if conda == name else f"{conda} {name}\n" for conda, name in sorted(names.items()))
     notes = [
         "Names of conda packages that the package index has too: conda's, and the index's where it differs.",
-        f"From locks/conda-names.in and {source}; made by locks/conda_names.py.",
+        f"From locks/conda-names.list and {source}; made by locks/conda_names.py.",
         f"sha256 of the names: {hashlib.sha256(body.encode()).hexdigest()}",
         "",
         *licence.strip().splitlines(),
@@ -54,7 +54,7 @@ def main() -> None:
         licence = (info / "licenses" / "LICENSE").read_text(encoding="utf-8")
     version = info.name.split("-")[1].removesuffix(".dist")
     source = f"{SOURCE} {version} (its data have sha256 {hashlib.sha256(data).hexdigest()})"
-    ours = (LOCKS / "conda-names.in").read_text(encoding="utf-8")
+    ours = (LOCKS / "conda-names.list").read_text(encoding="utf-8")
     conda_names.FILE.write_text(render(json.loads(data), ours, source, licence), encoding="utf-8", newline="\n")
     print(f"{len(conda_names.names()):,} names")
 

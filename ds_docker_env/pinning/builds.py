@@ -42,6 +42,11 @@ class Failure:
     why: str
     said: str
 
+    @property
+    def unbuilt(self) -> bool:
+        """Say whether it has to be built and is not."""
+        return not self.why.startswith("has invalid metadata")
+
     @classmethod
     def find(cls, stderr: str) -> Failure | None:
         """Return the package with which uv could not go on, if its explanation names one."""

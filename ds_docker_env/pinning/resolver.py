@@ -211,7 +211,8 @@ class Resolver:
         if any(pin.name == failure.name for pin in self.production.fixed):
             learned = self.building.learn(failure, self.production.fixed, target)
             # What conda has built need not be built: it may be left out.
-            return learned and not self.building.forget(set(map(name_of, self.production.twins)))
+            twins = set(map(name_of, self.production.twins)) if failure.unbuilt else set[str]()
+            return learned and not self.building.forget(twins)
         another = failure.name not in self.wheels_only
         self.wheels_only |= {failure.name}
         return another
