@@ -304,7 +304,7 @@ def _newer_kernel(resolver: Resolver, analysis: list[str]) -> dict[str, str]:
     """Return the kernel that the analysis asks for, and the pins beside which it cannot live."""
     for requirement in analysis:
         if name_of(requirement) == REQUIRED and not (attempt := resolver.resolve([requirement])).text:
-            return {requirement: pins} if (pins := reason(resolver, requirement, attempt)) else {}
+            return {requirement: reason(resolver, requirement, attempt) or "versions taken together"}
     return {}
 
 
