@@ -188,7 +188,7 @@ def test_a_log_gets_a_line_for_each_step_that_lasts_and_not_hundreds(
 
 def test_a_build_that_lasts_is_shown_with_its_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr(watched.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     log = watched._Log(io.BytesIO(b"DEBUG Preparing metadata for: slow==1.0\n"), "resolving")
     assert log.grew()
     assert log.step == "building slow 1.0 from source"
