@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -103,6 +104,9 @@ def made_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
 def image(made_image: Image, monkeypatch: pytest.MonkeyPatch) -> Iterator[Image]:
     """Work in the project of an image, which is as it was made before each test."""
     monkeypatch.chdir(made_image.project)
+    # Tests add other packages under the same versions, which uv keeps.
+    made_image.index.name = uuid.uuid4().hex
+    monkeypatch.setenv("UV_DEFAULT_INDEX", made_image.index.url)
     monkeypatch.setattr(installed, "ANALYSIS", made_image.environment)
     monkeypatch.setattr(installed, "LISTED", made_image.environment.with_name("listed"))
     files, lock = made_image.files, (made_image.environment / "requirements.txt").read_text()
