@@ -416,10 +416,11 @@ def test_what_is_for_windows_or_macos_alone_is_left_out_on_any_python_and_is_no_
 
 
 def test_two_pins_that_need_different_versions_of_a_third_are_named_with_it(pin: Pin, offline: PackageIndex) -> None:
-    offline.add("third", "1.0", "3.0")
+    offline.add("third", "1.0", requires=("fourth<1",))
+    offline.add("third", "3.0")
+    offline.add("fourth", "0.1", "3.0")
     offline.add("one", "1.0", requires=("third<2",))
-    offline.add("other", "1.0", requires=("third>2", "ipykernel<5"))
-    offline.add("ipykernel", "4.9", requires=("third<1",))
+    offline.add("other", "1.0", requires=("third>2", "fourth>2"))
     message = pin("one==1.0\nother==1.0\n").stderr
     needs = r"other==1.0 \(\S+:2\) needs third>2 but one==1.0 \(\S+:1\) needs third<2; pin third there"
     assert re.search(needs, message)
