@@ -31,7 +31,6 @@ from ds_docker_env.image.build.sources import BUILD_REQUIREMENTS, Section, secti
 from ds_docker_env.image.lock import production_here, read_versions, unsuited
 from ds_docker_env.image.project import LOCK, REQUIREMENTS
 from ds_docker_env.pinning import watched
-from ds_docker_env.pinning.lock import REQUIRED
 from ds_docker_env.pinning.parity import (
     Locked,
     compare,
@@ -42,6 +41,7 @@ from ds_docker_env.pinning.parity import (
     without,
 )
 from ds_docker_env.pinning.resolver import Attempt, check_reached
+from ds_docker_env.pinning.search import REQUIRED
 
 if sys.platform != "win32":
     import fcntl

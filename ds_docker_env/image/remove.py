@@ -15,10 +15,10 @@ from ds_docker_env.image.change import change
 from ds_docker_env.image.lock import production_here, read_versions
 from ds_docker_env.image.project import LOCK, REQUIREMENTS
 from ds_docker_env.image.template import template
-from ds_docker_env.pinning.lock import REQUIRED
 from ds_docker_env.pinning.parity import entries, name_of_entry
 from ds_docker_env.pinning.production.model import Production
 from ds_docker_env.pinning.refusal import similar
+from ds_docker_env.pinning.search import REQUIRED
 
 # uv's note of the packages that need another, without files.
 _NEEDED_BY = re.compile(r"^ +#(?: via| ) +([\w.-]+)$", re.MULTILINE)

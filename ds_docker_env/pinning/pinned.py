@@ -16,7 +16,7 @@ from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
 from ds_docker_env.common.sources import day_of
 from ds_docker_env.common.sources.image import Image, disagreements, platform_lines
 from ds_docker_env.common.target import Target
-from ds_docker_env.pinning.lock import REQUIRED, Lock, make_lock
+from ds_docker_env.pinning.lock import Lock, make_lock
 from ds_docker_env.pinning.parity import (
     Locked,
     entries,
@@ -30,6 +30,7 @@ from ds_docker_env.pinning.production.formats.reading import read_toml
 from ds_docker_env.pinning.production.model import name_of
 from ds_docker_env.pinning.production.reader import read_production
 from ds_docker_env.pinning.production.rendering import render_constraints, render_overrides, render_production
+from ds_docker_env.pinning.search import REQUIRED
 from ds_docker_env.pinning.summary import left_out, summarise
 
 _FOREIGN = re.compile(r"^[^\w\s#-]", re.MULTILINE)

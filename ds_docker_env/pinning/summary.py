@@ -14,11 +14,12 @@ from ds_docker_env.common.redaction import printable, without_credentials
 from ds_docker_env.common.target import MACHINES, Target
 from ds_docker_env.pinning import twins
 from ds_docker_env.pinning.diagnosis import some
-from ds_docker_env.pinning.lock import Lock, beside
+from ds_docker_env.pinning.lock import Lock
 from ds_docker_env.pinning.parity import Locked, Parity, sha256
 from ds_docker_env.pinning.processors import differing
 from ds_docker_env.pinning.production import distribution
 from ds_docker_env.pinning.production.model import Production, same_version
+from ds_docker_env.pinning.search import beside
 from ds_docker_env.pinning.share import share_of
 
 # The packages of a lock by processor and normalised name.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
@@ -81,9 +81,9 @@ class Production:
     pythons: dict[str, str] = field(default_factory=dict)
     conda: dict[str, str] = field(default_factory=dict)
 
-    def restrict(self, pins: Iterable[str], marker: str) -> None:
-        """Note that these pins apply only where this marker holds."""
-        self.pins = [replace(pin, marker=marker) if str(pin) in pins else pin for pin in self.pins]
+    def restrict(self, markers: Mapping[str, str]) -> None:
+        """Note that these pins apply only where their markers hold."""
+        self.pins = [replace(pin, marker=markers.get(str(pin), pin.marker)) for pin in self.pins]
 
     def leave_out(self, pins: Collection[Pin], why: str) -> None:
         """Leave out pins with the reason in brackets."""

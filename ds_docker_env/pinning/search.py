@@ -1,0 +1,245 @@
+"""The search for what can be locked: all of production, and as much of the analysis as can live beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from ds_docker_env.common.analysis import old_kernel
+from ds_docker_env.common.errors import LockError, UnreachableError
+from ds_docker_env.common.target import AMD64, MACHINES
+from ds_docker_env.pinning.diagnosis import explain, foreign, reason
+from ds_docker_env.pinning.parity import read_lock
+from ds_docker_env.pinning.production import distribution
+from ds_docker_env.pinning.production.model import Pin, name_of
+from ds_docker_env.pinning.resolver import Attempt, Resolver
+from ds_docker_env.pinning.twins import leave_out_impossible, leave_out_missing, settle
+
+# Without it there is no notebook on production's versions at all.
+REQUIRED = "ipykernel"
+# Kernels before it do not say all that they need.
+_SAYS_ALL = SpecifierSet(">=6.5")
+# Named pins of which pairs are tried: ten pairs.
+_PAIRED = 5
+_TOGETHER = "versions taken together"
+
+
+@dataclass
+class Search:
+    """A search with the packages of the ``analysis``, each a requirement with a floor.
+
+    ``left_out`` says why some of them are not in the lock; ``kernel`` are the requirements of an old kernel, if
+    production has one or admits no other; ``contradictions`` say which pins hold against what other packages ask.
+    Packages that turn out to be for another system, or that cannot be had, are noted in the production of the
+    ``resolver``.
+    """
+
+    resolver: Resolver
+    analysis: Sequence[str]
+    left_out: dict[str, str] = field(default_factory=dict)
+    kernel: list[str] = field(default_factory=list)
+    contradictions: list[str] = field(default_factory=list)
+    _possible: set[str] = field(default_factory=set)
+
+    def run(self) -> Attempt:
+        """Return the lock for x86-64; raise `LockError` when production or a kernel cannot be locked."""
+        self._leave_out_what_no_index_has()
+        self._leave_out(self._below_floor())
+        if any(pin.name == REQUIRED and not _SAYS_ALL.contains(pin.version) for pin in self.resolver.production.pins):
+            self.kernel = old_kernel(self.resolver.target.python)
+        # The first one that changes anything; the cheap and certain ones come first.
+        remedies = (
+            self._without_twins,
+            self._without_later_releases,
+            self._without_conflicts,
+            self._without_other_systems,
+            self._with_contradictions,
+            self._with_twins_settled,
+            self._with_an_old_kernel,
+        )
+        while not (attempt := self.resolve()).text:
+            if not any(remedy(attempt) for remedy in remedies):
+                return self._one_by_one()
+        return attempt
+
+    @property
+    def wanted(self) -> list[str]:
+        """Return what is locked beside production, the kernel first."""
+        return [each for each in (*self.kernel, *self.analysis) if each not in self.left_out]
+
+    @property
+    def _optional(self) -> list[str]:
+        return [each for each in self.wanted if name_of(each) != REQUIRED and each not in self.kernel]
+
+    def _leave_out(self, conflicts: dict[str, str]) -> bool:
+        self.left_out |= {requirement: beside(pins) for requirement, pins in conflicts.items()}
+        return bool(conflicts)
+
+    def _leave_out_what_no_index_has(self) -> None:
+        production = self.resolver.production
+        try:
+            production.leave_out(self._of_the_system(), distribution.WHY)
+            leave_out_missing(self.resolver)
+        except UnreachableError as error:
+            raise production.blame_index(error) from None
+
+    def _of_the_system(self) -> list[Pin]:
+        """Return the pins of programs of production's operating system that the index does not have.
+
+        If the file lists any other package of the system, so are those of which the index has only the source.
+        """
+        resolver = self.resolver
+        programs = [pin for pin in resolver.production.pins if pin.name in distribution.PROGRAMS]
+        missing = [pin for pin in programs if resolver.available(str(pin)).impossible]
+        if not (missing or distribution.of_the_system(resolver.production.left_out)):
+            return []
+        return [pin for pin in programs if pin in missing or resolver.wheels([str(pin)]).impossible]
+
+    def _below_floor(self) -> dict[str, str]:
+        """Return the packages of which production pins a version below the floor, which needs no resolver to see."""
+        target = self.resolver.target
+        pins = [
+            pin for pin in self.resolver.production.pins if any(pin.applies(target.on(machine)) for machine in MACHINES)
+        ]
+        return {
+            requirement: str(pin)
+            for requirement in self.analysis
+            for pin in pins
+            if pin.name == name_of(requirement)
+            and not Requirement(requirement).specifier.contains(pin.version, prereleases=True)
+        }
+
+    def resolve(self) -> Attempt:
+        """Resolve without the packages of production that come from a URL which cannot be reached."""
+        production = self.resolver.production
+        if urls := production.urls():
+            from ds_docker_env.common.sources.web import reachable
+
+            for url in [url for url in urls if not reachable(url)]:
+                # uv would try each for 8 s.
+                production.leave_out_url(url)
+        while True:
+            try:
+                return self.resolver.resolve(self.wanted)
+            except UnreachableError as error:
+                if not production.leave_out_url(error.url):
+                    raise production.blame_index(error) from None
+
+    def _without_twins(self, attempt: Attempt) -> bool:
+        return leave_out_impossible(self.resolver, attempt, self._possible)
+
+    def _without_later_releases(self, attempt: Attempt) -> bool:
+        """Leave out packages that the index did not have yet on the day asked for; raise `LockError` for a kernel."""
+        if not (day := self.resolver.cooldown.day):
+            return False
+        named = [each for each in self.wanted if name_of(each) in attempt.names]
+        found = [each for each in named if self.resolver.together([each], []).impossible]
+        if required := [each for each in found if name_of(each) == REQUIRED]:
+            python = self.resolver.target.python
+            raise LockError(
+                f"{required[0]}: the index has no release up to {day} for Python {python}; name a later day"
+            )
+        self.left_out |= dict.fromkeys(found, f"the index has no release of it up to {day} that fits here")
+        return bool(found)
+
+    def _without_conflicts(self, attempt: Attempt) -> bool:
+        """Leave out packages that uv's explanation names and that cannot live beside a pin, each tried by itself."""
+        named = [each for each in self._optional if name_of(each) in attempt.names]
+        return self._leave_out({each: pins for each in named if (pins := reason(self.resolver, each, attempt))})
+
+    def _without_other_systems(self, attempt: Attempt) -> bool:
+        elsewhere = foreign(self.resolver, self.resolver.named_pins(attempt))
+        self.resolver.production.restrict(elsewhere)
+        return bool(elsewhere)
+
+    def _with_contradictions(self, attempt: Attempt) -> bool:
+        """Let pins that exclude each other hold, as production runs them."""
+        contradictions = self._contradictions(attempt)
+        self.contradictions += contradictions
+        self._hold(list(dict.fromkeys(pin for pins in contradictions.values() for pin in pins)))
+        return bool(contradictions)
+
+    def _with_twins_settled(self, attempt: Attempt) -> bool:
+        held = settle(self.resolver, self._possible)
+        if held:
+            self.contradictions.append(f"{' and '.join(held)} exclude each other")
+            self._hold(held)
+        return held is not None
+
+    def _with_an_old_kernel(self, attempt: Attempt) -> bool:
+        """Take an older kernel where production admits no other."""
+        for requirement in self.wanted if not self.kernel else ():
+            if name_of(requirement) == REQUIRED and not (alone := self.resolver.resolve([requirement])).text:
+                self.kernel = old_kernel(self.resolver.target.python)
+                return self._leave_out({requirement: reason(self.resolver, requirement, alone) or _TOGETHER})
+        return False
+
+    def _hold(self, pins: Sequence[str]) -> None:
+        """Let pins hold whatever other packages ask of them, and leave out packages that ask for something else."""
+        resolver = self.resolver
+        resolver.overrides += [pin for pin in pins if pin not in resolver.overrides]
+        others = self._optional
+        self._leave_out(
+            {
+                requirement: pin
+                for pin in pins
+                if resolver.together(others, [pin]).impossible
+                for requirement in others
+                if resolver.together([requirement], [pin]).impossible
+            }
+        )
+
+    def _contradictions(self, attempt: Attempt) -> dict[str, list[str]]:
+        """Return what production's pins disagree about, of those uv names, and the versions to hold against it."""
+        resolver, found = self.resolver, {}
+        order = [str(pin) for pin in (*resolver.production.constraints, *resolver.production.pins)]
+        for pair in combinations(sorted(resolver.named_pins(attempt)[:_PAIRED], key=order.index), 2):
+            if not resolver.together([], pair, overrides=resolver.overrides).impossible:
+                continue
+            both = f"{pair[0]} and {pair[1]} exclude each other"
+            one, other = pair
+            if (new := [pin for pin in pair if pin not in resolver.overrides]) and (
+                resolver.excludes(one, other) or resolver.excludes(other, one)
+            ):
+                found[both] = new
+            elif version := self._disputed(pair, attempt):
+                found[f"{both} over {version}, which production does not pin"] = [version]
+        return found
+
+    def _disputed(self, pair: tuple[str, str], attempt: Attempt) -> str:
+        """Return a version of the package that two pins disagree about: one that suits all but the later in the file.
+
+        pip chose so while it still installed such files, before its release 20.3.
+        """
+        resolver = self.resolver
+        others = read_lock(resolver.without([pair[1]]).text, AMD64)
+        pinned = {pin.name for pin in resolver.production.fixed}
+        for name in attempt.names:
+            version = f"{name}=={others[name].version}" if name in others.keys() - pinned else ""
+            if version and resolver.together([], pair, overrides=[version]).text:
+                return version
+        return ""
+
+    def _one_by_one(self) -> Attempt:
+        """Add the packages singly, for a conflict that no pin explains by itself."""
+        kept: list[str] = []
+        optional = self._optional
+        for requirement in [*(each for each in self.wanted if each not in optional), *optional]:
+            attempt = self.resolver.resolve([*kept, requirement])
+            if attempt.text:
+                kept.append(requirement)
+                best = attempt
+            elif requirement not in optional:
+                raise explain(self.resolver, requirement, attempt)
+            else:
+                self._leave_out({requirement: _TOGETHER})
+        return best
+
+
+def beside(pins: str) -> str:
+    """Return why a package is left out that these pins exclude."""
+    return f"it cannot live beside production's {pins}"
