@@ -30,7 +30,7 @@ from ds_docker_env.common import uv
 from ds_docker_env.common.errors import GenerationError
 from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.shipped import shipped_analysis
-from ds_docker_env.common.target import AMD64, ARM64, MACHINES, Target, machines, why_amd64_only
+from ds_docker_env.common.target import AMD64, ARM64, DEBIAN_RELEASES, MACHINES, Target, machines, why_amd64_only
 from ds_docker_env.pinning.parity import prove_each, read_lock, without
 from ds_docker_env.pinning.pinned import Pinned, pin
 from ds_docker_env.pinning.production.model import Production, name_of
@@ -125,9 +125,10 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def target_of(row: Mapping[str, str]) -> Target:
-    """Return the Python of a row, on its Debian if it names one."""
-    chosen = {"debian": row["debian"]} if row.get("debian") and "debian" in Target._fields else {}
-    return Target(row["python"], **chosen)
+    """Return the Python of a row, on its Debian or else on the one that generation proposes."""
+    target = Target(row["python"])
+    debian = row.get("debian") or DEBIAN_RELEASES[target.python][0]
+    return target._replace(**{"debian": debian} if "debian" in Target._fields else {})
 
 
 def main(folder: Path, *services: str) -> int:
