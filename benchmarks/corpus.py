@@ -1,15 +1,17 @@
 """Pin a folder of real production files as generation would: ``uv run benchmarks/corpus.py FOLDER [SERVICE...]``.
 
-FOLDER holds ``INDEX.tsv`` with at least the columns folder, entry and python; services are those of the question.
-Prints a line for each file: how it ended, what each processor gets (wheels, packages to compile, or nothing), seconds,
-and packages of the analysis that were left out. Totals follow. Fails if a pin changed, a lock holds a credential, a
-package is below its floor, uv cannot install a lock's wheels by their hashes on a processor, or an exception other than
-ours appears.
+FOLDER holds ``INDEX.tsv`` with at least the columns folder, entry and python, and perhaps debian; services are those of
+the question. Prints a line for each file: how it ended (``stall`` is given up for time), what each processor gets
+(wheels, packages to compile, or nothing), seconds, and packages of the analysis that were left out; below it the lines
+of the summary counted by kind, and the packages to compile. Totals follow. Fails if a pin changed, a lock holds a
+credential, a package is below its floor, uv cannot install a lock's wheels by their hashes on a processor, or an
+exception other than ours appears. ``UV_CACHE_DIR`` set to an empty directory measures cold.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 import statistics
 import sys
 import tempfile
@@ -17,6 +19,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -27,7 +30,7 @@ from ds_docker_env.common import uv
 from ds_docker_env.common.errors import GenerationError
 from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.shipped import shipped_analysis
-from ds_docker_env.common.target import AMD64, ARM64, MACHINES, Target, machines, why_amd64_only
+from ds_docker_env.common.target import AMD64, ARM64, DEBIAN_RELEASES, MACHINES, Target, machines, why_amd64_only
 from ds_docker_env.pinning.parity import prove_each, read_lock, without
 from ds_docker_env.pinning.pinned import Pinned, pin
 from ds_docker_env.pinning.production.model import Production, name_of
@@ -40,11 +43,13 @@ from ds_docker_env.pinning.wheels import offers
 class Outcome:
     """What became of one file; ``broken`` are the promises that were not kept.
 
-    ``compiled`` has, for each processor that the lock is for, the packages without a wheel.
+    ``summary`` are the lines that a person reads of a lock; ``compiled`` has, for each processor that the lock is for,
+    the packages without a wheel.
     """
 
     ended: str
     seconds: float
+    summary: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
@@ -54,6 +59,13 @@ class Outcome:
         """Return in a word what a processor gets."""
         packages = self.compiled.get(machine)
         return "cannot" if packages is None else f"{len(packages)} compiled" if packages else "wheels"
+
+    def kinds(self) -> Counter[str]:
+        """Count the lines of the summary by kind, and production's pins as ``kept``."""
+        text = "\n".join(self.summary)
+        kept = sum(map(int, re.findall(r"^Production: +(\d+)", text, re.MULTILINE)))
+        heads = Counter(re.findall(r"^(?!Production|Added)([A-Z][\w ]+): ", text, re.MULTILINE))
+        return Counter({"kept": kept}) + heads
 
 
 def run(location: str, target: Target, services: Sequence[str]) -> Outcome:
@@ -71,7 +83,7 @@ def run(location: str, target: Target, services: Sequence[str]) -> Outcome:
     seconds = time.monotonic() - started
     broken = ["an exception of Python's own"] if ended == "traceback" else []
     if ended != "locked":
-        return Outcome(ended, seconds, messages, broken=tuple(broken))
+        return Outcome(ended, seconds, messages=messages, broken=tuple(broken))
     text, production = pinned.files["requirements.txt"], _production(pinned, target)
     lock = read_lock(text, AMD64)
     wanted = {name_of(line): Requirement(line) for line in analysis.requirements}
@@ -103,32 +115,53 @@ def run(location: str, target: Target, services: Sequence[str]) -> Outcome:
     messages = (why_amd64_only(text),) if why_amd64_only(text) else ()
     if more := [name for name in compiled.get(ARM64, ()) if name not in compiled[AMD64]]:
         messages = (f"compiled on {MACHINES[ARM64]} alone: {', '.join(more)}",)
-    return Outcome(ended, seconds, messages, left_out, tuple(broken), compiled)
+    return Outcome(ended, seconds, tuple(pinned.summary), messages, left_out, tuple(broken), compiled)
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a table with tabs and a heading."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+
+def target_of(row: Mapping[str, str]) -> Target:
+    """Return the Python of a row, on its Debian or else on the one that generation proposes."""
+    target = Target(row["python"])
+    debian = row.get("debian") or DEBIAN_RELEASES[target.python][0]
+    return target._replace(**{"debian": debian} if "debian" in Target._fields else {})
 
 
 def main(folder: Path, *services: str) -> int:
     """Print the table and return the number of files with a broken promise."""
-    with (folder / "INDEX.tsv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
     outcomes = []
-    for row in rows:
-        outcome = run(str(folder / row["folder"] / row["entry"]), Target(row["python"]), services)
+    for row in read_rows(folder / "INDEX.tsv"):
+        outcome = run(str(folder / row["folder"] / row["entry"]), target_of(row), services)
         outcomes.append(outcome)
         print(
             f"{row['folder'][:42]:42} {row['python']:5} {outcome.ended:12} {outcome.on(AMD64):12} "
             f"{outcome.on(ARM64):12} {outcome.seconds:5.1f} s  {', '.join(outcome.left_out)}"
         )
-        print(*(f"    {line}\n" for line in (*outcome.messages, *outcome.broken)), sep="", end="", flush=True)
+        lines = [*outcome.messages, *outcome.broken]
+        if outcome.ended == "locked":
+            lines.insert(0, _counted(outcome.kinds()))
+        if names := sorted(set(chain.from_iterable(outcome.compiled.values()))):
+            lines.append(f"to compile: {', '.join(names)}")
+        print(*(f"    {line}\n" for line in lines), sep="", end="", flush=True)
     for machine, name in MACHINES.items():
         counts = Counter(outcome.on(machine).partition(" ")[2] or outcome.on(machine) for outcome in outcomes)
         print(f"{name}: {', '.join(f'{count} {word}' for word, count in counts.most_common())}")
     seconds = sorted(outcome.seconds for outcome in outcomes)
     broken = sum(bool(outcome.broken) for outcome in outcomes)
+    print(f"in all: {_counted(sum((outcome.kinds() for outcome in outcomes), Counter()))}")
     print(*(f"{count:3} {ended}" for ended, count in Counter(each.ended for each in outcomes).most_common()), sep="\n")
     late = seconds[int(len(seconds) * 0.95)]
     print(f"median {statistics.median(seconds):.1f} s, 95 % {late:.1f} s, longest {seconds[-1]:.1f} s")
     print(f"{broken} of {len(outcomes)} files with a broken promise")
     return broken
+
+
+def _counted(kinds: Counter[str]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
 
 
 def _install(wheels: str, target: Target, folder: Path) -> list[str]:
