@@ -67,6 +67,7 @@ def test_matplotlib_draws_every_script_that_the_page_names_once_its_list_of_font
 def test_debian_has_the_packages_that_the_page_names(engine: None) -> None:
     have_image("python:3.13-trixie")
     packages = re.findall(r"Debian packages?\b[^|`]*`([a-z0-9.+-]+)`", PAGE)
+    packages += re.findall(r"(?:needs|add) ([a-z0-9.+-]+-dev)", PAGE)
     assert len(packages) >= 3
     simulate = f"apt-get update --quiet=2 && apt-get install --simulate --quiet=2 {' '.join(packages)}"
     said = sh("docker", "run", "--rm", "python:3.13-trixie", "sh", "-c", simulate)
