@@ -30,4 +30,4 @@ def lines(production: str) -> list[str]:
     source = project.source(production)
     source = on_day(source, "") if source.startswith("git+") else source
     run = f'docker compose run --rm jupyter take-over "{source}"'
-    return [f"Held at:    {held}, as are packages that add and lock take; to follow production again, run: {run}"]
+    return [f"Held at:    {held}; add and lock take packages of that day; to follow production again, run: {run}"]

@@ -254,7 +254,7 @@ def _at(options: Sequence[str]) -> tuple[str, list[str]]:
     known, others = parser.parse_known_args(options)
     if known.exclude_newer_package:
         raise ProjectError(
-            "--exclude-newer-package: the next lock would not know of it; write it into uv.toml, or name a day for "
+            "--exclude-newer-package: the next lock would ignore it; write it into uv.toml, or name a day for "
             f"all packages: --at {today()}"
         )
     return checked(known.at, AT[0]), others

@@ -42,7 +42,7 @@ def explain(moves: Moves, target: Target, indexes: Iterable[str] = ()) -> tuple[
     }
     silent = [*facts.silent]
     if more := len(names[MOST:]):
-        silent.append(f"Not known:  details of {more} more packages: at most {MOST} are looked up")
+        silent.append(f"Not known:  details of {more} more packages: only the first {MOST} are looked up")
     return {name: text for name, text in said.items() if text}, silent
 
 
@@ -52,7 +52,7 @@ def words(old: Release | None, new: Release | None) -> list[str]:
     found += [f"{each.version} is yanked" for each in (new, old) if each and each.yanked]
     before, after = (each.vulnerabilities if each else frozenset() for each in (old, new))
     if before is not None and after is not None:
-        found += [_listed("opens", after, before), _listed("closes", before, after)]
+        found += [_listed("introduces", after, before), _listed("fixes", before, after)]
     if old and new:
         found += [_age(old.uploaded, new.uploaded), new.changelog]
     return [each for each in found if each]

@@ -88,7 +88,7 @@ def look_up(old: Versions, new: Versions, target: Target, indexes: Iterable[str]
     files = [_arrived(each, until, "yanked releases and release dates", silent) for each in asked]
     wheels = [(name, each.wheel) for name, each in files[1].items() if each.wheel]
     reading = [begin(_read_changelogs, wheels[first::_CONNECTIONS], until) for first in range(_CONNECTIONS)]
-    vulnerabilities = [_arrived(each, until, "vulnerabilities closed and opened", silent) for each in advised]
+    vulnerabilities = [_arrived(each, until, "vulnerabilities", silent) for each in advised]
     changelogs = _installed_changelogs(new.keys())
     for each in reading:
         changelogs |= _arrived(each, until, "changelogs", silent)
@@ -159,7 +159,7 @@ def _vulnerabilities(versions: Versions, until: float) -> dict[str, frozenset[fr
     try:
         answers = advisories.ask(pins, ["--no-deps", f"--timeout={_SILENCE}"], max(1, until - time.monotonic()))
     except (ValueError, OSError):
-        raise ValueError("the database of advisories does not answer (audit says why)") from None
+        raise ValueError("the database of advisories does not answer (run audit to see why)") from None
     if not answers:
         raise ValueError("the database of advisories knows none of these versions")
     return {

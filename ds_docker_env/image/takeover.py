@@ -47,7 +47,7 @@ def run(words: Sequence[str]) -> int:
     with alive(f"Locking production's versions for Python {target.python}") as say:
         summary = take_over(location, target, known.names, known.clients, say, day, dry=asked.dry_run)
     again = shlex.join(["docker", "compose", "run", "--rm", "jupyter", "take-over", *words]).replace(" --dry-run", "")
-    run_it = f"nothing was written; to take it over, run: {again}"
+    run_it = f"nothing was written; to apply this, run: {again}"
     print(*summary, f"Next:       {run_it if asked.dry_run else 'docker compose up --build'}", sep="\n")
     return 0
 

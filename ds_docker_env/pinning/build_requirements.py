@@ -57,7 +57,7 @@ class BuildRequirements:
             for source, packages in self.debian.items()
         ]
         needs += [
-            f"To build:   {source} is for Python {pythons} by its own words, so it may not build; check python_version"
+            f"To build:   {source} requires Python {pythons}, so it may not build; check python_version"
             for source, pythons in self.pythons.items()
         ]
         return needs + [f"Not fixed:  build requirements of {source}: {why}" for source, why in self.unfixed.items()]

@@ -110,7 +110,7 @@ class Cooldown:
     def lines(self, taken: Collection[str] = ()) -> list[str]:
         """Return lines for a person; ``taken`` are new releases in the lock that production has or forced."""
         why = f"released in the last {DAYS} days, but nothing older fits"
-        why = f"{self.why}, but production has it" if self.day else why
+        why = f"{self.why}, but production needs it" if self.day else why
         lines = [f"Held at:    {self.day} (UTC): packages as the index had them then"] if self.held else []
         lines += [f"Too new:    {each}: {why}" for each in taken]
         names = [] if self.off else sorted(self.undated)

@@ -51,7 +51,7 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
     alone = resolver.without([])
     if alone.text:
         pins = reason(resolver, kernel, attempt) or "these versions"
-        no_notebook = "JupyterLab drives no older one, and without it there is no notebook; move production first"
+        no_notebook = "JupyterLab does not work with an older one; move production first"
         return LockError(f"{source}: {kernel} cannot live beside {pins}; {no_notebook}")
     if impossible := _impossible_pins(resolver, alone):
         return LockError(*(_impossible(resolver, pin, said) for pin, said in impossible.items()))
@@ -59,7 +59,7 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
         pin = build[1]
         return LockError(
             f"{line_of(resolver, pin)}: {pin} has no wheel here and its source no longer builds; "
-            f"production must move to a version with a wheel, or offer one on its index; it {_why(alone)}",
+            f"move production to a version with a wheel, or publish one on its index; it {_why(alone)}",
         )
     by_name = {name_of(pin): pin for pin in resolver.named_pins(alone)}
     found = [
@@ -67,11 +67,11 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
     ]
     if len({pin for pin, _, _ in found}) > 1 == len({over for _, _, over in found}):
         needs = " but ".join(f"{pin} ({line_of(resolver, pin)}) needs {need}" for pin, need, _ in found)
-        return LockError(f"{source}: {needs}; pin {found[0][2]} there too, as pip freeze shows it in production")
+        return LockError(f"{source}: {needs}; pin {found[0][2]} in this file too, as pip freeze shows it in production")
     named = ", ".join(f"{pin} ({line_of(resolver, pin)})" for pin in by_name.values())
     return LockError(
         f"{named or source}: these versions cannot be locked together, and production's file does not pin all that "
-        f"they need; use a complete one, made with: pip freeze; uv says: {alone.said}",
+        f"they need; use a complete file, made with: pip freeze; uv says: {alone.said}",
     )
 
 
@@ -180,7 +180,7 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
         )
     if _UNKNOWN.search(alone.words):
         return (
-            f"{where}: {pin} is not on the package index under any version; if it is private, name its index in "
+            f"{where}: {pin} is not on the package index in any version; if it is private, name its index in "
             "production's file with --extra-index-url"
         )
     if fitting := [version for version in PYTHON_VERSIONS if resolver.available(pin, version).text]:
@@ -190,23 +190,23 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
         )
     if _ARCHIVE.search(alone.words):
         return (
-            f"{where}: {pin} is on the package index only as an archive that uv refuses by its name; "
-            f"build its wheel with: pip wheel --no-deps {pin}, and offer it on production's index"
+            f"{where}: {pin} is on the package index only as an archive with a name that uv refuses; "
+            f"build its wheel with: pip wheel --no-deps {pin}, and publish it on production's index"
         )
     if build := _BUILD.search(alone.stderr):
         return (
             f"{where}: {build[1]} has no wheel for Python {python} and its source no longer builds; "
-            f"check production's python_version; otherwise production must offer a wheel; it {_why(alone)}"
+            f"check production's python_version, or publish a wheel on production's index; it {_why(alone)}"
         )
     if pythons := [".".join(tag) for tag in _ABI_TAG.findall(alone.words.partition("ABI tags:")[2])]:
         return (
             f"{where}: {pin} has wheels for Python {', '.join(dict.fromkeys(pythons))} only, which no notebook kernel "
-            "of today runs on; production must move to a newer Python first"
+            "of today runs on; move production to a newer Python first"
         )
     if platforms := _PLATFORMS.search(alone.words):
         return (
             f"{where}: {pin} has wheels for {platforms[1].replace('`', '')} only, and no source; "
-            "production must move to a version with a wheel for Linux, or offer one on its index"
+            "move production to a version with a wheel for Linux, or publish one on its index"
         )
     if local := pin.partition("+")[2].partition(" ")[0]:
         return (
@@ -219,9 +219,9 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
         others = f"the nearest {are} {' and '.join(near)}" if near else "it has no other version for this Python"
         return (
             f"{where}: {pin} is not, or no longer, on the package index; {others}; "
-            "production must move, or offer its wheel on an index of its own"
+            "move production to another version, or publish the wheel on production's index"
         )
-    return f"{where}: {pin} cannot be had for Linux from the package index; uv says: {alone.said}"
+    return f"{where}: {pin} is not available for Linux on the package index; uv says: {alone.said}"
 
 
 def _nearest(resolver: Resolver, name: str, bound: str, resolution: str = "highest") -> list[str]:

@@ -31,7 +31,7 @@ LOCK = "requirements.txt"
 # Pins to look at in one explanation; the reason is among the first.
 _NAMED = 8
 # What a person reads while questions are asked of which no lock depends.
-_ASKING = "finding out what cannot be locked together"
+_ASKING = "finding out which versions conflict"
 _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?")
 _UNREACHABLE = re.compile(
     r"error sending request|dns error|client error \(Connect\)|operation timed out|HTTP status (server|client) error"

@@ -143,7 +143,7 @@ class Search:
             raise LockError(
                 f"{required[0]}: the index has no release up to {day} for Python {python}; name a later day"
             )
-        self.left_out |= dict.fromkeys(found, f"the index has no release of it up to {day} that fits here")
+        self.left_out |= dict.fromkeys(found, f"the index has no release up to {day} that fits here")
         return bool(found)
 
     def _without_conflicts(self, attempt: Attempt) -> bool:

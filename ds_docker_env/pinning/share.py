@@ -42,7 +42,7 @@ class Share:
             said = f"0 of the {every} packages that it installs are pinned, so no version is proven"
         open_ = (
             f"Open:       {len(self.open)} of them may have other versions in production; "
-            "to pin all, take over its pip freeze, or image:NAME"
+            "to pin all, use its pip freeze, or image:NAME"
         )
         return [f"Production: {said}, from {self.source}", *([open_] if self.open else [])]
 

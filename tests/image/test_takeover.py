@@ -147,10 +147,10 @@ def test_a_result_of_an_earlier_day_is_made_again_and_production_followed_again_
     assert contents(folder) == now
     there = run("--at", "2026-03-01")
     march = contents(folder)
-    again = "nothing was written; to take it over, run: docker compose run --rm jupyter take-over --at 2026-03-01"
+    again = "nothing was written; to apply this, run: docker compose run --rm jupyter take-over --at 2026-03-01"
     assert dry == there.replace("Next:       docker compose up --build", f"Next:       {again}")
     assert re.search(r"Moved:      prod 2.0 -> 1.0  older .*\nGone:       late 2.0\n", there)
-    late = "late>=2: left out, the index has no release of it up to 2026-03-01 that fits here"
+    late = "late>=2: left out, the index has no release up to 2026-03-01 that fits here"
     assert f"# {late}\n" in march["requirements.in"]
     assert f"# source: {url}@2026-03-01#requirements.txt\n" in march["production.txt"]
     # A day makes the same again, whatever was locked meanwhile.
@@ -172,13 +172,13 @@ def test_a_result_of_an_earlier_day_is_made_again_and_production_followed_again_
     run()
     assert hold.held_here() == "2026-03-01"
     for words in (["--at", "2026-03-02"], [f"{offline.url}r.txt", "--at", "2026-03-02"]):
-        with pytest.raises(DayError, match=r": has no history .* of that day: take-over --at 2026-03-02 FILE"):
+        with pytest.raises(DayError, match=r": has no history; .* from that day: take-over --at 2026-03-02 FILE"):
             takeover.run(words)
 
 
 REFUSED = {
     "contradicts itself": ("prod==1\nprod==2\n", {}, "contradicts prod==1 at"),
-    "cannot be had": ("missing==1\n", {}, "missing==1 is not on the package index under any version"),
+    "cannot be had": ("missing==1\n", {}, "missing==1 is not on the package index in any version"),
     "meets no notebook": ("prod==2.0\n", {"requirements.in": "pandas\n"}, "ipykernel is missing"),
     "meets a line of another kind": ("prod==2.0\n", {"requirements.in": "-r more.in\n"}, "'-r more.in' is not"),
 }

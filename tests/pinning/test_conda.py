@@ -307,7 +307,7 @@ def test_an_environment_for_another_python_is_refused(read_environment: Read) ->
 REFUSED = {
     "conda-lock's file for a Mac": ("x", CONDA_LOCK.replace("linux-64", "osx-64"), "x: has no packages for linux-64;"),
     "pixi's lock for a Mac": ("x", PIXI.replace("linux-64", "osx-64"), "for linux-64 in the environment default; make"),
-    "what is no package": ("x", "dependencies:\n- =1\n", "x:2: '=1' is not a package of conda"),
+    "what is no package": ("x", "dependencies:\n- =1\n", "x:2: '=1' is not a conda package"),
 }
 
 

@@ -226,8 +226,8 @@ class _Git:
         first = day.of(int(self.must(*follow, "--max-parents=0", tip).split()[0]))
         fix = f"name a day from {first} on"
         if (self.folder / "shallow").exists():
-            fix = "its repository is shallow; run there: git fetch --unshallow"
-        raise DayError(f"{self.name}: no commit up to {asked} (UTC), as the first is of {first}; {fix}")
+            fix = "the repository is shallow, so run: git fetch --unshallow"
+        raise DayError(f"{self.name}: no commit up to {asked} (UTC); the first one is from {first}; {fix}")
 
     def files(self, tree: str) -> list[str]:
         listed = self.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", tree).stdout
@@ -342,7 +342,8 @@ def _require_day(git: _Git, text: str, asked: str) -> None:
     listed = git.run("ls-remote", _REMOTE, f"refs/heads/{text}", f"refs/tags/{text}").stdout.decode(errors="replace")
     if refs := [line.partition("\t")[2] for line in listed.splitlines()]:
         raise SourceError(
-            f"{git.name}: {refs[0]} is there, too; write @{refs[0]} for it, or @BRANCH@{asked} for a branch on that day"
+            f"{git.name}: {refs[0]} has the same name; write @{refs[0]} for it, "
+            f"or @BRANCH@{asked} for a branch on that day"
         )
 
 
@@ -353,7 +354,7 @@ def _no_such_ref(git: _Git, ref: str) -> str:
         there = f"name one, such as @{names[0]}" if names else "push one first"
         return f"{git.name}: the repository has no default branch; {there}"
     there = f"it has {_few(names, ref)}" if names else "the repository has none"
-    there += f"; write a day as in {day.today()}" if _LIKE_A_DAY.search(ref) else ""
+    there += f"; write a day as YYYY-MM-DD, such as {day.today()}" if _LIKE_A_DAY.search(ref) else ""
     return f"{git.name}: no branch, tag or commit {ref}; {there}"
 
 

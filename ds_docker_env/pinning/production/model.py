@@ -15,7 +15,7 @@ from ds_docker_env.common.errors import RefusedError, UnreachableError, Untruste
 from ds_docker_env.common.target import Target
 
 # Why a directory of packages, of --find-links or an index, has no effect.
-DIRECTORY = "is a directory of production's machine, so the package index is asked instead"
+DIRECTORY = "is a directory on production's machine, so only package indexes are used"
 
 
 @dataclass(frozen=True)

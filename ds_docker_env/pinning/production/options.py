@@ -14,7 +14,7 @@ _VALUED = {
     "--hash",
 }
 _BUILD = "--no-binary"
-_NOTHING = "means nothing to a lock"
+_NOTHING = "has no effect on a lock"
 
 
 def without_options(line: str) -> tuple[str, list[str]] | None:

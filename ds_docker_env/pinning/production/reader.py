@@ -77,7 +77,7 @@ def read_production(location: str, target: Target) -> Production:
     if not (production.pins or production.unpinned or problems):
         why = "names no package"
         if production.left_out:
-            why = f"names no package of an index, only {printable(', '.join(list(production.left_out)[:_ALIKE]))}"
+            why = f"names no package from an index, only {printable(', '.join(list(production.left_out)[:_ALIKE]))}"
         raise RequirementsError(f"{source.name}: {why}; is it the right file?")
     if problems:
         raise RequirementsError(*problems)
@@ -339,9 +339,7 @@ def _python_mismatches(production: Production, target: Target) -> list[str]:
             if not SpecifierSet(wanted).contains(target.full_python):
                 why = f"is for Python {wanted}, not {target.python}"
                 offered = any(SpecifierSet(wanted).contains(Target(each).full_python) for each in PYTHON_VERSIONS)
-                way = (
-                    "choose production's python_version" if offered else "production must move to a newer Python first"
-                )
+                way = "choose production's python_version" if offered else "move production to a newer Python first"
                 problems.append(f"{name}: {why}; {way}")
     return problems
 

@@ -33,7 +33,7 @@ def from_conda_environment(text: str, name: str) -> Converted:
     for line, value in own:
         spec = parse_spec(value, installed=installed)
         if spec is None:
-            page.problem(line + 1, f"{value[:80]!r} is not a package of conda")
+            page.problem(line + 1, f"{value[:80]!r} is not a conda package")
         elif _ELSEWHERE.search(lines[line]):
             page.leave_out(spec.shown, "conda, not for Linux")
         else:

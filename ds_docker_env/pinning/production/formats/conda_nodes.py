@@ -17,7 +17,7 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 def document(text: str, name: str, remedy: str) -> yaml.Node | None:
     """Parse without making objects, so that aliases stay what they are; raise `RequirementsError`."""
     if len(text) > _LARGEST:
-        raise RequirementsError(f"{name}: is too large for a file of conda; {remedy}")
+        raise RequirementsError(f"{name}: is too large for a conda file; {remedy}")
     try:
         return yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
