@@ -36,7 +36,7 @@ UNREADABLE = {
     "only comments": (b"# nothing here\n", "names no package"),
     "conda's own format": (b"a==1\nnumpy=1.26.4=py311_0\n", "(it comes from conda); make the file with: pip list"),
     "a version that conda hides": (b"numpy @ file:///croot/numpy_1700/work\n", "hides the version"),
-    "a variable": (b"numpy==${NUMPY}\n", "instead of a variable"),
+    "a variable": (b"numpy==${NUMPY}\n", "contains a variable"),
     "a missing include": (b"-r missing.txt\n", "no such file; check the path (included at"),
     "two versions of one package": (b"a==1\na==2\n", "contradicts a==1 at"),
     "a script by mistake": (b'export DB_PASSWORD="canary one"\n', "'export ...' is not"),
