@@ -143,7 +143,7 @@ def _finish(images: Sequence[Base], staging: Staging, raw: Mapping[str, Any]) ->
 
 
 def _name_debian_packages(staging: Staging) -> list[str]:
-    """Write the Debian packages that the lock's sources need into the Dockerfile, and return a line about them."""
+    """Add the Debian packages that the lock's sources need to the Dockerfile, and return a line about them."""
     text = Path(BUILD_REQUIREMENTS).read_text(encoding="utf-8") if Path(BUILD_REQUIREMENTS).exists() else ""
     packages = sorted({package for names in needs_in(text).values() for package in names})
     if not packages:

@@ -49,7 +49,7 @@ from ds_docker_env.pinning.wheels import build_requirements, offers
 
 _PREFIX = "ds-docker-env-"
 _EMULATED = "DOCKER_DEFAULT_PLATFORM=linux/amd64"
-# The second is what uv says, and what hands know.
+# The second is uv's name for it, which users may know.
 AT = ("--at", "--exclude-newer")
 EMULATE = f"write {_EMULATED} into .env, then run: docker compose up --build"
 

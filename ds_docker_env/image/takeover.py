@@ -40,7 +40,7 @@ def run(words: Sequence[str]) -> int:
         production = project.read(project.PRODUCTION)
         location = project.named_source(production, "take-over")
         day = day or held_at(production)
-    # A file that is named beside a day is of that day.
+    # A file that is named beside a day is from that day.
     if day and (location.startswith("git+") or (asked.at and ("://" in location or not asked.source))):
         location = on_day(location, day)
     known = template()

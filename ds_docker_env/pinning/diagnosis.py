@@ -17,15 +17,15 @@ from ds_docker_env.pinning.production.model import DIRECTORY, name_of, same_vers
 from ds_docker_env.pinning.resolver import Attempt, Resolver
 from ds_docker_env.pinning.wheels import Offer, offers, system_of
 
-# What uv says of a version, and in the hint about the wheels that it has.
+# uv's words for a missing version, and its hint about the wheels of a version.
 _UNKNOWN = re.compile(r"was not found in the (?:package registry|provided package locations|cache)")
 _GONE = re.compile(r"there (?:is|are) no versions? of|only \S+ (?:is|are) available")
 _ABI_TAG = re.compile(r"`cp(\d)(\d+)m?u?`")
 _PLATFORMS = re.compile(r"on the following platforms?: ((?:`[^`]+`(?:, )?)+)")
 _NEEDS = re.compile(r"([\w.-]+)(?:\[[^]]*\])?(?:==\S+)? depends? on\s+(([\w.-]+)\S*)")
-# https://peps.python.org/pep-0625/; members that no archive should have are left out when the image builds it.
+# https://peps.python.org/pep-0625/. Archives that uv does not unpack are another case: the image builds them.
 _ARCHIVE = re.compile(r"non-PEP 625")
-# The other systems that people freeze production's file on, as uv and as markers name them.
+# The other systems on which people freeze production's file, in uv's and in markers' names.
 _SYSTEMS = {"windows": "win32", "macos": "darwin"}
 _BUILD = re.compile(r"Failed to (?:download and )?build `?([^`\s]+)")
 # Of many names in one message.
@@ -76,9 +76,9 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
 
 
 def foreign(resolver: Resolver, pins: Sequence[str]) -> dict[str, str]:
-    """Return those of these pins that are for Windows or macOS on any Python, and not for Linux, with their markers.
+    """Return pins that are for Windows or macOS only, on any Python, with their markers.
 
-    Either they have no file for Linux, or they need a package that has none.
+    Such a pin has no file for Linux, or needs a package that has none.
     """
     found = {}
     for pin in pins:
@@ -169,7 +169,7 @@ def _impossible_pins(resolver: Resolver, attempt: Attempt) -> dict[str, Attempt]
 
 
 def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
-    """Return the message for a pin that cannot be had, of which uv says why."""
+    """Return the message for an unavailable pin, from uv's answer about it ``alone``."""
     where, python = line_of(resolver, pin), resolver.target.python
     name, version = name_of(pin), Requirement(pin).specifier
     lacking = _UNKNOWN.search(alone.words) or _GONE.search(alone.words)
@@ -225,7 +225,7 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
 
 
 def _nearest(resolver: Resolver, name: str, bound: str, resolution: str = "highest") -> list[str]:
-    """Return the version of a package next to a bound, if there is one."""
+    """Return the version of a package nearest to a bound, or nothing."""
     found = read_lock(resolver.newest([name + bound.replace("=", "")], f"--resolution={resolution}").text, AMD64)
     return [found[name].version] if name in found else []
 

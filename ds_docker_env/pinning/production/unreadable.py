@@ -1,22 +1,21 @@
-"""Lines of a requirements file that pip cannot read, or of which it drops a part: how to show them, and why."""
+"""Lines of a requirements file that pip cannot read or partly ignores: how to show them, and the reason."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-# A name and what parts it from something else, then a version. A word by itself may be a token, and so may a long one;
-# digits without a dot may be a password.
+# A name, a separator, then a version. A single or a long word may be a token; digits without a dot may be a password.
 _BEGINNING = re.compile(
     r"-{0,5}[a-z][\w.-]{0,38}(?:\s*(?:=[=<>~]{0,2}|[<>~!]=?|[:@;,(\[])\s*|\s+)(?=[^\s=])"
     r"(?:v?\d{1,8}(?:\.\d{1,8}){1,4}(?:(?:a|b|rc|\.post|\.dev)\d{1,4}|\.\*)?(?=[\s=<>~!,;+#)\"']|$))?",
     re.ASCII | re.IGNORECASE,
 )
-# In front of a requirement, these are no part of it.
+# Marks before a requirement that are not part of it.
 _MARK = re.compile(r"(?:(?:--?|[*+>$]|\d{1,2}[.)])\s+)?[\"']?")
 _NAME = r"^[a-z0-9][\w.-]*(?:\[[^\]]*\])?\s*"
 _SECOND = r"[a-z][\w.-]*\s*(?:[=<>~!]=|$)"
-# Each pattern with the reason and the fix, the first that matches.
+# Patterns with the reason and the fix; the first match counts.
 _KINDS = tuple(
     (re.compile(pattern, re.ASCII | re.IGNORECASE), why, fix)
     for pattern, why, fix in (
@@ -60,7 +59,7 @@ _OTHERWISE = "", "correct it, or make the file with: pip freeze"
 
 
 def unreadable(line: str, reason: str = "") -> str:
-    """Return why a line is not a requirement and how to correct it, with ``reason`` where it is known."""
+    """Return why a line is not a requirement, with ``reason`` if it is known, and how to correct it."""
     kinds = ((why, fix) for pattern, why, fix in _KINDS if pattern.search(line))
     why, fix = _strange(line) or next(kinds, _OTHERWISE)
     why = reason or why
@@ -68,7 +67,7 @@ def unreadable(line: str, reason: str = "") -> str:
 
 
 def dropped(line: str) -> str:
-    """Return why pip does not install what stands behind a dash or an option, and how to correct the line."""
+    """Return why pip ignores text after a dash or an option, and how to correct the line."""
     if re.match(r"--?\s", line):
         return "is a list item, which pip ignores silently; remove the dash"
     if line.startswith("--hash"):
@@ -77,7 +76,7 @@ def dropped(line: str) -> str:
 
 
 def shown(line: str) -> str:
-    """Return how a line begins, for a message: the file may be one of passwords or a key, named by mistake."""
+    """Return the beginning of a line for a message: the file may contain passwords or a key, named by mistake."""
     mark = _MARK.match(line)
     start = mark.end() if mark else 0
     found = _BEGINNING.match(line, start)
@@ -86,7 +85,7 @@ def shown(line: str) -> str:
 
 
 def _strange(line: str) -> tuple[str, str] | None:
-    """Return the reason and the fix for a character that only looks like one of pip's, or cannot be seen."""
+    """Return the reason and the fix for an invisible character, or one that only looks like pip's."""
     for character in dict.fromkeys(re.sub(r"[\x00-\x7f]+", "", line)):
         category = unicodedata.category(character)
         alike = unicodedata.normalize("NFKC", character)

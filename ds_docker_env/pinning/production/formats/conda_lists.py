@@ -21,7 +21,7 @@ _PIPS_BUILDS = ("pypi_0", "<pip>")
 
 
 def from_explicit(text: str, name: str) -> Converted:
-    """Take the archives of ``conda list --explicit``, and what conda-lock notes for pip; raise `RequirementsError`."""
+    """Take the archives of ``conda list --explicit``, and conda-lock's notes about pip; raise `RequirementsError`."""
     page = Page(name, REMEDY)
     packages = Packages(page)
     for number, line in enumerate(text.split("\n"), 1):
