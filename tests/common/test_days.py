@@ -19,7 +19,7 @@ from ds_docker_env.common.sources.git import GitFile
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no configuration of the developer's matter."""
+    """Ignore the developer's configuration."""
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -28,7 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a repository whose main branch merges another one in March, which was written in February."""
+    """Make a repository whose main branch merges in March a branch that was written in February."""
     folder = tmp_path_factory.mktemp("made") / "shop.git"
 
     def commit(when: str, files: dict[str, str]) -> None:
@@ -51,7 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def repository(made: Path, tmp_path: Path) -> Path:
-    """Return a copy of the repository that is made."""
+    """Return a copy of the repository."""
     return Path(shutil.copytree(made, tmp_path / "shop.git"))
 
 
@@ -69,7 +69,7 @@ def refusal(location: str) -> str:
 def test_a_day_takes_the_last_commit_of_the_branch_up_to_its_end_in_utc(repository: Path) -> None:
     url = f"git+{repository.as_uri()}"
     days = {
-        # What was merged later was not there yet.
+        # A branch that was merged later was not there yet.
         "2026-02-10": "a==1\n",
         "2026-03-01": "a==2\n",
         "main@2026-03-01": "a==2\n",

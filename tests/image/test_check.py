@@ -106,7 +106,7 @@ def test_below_the_table_each_move_is_explained_also_where_the_index_is_silent_a
         raise ValueError("503 Server Error")
 
     image.index.add("shared", "2.0", urls=("Changelog, https://shared.example/changes",))
-    # An open version is not one to move to.
+    # An open version is not a target of a move.
     (image.project / "newer.txt").write_text("prod>=1\nshared[extra]==2.0\n")
     monkeypatch.setattr(advisories, "ask", silent)
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")

@@ -138,7 +138,7 @@ def test_a_project_that_is_held_takes_releases_of_its_day_and_productions_pins(
         "Too new:    pinned 1.0: released after 2026-03-01, but production needs it\n"
     )
     assert locked("--upgrade", "--at", "2026-03-02") == ("4.0", "2026-03-02T23:59:59Z")
-    # And nothing moves back by itself.
+    # Nothing moves back by itself.
     assert locked("--upgrade") == ("4.0", "2026-03-02T23:59:59Z")
     assert locked("--at", "2026-02-01") == ("2.0", "2026-02-01T23:59:59Z")
     (folder / "requirements.in").write_text("-r production.txt\nprod>=4\n")

@@ -153,7 +153,7 @@ def test_a_result_of_an_earlier_day_is_made_again_and_production_followed_again_
     late = "late>=2: left out, the index has no release up to 2026-03-01 that fits here"
     assert f"# {late}\n" in march["requirements.in"]
     assert f"# source: {url}@2026-03-01#requirements.txt\n" in march["production.txt"]
-    # A day makes the same again, whatever was locked meanwhile.
+    # A day gives the same lock again, regardless of what was locked meanwhile.
     (folder / "requirements.txt").write_text(now["requirements.txt"])
     run()
     assert contents(folder) == march
@@ -165,7 +165,7 @@ def test_a_result_of_an_earlier_day_is_made_again_and_production_followed_again_
     assert hold.lines(contents(folder)["production.txt"]) == []
     assert "\nlate==2.0" in contents(folder)["requirements.txt"]
 
-    # A file has no history, but one that is named is taken for one of that day.
+    # A file has no history, but a named file counts as one from that day.
     (folder / "march.txt").write_text("prod==1.0\n")
     assert "Held at:    2026-03-01 (UTC): packages as" in run("march.txt", "--at", "2026-03-01")
     assert "# at: 2026-03-01\n" in contents(folder)["production.txt"]
@@ -178,7 +178,7 @@ def test_a_result_of_an_earlier_day_is_made_again_and_production_followed_again_
 
 REFUSED = {
     "contradicts itself": ("prod==1\nprod==2\n", {}, "contradicts prod==1 at"),
-    "cannot be had": ("missing==1\n", {}, "missing==1 is not on the package index in any version"),
+    "is not available": ("missing==1\n", {}, "missing==1 is not on the package index in any version"),
     "meets no notebook": ("prod==2.0\n", {"requirements.in": "pandas\n"}, "ipykernel is missing"),
     "meets a line of another kind": ("prod==2.0\n", {"requirements.in": "-r more.in\n"}, "'-r more.in' is not"),
 }

@@ -216,13 +216,13 @@ def test_setuptools_is_in_the_notebook_as_it_is_in_productions_image_if_producti
         ("ipykernel<6\n", "3.11", "5.5", "it cannot live beside production's versions taken together; the lock has"),
     ],
 )
-def test_an_old_kernel_that_jupyterlab_drives_is_taken_where_production_has_one_or_admits_no_other(
+def test_an_old_kernel_that_works_with_jupyterlab_is_used_where_production_has_one_or_admits_no_other(
     pin: Pin, offline: PackageIndex, production: str, python: str, version: str, reason: str
 ) -> None:
     old_kernels(offline)
     generated = pin(production, python=python)
     assert generated.locked["ipykernel"] == version
-    # Which old kernels import, but do not ask for.
+    # Old kernels import it, but do not require it.
     assert generated.locked["ipython-genutils"] == "0.2.0" and generated.locked["ipython"] == "8.0"
     assert f"Older:      ipykernel>=6, {reason}" in generated.stdout
     assert f"# ipykernel>=6: left out, {reason}" in generated.read("requirements.in")
@@ -236,7 +236,7 @@ def test_an_old_kernel_that_jupyterlab_drives_is_taken_where_production_has_one_
         ("ipykernel==5.5\nipython==7.2\n", "3.11", "ipython>=7.4,<9.1 cannot live beside ipython==7.2"),
     ],
 )
-def test_production_without_room_for_a_kernel_that_jupyterlab_drives_is_refused_with_the_pin_that_is_the_reason(
+def test_production_that_admits_no_kernel_for_jupyterlab_is_refused_with_the_pin_that_is_the_reason(
     pin: Pin, offline: PackageIndex, production: str, python: str, pair: str
 ) -> None:
     old_kernels(offline)
