@@ -1,8 +1,8 @@
 """Pin small cases as generation would, for a person to compare: ``uv run benchmarks/cases.py FOLDER``.
 
-FOLDER holds ``cases.tsv`` with the columns file, python, debian, ``expected right outcome`` and perhaps observed, which
-was seen before. Prints for each case what is expected, and the summary or the message that a person sees now. Fails as
-benchmarks/corpus.py does, such as if a pin changed or an exception other than ours appears; never for the words.
+FOLDER has a ``cases.tsv`` with the columns file, python, debian, ``expected right outcome`` and perhaps observed, the
+former outcome. Prints for each case the expectation, and the summary or the message of today. Fails like
+benchmarks/corpus.py, for example if a pin changed or an exception other than ours appears; never for the wording.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Compare generations with an empty cache and after that, where production has sources that must be built.
+"""Compare a generation with an empty cache and a second one, if production has sources that must be built.
 
 Run ``uv run benchmarks/cold.py [--against CHECKOUT] [--busy]``. Sides are this template and another checkout of it,
 such as the one before a change. Each pins the same file twice, from an index on this machine that lets uv keep files,
@@ -25,7 +25,7 @@ from package_index import PackageIndex  # noqa: E402
 
 SOURCES = [f"source-{number}" for number in range(6)]
 HEADERS = {"kept": "max-age=365000000, immutable", "stripped": "no-cache"}
-# Half a second of work for each, and a line in a file.
+# Half a second of work for each build, and a mark in a file.
 BACKEND = """\
 import os, time
 def prepare_metadata_for_build_wheel(folder, settings=None):
@@ -36,7 +36,7 @@ def prepare_metadata_for_build_wheel(folder, settings=None):
         file.write("Metadata-Version: 2.1\\nName: {name}\\nVersion: 1.0\\n")
     return "{module}-1.0.dist-info"
 """
-# Ends by itself, though this process may be killed.
+# It ends by itself, because this process may be killed.
 LOAD = "import time\nend = time.time() + 900\nwhile time.time() < end: pass"
 
 
@@ -99,7 +99,7 @@ def main() -> None:
                         module = source.replace("-", "_")
                         backend = BACKEND.format(built=str(built), name=source, module=module)
                         index.add_source(source, "1.0", backend=backend)
-                    # The analysis has to leave out a package, which asks uv more than once.
+                    # The analysis has to leave out a package, so uv is asked more than once.
                     index.add("fsspec", "0.9", "9.0")
                     index.add("s3fs", "2021.4", "9999.1", requires=("fsspec>=1",))
                     pins = "".join(f"{source}==1.0\n" for source in SOURCES) + "fsspec==0.9\n"

@@ -128,7 +128,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def target_of(row: Mapping[str, str]) -> Target:
-    """Return the Python of a row, on its Debian or else on the one that generation proposes."""
+    """Return the Python of a row, on its Debian, or on the one that generation proposes."""
     target = Target(row["python"])
     debian = row.get("debian") or DEBIAN_RELEASES[target.python][0]
     return target._replace(**{"debian": debian} if "debian" in Target._fields else {})

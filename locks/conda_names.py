@@ -1,4 +1,4 @@
-"""Make the list of conda packages that the package index has too: ``uv run locks/conda_names.py``."""
+"""Write the list of conda packages that are also on the package index: ``uv run locks/conda_names.py``."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from ds_docker_env.common.shipped import LOCKS
 from ds_docker_env.pinning.production.formats import conda_names
 
 SOURCE = "conda-pypi"
-# The robot that collects them sometimes takes a digest in an address for a name.
+# The robot that collects the names sometimes mistakes a digest in an address for one.
 _DIGEST = re.compile(r"[0-9a-f]{40,}")
 
 
 def render(mapping: dict[str, dict[str, str]], ours: str, source: str, licence: str) -> str:
-    """Return the file of names; ``ours`` go before those of ``mapping``, whose licence goes with them."""
+    """Return the file of names; ``ours`` override those of ``mapping``, whose licence is included."""
     known = {
         entry["conda_name"]: name for name, entry in sorted(mapping.items(), reverse=True) if not _DIGEST.match(name)
     }
@@ -44,7 +44,7 @@ def render(mapping: dict[str, dict[str, str]], ours: str, source: str, licence: 
 
 
 def main() -> None:
-    """Take the newest release of the source; print how many names there are."""
+    """Download the newest release of the source and write the list; print the number of names."""
     with TemporaryDirectory() as folder:
         done = uv.run("pip", "install", "--no-deps", "--target", folder, SOURCE, folder=Path(folder))
         if done.returncode:

@@ -1,7 +1,7 @@
-"""Write which Debian packages sources are built with: ``uv run locks/debian.py``, on a Debian or Ubuntu with network.
+"""Write the table of Debian packages for building sources: ``uv run locks/debian.py``, on Debian or Ubuntu, online.
 
-Debian's own indexes say it: ``Sources`` has the build dependencies of each Python package, ``Contents`` the package of
-each header and program, and dh-python the names that packages have on the package index.
+It comes from Debian's indexes: ``Sources`` has the build dependencies of each Python package, ``Contents`` the package
+of each header and program, and dh-python the names of packages on the package index.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from packaging.utils import canonicalize_name
 
 from ds_docker_env.common.debian import PATH
 
-# The first one's table of files counts for both, less the packages that the other does not have.
+# The first release's table of files is used for both, without packages that the other lacks.
 RELEASES = ("bookworm", "trixie")
-# What the full official image installs, https://github.com/docker-library/buildpack-deps and
-# https://github.com/docker-library/python, and so all that these depend on.
+# Packages that the full official image installs, https://github.com/docker-library/buildpack-deps and
+# https://github.com/docker-library/python. Their dependencies are added.
 IMAGE = """\
 autoconf automake bzip2 ca-certificates curl default-libmysqlclient-dev dpkg-dev file g++ gcc git gnupg imagemagick
 libbluetooth-dev libbz2-dev libc6-dev libcurl4-openssl-dev libdb-dev libevent-dev libffi-dev libgdbm-dev libglib2.0-dev
@@ -37,22 +37,22 @@ wget xz-utils zlib1g-dev
 # Programs that builds start, besides the libraries, and their packages.
 PROGRAMS = {name: name for name in ("bison", "cargo", "cmake", "flex", "gfortran", "rustc", "swig")}
 PROGRAMS |= {"javac": "default-jdk"}
-# Those that a source is known to start by what Debian builds it with; others are on the package index too.
+# Programs that count as needed if Debian builds a source with them; the others are on the package index too.
 STARTED = {"cargo", "default-jdk", "gfortran", "swig"}
 PROGRAMS |= dict.fromkeys(["mysql_config", "mysql.h"], "default-libmysqlclient-dev")
-# Their headers are everywhere, under names that libraries have too.
+# Packages that every image has; their headers have names that libraries use too.
 EVERYWHERE = {"libc6-dev", "linux-libc-dev", "libstdc++-12-dev", "libgcc-12-dev", "libpython3.11-dev"}
-# Libraries of languages, and of tests.
+# Libraries of other languages, and of tests.
 _NOT = re.compile(r"(python|pypy|libpython|librust-|ruby|golang|node-|dh-|gobject-introspection)|.*(gtest|benchmark)")
 _HEADER = re.compile(r"usr/include/(?:x86_64-linux-gnu/)?(.*\.h)$")
-# Programs and files that say how a library is used.
+# Programs and files that tell how to link a library.
 _OTHER = re.compile(r"^usr/(?:bin/([\w-]*[-_]config)|(?:lib|share)/(?:x86_64-linux-gnu/)?pkgconfig/(.*\.pc))$")
 _SAYING = re.compile(r"[-_]config$|\.pc$")
-# Names that any source may give its own headers.
+# Header names that any source may use for its own.
 _GENERAL = re.compile(
     r"(config|types?|utils?|version|common|error|memory|list|table|string|buffer|base|core|api)(\.h|/)$"
 )
-# More names than these have frameworks, which few sources are built with.
+# Packages with more names than these are frameworks, which few sources use.
 _HEADERS, _DIRECTORIES = 12, 2
 _APT = """\
 Dir::Etc::SourceParts "{folder}/sources"; Dir::Etc::SourceList "/dev/null"; Dir::Etc::PreferencesParts "{folder}/none";
@@ -69,8 +69,8 @@ Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
 """
 HEADING = """\
-# Which Debian package has a header or a program; which packages the source of a Python package is built with; which of
-# these the official image of a release has, and other needs there. Made by locks/debian.py from Debian's indexes.
+# [files]: Debian package, its headers and programs. [needs]: Python package, Debian packages to build it.
+# [RELEASE]: the packages of the official image, then needs that differ. Made by locks/debian.py from Debian's indexes.
 """
 
 
@@ -150,7 +150,7 @@ class Release:
             built = [line.split() for line in source.get("Package-List", "").strip().splitlines()]
             own = [name for name, *facts in built if "arch=all" not in facts]
             names = [each for package in own for each in self.python_names.get(package, [])]
-            # A library that brings a Python package is what this is built with.
+            # If Debian builds a library and a Python package from one source, the package needs that library.
             libraries = [name for name in own if re.fullmatch(r"lib.*-dev", name)]
             asked = ",".join(source.get(field, "") for field in ("Build-Depends", "Build-Depends-Arch"))
             for name in names if (found := set(libraries) or set(self._libraries(asked))) else []:
@@ -170,7 +170,7 @@ class Release:
     def files(self, packages: set[str]) -> dict[str, str]:
         """Return the package of each program and header among these packages; a directory stands for its headers.
 
-        Headers in a directory are often included without its name, which counts if it is one package's alone.
+        Headers in a directory are often included without its name; such a name counts if only one package has it.
         """
         found: dict[str, set[str]] = defaultdict(set)
         inside: dict[str, set[str]] = defaultdict(set)
@@ -195,7 +195,7 @@ class Release:
         known = {
             name: min(names, key=lambda package: (package not in self.image, package)) for name, names in all_of.items()
         }
-        # A library has one of these or two, and any number of headers.
+        # A library has one or two directories, and any number of headers.
         few = Counter(package for name, package in known.items() if name.endswith("/"))
         named = Counter(package for name, package in known.items() if not _SAYING.search(name))
         return {

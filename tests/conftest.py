@@ -271,7 +271,7 @@ def run_alone(work: Coroutine[Any, Any, T]) -> T:
 
 
 def git(*arguments: str, folder: Path, when: str = "") -> str:
-    """Run git whatever is set on this machine, or in a hook that runs the tests, now or at another time."""
+    """Run git regardless of the settings of this machine or of a hook that runs the tests, now or at another time."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     clean |= {"GIT_COMMITTER_DATE": when} if when else {}
     done = subprocess.run(["git", *arguments], cwd=folder, env=clean, capture_output=True, text=True, check=True)

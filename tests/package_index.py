@@ -84,7 +84,7 @@ class PackageIndex:
 
     @property
     def url(self) -> str:
-        # Or uv would take what it kept of another test that had this port.
+        # Otherwise uv would use its cache of another test that had this port.
         return f"http://{self._host}:{self._server.server_address[1]}/{self.name}/simple/"
 
     def __enter__(self) -> PackageIndex:

@@ -104,7 +104,7 @@ def made_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
 def image(made_image: Image, monkeypatch: pytest.MonkeyPatch) -> Iterator[Image]:
     """Work in the project of an image, which is as it was made before each test."""
     monkeypatch.chdir(made_image.project)
-    # Tests add other packages under the same versions, which uv keeps.
+    # Tests add other packages under the same versions, which uv would cache.
     made_image.index.name = uuid.uuid4().hex
     monkeypatch.setenv("UV_DEFAULT_INDEX", made_image.index.url)
     monkeypatch.setattr(installed, "ANALYSIS", made_image.environment)

@@ -13,7 +13,7 @@ _SETUPTOOLS = """\
 # Production's image has it and pip freeze is silent about it; packages of its time import its pkg_resources.
 setuptools<80
 """
-# The oldest kernel that JupyterLab drives, and what it needs beside it: docs/decisions/0076
+# The oldest kernel that works with JupyterLab, and its undeclared requirements: docs/decisions/0076
 _OLD_KERNEL = """\
 # The newest kernel that can live beside production, and what old ones need and do not say.
 ipykernel>={oldest}
@@ -47,7 +47,7 @@ class Analysis(NamedTuple):
         return self._replace(text=self.text + _SETUPTOOLS)
 
     def with_old_kernel(self, python: str) -> Analysis:
-        """Return the packages with the kernels that JupyterLab drives on a Python."""
+        """Return the packages with the kernels that work with JupyterLab on a Python."""
         return self._replace(text="".join(f"{line}\n" for line in self._lines()) + _old_kernel(python))
 
     def as_shipped(self) -> set[str]:
@@ -75,12 +75,12 @@ class Analysis(NamedTuple):
 
 
 def old_kernel(python: str) -> list[str]:
-    """Return the requirements of the oldest kernel that JupyterLab drives on a Python."""
+    """Return the requirements of the oldest kernel that works with JupyterLab on a Python."""
     return [line for line in _old_kernel(python).splitlines() if package_name(line)]
 
 
 def _old_kernel(python: str) -> str:
-    # Older ones import imp, which Python 3.12 has no more.
+    # Older kernels import imp, which Python 3.12 removed.
     return _OLD_KERNEL.format(oldest="4.7" if int(python.partition(".")[2]) < 12 else "6.11")
 
 

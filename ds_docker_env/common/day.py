@@ -24,9 +24,9 @@ def checked(day: str, where: str) -> str:
     except (ValueError, OverflowError):
         known = False
     if not known:
-        raise DayError(f"{where}: {day!r}: unknown day; write it as in {today()}")
+        raise DayError(f"{where}: {day!r} is not a date; write YYYY-MM-DD, such as {today()}")
     if day > today():
-        raise DayError(f"{where}: {day}: in the future; name a day up to {today()}, the present one in UTC")
+        raise DayError(f"{where}: {day} is in the future; name a day up to {today()} (today in UTC)")
     return day
 
 

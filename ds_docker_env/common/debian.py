@@ -1,4 +1,4 @@
-"""The Debian packages that sources are built with, and those of them that the official image has."""
+"""Debian packages for building sources, and the packages of the official image."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 PATH = Path(__file__).with_suffix(".txt")
 _ARGUMENT = re.compile(r'^ARG DEBIAN_PACKAGES="(.*)"$', re.MULTILINE)
-# In the comment above what a source is built with, in build-requirements.txt.
+# In the comment above the build requirements of a source, in build-requirements.txt.
 _NEEDS = re.compile(r"^# (\S+(?: @ \S+)?): needs ([\w .+-]+)", re.MULTILINE)
 
 
 class Debian(NamedTuple):
-    """The package of each header and program; those for the source of each Python package; those of the image."""
+    """The package of each header and program, the packages for each Python source, and those of the image."""
 
     files: Mapping[str, str]
     needs: Mapping[str, list[str]]

@@ -32,7 +32,7 @@ class SourceError(GenerationError):
 
 
 class DayError(GenerationError):
-    """A day that does not exist or has not begun, or one for which nothing is known."""
+    """A day that does not exist or has not begun, or that has no file, commit or release."""
 
 
 class RequirementsError(GenerationError):

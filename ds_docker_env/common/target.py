@@ -31,8 +31,8 @@ DEBIAN_RELEASES = {
     "3.14": ("trixie", "bookworm"),
 }
 
-# How new a glibc the wheels for it may need, in uv's words: https://peps.python.org/pep-0600/. trixie has 2.41, and
-# manylinux_2_40 is the newest that uv knows.
+# The newest glibc that wheels may need on a Debian: https://peps.python.org/pep-0600/. trixie has 2.41, but
+# manylinux_2_40 is the newest tag that uv knows.
 _MANYLINUX = {"bookworm": 36, "trixie": 40}
 _PLATFORM = re.compile(r"(?<=-manylinux_2_)\d+")
 
@@ -70,7 +70,7 @@ def why_amd64_only(lock: str) -> str:
 
 
 def made_for(lock: str, debian: str) -> str:
-    """Return a lock, or its command, for a Debian; those of older templates do not name a glibc and stay."""
+    """Return a lock, or its command, for a Debian; a lock that names no glibc does not change."""
     header, *rest = re.split(r"^(?=[^#])", lock, maxsplit=1, flags=re.MULTILINE)
     return _PLATFORM.sub(str(Target("", debian=debian).manylinux), header) + "".join(rest)
 
@@ -99,7 +99,7 @@ class Target(NamedTuple):
 
     @property
     def manylinux(self) -> int:
-        """The minor version of the newest glibc that wheels may need; other Debians are taken for the older one."""
+        """The minor version of the newest glibc that wheels may need; unknown Debians count as the older one."""
         return _MANYLINUX.get(self.debian, _MANYLINUX["bookworm"])
 
     @property

@@ -143,7 +143,7 @@ def _finish(images: Sequence[Base], staging: Staging, raw: Mapping[str, Any]) ->
 
 
 def _name_debian_packages(staging: Staging) -> list[str]:
-    """Write the Debian packages that the lock's sources need into the Dockerfile, and return a line about them."""
+    """Add the Debian packages that the lock's sources need to the Dockerfile, and return a line about them."""
     text = Path(BUILD_REQUIREMENTS).read_text(encoding="utf-8") if Path(BUILD_REQUIREMENTS).exists() else ""
     packages = sorted({package for names in needs_in(text).values() for package in names})
     if not packages:
@@ -152,8 +152,8 @@ def _name_debian_packages(staging: Staging) -> list[str]:
     before = path.read_text(encoding="utf-8")
     path.write_bytes(with_packages(before, packages).encode())
     kept = staging.mode == MISSING and (staging.target / "Dockerfile").exists()
-    where = "add them to DEBIAN_PACKAGES in the Dockerfile" if kept else "DEBIAN_PACKAGES in the Dockerfile has them"
-    return [f"Debian:     to build the sources in the lock: {' '.join(packages)}; {where}"]
+    verb = "add" if kept else "added"
+    return [f"Debian:     {verb} to DEBIAN_PACKAGES in the Dockerfile, to build sources: {' '.join(packages)}"]
 
 
 def _add_versions(staging: Staging, answers: Answers) -> None:

@@ -51,7 +51,7 @@ REQUIRES = (
 )
 _WINGS = ("common", "pinning", "image")
 _FILES = "image/files/"
-# Modules, and the data that they read.
+# Modules and their data.
 _KINDS = ("*.py", "*.txt")
 # Programs that are there for one choice only; all others are in every image.
 _OPTIONAL = {

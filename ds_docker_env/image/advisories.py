@@ -48,7 +48,7 @@ class Group(NamedTuple):
 
 
 def ask(lock: str, options: Sequence[str], seconds: float = _LONGEST) -> list[dict[str, Any]]:
-    """Return what the database of advisories knows of a lock; raise `ValueError` if it does not answer."""
+    """Return the advisories for a lock; raise `ValueError` if the database does not answer."""
     command = [f"{TOOLS}/pip-audit", *options, *_PIP_AUDIT.split()]
     try:
         said = subprocess.run(command, input=lock, capture_output=True, text=True, check=False, timeout=seconds)

@@ -1,4 +1,4 @@
-"""Work that a command need not wait for, as a look-up of a host's name, for example, cannot be stopped."""
+"""Work that a command can abandon: a look-up of a host's name, for example, cannot be stopped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def begin(function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> Future[T]:
-    """Call a function in a thread that ends with the process, and return its result to be."""
+    """Call a function in a thread that ends with the process; return the future of its result."""
     arriving: Future[T] = Future()
 
     def call() -> None:

@@ -63,7 +63,7 @@ def run(sources: Sequence[str]) -> int:
 
 
 def _explain(comparison: Comparison, indexes: Iterable[str]) -> None:
-    """Print what the moves mean that would make all places equal, as far as that is known."""
+    """Print known facts about the moves that would make all places equal."""
     moves = comparison.moves
     with alive("Looking up what the moves mean") if moves.differences else nullcontext():
         words, silent = explain(moves, comparison.target, indexes)

@@ -50,7 +50,7 @@ COMMANDS = {
         "nothing was changed",
         'Other words are requirements, such as polars or "seaborn>=0.13", and options of pip: -U or --upgrade takes '
         "newer versions of packages that are here, -r FILE adds the requirements in a file, -q prints nothing; "
-        "--at DAY, such as 2026-03-01, takes releases up to that day, also those of the last days.",
+        "--at DAY, such as 2026-03-01, takes releases up to that day, however recent.",
     ),
     "audit": Command(
         "audit",
@@ -77,14 +77,14 @@ COMMANDS = {
         "lock",
         "Lock requirements.in again, with the command in the header of requirements.txt.",
         "nothing was locked",
-        "--at DAY, such as 2026-03-01, takes releases up to that day. Other options go to uv, such as --upgrade or "
-        "--upgrade-package NAME.",
+        "--at DAY, such as 2026-03-01, takes releases up to that day, however recent. Other options go to uv, "
+        "such as --upgrade or --upgrade-package NAME.",
     ),
     "password": Command(
         "passwords",
         "Ask for a password and write it into .secrets, where JupyterLab or a service reads it.",
         "no password was written",
-        "A word names another password: mysql, postgres, or a secret of your own, such as replica.",
+        "The argument names another password: mysql, postgres, or a secret of your own, such as replica.",
         alone=False,
     ),
     "remove": Command(
@@ -106,15 +106,15 @@ COMMANDS = {
         "sbom",
         "List the packages of the image and the files that fix them, in the format of CycloneDX.",
         "nothing was listed",
-        "A word is the file to write, such as src/data/sbom.json; default: standard output.",
+        "The argument is the file to write, such as src/data/sbom.json; default: standard output.",
         alone=False,
     ),
     "take-over": Command(
         "takeover",
         "Lock a newer production file with requirements.in: everything is written, or nothing.",
         "nothing was changed",
-        f"A word is production's file: {_SOURCE}. --at DAY, such as 2026-03-01, takes it and other packages as they "
-        "were at the end of that day in UTC; --dry-run writes nothing.",
+        f"The argument is production's file: {_SOURCE}. --at DAY, such as 2026-03-01, takes this file and all other "
+        "packages as they were at the end of that day in UTC. --dry-run writes nothing.",
         source=True,
     ),
 }

@@ -57,14 +57,14 @@ class Comparison:
 
     @property
     def moves(self) -> Moves:
-        """Return how versions move if all places say what the first one that differs says, where that is a version."""
+        """Return how versions move if all places follow the first one that differs, if it names a version."""
         wanted = {row.package: Locked(version, None) for row in self.rows if (version := self._wanted(row))}
         installed = {row.package: Locked(row.image, None) for row in self.rows if row.image and row.package in wanted}
         return Moves(installed, wanted)
 
     def _wanted(self, row: Row) -> str:
         said = row.source if row.package in self.moved else row.production if row.package in self.unlocked else row.lock
-        # It may be followed by extras or by words about a hash.
+        # Extras, or words about a hash, may follow.
         found = _VERSION.match(said)
         return found[0] if found else ""
 
@@ -77,7 +77,7 @@ def compare_places(taken: Document, lock: Document, installed: Installed, source
     parity = compare(taken.says, image, target)
     unlocked = _not_held(compare(taken.says, locked, target)) | (_asked_by_production(lock) - _names(taken.says))
     stale = _not_held(compare(lock.says, image, target)) | (image.keys() ^ locked.keys())
-    # A pin takes any local version, a lock one.
+    # A pin allows any local version, a lock only its own.
     both = image.keys() & locked.keys()
     stale |= {
         name for name in both if not same_version(locked[name].version or image[name].version, image[name].version)
@@ -130,8 +130,8 @@ def _shown(pin: Pin) -> str:
 def _moved(taken: Document, then: dict[str, str], source: Production, now: dict[str, str], target: Target) -> set[str]:
     """Return for which packages the source says something else than when it was taken over.
 
-    What was found to be for Windows only, of the operating system, or behind a URL that cannot be reached, was noted
-    then and is not there. So were packages of conda that the index did not have in conda's version.
+    Packages for Windows only, of the operating system, or from an unreachable URL were noted as left out then. So were
+    packages of conda that the index did not have in conda's version.
     """
     elsewhere = {pin.name: _shown(pin) for pin in taken.says.pins if not pin.applies(target)}
     left_out = set(_LEFT_OUT.findall(taken.text))

@@ -24,10 +24,10 @@ def held_here() -> str:
 
 
 def lines(production: str) -> list[str]:
-    """Return a line for a project that is held, with the way to follow production again; raise `GenerationError`."""
+    """Return a line for a held project, with the command that follows production again; raise `GenerationError`."""
     if not (held := held_at(production)):
         return []
     source = project.source(production)
     source = on_day(source, "") if source.startswith("git+") else source
     run = f'docker compose run --rm jupyter take-over "{source}"'
-    return [f"Held at:    {held}, as are packages that add and lock take; to follow production again, run: {run}"]
+    return [f"Held at:    {held}; add and lock take packages of that day; to follow production again, run: {run}"]

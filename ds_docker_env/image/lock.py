@@ -49,7 +49,7 @@ from ds_docker_env.pinning.wheels import build_requirements, offers
 
 _PREFIX = "ds-docker-env-"
 _EMULATED = "DOCKER_DEFAULT_PLATFORM=linux/amd64"
-# The second is what uv says, and what hands know.
+# The second is uv's name for it, which users may know.
 AT = ("--at", "--exclude-newer")
 EMULATE = f"write {_EMULATED} into .env, then run: docker compose up --build"
 
@@ -254,7 +254,7 @@ def _at(options: Sequence[str]) -> tuple[str, list[str]]:
     known, others = parser.parse_known_args(options)
     if known.exclude_newer_package:
         raise ProjectError(
-            "--exclude-newer-package: the next lock would not know of it; write it into uv.toml, or name a day for "
+            "--exclude-newer-package: the next lock would ignore it; write it into uv.toml, or name a day for "
             f"all packages: --at {today()}"
         )
     return checked(known.at, AT[0]), others

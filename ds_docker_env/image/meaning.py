@@ -1,4 +1,4 @@
-"""What moves of versions mean, in a few words for each: only what is known of both versions."""
+"""Facts about moves of versions, in a few words for each."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from ds_docker_env.image.releases import Release, look_up
 from ds_docker_env.pinning.moves import Moves
 from ds_docker_env.pinning.parity import Locked
 
-# Packages to look up, and vulnerabilities to name of one.
+# Packages to look up, and vulnerabilities to name for each.
 MOST, _NAMED = 30, 3
 _FIRST_YEAR = 1990
 
 
 def lines(moves: Moves, target: Target, indexes: Iterable[str] = ()) -> list[str]:
-    """Return a line for each difference with what it means, and one for each source of that which did not answer."""
+    """Return a line with the facts for each difference, and one for each source that did not answer."""
     said, silent = explain(moves, target, indexes)
     return [*moves.with_words(said), *silent]
 
 
 def explain(moves: Moves, target: Target, indexes: Iterable[str] = ()) -> tuple[dict[str, str], list[str]]:
-    """Return what moves mean by normalised name, and lines about what could not be found out.
+    """Return the facts about moves by normalised name, and lines about sources that did not answer.
 
     ``indexes`` are option lines of production's file, besides those in uv's own settings.
     """
@@ -42,17 +42,17 @@ def explain(moves: Moves, target: Target, indexes: Iterable[str] = ()) -> tuple[
     }
     silent = [*facts.silent]
     if more := len(names[MOST:]):
-        silent.append(f"Not known:  details of {more} more packages: at most {MOST} are looked up")
+        silent.append(f"Not known:  details of {more} more packages: only the first {MOST} are looked up")
     return {name: text for name, text in said.items() if text}, silent
 
 
 def words(old: Release | None, new: Release | None) -> list[str]:
-    """Return what a move means; None stands for a package that is not there."""
+    """Return the facts about a move; None stands for a package that is absent."""
     found = [_step(old, new)] if old and new else []
     found += [f"{each.version} is yanked" for each in (new, old) if each and each.yanked]
     before, after = (each.vulnerabilities if each else frozenset() for each in (old, new))
     if before is not None and after is not None:
-        found += [_listed("opens", after, before), _listed("closes", before, after)]
+        found += [_listed("introduces", after, before), _listed("fixes", before, after)]
     if old and new:
         found += [_age(old.uploaded, new.uploaded), new.changelog]
     return [each for each in found if each]
@@ -63,7 +63,7 @@ def _release(name: str, side: Mapping[str, Locked], known: Mapping[str, Release]
 
 
 def _step(old: Release, new: Release) -> str:
-    """Return whether a version is older, or another major one: before 1.0 the second number counts as major.
+    """Return the kind of a move, such as ``major version``; before 1.0 the second number counts as major.
 
     https://semver.org/#spec-item-4
     """
@@ -85,7 +85,7 @@ def _by_calendar(version: Version, uploaded: datetime | None) -> bool:
 
 
 def _listed(verb: str, these: frozenset[frozenset[str]], others: frozenset[frozenset[str]]) -> str:
-    """Return the vulnerabilities that have no name in common with others, each by its CVE if it has one."""
+    """Return the vulnerabilities that share no name with others, each by its CVE if it has one."""
     known = frozenset().union(*others)
     names = sorted(map(_shown, filter(known.isdisjoint, these)))
     more = f" and {len(names) - _NAMED} more" if names[_NAMED:] else ""

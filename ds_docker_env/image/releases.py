@@ -30,8 +30,7 @@ from ds_docker_env.pinning.production.formats.reading import read_toml, tables, 
 from ds_docker_env.pinning.production.model import Production, as_lines, name_of
 from ds_docker_env.pinning.resolver import Resolver
 
-# Seconds for all facts, without which every command is complete, and for a database that says nothing, as behind a
-# firewall.
+# Seconds for all facts, which no command depends on, and for a silent database, as behind a firewall.
 LONGEST, _SILENCE = 20, 5
 # uv names one version at a time that an index lacks.
 _ROUNDS = 8
@@ -67,7 +66,7 @@ class Facts(NamedTuple):
 
 
 class _Files(NamedTuple):
-    """What an index says of the files of a version; ``wheel`` is the address of one, or blank."""
+    """Facts from an index about the files of a version; ``wheel`` is the address of one, or blank."""
 
     uploaded: datetime | None
     yanked: bool
@@ -80,7 +79,7 @@ def look_up(old: Versions, new: Versions, target: Target, indexes: Iterable[str]
     ``indexes`` are option lines of production's file. uv.toml is read from the working directory.
     """
     until = time.monotonic() + LONGEST
-    # Without a network uv would try for 11 s; no command runs it with a network after this.
+    # Without a network, uv would retry for 11 s. No command runs uv with a network after this.
     os.environ.setdefault("UV_HTTP_RETRIES", "2")
     silent: dict[str, str] = {}
     asked = [begin(_files, versions, target, [*indexes], until) for versions in (old, new)]
@@ -88,7 +87,7 @@ def look_up(old: Versions, new: Versions, target: Target, indexes: Iterable[str]
     files = [_arrived(each, until, "yanked releases and release dates", silent) for each in asked]
     wheels = [(name, each.wheel) for name, each in files[1].items() if each.wheel]
     reading = [begin(_read_changelogs, wheels[first::_CONNECTIONS], until) for first in range(_CONNECTIONS)]
-    vulnerabilities = [_arrived(each, until, "vulnerabilities closed and opened", silent) for each in advised]
+    vulnerabilities = [_arrived(each, until, "vulnerabilities", silent) for each in advised]
     changelogs = _installed_changelogs(new.keys())
     for each in reading:
         changelogs |= _arrived(each, until, "changelogs", silent)
@@ -118,7 +117,7 @@ def changelog_of(metadata: Iterable[str]) -> str:
 
 
 def _files(versions: Versions, target: Target, indexes: Iterable[str], until: float) -> dict[str, _Files]:
-    """Ask uv, which has the logins, for the files of versions, those left out that an index lacks."""
+    """Ask uv, which has the logins, for the files of versions, except those that an index lacks."""
     production = Production("", "", indexes=dict.fromkeys(indexes, ""))
     settings = Path("uv.toml")
     building = Building(settings.read_text(encoding="utf-8") if settings.exists() else "")
@@ -142,7 +141,7 @@ def _files(versions: Versions, target: Target, indexes: Iterable[str], until: fl
 
 
 def _read_files(text: str, yanked: set[str]) -> Iterator[tuple[str, _Files]]:
-    """Yield what pylock.toml says of each package."""
+    """Yield the facts in pylock.toml about each package."""
     for package in tables(read_toml(text, "pylock.toml", "").get("packages")):
         name, wheels = text_of(package, "name"), tables(package.get("wheels"))
         times = [file.get("upload-time") for file in (*wheels, *tables(package.get("sdist")))]
@@ -151,7 +150,7 @@ def _read_files(text: str, yanked: set[str]) -> Iterator[tuple[str, _Files]]:
 
 
 def _vulnerabilities(versions: Versions, until: float) -> dict[str, frozenset[frozenset[str]]]:
-    """Ask for the vulnerabilities of versions that the database knows; raise `ValueError` if it knows none."""
+    """Return the vulnerabilities of each version in the database; raise `ValueError` if it has none of them."""
     if not versions:
         return {}
     # Advisories for 2.13.0+cpu are under 2.13.0.
@@ -159,7 +158,7 @@ def _vulnerabilities(versions: Versions, until: float) -> dict[str, frozenset[fr
     try:
         answers = advisories.ask(pins, ["--no-deps", f"--timeout={_SILENCE}"], max(1, until - time.monotonic()))
     except (ValueError, OSError):
-        raise ValueError("the database of advisories does not answer (audit says why)") from None
+        raise ValueError("the database of advisories does not answer (run audit to see why)") from None
     if not answers:
         raise ValueError("the database of advisories knows none of these versions")
     return {
@@ -199,7 +198,7 @@ def _installed_changelogs(names: Iterable[str]) -> dict[str, str]:
 def _arrived(answer: Future[dict[str, T]], until: float, subject: str, silent: dict[str, str]) -> dict[str, T]:
     """Return an answer, or nothing and a line about it in ``silent``."""
     try:
-        # What has as long as this ends itself first.
+        # Work with the same limit ends by itself first.
         return answer.result(max(0.0, until + 1 - time.monotonic()))
     except FutureTimeoutError:
         why = _late()

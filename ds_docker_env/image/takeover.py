@@ -40,14 +40,14 @@ def run(words: Sequence[str]) -> int:
         production = project.read(project.PRODUCTION)
         location = project.named_source(production, "take-over")
         day = day or held_at(production)
-    # A file that is named beside a day is of that day.
+    # A file that is named beside a day is from that day.
     if day and (location.startswith("git+") or (asked.at and ("://" in location or not asked.source))):
         location = on_day(location, day)
     known = template()
     with alive(f"Locking production's versions for Python {target.python}") as say:
         summary = take_over(location, target, known.names, known.clients, say, day, dry=asked.dry_run)
     again = shlex.join(["docker", "compose", "run", "--rm", "jupyter", "take-over", *words]).replace(" --dry-run", "")
-    run_it = f"nothing was written; to take it over, run: {again}"
+    run_it = f"nothing was written; to apply this, run: {again}"
     print(*summary, f"Next:       {run_it if asked.dry_run else 'docker compose up --build'}", sep="\n")
     return 0
 

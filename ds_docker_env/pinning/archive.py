@@ -1,4 +1,4 @@
-"""What the archive of a source says of itself, read without running any of it."""
+"""The metadata and code in the archive of a source, read without running it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ds_docker_env.pinning.production.formats.reading import read_toml, table, t
 
 # Seconds for a source to arrive, and bytes that are read; h2o has 270 MB.
 _SECONDS, _MOST = 300, 400_000_000
-# Where archives that were read are kept, in uv's cache under their hashes; another number for another `Archive`.
+# The directory in uv's cache for archives that were read, by hash; increment the number when `Archive` changes.
 _KEPT = "ds-docker-env-sources-1"
 # Files at the top that are read, and those that a compiler reads.
 _TOP = {"pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO", "Cargo.toml"}
@@ -35,7 +35,7 @@ _COMPILED = {*_C, *_FORTRAN, ".rs", ".i"}
 # Bytes of one such file.
 _LONG = 2_000_000
 _INCLUDED = re.compile(r"^\s*(?:#\s*include\s*[<\"]|cdef extern from [\"']<?)([\w./+-]+)[>\"']", re.MULTILINE)
-# Libraries that a source needs at once.
+# The most libraries that one source is assumed to need.
 _LIBRARIES = 3
 _TESTS = re.compile(r"(^|/)(tests?|examples?|benchmarks?|docs?)/")
 # https://pypi.org/classifiers/ and https://docs.rs/about/metadata
@@ -54,9 +54,9 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Archive:
-    """The texts at the top of a source by name, the endings of all its files, and the headers of others.
+    """The texts at the top of a source by name, the endings of all its files, and the headers that it lacks.
 
-    ``headers`` are included by its code and not in it.
+    ``headers`` are included by its code, but not part of it.
     """
 
     files: Mapping[str, str]
@@ -68,7 +68,7 @@ class Archive:
         return bool(_COMPILED.intersection(self.endings))
 
     def excludes(self, full_python: str) -> str:
-        """Return the Pythons that the source is for by its own words, if this is none of them."""
+        """Return the Requires-Python of the source, if it excludes this Python."""
         found = re.search(r"^Requires-Python: (.+)$", self.files.get("PKG-INFO", ""), re.MULTILINE)
         with suppress(InvalidSpecifier):
             return found[1] if found and full_python not in SpecifierSet(found[1]) else ""
@@ -76,9 +76,9 @@ class Archive:
 
     @property
     def system(self) -> str:
-        """Return the ``sys_platform`` for which alone the source is by its own words, or nothing.
+        """Return the ``sys_platform`` if the source declares that it is for one system only, or nothing.
 
-        Pure Python has to say it twice, as many such packages run elsewhere too.
+        Pure Python has to declare it twice, because many such packages run elsewhere too.
         """
         info = self.files.get("PKG-INFO", "")
         systems = set(_SYSTEM.findall(info))
@@ -90,7 +90,7 @@ class Archive:
         return "win32" if targets and all("-windows-" in target for target in targets) else ""
 
     def debian_packages(self, name: str, release: str) -> list[str]:
-        """Return what building this package of a normalised name needs that the official image does not have."""
+        """Return the Debian packages that building this package needs and the official image lacks."""
         if not self.is_compiled:
             return []
         known = debian.read(release)
@@ -98,7 +98,7 @@ class Archive:
         rust = ".rs" in self.endings and re.search(r"maturin|setuptools[-_]rust", asked)
         if (found := known.needs.get(name)) is None:
             libraries = {known.package_of(header) for header in self.headers} - {"", *known.image}
-            # A source with so many takes those that it finds.
+            # A source with more libraries uses those that it finds.
             found = [] if len(libraries) > _LIBRARIES else [*libraries]
             found += ["gfortran"] if _FORTRAN.intersection(self.endings) else []
         needed = {each for each in found if each != "cargo"} | ({"cargo"} if rust else set())
@@ -145,7 +145,7 @@ def _read(url: str, sha256: Collection[str]) -> Archive:
 
 
 def _members(content: bytes) -> Iterator[tuple[str, str]]:
-    """Return the files of an archive, with the texts of those that matter."""
+    """Yield the files of an archive, with the texts of those that are read."""
 
     def matters(name: str, size: int) -> bool:
         path = PurePosixPath(name)

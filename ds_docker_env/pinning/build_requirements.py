@@ -40,8 +40,8 @@ _DYNAMIC = "it asks for more while it is built"
 class BuildRequirements:
     """The text of build-requirements.txt, and why those of a source are not all fixed, by requirement.
 
-    ``debian`` are the Debian packages that sources need beside those of the official image, ``pythons`` those for which
-    sources are that are not for this one.
+    ``debian`` are the Debian packages that sources need and the official image lacks. ``pythons`` are the
+    Requires-Python of sources that exclude this Python.
     """
 
     text: str = ""
@@ -57,7 +57,7 @@ class BuildRequirements:
             for source, packages in self.debian.items()
         ]
         needs += [
-            f"To build:   {source} is for Python {pythons} by its own words, so it may not build; check python_version"
+            f"To build:   {source} requires Python {pythons}, so it may not build; check python_version"
             for source, pythons in self.pythons.items()
         ]
         return needs + [f"Not fixed:  build requirements of {source}: {why}" for source, why in self.unfixed.items()]
@@ -65,7 +65,7 @@ class BuildRequirements:
 
 @dataclass
 class _Asked:
-    """What a source asks for, why that may not be all, and what else it needs, as in `BuildRequirements`."""
+    """The requirements of a source, why these may be incomplete, and its other needs, as in `BuildRequirements`."""
 
     requirements: list[str]
     why: str = ""
@@ -83,8 +83,8 @@ def lock_build_requirements(
 ) -> BuildRequirements:
     """Lock what these sources of a lock are built with, by requirement; versions ``before`` stay if they can.
 
-    ``known`` is what some of them were locked with, which are not read again; those that are built ``everywhere``, not
-    only for arm64, are worth Debian packages in every image.
+    ``known`` has the locked requirements of sources that are not read again. Only sources that are built
+    ``everywhere``, not just for arm64, get Debian packages in the image.
     """
     groups: dict[tuple[str, ...], list[str]] = {}
     made = BuildRequirements()
@@ -94,7 +94,7 @@ def lock_build_requirements(
         parts.setdefault(known[source], []).append(source)
     unread = sorted(sources.keys() - known.keys())
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        # What they say is parsed here, as threads of Python 3.11 disturb each other in that.
+        # Parsed in this thread, because parsing in several threads fails on Python 3.11.
         archives = {source: pool.submit(read_archive, sources[source]) for source in unread}
         for source in unread:
             resolver.say(f"reading {source}")
@@ -121,7 +121,7 @@ def lock_build_requirements(
 
 
 def _notes(source: str, made: BuildRequirements, needs: Mapping[str, Collection[str]]) -> str:
-    """Return what stands behind a source in build-requirements.txt."""
+    """Return the notes after a source in build-requirements.txt."""
     debian = f": needs {' '.join(needs[source])}" if source in needs else ""
     return debian + (f": not fixed, {made.unfixed[source]}" if source in made.unfixed else "")
 

@@ -29,7 +29,7 @@ _NOT_ON_NEW_PYTHONS = {"setuptools<58", "setuptools<46"}
 _MISSING = re.compile(r"No module named '?(\w+)")
 # What a source may be given though production does not pin it; any other name could be anybody's package.
 _BUILD_TOOLS = {"cython": "cython<3", "numpy": "numpy"}
-# A source for Python 2: no image will build it.
+# A source for Python 2, which no image can build.
 _HOPELESS = re.compile(r"^\s*(SyntaxError|TabError|IndentationError)\b", re.MULTILINE)
 _UNPACKED = "Failed to extract"
 
@@ -44,7 +44,7 @@ class Failure:
 
     @property
     def unbuilt(self) -> bool:
-        """Say whether it has to be built and is not."""
+        """Say whether the package had to be built and could not be."""
         return not self.why.startswith("has invalid metadata")
 
     @classmethod
@@ -53,7 +53,7 @@ class Failure:
         if found := _UNBUILT.search(stderr):
             said = stderr[found.end() :].partition("\nhint:")[0].strip()
             refused = _UNPACKED in said
-            why = f"{'is in an odd archive' if refused else 'does not build here'}: {sentence(said)}"
+            why = f"{'has an archive that uv does not unpack' if refused else 'does not build here'}: {sentence(said)}"
         elif found := _INVALID.search(stderr):
             said = stderr.partition("could not be parsed:")[2].strip()
             why = f"has invalid metadata: {excerpt(said.splitlines()[0], 160)}"
@@ -96,7 +96,7 @@ class Building:
         return True
 
     def forget(self, names: Collection[str]) -> bool:
-        """Leave no package of these names to the image; say whether there was one."""
+        """Stop leaving packages of these names to the image; say whether there were any."""
         lost = [pin for pin in self.undescribed if pin.name in names]
         for pin in lost:
             del self.undescribed[pin]

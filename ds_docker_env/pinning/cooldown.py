@@ -35,8 +35,8 @@ class Cooldown:
 
     ``limit`` is a time, or blank if any release will do or if uv knows of a limit by itself. It does not hold for what
     production ``pins``, for ``undated`` packages, of which the index does not say when they were uploaded, and for
-    those of which nothing older fits production, and which are ``forced``, until that is ``settled``. ``day`` is the
-    one that a person named, or at which the project is ``held``, or a blank.
+    packages of which nothing older fits production, and which are ``forced``, until that is ``settled``. ``day`` is the
+    day that a person named, or at which the project is ``held``, or a blank.
     """
 
     limit: str = ""
@@ -53,8 +53,8 @@ class Cooldown:
     def of(cls, lock: str, pins: Collection[str], settings: str = "", given: str = "", held: str = "") -> Cooldown:
         """Return the cooldown for the next lock after this one, whose versions all stay available.
 
-        A day that is ``given``, or at which the project is ``held``, comes before a limit that a person has set for uv,
-        in ``settings``, the project's uv.toml, or elsewhere. Of a day that is given, an older version may be, too.
+        A day that is ``given``, or at which the project is ``held``, takes precedence over a limit that a person has
+        set for uv, in ``settings``, the project's uv.toml, or elsewhere. A given day may precede the limit of the lock.
         """
         noted = _NOTED.search(lock)
         before = time_of(noted[1]) if noted else None
@@ -102,15 +102,15 @@ class Cooldown:
 
     @property
     def why(self) -> str:
-        """Return why a release is left out, for a person."""
+        """Return the reason for leaving out a release, for a person."""
         if self.day:
             return f"released after {self.day}"
         return f"released after {self.limit}, and releases of the last {DAYS} days are left out"
 
     def lines(self, taken: Collection[str] = ()) -> list[str]:
-        """Return lines for a person; ``taken`` are new releases in the lock that production has or forced."""
+        """Return lines for a person; ``taken`` are new releases in the lock that production pins or forces."""
         why = f"released in the last {DAYS} days, but nothing older fits"
-        why = f"{self.why}, but production has it" if self.day else why
+        why = f"{self.why}, but production needs it" if self.day else why
         lines = [f"Held at:    {self.day} (UTC): packages as the index had them then"] if self.held else []
         lines += [f"Too new:    {each}: {why}" for each in taken]
         names = [] if self.off else sorted(self.undated)

@@ -17,15 +17,15 @@ from ds_docker_env.pinning.production.model import DIRECTORY, name_of, same_vers
 from ds_docker_env.pinning.resolver import Attempt, Resolver
 from ds_docker_env.pinning.wheels import Offer, offers, system_of
 
-# What uv says of a version, and in the hint about the wheels that it has.
+# uv's words for a missing version, and its hint about the wheels of a version.
 _UNKNOWN = re.compile(r"was not found in the (?:package registry|provided package locations|cache)")
 _GONE = re.compile(r"there (?:is|are) no versions? of|only \S+ (?:is|are) available")
 _ABI_TAG = re.compile(r"`cp(\d)(\d+)m?u?`")
 _PLATFORMS = re.compile(r"on the following platforms?: ((?:`[^`]+`(?:, )?)+)")
 _NEEDS = re.compile(r"([\w.-]+)(?:\[[^]]*\])?(?:==\S+)? depends? on\s+(([\w.-]+)\S*)")
-# https://peps.python.org/pep-0625/; members that no archive should have are left out when the image builds it.
+# https://peps.python.org/pep-0625/. Archives that uv does not unpack are another case: the image builds them.
 _ARCHIVE = re.compile(r"non-PEP 625")
-# The other systems that people freeze production's file on, as uv and as markers name them.
+# The other systems on which people freeze production's file, in uv's and in markers' names.
 _SYSTEMS = {"windows": "win32", "macos": "darwin"}
 _BUILD = re.compile(r"Failed to (?:download and )?build `?([^`\s]+)")
 # Of many names in one message.
@@ -51,7 +51,7 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
     alone = resolver.without([])
     if alone.text:
         pins = reason(resolver, kernel, attempt) or "these versions"
-        no_notebook = "JupyterLab drives no older one, and without it there is no notebook; move production first"
+        no_notebook = "JupyterLab does not work with an older one; move production first"
         return LockError(f"{source}: {kernel} cannot live beside {pins}; {no_notebook}")
     if impossible := _impossible_pins(resolver, alone):
         return LockError(*(_impossible(resolver, pin, said) for pin, said in impossible.items()))
@@ -59,7 +59,7 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
         pin = build[1]
         return LockError(
             f"{line_of(resolver, pin)}: {pin} has no wheel here and its source no longer builds; "
-            f"production must move to a version with a wheel, or offer one on its index; it {_why(alone)}",
+            f"move production to a version with a wheel, or publish one on its index; it {_why(alone)}",
         )
     by_name = {name_of(pin): pin for pin in resolver.named_pins(alone)}
     found = [
@@ -67,18 +67,18 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
     ]
     if len({pin for pin, _, _ in found}) > 1 == len({over for _, _, over in found}):
         needs = " but ".join(f"{pin} ({line_of(resolver, pin)}) needs {need}" for pin, need, _ in found)
-        return LockError(f"{source}: {needs}; pin {found[0][2]} there too, as pip freeze shows it in production")
+        return LockError(f"{source}: {needs}; pin {found[0][2]} in this file too, as pip freeze shows it in production")
     named = ", ".join(f"{pin} ({line_of(resolver, pin)})" for pin in by_name.values())
     return LockError(
         f"{named or source}: these versions cannot be locked together, and production's file does not pin all that "
-        f"they need; use a complete one, made with: pip freeze; uv says: {alone.said}",
+        f"they need; use a complete file, made with: pip freeze; uv says: {alone.said}",
     )
 
 
 def foreign(resolver: Resolver, pins: Sequence[str]) -> dict[str, str]:
-    """Return those of these pins that are for Windows or macOS on any Python, and not for Linux, with their markers.
+    """Return pins that are for Windows or macOS only, on any Python, with their markers.
 
-    Either they have no file for Linux, or they need a package that has none.
+    Such a pin has no file for Linux, or needs a package that has none.
     """
     found = {}
     for pin in pins:
@@ -169,7 +169,7 @@ def _impossible_pins(resolver: Resolver, attempt: Attempt) -> dict[str, Attempt]
 
 
 def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
-    """Return the message for a pin that cannot be had, of which uv says why."""
+    """Return the message for an unavailable pin, from uv's answer about it ``alone``."""
     where, python = line_of(resolver, pin), resolver.target.python
     name, version = name_of(pin), Requirement(pin).specifier
     lacking = _UNKNOWN.search(alone.words) or _GONE.search(alone.words)
@@ -180,7 +180,7 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
         )
     if _UNKNOWN.search(alone.words):
         return (
-            f"{where}: {pin} is not on the package index under any version; if it is private, name its index in "
+            f"{where}: {pin} is not on the package index in any version; if it is private, name its index in "
             "production's file with --extra-index-url"
         )
     if fitting := [version for version in PYTHON_VERSIONS if resolver.available(pin, version).text]:
@@ -190,23 +190,23 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
         )
     if _ARCHIVE.search(alone.words):
         return (
-            f"{where}: {pin} is on the package index only as an archive that uv refuses by its name; "
-            f"build its wheel with: pip wheel --no-deps {pin}, and offer it on production's index"
+            f"{where}: {pin} is on the package index only as an archive with a name that uv refuses; "
+            f"build its wheel with: pip wheel --no-deps {pin}, and publish it on production's index"
         )
     if build := _BUILD.search(alone.stderr):
         return (
             f"{where}: {build[1]} has no wheel for Python {python} and its source no longer builds; "
-            f"check production's python_version; otherwise production must offer a wheel; it {_why(alone)}"
+            f"check production's python_version, or publish a wheel on production's index; it {_why(alone)}"
         )
     if pythons := [".".join(tag) for tag in _ABI_TAG.findall(alone.words.partition("ABI tags:")[2])]:
         return (
             f"{where}: {pin} has wheels for Python {', '.join(dict.fromkeys(pythons))} only, which no notebook kernel "
-            "of today runs on; production must move to a newer Python first"
+            "of today runs on; move production to a newer Python first"
         )
     if platforms := _PLATFORMS.search(alone.words):
         return (
             f"{where}: {pin} has wheels for {platforms[1].replace('`', '')} only, and no source; "
-            "production must move to a version with a wheel for Linux, or offer one on its index"
+            "move production to a version with a wheel for Linux, or publish one on its index"
         )
     if local := pin.partition("+")[2].partition(" ")[0]:
         return (
@@ -219,13 +219,13 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
         others = f"the nearest {are} {' and '.join(near)}" if near else "it has no other version for this Python"
         return (
             f"{where}: {pin} is not, or no longer, on the package index; {others}; "
-            "production must move, or offer its wheel on an index of its own"
+            "move production to another version, or publish the wheel on production's index"
         )
-    return f"{where}: {pin} cannot be had for Linux from the package index; uv says: {alone.said}"
+    return f"{where}: {pin} is not available for Linux on the package index; uv says: {alone.said}"
 
 
 def _nearest(resolver: Resolver, name: str, bound: str, resolution: str = "highest") -> list[str]:
-    """Return the version of a package next to a bound, if there is one."""
+    """Return the version of a package nearest to a bound, or nothing."""
     found = read_lock(resolver.newest([name + bound.replace("=", "")], f"--resolution={resolution}").text, AMD64)
     return [found[name].version] if name in found else []
 

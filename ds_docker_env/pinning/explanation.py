@@ -1,4 +1,4 @@
-"""The one sentence of uv's messages that holds the reason."""
+"""The one sentence in uv's messages that gives the reason."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PROGRESS = re.compile(
     r"(?:Expected|Computed):|sha256:\w+|note: .*)$\n?",
     re.MULTILINE,
 )
-# What builds say of their reason, the surest first; the last line is often about all of it.
+# Patterns for the reason in a build's output, the most certain first; the last line is often a summary.
 _SURE = (
     re.compile(r"fatal error: "),
     re.compile(r"\bERROR: |[A-Z]\w*Error: |[a-z]\w*Error: "),

@@ -1,4 +1,4 @@
-"""The package indexes that uv asks, so that it keeps what they offer though their headers do not let it."""
+"""The package indexes that uv asks, with cache headers that let it keep their files."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ds_docker_env.pinning.production.formats.reading import read_toml, table, t
 _PYPI = "https://pypi.org/simple"
 # PyPI's own headers, as uv recommends: https://docs.astral.sh/uv/concepts/indexes/#customizing-cache-control-headers
 _FILES = 'files = "max-age=365000000, immutable"'
-# Pages of others hold at once what a person has just uploaded.
+# Pages of other indexes show a new upload at once, so they are not cached.
 _PAGES = 'api = "max-age=600"'
-# What uv.toml may say of an index that still holds beside another entry with its address.
+# Settings of an index that still apply beside another entry with its address.
 _PLACE = {"name", "url", "default", "explicit"}
 _OPTION = re.compile(r"^-.*?(https?://[^\s\"']+)", re.MULTILINE)
 _TABLE = re.compile(r"^[ \t]*\[\[[ \t]*index[ \t]*\]\]", re.MULTILINE)
@@ -38,7 +38,7 @@ class Kept(NamedTuple):
 
 
 def keep(settings: str, *requirements: str) -> Kept:
-    """Return uv.toml with the indexes of the environment, and how long uv keeps what any index offers.
+    """Return uv.toml with the indexes of the environment, and with cache headers for each index.
 
     uv takes the header from the first entry with the address of an index, which need not be the entry that it uses:
     https://docs.astral.sh/uv/concepts/indexes/#searching-across-multiple-indexes. ``requirements`` are texts with lines
@@ -52,14 +52,14 @@ def keep(settings: str, *requirements: str) -> Kept:
         entries.append(_entry(f"ds-docker-env-{number}", url, "explicit = true"))
     first = _TABLE.search(settings)
     if not first and table(_parsed(settings)).get("index"):
-        # An array in one piece, to which TOML adds nothing.
+        # One array, which TOML cannot extend.
         return Kept(settings, {})
     start = first.start() if first else len(settings)
     return Kept("\n".join([settings[:start], *entries, settings[start:]]), environment)
 
 
 def settings_of_uv() -> Iterator[str]:
-    """Return what a person or a system has set for uv, https://docs.astral.sh/uv/concepts/configuration-files/."""
+    """Yield the settings of the user and the system for uv, https://docs.astral.sh/uv/concepts/configuration-files/."""
     if sys.platform == "win32":
         folders = [os.environ.get("APPDATA", ""), os.environ.get("PROGRAMDATA", "")]
     else:
@@ -71,7 +71,7 @@ def settings_of_uv() -> Iterator[str]:
 
 
 def _moved(variable: str, environment: dict[str, str]) -> Iterator[str]:
-    """Return entries for the indexes in a variable, which then has to be empty; logins stay in the environment."""
+    """Yield entries for the indexes in a variable and empty it in ``environment``, where logins stay."""
     given = [_GIVEN.fullmatch(word) for word in os.environ.get(variable, "").split()]
     if not all(given) or any(_plain(found[2]) != without_credentials(found[2]) for found in filter(None, given)):
         # A directory, or a token that uv.toml would show.
@@ -94,7 +94,7 @@ def _plain(url: str) -> str:
 
 
 def _named(text: str) -> Iterator[str]:
-    """Return the addresses of the indexes in a uv.toml of which it says nothing else."""
+    """Yield the addresses of the indexes in a uv.toml that have no other settings."""
     settings = _parsed(text)
     for part in (settings, table(settings.get("pip"))):
         yield from (text_of(each, "url") for each in tables(part.get("index")) if each.keys() <= _PLACE)

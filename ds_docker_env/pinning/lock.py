@@ -26,7 +26,7 @@ class Lock:
     """The text of requirements.txt, and what a person should know of it.
 
     ``left_out`` names packages with the production pin that is the reason; ``kernel`` are the requirements of an old
-    kernel, if production has one or admits no other; ``overrides`` are locked against what other
+    kernel, if production has one or admits no newer one; ``overrides`` are locked against what other
     packages ask of them, and ``contradictions`` say why; ``compiled`` names pins without a wheel for this Python, and
     the Pythons that have one, ``compiled_on`` the packages without one for a processor, or for both;
     ``building`` is what uv has to be told about awkward packages; ``yanked`` are versions that their authors have
@@ -61,12 +61,12 @@ def make_lock(
 ) -> Lock:
     """Lock production with the analysis packages, each a requirement with a floor, for both processors if possible.
 
-    Packages that cannot live beside production are left out, except ipykernel, of which the newest that can is taken.
+    Packages that cannot live beside production are left out, except ipykernel: its newest compatible version is used.
     ``wheels_only`` names packages that are never built from source unless production pins them: uv would build
     ten-year-old ones only to explain a conflict.
     Versions in the lock ``before`` stay if they can, and those in build-requirements.txt, ``built_with``; ``say`` is
     told each step. With a ``day`` the index is as it was then.
-    What turns out to be for Windows or macOS only, or behind a URL that cannot be reached, is noted in ``production``.
+    Packages for Windows or macOS only, or from an unreachable URL, are noted in ``production``.
     Raise `LockError` when production or ipykernel cannot be locked, `UvError` when uv fails.
     """
     with tempfile.TemporaryDirectory(prefix="ds-docker-env-") as folder:
@@ -75,7 +75,7 @@ def make_lock(
         resolver.before, resolver.building.settings = before, settings
         resolver.cooldown = Cooldown.of(before, {pin.name for pin in production.fixed}, settings, day)
         if day:
-            # A package of the analysis that is newer is left out, and one that production needs is not.
+            # A newer package of the analysis is left out, but not one that production needs.
             Search(resolver, []).resolve()
             resolver.cooldown.settled = True
         search = Search(resolver, analysis)
@@ -110,7 +110,7 @@ def make_lock(
 
 
 def fresh(cooldown: Cooldown, offered: Mapping[str, Mapping[str, Offer]]) -> list[str]:
-    """Return the lines of a cooldown about a lock of which the indexes offer this."""
+    """Return the lines of a cooldown about a lock, from the offers of the indexes for it."""
     limit = time_of(cooldown.limit)
     named = {*cooldown.forced, *(cooldown.pins if cooldown.day else ())}
     known = {name: offer for each in offered.values() for name, offer in each.items() if name in named}

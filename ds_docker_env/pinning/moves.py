@@ -23,7 +23,7 @@ class Moves(NamedTuple):
 
     @property
     def differences(self) -> dict[str, tuple[str, str]]:
-        """Return what happened to each package that differs, and its name with its versions."""
+        """Return for each package that differs: ``Moved``, ``New`` or ``Gone``, and its name with its versions."""
         new = sorted(self.after.keys() - self.before.keys())
         moved = [name for name in self.changed if name in self.after]
         gone = [name for name in self.changed if name not in self.after]

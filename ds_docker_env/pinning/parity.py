@@ -61,7 +61,7 @@ def requirement_of_entry(entry: str) -> str:
 
 
 def needed_by(entry: str) -> list[str]:
-    """Return the packages and the files, such as ``-r production.txt``, for which a package is in a lock."""
+    """Return the packages and files, such as ``-r production.txt``, that need a package in a lock."""
     return _VIA.findall(entry)
 
 

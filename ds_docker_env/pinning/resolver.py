@@ -30,8 +30,8 @@ from ds_docker_env.pinning.production.model import Pin, Production, as_lines, na
 LOCK = "requirements.txt"
 # Pins to look at in one explanation; the reason is among the first.
 _NAMED = 8
-# What a person reads while questions are asked of which no lock depends.
-_ASKING = "finding out what cannot be locked together"
+# The progress message during questions that no lock depends on.
+_ASKING = "finding out which versions conflict"
 _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?")
 _UNREACHABLE = re.compile(
     r"error sending request|dns error|client error \(Connect\)|operation timed out|HTTP status (server|client) error"
@@ -59,12 +59,12 @@ class Attempt:
 
     @property
     def said(self) -> str:
-        """Return the sentence of uv's explanation that holds the reason."""
+        """Return the sentence of uv's explanation that gives the reason."""
         return sentence(self.stderr)
 
     @property
     def words(self) -> str:
-        """Return all that uv says on one line, as it wraps its explanation."""
+        """Return uv's whole output on one line, because uv wraps it."""
         return " ".join(self.stderr.split())
 
     @property
@@ -113,7 +113,7 @@ class Resolver:
         return self._ask([], self.production.only([_unmarked(pin)]), "--no-deps", target=self._running(python))
 
     def installable(self, pin: str, platform: str = "") -> Attempt:
-        """Ask whether this pin can be installed on a platform with all that it depends on, beside nothing else."""
+        """Ask whether this pin can be installed on a platform with all its dependencies, and nothing else."""
         return self._ask([], self.production.only([_unmarked(pin)]), platform=platform)
 
     def wheels(self, pins: Sequence[str], python: str = "") -> Attempt:
@@ -162,7 +162,7 @@ class Resolver:
         return [pins[name] for name in attempt.names if name in pins][:_NAMED]
 
     def _ask(self, analysis: Sequence[str], production: str, *options: str, **further: Any) -> Attempt:
-        """Return an answer of `_compile`; the same question is asked again only if something was learnt meanwhile."""
+        """Return an answer of `_compile`; a question is repeated only if something was learnt meanwhile."""
 
         def question() -> str:
             return repr((self, analysis, production, options, further))
@@ -210,7 +210,7 @@ class Resolver:
         """Find another way for a source that does not build; say whether there is one to try."""
         if any(pin.name == failure.name for pin in self.production.fixed):
             learned = self.building.learn(failure, self.production.fixed, target)
-            # What conda has built need not be built: it may be left out.
+            # A conda package that does not build may be left out.
             twins = set(map(name_of, self.production.twins)) if failure.unbuilt else set[str]()
             return learned and not self.building.forget(twins)
         another = failure.name not in self.wheels_only

@@ -1,4 +1,4 @@
-"""The search for what can be locked: all of production, and as much of the analysis as can live beside it."""
+"""The search for a lock: all of production, and as much of the analysis as can live beside it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ds_docker_env.pinning.twins import leave_out_impossible, leave_out_missing,
 
 # Without it there is no notebook on production's versions at all.
 REQUIRED = "ipykernel"
-# Kernels before it do not say all that they need.
+# Older kernels do not declare all their requirements.
 _SAYS_ALL = SpecifierSet(">=6.5")
 # Named pins of which pairs are tried: ten pairs.
 _PAIRED = 5
@@ -33,9 +33,8 @@ class Search:
     """A search with the packages of the ``analysis``, each a requirement with a floor.
 
     ``left_out`` says why some of them are not in the lock; ``kernel`` are the requirements of an old kernel, if
-    production has one or admits no other; ``contradictions`` say which pins hold against what other packages ask.
-    Packages that turn out to be for another system, or that cannot be had, are noted in the production of the
-    ``resolver``.
+    production has one or admits no newer one; ``contradictions`` name pins that override the requirements of others.
+    Packages for another system, and unavailable ones, are noted in the production of the ``resolver``.
     """
 
     resolver: Resolver
@@ -51,7 +50,7 @@ class Search:
         self._leave_out(self._below_floor())
         if any(pin.name == REQUIRED and not _SAYS_ALL.contains(pin.version) for pin in self.resolver.production.pins):
             self.kernel = old_kernel(self.resolver.target.python)
-        # The first one that changes anything; the cheap and certain ones come first.
+        # The first remedy that changes anything is used; the cheap and certain ones come first.
         remedies = (
             self._without_twins,
             self._without_later_releases,
@@ -68,7 +67,7 @@ class Search:
 
     @property
     def wanted(self) -> list[str]:
-        """Return what is locked beside production, the kernel first."""
+        """Return the requirements that are locked beside production, the kernel first."""
         return [each for each in (*self.kernel, *self.analysis) if each not in self.left_out]
 
     @property
@@ -90,7 +89,7 @@ class Search:
     def _of_the_system(self) -> list[Pin]:
         """Return the pins of programs of production's operating system that the index does not have.
 
-        If the file lists any other package of the system, so are those of which the index has only the source.
+        If the file lists any other package of the system, pins of which the index has only the source count, too.
         """
         resolver = self.resolver
         programs = [pin for pin in resolver.production.pins if pin.name in distribution.PROGRAMS]
@@ -114,7 +113,7 @@ class Search:
         }
 
     def resolve(self) -> Attempt:
-        """Resolve without the packages of production that come from a URL which cannot be reached."""
+        """Resolve without production's packages from unreachable URLs."""
         production = self.resolver.production
         if urls := production.urls():
             from ds_docker_env.common.sources.web import reachable
@@ -143,7 +142,7 @@ class Search:
             raise LockError(
                 f"{required[0]}: the index has no release up to {day} for Python {python}; name a later day"
             )
-        self.left_out |= dict.fromkeys(found, f"the index has no release of it up to {day} that fits here")
+        self.left_out |= dict.fromkeys(found, f"the index has no release up to {day} that fits here")
         return bool(found)
 
     def _without_conflicts(self, attempt: Attempt) -> bool:
@@ -157,7 +156,7 @@ class Search:
         return bool(elsewhere)
 
     def _with_contradictions(self, attempt: Attempt) -> bool:
-        """Let pins that exclude each other hold, as production runs them."""
+        """Override requirements with pins that exclude each other, as production runs them."""
         contradictions = self._contradictions(attempt)
         self.contradictions += contradictions
         self._hold(list(dict.fromkeys(pin for pins in contradictions.values() for pin in pins)))
@@ -171,7 +170,7 @@ class Search:
         return held is not None
 
     def _with_an_old_kernel(self, attempt: Attempt) -> bool:
-        """Take an older kernel where production admits no other."""
+        """Use an older kernel if production admits no other."""
         for requirement in self.wanted if not self.kernel else ():
             if name_of(requirement) == REQUIRED and not (alone := self.resolver.resolve([requirement])).text:
                 self.kernel = old_kernel(self.resolver.target.python)
@@ -179,7 +178,7 @@ class Search:
         return False
 
     def _hold(self, pins: Sequence[str]) -> None:
-        """Let pins hold whatever other packages ask of them, and leave out packages that ask for something else."""
+        """Override what packages require with pins, and leave out packages of the analysis that contradict them."""
         resolver = self.resolver
         resolver.overrides += [pin for pin in pins if pin not in resolver.overrides]
         others = self._optional
@@ -194,7 +193,7 @@ class Search:
         )
 
     def _contradictions(self, attempt: Attempt) -> dict[str, list[str]]:
-        """Return what production's pins disagree about, of those uv names, and the versions to hold against it."""
+        """Return the conflicts between pins that uv names, each with the versions to override."""
         resolver, found = self.resolver, {}
         order = [str(pin) for pin in (*resolver.production.constraints, *resolver.production.pins)]
         for pair in combinations(sorted(resolver.named_pins(attempt)[:_PAIRED], key=order.index), 2):
@@ -241,5 +240,5 @@ class Search:
 
 
 def beside(pins: str) -> str:
-    """Return why a package is left out that these pins exclude."""
+    """Return the reason for leaving out a package that these pins exclude."""
     return f"it cannot live beside production's {pins}"

@@ -1,4 +1,4 @@
-"""Which share of the packages that production installs is pinned in its file."""
+"""The share of production's packages that its file pins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ds_docker_env.pinning.parity import Parity, entries, name_of_entry, needed_
 from ds_docker_env.pinning.production import distribution
 from ds_docker_env.pinning.production.model import Production
 
-# pip freeze leaves them out, so a file without them is complete.
+# pip freeze omits these packages, so a file without them is complete.
 _NOT_FROZEN = {"pip", "setuptools", "wheel", "distribute"}
 
 
@@ -42,13 +42,13 @@ class Share:
             said = f"0 of the {every} packages that it installs are pinned, so no version is proven"
         open_ = (
             f"Open:       {len(self.open)} of them may have other versions in production; "
-            "to pin all, take over its pip freeze, or image:NAME"
+            "to pin all, use its pip freeze, or image:NAME"
         )
         return [f"Production: {said}, from {self.source}", *([open_] if self.open else [])]
 
 
 def share_of(production: Production, lock: str, parity: Parity, target: Target) -> Share:
-    """Return the share, as far as a lock tells what production's packages need."""
+    """Return the share, from the needs of production's packages in a lock."""
     environments = [target.on(machine).marker_environment() for machine in machines(lock)]
     named = [
         requirement

@@ -65,7 +65,7 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
         lines.append(f"{label} {missing}, {why}")
     lines += [f"Elsewhere:  {pin} {elsewhere}" for pin in parity.elsewhere]
     lines += [
-        f"Local:      {pin} is {versions[pin.name]} on production's index, and pip takes that too"
+        f"Local:      {pin} is locked as {versions[pin.name]}, which pip would install from production's index"
         for pin in parity.held
         if any(pin.holds(each) and not same_version(pin.version, each) for each in versions[pin.name].split(" or "))
     ]
@@ -84,7 +84,7 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
     if system := distribution.of_the_system(
         line for line, package in production.left_out.items() if package not in versions
     ):
-        lines.append(f"Not here:   {', '.join(system)}, of production's operating system")
+        lines.append(f"Not here:   {', '.join(system)}: packages of production's operating system")
     for line, package in production.left_out.items():
         if line.endswith("(conda)"):
             continue

@@ -1,4 +1,4 @@
-"""Packages of conda, each of which stands for a package on the index, where the index does not have it."""
+"""Requirements that stand for conda packages, if the index does not have them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ds_docker_env.pinning.parity import read_lock
 from ds_docker_env.pinning.production.model import Production, name_of, pinned_version, same_version
 from ds_docker_env.pinning.resolver import Attempt, Resolver
 
-# Of those in one explanation.
+# Packages in one explanation that are tried.
 _NAMED = 8
 _LEFT_OUT = " (conda)"
 # Libraries that others need.
@@ -22,13 +22,13 @@ _PARTS = ("_", "lib", "ld_impl", "font", "xorg-", "aws-c-", "ca-certificates")
 
 
 def leave_out_missing(resolver: Resolver) -> None:
-    """Leave out the packages of conda that no index has in conda's version.
+    """Leave out the conda packages that no index has in conda's version.
 
-    Where the index has a version that begins with it, such as 4.8.1.78 for 4.8.1, that is required in its place.
+    If the index has a version that begins with it, such as 4.8.1.78 for 4.8.1, that one is required instead.
     """
     production = resolver.production
     while twins := sorted(production.twins):
-        # One question for all: the newest version up to conda's is conda's, if there is one.
+        # One question for all: the newest version up to conda's is conda's own, if the index has it.
         attempt = resolver.exist([_at_most(twin) for twin in twins])
         named = [twin for twin in twins if name_of(twin) in attempt.names] if attempt.impossible else []
         lost = [twin for twin in named if resolver.exist([_at_most(twin)]).impossible]
@@ -39,7 +39,7 @@ def leave_out_missing(resolver: Resolver) -> None:
     found = read_lock(attempt.text, resolver.target.machine) if twins else {}
     for twin in twins:
         name, version = name_of(twin), pinned_version(twin)
-        # A version that its authors have withdrawn is taken only if asked for by itself.
+        # uv uses a yanked version only for an exact requirement.
         other = name in found and version and not same_version(found[name].version, version)
         if other and resolver.exist([twin]).impossible:
             near = f"{name}=={Version(version).base_version}.*"
@@ -47,9 +47,9 @@ def leave_out_missing(resolver: Resolver) -> None:
 
 
 def leave_out_impossible(resolver: Resolver, attempt: Attempt, possible: set[str]) -> bool:
-    """Leave out the packages of conda that are the reason for there being no lock, each by itself; say if there are.
+    """Leave out each conda package that prevents a lock by itself; say whether there were any.
 
-    Those that are not are added to ``possible``, and are not tried again.
+    Other packages are added to ``possible`` and not tried again.
     """
     failure = Failure.find(attempt.stderr)
     names = [failure.name] if failure else attempt.names
@@ -66,9 +66,9 @@ def leave_out_impossible(resolver: Resolver, attempt: Attempt, possible: set[str
 
 
 def settle(resolver: Resolver, possible: set[str]) -> list[str] | None:
-    """Find out why production alone cannot be locked, if it cannot for packages of conda, and leave out what must be.
+    """Resolve conflicts of conda packages that prevent a lock of production alone, by leaving out or overriding.
 
-    Return the pins that hold whatever others ask of them, if there are any, or None if this does not help.
+    Return the pins to override with, if there are any, or None if this does not help.
     """
     if not resolver.production.conda or (alone := resolver.without([])).text:
         return None
@@ -78,7 +78,7 @@ def settle(resolver: Resolver, possible: set[str]) -> list[str] | None:
     new = not set(pins) <= set(resolver.overrides)
     if new and resolver.together([], pins, overrides=resolver.overrides).impossible:
         return pins
-    # pip broke a range of conda's.
+    # pip broke a range of conda in production.
     ranges = {name_of(twin): twin for twin in resolver.production.twins if not pinned_version(twin)}
     named = next((ranges[name] for name in alone.names if name in ranges), "")
     if named:
@@ -87,7 +87,7 @@ def settle(resolver: Resolver, possible: set[str]) -> list[str] | None:
 
 
 def lines(production: Production, versions: Mapping[str, str]) -> list[str]:
-    """Return the lines of a summary about the packages of conda, of which the lock has these ``versions``."""
+    """Return the lines of a summary about conda packages; ``versions`` are those in the lock."""
     left_out = {
         line.rpartition(" (")[0]: name for line, name in production.left_out.items() if line.endswith(_LEFT_OUT)
     }
@@ -101,7 +101,7 @@ def lines(production: Production, versions: Mapping[str, str]) -> list[str]:
     absent = [shown for shown, name in left_out.items() if not name]
     other = {shown: name for shown, name in sorted(left_out.items()) if name}
     if absent:
-        # What a person asked for before what that needs.
+        # Requested packages before their dependencies.
         names = sorted((re.split(r"[^\w.:-]", shown)[0] for shown in absent), key=lambda name: name.startswith(_PARTS))
         said.append(f"{len(absent)} not on the package index: {some(names)}")
     found = [f"Conda:      {', '.join(said)}"]

@@ -27,7 +27,7 @@ from ds_docker_env.common.redaction import excerpt, redacted
 
 # Seconds without a request, a step of a build or any work of a processor. uv itself gives an answer of an index 30 s.
 STALL = 120
-# Work of processors in a second that is none: uv uses 0.0002 s while it waits for a build.
+# Processor time in a second that counts as idle: uv uses 0.0002 s while it waits for a build.
 _IDLE = 0.001
 # uv's own names for the seconds that it waits for an index, https://docs.astral.sh/uv/reference/environment/
 _HTTP_TIMEOUTS = ("UV_HTTP_TIMEOUT", "UV_REQUEST_TIMEOUT", "HTTP_TIMEOUT")
@@ -71,7 +71,7 @@ def run(
 
 @dataclass
 class _Log:
-    """What uv has logged so far, and what that says of what it is doing: sources are built since these seconds."""
+    """The log of uv so far, and the current steps in it; ``building`` maps sources to their start times."""
 
     file: BinaryIO
     usual: str
@@ -154,7 +154,7 @@ def _watch(process: subprocess.Popen[bytes], log: _Log, say: Say) -> None:
 
 
 def _work(process: subprocess.Popen[bytes]) -> float:
-    """Return the seconds that uv and all that it started have used of processors."""
+    """Return the processor seconds of uv and all processes that it started."""
     used = 0.0
     for each in _tree(process):
         with contextlib.suppress(psutil.Error):

@@ -21,7 +21,7 @@ from ds_docker_env.pinning.parity import entries, read_lock, requirement_of_entr
 from ds_docker_env.pinning.production.formats.reading import read_toml, table, tables, text_of
 from ds_docker_env.pinning.resolver import Resolver
 
-# The names from before https://peps.python.org/pep-0600/
+# Names from before https://peps.python.org/pep-0600/
 _OLD_NAMES = ("manylinux2014", "manylinux2010", "manylinux1")
 _TAGS = re.compile(r"-([^-/]+)-([^-/]+)-([^-/]+)\.whl")
 # How tags of platforms begin, and `sys_platform` there.
@@ -71,8 +71,8 @@ def offers(resolver: Resolver, lock: str) -> dict[str, dict[str, Offer]]:
 
 
 def system_of(resolver: Resolver, pin: str) -> str:
-    """Return the ``sys_platform`` that a pin is for by its files, whatever the Python, if that is not Linux."""
-    # A universal answer needs a wheel for this Python or a newer one.
+    """Return the ``sys_platform`` of all files of a pin, for any Python, or nothing if that includes Linux."""
+    # uv's universal answer needs a wheel for this Python or a newer one.
     for python in dict.fromkeys([PYTHON_VERSIONS[0], resolver.target.python, PYTHON_VERSIONS[-1]]):
         for package in tables(read_toml(resolver.files([pin], python).text, "pylock.toml", "").get("packages")):
             tags = {tag for wheel in tables(package.get("wheels")) for tag in _tags_of(wheel)}
@@ -81,12 +81,12 @@ def system_of(resolver: Resolver, pin: str) -> str:
 
 
 def foreign_sources(resolver: Resolver, offered: Mapping[str, Offer]) -> dict[str, str]:
-    """Return production's pins without a wheel for Linux of which the source is for another system, with markers."""
+    """Return production's pins with no wheel for Linux and a source for another system, with markers."""
     found = {}
     for pin in resolver.production.pins:
         offer = offered.get(pin.name)
         if offer and offer.source and not offer.wheels and pin.applies(resolver.target):
-            # What cannot be read is said where its build requirements are.
+            # An unreadable source is reported with its build requirements.
             with suppress(GenerationError):
                 if system := read_archive(offer.source).system:
                     found[str(pin)] = f'sys_platform == "{system}"'
@@ -111,7 +111,7 @@ def build_requirements(
 def _to_build(
     offered: Mapping[str, Mapping[str, Offer]], lock: str, processors: Collection[str]
 ) -> dict[str, SourceFile]:
-    """Return the sources that one of these processors has no wheel for, by requirement."""
+    """Return the sources of packages without a wheel for one of these processors, by requirement."""
     found = {
         f"{name}=={offer.version}": offer.source
         for machine in processors

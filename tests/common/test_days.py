@@ -19,7 +19,7 @@ from ds_docker_env.common.sources.git import GitFile
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no configuration of the developer's matter."""
+    """Ignore the developer's configuration."""
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -28,7 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a repository whose main branch merges another one in March, which was written in February."""
+    """Make a repository whose main branch merges in March a branch that was written in February."""
     folder = tmp_path_factory.mktemp("made") / "shop.git"
 
     def commit(when: str, files: dict[str, str]) -> None:
@@ -51,7 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def repository(made: Path, tmp_path: Path) -> Path:
-    """Return a copy of the repository that is made."""
+    """Return a copy of the repository."""
     return Path(shutil.copytree(made, tmp_path / "shop.git"))
 
 
@@ -69,7 +69,7 @@ def refusal(location: str) -> str:
 def test_a_day_takes_the_last_commit_of_the_branch_up_to_its_end_in_utc(repository: Path) -> None:
     url = f"git+{repository.as_uri()}"
     days = {
-        # What was merged later was not there yet.
+        # A branch that was merged later was not there yet.
         "2026-02-10": "a==1\n",
         "2026-03-01": "a==2\n",
         "main@2026-03-01": "a==2\n",
@@ -120,7 +120,7 @@ def test_a_tag_or_a_branch_with_a_name_like_a_day_is_not_taken_for_one(repositor
     conftest.git("tag", "2026-03-01", "main~3", folder=repository)
     conftest.git("branch", "api@2026-03-01", "main~3", folder=repository)
     assert refusal(f"{url}@2026-03-01#requirements.txt") == (
-        "refs/tags/2026-03-01 is there, too; write @refs/tags/2026-03-01 for it, "
+        "refs/tags/2026-03-01 has the same name; write @refs/tags/2026-03-01 for it, "
         "or @BRANCH@2026-03-01 for a branch on that day"
     )
     assert "write @refs/heads/api@2026-03-01 for it" in refusal(f"{url}@api@2026-03-01")
@@ -131,7 +131,7 @@ def test_a_tag_or_a_branch_with_a_name_like_a_day_is_not_taken_for_one(repositor
 def test_a_day_on_which_there_was_no_file_is_refused_with_the_first_one(repository: Path, tmp_path: Path) -> None:
     url = f"git+{repository.as_uri()}"
     assert refusal(f"{url}@2026-01-09") == (
-        "no commit up to 2026-01-09 (UTC), as the first is of 2026-01-10; name a day from 2026-01-10 on"
+        "no commit up to 2026-01-09 (UTC); the first one is from 2026-01-10; name a day from 2026-01-10 on"
     )
     commit = conftest.git("rev-parse", "main~4", folder=repository)[:10]
     assert refusal(f"{url}@2026-01-15") == (
@@ -140,12 +140,12 @@ def test_a_day_on_which_there_was_no_file_is_refused_with_the_first_one(reposito
     conftest.git("clone", "--quiet", "--depth=1", repository.as_uri(), "shallow", folder=tmp_path)
     shallow = (tmp_path / "shallow").as_uri()
     assert read(f"git+{shallow}@2026-03-10") == "a==9\n"
-    assert refusal(f"git+{shallow}@2026-03-01").endswith("its repository is shallow; run there: git fetch --unshallow")
+    assert refusal(f"git+{shallow}@2026-03-01").endswith("the repository is shallow, so run: git fetch --unshallow")
     later = (datetime.now(timezone.utc) + timedelta(2)).date().isoformat()
-    assert refusal(f"{url}@{later}") == f"{later}: in the future; name a day up to {today()}, the present one in UTC"
+    assert refusal(f"{url}@{later}") == f"{later} is in the future; name a day up to {today()} (today in UTC)"
     for at in ("2026-3-1", "main@20260301"):
-        assert refusal(f"{url}@{at}").endswith(f"; write a day as in {today()}")
-    assert refusal(f"{url}@2026-02-30") == f"'2026-02-30': unknown day; write it as in {today()}"
+        assert refusal(f"{url}@{at}").endswith(f"; write a day as YYYY-MM-DD, such as {today()}")
+    assert refusal(f"{url}@2026-02-30") == f"'2026-02-30' is not a date; write YYYY-MM-DD, such as {today()}"
 
 
 LOCATIONS = {
@@ -174,7 +174,7 @@ def test_a_file_without_a_history_is_refused_with_the_way_out() -> None:
     with pytest.raises(GenerationError) as caught:
         on_day("https://host/requirements.txt", "2026-03-01")
     assert str(caught.value) == (
-        "https://host/requirements.txt: has no history that can be read; name its repository, as in "
-        "git+https://HOST/TEAM/REPOSITORY@2026-03-01#PATH, or a file of that day: take-over --at 2026-03-01 FILE"
+        "https://host/requirements.txt: has no history; name its git repository, as in "
+        "git+https://HOST/TEAM/REPOSITORY@2026-03-01#PATH, or a file from that day: take-over --at 2026-03-01 FILE"
     )
     assert on_day("requirements/api.txt", "") == "requirements/api.txt"

@@ -67,7 +67,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 @pytest.fixture
 def repository(made: Repository, tmp_path: Path) -> Repository:
-    """Return a copy of the repository that is made."""
+    """Return a copy of the repository."""
     return Repository(shutil.copytree(made.folder, tmp_path / "shop.git"))
 
 

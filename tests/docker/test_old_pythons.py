@@ -30,7 +30,7 @@ PRODUCTION = {
         "absl-py": "0.9.0",
         "six": "1.16.0",
     },
-    # Frozen beside a notebook, with one of the oldest kernels that JupyterLab drives.
+    # Frozen with a notebook, with one of the oldest kernels that work with JupyterLab.
     "3.9": {
         "numpy": "1.21.2",
         "pandas": "1.3.3",

@@ -106,7 +106,7 @@ def test_a_newer_production_file_is_taken_over_from_each_place_and_moves_only_wh
     dry = follow(reader, f"{mounted} --dry-run").splitlines()
     assert reader.read("requirements.txt") == before
     said = follow(reader, mounted).splitlines()
-    # Behind the build, which the first command does.
+    # After the build, which the first command does.
     assert dry[-len(said) : -1] == said[:-1]
     moved = [line for line in said if line.startswith(("Moved:", "New:", "Gone:"))]
     assert moved == [f"Moved:      pytz {PINNED['pytz']} -> {NEWER}"]

@@ -144,7 +144,7 @@ def test_all_sources_that_do_not_build_are_named_with_the_debian_packages_that_t
         installed("".join([*locks, plain]), tmp_path / "environment")
 
 
-def test_an_archive_that_uv_refuses_to_unpack_is_built_without_what_leaves_it(
+def test_an_archive_that_uv_refuses_to_unpack_is_built_without_links_that_leave_it(
     step: Path, offline: PackageIndex, tmp_path: Path
 ) -> None:
     content = io.BytesIO()

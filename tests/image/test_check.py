@@ -72,7 +72,7 @@ def test_a_project_that_is_held_at_a_day_is_told_how_to_follow_production_again(
     path.write_text(f"# source: git+/nowhere@main@2026-03-01#a.txt\n# at: 2026-03-01\n{image.read('production.txt')}")
     check.run([])
     assert (
-        "\nHeld at:    2026-03-01, as are packages that add and lock take; to follow production again, "
+        "\nHeld at:    2026-03-01; add and lock take packages of that day; to follow production again, "
         f'{RUN} take-over "git+/nowhere@main#a.txt"\n' in capsys.readouterr().out
     )
 
@@ -106,7 +106,7 @@ def test_below_the_table_each_move_is_explained_also_where_the_index_is_silent_a
         raise ValueError("503 Server Error")
 
     image.index.add("shared", "2.0", urls=("Changelog, https://shared.example/changes",))
-    # An open version is not one to move to.
+    # An open version is not a target of a move.
     (image.project / "newer.txt").write_text("prod>=1\nshared[extra]==2.0\n")
     monkeypatch.setattr(advisories, "ask", silent)
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
@@ -115,10 +115,7 @@ def test_below_the_table_each_move_is_explained_also_where_the_index_is_silent_a
     assert [line.split()[0] for line in table.splitlines()[1:]] == ["prod", "shared"]
     moved, database = words.splitlines()
     assert moved == "shared 1.0 -> 2.0  major version; https://shared.example/changes"
-    assert (
-        database
-        == "Not known:  vulnerabilities closed and opened: the database of advisories does not answer (audit says why)"
-    )
+    assert database == "Not known:  vulnerabilities: the database of advisories does not answer (run audit to see why)"
     assert rest.startswith("newer.txt is not what production.txt says; run take-over\n")
     image.index.refusing = True
     assert check.run(["newer.txt"]) == 1

@@ -67,9 +67,9 @@ def test_the_command_in_the_header_is_run_again_with_further_options_and_moves_n
 def test_a_day_for_the_index_is_noted(folder: Path, option: list[str]) -> None:
     assert lock.run(option) == 0
     assert ", index as of 2026-01-02T23:59:59Z\n" in (folder / "requirements.txt").read_text()
-    with pytest.raises(DayError, match=r"--at: '3 days': unknown day; write it as in 2"):
+    with pytest.raises(DayError, match=r"--at: '3 days' is not a date; write YYYY-MM-DD, such as 2"):
         lock.run(["--at", "3 days"])
-    with pytest.raises(ProjectError, match=r"--exclude-newer-package: the next lock would not know of it"):
+    with pytest.raises(ProjectError, match=r"--exclude-newer-package: the next lock would ignore it"):
         lock.run(["--exclude-newer-package", "prod=false"])
 
 
@@ -135,17 +135,17 @@ def test_a_project_that_is_held_takes_releases_of_its_day_and_productions_pins(
     assert locked() == ("3.0", "2026-03-01T23:59:59Z")
     assert capfd.readouterr().out == (
         "Held at:    2026-03-01 (UTC): packages as the index had them then\n"
-        "Too new:    pinned 1.0: released after 2026-03-01, but production has it\n"
+        "Too new:    pinned 1.0: released after 2026-03-01, but production needs it\n"
     )
     assert locked("--upgrade", "--at", "2026-03-02") == ("4.0", "2026-03-02T23:59:59Z")
-    # And nothing moves back by itself.
+    # Nothing moves back by itself.
     assert locked("--upgrade") == ("4.0", "2026-03-02T23:59:59Z")
     assert locked("--at", "2026-02-01") == ("2.0", "2026-02-01T23:59:59Z")
     (folder / "requirements.in").write_text("-r production.txt\nprod>=4\n")
     with pytest.raises(LockError, match=r"^prod: released after 2026-03-01; take an older version; .*lock --at 2"):
         lock.run([])
     (folder / "production.txt").write_text("# at: 1 March\n\npinned==1.0\n")
-    with pytest.raises(DayError, match=r"^production\.txt: '1 March': unknown day"):
+    with pytest.raises(DayError, match=r"^production\.txt: '1 March' is not a date"):
         lock.run([])
 
 

@@ -75,14 +75,14 @@ def test_the_time_between_the_releases_is_said(days: tuple[str, str], said: str)
 
 ONE, OTHER = "PYSEC-2026-1 CVE-2026-1 GHSA-aaaa", "GHSA-bbbb PYSEC-2026-2"
 VULNERABILITIES = {
-    "fixed": (known("1", ONE, OTHER), known("1.1", OTHER), "closes CVE-2026-1"),
-    "new": (known("1"), known("1.1", OTHER), "opens GHSA-bbbb"),
-    "one for another": (known("1", OTHER), known("1.1", ONE), "opens CVE-2026-1; closes GHSA-bbbb"),
+    "fixed": (known("1", ONE, OTHER), known("1.1", OTHER), "fixes CVE-2026-1"),
+    "new": (known("1"), known("1.1", OTHER), "introduces GHSA-bbbb"),
+    "one for another": (known("1", OTHER), known("1.1", ONE), "introduces CVE-2026-1; fixes GHSA-bbbb"),
     "the same by another name": (known("1", ONE), known("1.1", "GHSA-aaaa"), ""),
-    "many": (known("1", *(f"CVE-{each}" for each in range(5))), known("1.1"), "closes CVE-0, CVE-1, CVE-2 and 2 more"),
+    "many": (known("1", *(f"CVE-{each}" for each in range(5))), known("1.1"), "fixes CVE-0, CVE-1, CVE-2 and 2 more"),
     "of a version that no database knows": (known("1", ONE), Release("1.1"), ""),
-    "of a package that is added": (None, known("1", ONE), "opens CVE-2026-1"),
-    "of a package that is removed": (known("1", ONE), None, "closes CVE-2026-1"),
+    "of a package that is added": (None, known("1", ONE), "introduces CVE-2026-1"),
+    "of a package that is removed": (known("1", ONE), None, "fixes CVE-2026-1"),
 }
 
 
@@ -136,7 +136,7 @@ def test_an_index_and_the_database_of_advisories_are_asked_for_both_versions(
     )
     assert meaning.lines(moves, LINUX) == [
         "Moved:      lost 1.0+company -> 2.0  major version",
-        "Moved:      moved 1.26.4 -> 2.2.6  major version; 1.26.4 is yanked; closes CVE-2026-1234; 9 months newer; "
+        "Moved:      moved 1.26.4 -> 2.2.6  major version; 1.26.4 is yanked; fixes CVE-2026-1234; 9 months newer; "
         "https://moved.example/changes",
         "Moved:      quiet 1.0 -> 1.1",
         "New:        new 1.0  1.0 is yanked",
@@ -175,11 +175,9 @@ def test_each_source_that_does_not_answer_is_said_and_the_rest_is_known(
     moves = Moves(side(a="1.0"), side(a="2.0"))
     moved = "Moved:      a 1.0 -> 2.0  major version"
     index = "Not known:  yanked releases and release dates: the package index cannot be reached"
-    assert meaning.lines(moves, LINUX) == [f"{moved}; closes CVE-2026-1", index]
+    assert meaning.lines(moves, LINUX) == [f"{moved}; fixes CVE-2026-1", index]
     monkeypatch.setattr(advisories, "ask", silent)
-    database = (
-        "Not known:  vulnerabilities closed and opened: the database of advisories does not answer (audit says why)"
-    )
+    database = "Not known:  vulnerabilities: the database of advisories does not answer (run audit to see why)"
     assert meaning.lines(moves, LINUX) == [moved, index, database]
     monkeypatch.setattr(releases, "LONGEST", 0)
     assert meaning.lines(moves, LINUX)[1].endswith("release dates: no answer within 0 s")
@@ -193,7 +191,7 @@ def test_only_the_first_of_many_moves_are_looked_up(
     answer_with(monkeypatch, {"a==1.0": ["CVE-2026-1"], "b==1.0": ["CVE-2026-2"]})
     said = meaning.lines(Moves(side(a="1.0", b="1.0"), side(a="2.0", b="2.0")), LINUX)
     assert said == [
-        "Moved:      a 1.0 -> 2.0  major version; closes CVE-2026-1",
+        "Moved:      a 1.0 -> 2.0  major version; fixes CVE-2026-1",
         "Moved:      b 1.0 -> 2.0  major version",
-        "Not known:  details of 1 more packages: at most 1 are looked up",
+        "Not known:  details of 1 more packages: only the first 1 are looked up",
     ]

@@ -147,13 +147,13 @@ def test_a_result_of_an_earlier_day_is_made_again_and_production_followed_again_
     assert contents(folder) == now
     there = run("--at", "2026-03-01")
     march = contents(folder)
-    again = "nothing was written; to take it over, run: docker compose run --rm jupyter take-over --at 2026-03-01"
+    again = "nothing was written; to apply this, run: docker compose run --rm jupyter take-over --at 2026-03-01"
     assert dry == there.replace("Next:       docker compose up --build", f"Next:       {again}")
     assert re.search(r"Moved:      prod 2.0 -> 1.0  older .*\nGone:       late 2.0\n", there)
-    late = "late>=2: left out, the index has no release of it up to 2026-03-01 that fits here"
+    late = "late>=2: left out, the index has no release up to 2026-03-01 that fits here"
     assert f"# {late}\n" in march["requirements.in"]
     assert f"# source: {url}@2026-03-01#requirements.txt\n" in march["production.txt"]
-    # A day makes the same again, whatever was locked meanwhile.
+    # A day gives the same lock again, regardless of what was locked meanwhile.
     (folder / "requirements.txt").write_text(now["requirements.txt"])
     run()
     assert contents(folder) == march
@@ -165,20 +165,20 @@ def test_a_result_of_an_earlier_day_is_made_again_and_production_followed_again_
     assert hold.lines(contents(folder)["production.txt"]) == []
     assert "\nlate==2.0" in contents(folder)["requirements.txt"]
 
-    # A file has no history, but one that is named is taken for one of that day.
+    # A file has no history, but a named file counts as one from that day.
     (folder / "march.txt").write_text("prod==1.0\n")
     assert "Held at:    2026-03-01 (UTC): packages as" in run("march.txt", "--at", "2026-03-01")
     assert "# at: 2026-03-01\n" in contents(folder)["production.txt"]
     run()
     assert hold.held_here() == "2026-03-01"
     for words in (["--at", "2026-03-02"], [f"{offline.url}r.txt", "--at", "2026-03-02"]):
-        with pytest.raises(DayError, match=r": has no history .* of that day: take-over --at 2026-03-02 FILE"):
+        with pytest.raises(DayError, match=r": has no history; .* from that day: take-over --at 2026-03-02 FILE"):
             takeover.run(words)
 
 
 REFUSED = {
     "contradicts itself": ("prod==1\nprod==2\n", {}, "contradicts prod==1 at"),
-    "cannot be had": ("missing==1\n", {}, "missing==1 is not on the package index under any version"),
+    "is not available": ("missing==1\n", {}, "missing==1 is not on the package index in any version"),
     "meets no notebook": ("prod==2.0\n", {"requirements.in": "pandas\n"}, "ipykernel is missing"),
     "meets a line of another kind": ("prod==2.0\n", {"requirements.in": "-r more.in\n"}, "'-r more.in' is not"),
 }

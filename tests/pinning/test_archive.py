@@ -1,4 +1,4 @@
-"""What archives of sources say of themselves."""
+"""Facts that are read from the archives of sources."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CARGO = '[package.metadata.docs.rs]\ntargets = ["x86_64-pc-windows-msvc"]\n'
         (Archive({"PKG-INFO": WINDOWS + LINUX}, {".c"}), ""),
         (Archive({"PKG-INFO": "Classifier: Operating System :: MacOS :: MacOS X\n"}, {".m", ".c"}), "darwin"),
         (Archive({"PKG-INFO": "Name: a\n", "Cargo.toml": CARGO}, {".rs"}), "win32"),
-        # Such as win32-setctime, which has no more to say on Linux, and pyreadline, which stops there.
+        # Such as win32-setctime, which does nothing on Linux, and pyreadline, which fails there.
         (Archive({"PKG-INFO": WINDOWS}, {".py"}), ""),
         (Archive({"PKG-INFO": f"Platform: Windows XP\n{WINDOWS}"}, {".py"}), "win32"),
     ],
@@ -32,7 +32,7 @@ def test_a_source_is_for_one_system_if_it_says_so_and_of_no_other(archive: Archi
     ("name", "archive", "release", "packages"),
     [
         ("python-ldap", Archive({}, {".c"}), "bookworm", ["libldap2-dev", "libsasl2-dev"]),
-        # Its libcurl brings the other one.
+        # Its libcurl depends on the other one.
         ("python-ldap", Archive({}, {".c"}), "trixie", ["libsasl2-dev"]),
         ("python-ldap", Archive({}, {".py"}), "trixie", []),
         ("psycopg2", Archive({}, {".c"}, {"libpq-fe.h"}), "trixie", []),
@@ -41,7 +41,7 @@ def test_a_source_is_for_one_system_if_it_says_so_and_of_no_other(archive: Archi
         # An old version, from before it was written in Rust.
         ("cryptography", Archive({}, {".c"}), "trixie", []),
         ("ours", Archive({}, {".f90"}), "trixie", ["gfortran"]),
-        # It takes the libraries that it finds.
+        # It uses the libraries that it finds.
         ("uwsgi", Archive({}, {".c"}, {"ldap.h", "sql.h", "sasl/sasl.h", "snappy-c.h", "GeoIP.h"}), "bookworm", []),
     ],
 )

@@ -46,7 +46,7 @@ def test_an_archive_that_uv_refuses_to_unpack_is_left_to_the_image(pin: Pin, off
     offline.add_file("ours", "ours-1.0.tar.gz", gzip.compress(b"\0" * 512))
     generated = pin("ours==1.0\n")
     assert generated.locked["ours"] == "1.0"
-    assert "To build:   ours==1.0 in the image, as it is in an odd archive: " in generated.stdout
+    assert "To build:   ours==1.0 in the image, as it has an archive that uv does not unpack: " in generated.stdout
 
 
 def test_a_source_for_an_old_setuptools_gets_one_here_and_in_the_image(pin: Pin, offline: PackageIndex) -> None:

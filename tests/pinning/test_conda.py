@@ -1,4 +1,4 @@
-"""conda's files: which packages they name on the package index, and what becomes of a pin that the index lacks."""
+"""conda's files: their packages on the package index, and pins that the index lacks."""
 
 from __future__ import annotations
 
@@ -307,7 +307,7 @@ def test_an_environment_for_another_python_is_refused(read_environment: Read) ->
 REFUSED = {
     "conda-lock's file for a Mac": ("x", CONDA_LOCK.replace("linux-64", "osx-64"), "x: has no packages for linux-64;"),
     "pixi's lock for a Mac": ("x", PIXI.replace("linux-64", "osx-64"), "for linux-64 in the environment default; make"),
-    "what is no package": ("x", "dependencies:\n- =1\n", "x:2: '=1' is not a package of conda"),
+    "not a package": ("x", "dependencies:\n- =1\n", "x:2: '=1' is not a conda package"),
 }
 
 
@@ -319,7 +319,7 @@ def test_it_refuses(name: str, text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["pass=31415926\n", "redis=6379\npass=hunter2\n", "six==1.16.0\na=1.0=x\n"])
-def test_a_settings_file_is_no_list_of_conda(text: str) -> None:
+def test_a_settings_file_is_not_taken_for_a_conda_list(text: str) -> None:
     assert as_requirements(text, "requirements.txt").text == text
 
 

@@ -64,7 +64,7 @@ def test_production_of_a_day_is_locked_beside_packages_of_that_day(
     for when, version in (("2020-01-01T12:00:00Z", "2.0"), ("2026-04-01T12:00:00Z", "3.0")):
         write_files(repository, {"requirements.txt": f"prod=={version}\n"})
         committed(repository, when)
-    # An index that was copied is newer than what it holds.
+    # A copied index has newer upload times than its files.
     copied = datetime(2026, 5, 1, tzinfo=timezone.utc)
     offline.add("forced", "1.0")
     offline.add("forced", "2.0", uploaded=copied)
@@ -79,7 +79,7 @@ def test_production_of_a_day_is_locked_beside_packages_of_that_day(
     said = generated.stdout.splitlines()
     assert f"Held at:    2026-03-01 (UTC): {commit}, and packages as the index had them then" in said
     for package in ("forced 2.0", "prod 2.0"):
-        assert f"Too new:    {package}: released after 2026-03-01, but production has it" in said
+        assert f"Too new:    {package}: released after 2026-03-01, but production needs it" in said
     production = generated.read("production.txt")
     assert f"# source: {location.format('2026-03-01')}\n# {commit}\n" in production
     assert "\n# at: 2026-03-01\n" in production

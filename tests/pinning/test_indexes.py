@@ -1,4 +1,4 @@
-"""Sources are built once, though no index lets uv keep them."""
+"""Sources are built once, although the cache headers of the index forbid uv to keep them."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ needed @ git+https://git.example.com/team/needed@1.5
 far @ http://127.0.0.1:9/far-1.0-py3-none-any.whl
 """
 WORTH_A_LOOK = """\
-Open:       2 of them may have other versions in production; to pin all, take over its pip freeze, or image:NAME
+Open:       2 of them may have other versions in production; to pin all, use its pip freeze, or image:NAME
 Added:      9 packages for the analysis and what they need
 Compiled:   numpy==1.19.5 has no wheel for Python 3.11, so the image builds it; Python 3.9 has one
 Not fixed:  build requirements of numpy==1.19.5: it asks for more while it is built
@@ -100,9 +100,9 @@ Not here:   ./libs/scoring is not from an index, so not in the notebook
 Not here:   -e git+https://git.example.com/team/models.git@v1#egg=models is not from an index, so not in the notebook
 Different:  needed @ git+https://git.example.com/team/needed@1.5 in production, needed==2.0 from the index here
 Not here:   far @ http://127.0.0.1:9/far-1.0-py3-none-any.whl cannot be reached, so not in the notebook
-Ignored:    --global-option of user means nothing to a lock
-Ignored:    --config-settings of user means nothing to a lock
-Ignored:    --pre means nothing to a lock
+Ignored:    --global-option of user has no effect on a lock
+Ignored:    --config-settings of user has no effect on a lock
+Ignored:    --pre has no effect on a lock
 """
 
 
@@ -216,13 +216,13 @@ def test_setuptools_is_in_the_notebook_as_it_is_in_productions_image_if_producti
         ("ipykernel<6\n", "3.11", "5.5", "it cannot live beside production's versions taken together; the lock has"),
     ],
 )
-def test_an_old_kernel_that_jupyterlab_drives_is_taken_where_production_has_one_or_admits_no_other(
+def test_an_old_kernel_that_works_with_jupyterlab_is_used_where_production_has_one_or_admits_no_other(
     pin: Pin, offline: PackageIndex, production: str, python: str, version: str, reason: str
 ) -> None:
     old_kernels(offline)
     generated = pin(production, python=python)
     assert generated.locked["ipykernel"] == version
-    # Which old kernels import, but do not ask for.
+    # Old kernels import it, but do not require it.
     assert generated.locked["ipython-genutils"] == "0.2.0" and generated.locked["ipython"] == "8.0"
     assert f"Older:      ipykernel>=6, {reason}" in generated.stdout
     assert f"# ipykernel>=6: left out, {reason}" in generated.read("requirements.in")
@@ -236,7 +236,7 @@ def test_an_old_kernel_that_jupyterlab_drives_is_taken_where_production_has_one_
         ("ipykernel==5.5\nipython==7.2\n", "3.11", "ipython>=7.4,<9.1 cannot live beside ipython==7.2"),
     ],
 )
-def test_production_without_room_for_a_kernel_that_jupyterlab_drives_is_refused_with_the_pin_that_is_the_reason(
+def test_production_that_admits_no_kernel_for_jupyterlab_is_refused_with_the_pin_that_is_the_reason(
     pin: Pin, offline: PackageIndex, production: str, python: str, pair: str
 ) -> None:
     old_kernels(offline)
@@ -267,12 +267,12 @@ def test_all_pins_that_cannot_be_had_are_refused_with_their_lines_and_the_way_ou
     offline.add("torch", "2.0.1")
     offline.add_file("twisted", "Twisted-19.10.0.tar.bz2", b"")
     refused = {
-        "gone==0.9": "is not, or no longer, on the package index; the nearest version is 1.0; production must move",
-        "never==1.0": "is not on the package index under any version; if it is private, name its index",
+        "gone==0.9": "is not, or no longer, on the package index; the nearest version is 1.0; move production",
+        "never==1.0": "is not on the package index in any version; if it is private, name its index",
         "modern==1.0": "does not run on Python 3.11; it does on 3.12, 3.13, 3.14",
         "tensorflow==2.1": "has wheels for Python 3.6, 3.7 only",
         "torch==2.0.1+cpu": "is not on the package index",
-        "twisted==19.10.0": "is on the package index only as an archive that uv refuses by its name; build its",
+        "twisted==19.10.0": "is on the package index only as an archive with a name that uv refuses; build its",
     }
     fine = ["here==1.0", "user-of-gone==1.0", "user-of-any==1.0", "wanted==1.0", "at-odds-with-wanted==1.0"]
     message = pin("\n".join([*refused, *fine])).stderr
@@ -287,7 +287,7 @@ def test_a_pin_that_only_a_directory_of_production_has_is_refused_with_the_way_o
 ) -> None:
     message = pin("--find-links ./wheels\nours==1.0\n").stderr
     assert (
-        "requirements.txt:2: ours==1.0 is not on the package index, and --find-links ./wheels is a directory of "
+        "requirements.txt:2: ours==1.0 is not on the package index, and --find-links ./wheels is a directory on "
         in message
     )
     assert "; publish it on an index, or write: ours @ https://..." in message
@@ -311,7 +311,10 @@ def test_a_local_version_that_production_leaves_open_is_taken_as_pip_takes_it_an
     generated = pin("torch==2.1.0\n")
     assert generated.locked["torch"] == "2.1.0+cpu"
     assert "Production: 1 of 1 pins kept exactly" in generated.stdout
-    assert "Local:      torch==2.1.0 is 2.1.0+cpu on production's index" in generated.stdout
+    assert (
+        "Local:      torch==2.1.0 is locked as 2.1.0+cpu, which pip would install from production's index"
+        in generated.stdout
+    )
 
 
 def test_the_header_of_the_lock_says_which_uv_made_it_and_how_new_the_index_could_be(
@@ -405,7 +408,7 @@ def test_what_is_for_windows_or_macos_alone_is_left_out_on_any_python_and_is_no_
     content = "wmi==1.5\npywin32==306\npywinpty==2.0\npyobjc==10.0\nappnope==0.1\n"
     message = pin(f"{content}gone==1.0\n").stderr
     assert "fix this first:\n" in message
-    assert "requirements.txt:6: gone==1.0 is not on the package index under any version" in message
+    assert "requirements.txt:6: gone==1.0 is not on the package index in any version" in message
     generated = pin(content)
     assert generated.locked["appnope"] == "0.1"
     assert "Production: 1 of 1 pins kept exactly" in generated.stdout
@@ -422,7 +425,7 @@ def test_two_pins_that_need_different_versions_of_a_third_are_named_with_it(pin:
     offline.add("one", "1.0", requires=("third<2",))
     offline.add("other", "1.0", requires=("third>2", "fourth>2"))
     message = pin("one==1.0\nother==1.0\n").stderr
-    needs = r"other==1.0 \(\S+:2\) needs third>2 but one==1.0 \(\S+:1\) needs third<2; pin third there"
+    needs = r"other==1.0 \(\S+:2\) needs third>2 but one==1.0 \(\S+:1\) needs third<2; pin third in this file"
     assert re.search(needs, message)
 
 
@@ -433,7 +436,7 @@ def test_debian_packages_that_a_source_needs_are_named_and_written_into_the_dock
     generated = generate("python-ldap==3.4\n")
     assert generated.exit_code == 0, generated.stderr
     assert "To build:   python-ldap==3.4 needs" in generated.stdout
-    assert "libsasl2-dev; DEBIAN_PACKAGES in the Dockerfile has them" in generated.stdout
+    assert "Debian:     added to DEBIAN_PACKAGES in the Dockerfile, to build sources: " in generated.stdout
     [packages] = re.findall(r'^ARG DEBIAN_PACKAGES="(.*)"$', generated.read("Dockerfile"), re.MULTILINE)
     assert "libsasl2-dev" in packages.split()
     assert "\n# python-ldap==3.4: needs" in generated.read("build-requirements.txt")

@@ -36,7 +36,7 @@ UNREADABLE = {
     "only comments": (b"# nothing here\n", "names no package"),
     "conda's own format": (b"a==1\nnumpy=1.26.4=py311_0\n", "(it comes from conda); make the file with: pip list"),
     "a version that conda hides": (b"numpy @ file:///croot/numpy_1700/work\n", "hides the version"),
-    "a variable": (b"numpy==${NUMPY}\n", "instead of a variable"),
+    "a variable": (b"numpy==${NUMPY}\n", "contains a variable"),
     "a missing include": (b"-r missing.txt\n", "no such file; check the path (included at"),
     "two versions of one package": (b"a==1\na==2\n", "contradicts a==1 at"),
     "a script by mistake": (b'export DB_PASSWORD="canary one"\n', "'export ...' is not"),
@@ -184,45 +184,45 @@ def test_options_behind_a_requirement_are_ignored_and_named(read: Read, options:
 
 
 DROPPED = {
-    "- six==1.16.0": "'- six==1.16.0' is an item of a list, which pip drops",
-    "-- six==1.16.0": "'-- six==1.16.0' is an item of a list, which pip drops",
-    "- DB_PASS=canary": "'- DB_PASS=...' is an item of a list, which pip drops",
-    "- canary": "'- ...' is an item of a list, which pip drops",
-    "--pre six==1.16.0": "'--pre ...' begins with an option, and pip drops what follows it",
-    "--find-links ./canary six==1.16.0": "'--find-links ...' begins with an option, and pip drops what follows it",
-    "-e . six==1.16.0": "'-e ...' begins with an option, and pip drops what follows it",
+    "- six==1.16.0": "'- six==1.16.0' is a list item, which pip ignores",
+    "-- six==1.16.0": "'-- six==1.16.0' is a list item, which pip ignores",
+    "- DB_PASS=canary": "'- DB_PASS=...' is a list item, which pip ignores",
+    "- canary": "'- ...' is a list item, which pip ignores",
+    "--pre six==1.16.0": "'--pre ...' begins with an option, and pip ignores the rest",
+    "--find-links ./canary six==1.16.0": "'--find-links ...' begins with an option, and pip ignores the rest",
+    "-e . six==1.16.0": "'-e ...' begins with an option, and pip ignores the rest",
 }
 REASONS = {
     "six==1.16.0 \\ ": "a space follows the \\ at its end",
     "six==1.16.0#canary": "a # without a space before it",
-    "six==1.16.0 // canary": "pip does not know this kind of comment",
+    "six==1.16.0 // canary": "pip does not support this kind of comment",
     "\u200bsix==1.16.0": "U+200B, zero width space",
     "six==1.16.0\ufeff": "U+FEFF",
     "six\u00a0==\u00a01.16.0": "U+00A0, no-break space",
     "six==1.16.0 ; python_version > \u201c3\u201d": "U+201C, left double quotation mark",
     "six\uff1d\uff1d1.16.0": "U+FF1D, fullwidth equals sign",
     "\u2013 six==1.16.0": "U+2013, en dash",
-    "* six==1.16.0": "it is an item of a list",
+    "* six==1.16.0": "it is a list item",
     '"six==1.16.0",': "it is quoted",
     "pip install six==1.16.0": "it is a command",
-    "six = '1.16.0'": "it is an entry of TOML",
-    "six=1.16.0": "pip does not know this operator",
-    "six ^1.16": "pip does not know this operator",
+    "six = '1.16.0'": "it is a TOML entry",
+    "six=1.16.0": "unknown operator",
+    "six ^1.16": "unknown operator",
     "six 1.16.0": "it has no == before the version",
     "six: 1.16.0": "it has : instead of ==",
     "six@1.16.0": "it does not have a valid address",
-    "six (1.16.0)": "versions in brackets",
-    "six==1.16.0 idna==3.10": "it holds two requirements",
+    "six (1.16.0)": "it has the version in parentheses",
+    "six==1.16.0 idna==3.10": "it contains two requirements",
     "six==latest": "it has no version",
-    "six==$SIX": "it holds a variable",
-    "six==%SIX%": "it holds a variable",
-    "six==1.16.0 ; python_version>3": "its marker is not valid",
-    "six==1.16.0 --no-deps": "pip does not take this option behind a requirement",
-    "--no-use-wheel": "pip does not have this option",
-    "WARNING: You are using pip version 21.0": "it is output of pip",
+    "six==$SIX": "it contains a variable",
+    "six==%SIX%": "it contains a variable",
+    "six==1.16.0 ; python_version>3": "invalid marker",
+    "six==1.16.0 --no-deps": "pip does not accept this option after a requirement",
+    "--no-use-wheel": "unknown option of pip",
+    "WARNING: You are using pip version 21.0": "it is pip's output",
     "------ LIBRARIES": "it is a heading",
-    "--hash=sha256:00": "belongs to a requirement, and pip drops it here; end the line above with \\",
-    "<<<<<<< HEAD": "it is left over from a merge",
+    "--hash=sha256:00": "belongs to a requirement, but pip ignores it here; end the line above with \\",
+    "<<<<<<< HEAD": "it is a merge conflict marker",
 }
 
 
@@ -250,7 +250,7 @@ def test_a_hash_below_a_line_that_is_refused_is_not_another_problem(read: Read) 
 
 
 def test_a_file_without_a_package_of_an_index_says_what_it_has(read: Read) -> None:
-    with pytest.raises(GenerationError, match=r"names no package of an index, only git\+https://x/y; is it the right"):
+    with pytest.raises(GenerationError, match=r"names no package from an index, only git\+https://x/y; is it"):
         read(b"git+https://x/y\n")
 
 

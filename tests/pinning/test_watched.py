@@ -118,7 +118,7 @@ def test_an_index_that_stops_amid_an_answer_ends_generation(
 def test_a_build_that_hangs_ends_generation_with_its_name_and_leaves_no_process(
     pin: Pin, impatient: None, monkeypatch: pytest.MonkeyPatch, hanging: Callable[[], list[int]]
 ) -> None:
-    # As uv itself, which waits.
+    # Like uv itself while it waits.
     work, ticks = watched._work, itertools.count(step=0.00001)
     monkeypatch.setattr(watched, "_work", lambda process: work(process) + next(ticks))
     refused = pin("slow==1.0\n")

@@ -71,8 +71,8 @@ def on_day(location: str, day: str) -> str:
     if not day:
         return location
     raise DayError(
-        f"{redacted(location)}: has no history that can be read; name its repository, as in "
-        f"git+https://HOST/TEAM/REPOSITORY@{day}#PATH, or a file of that day: take-over --at {day} FILE"
+        f"{redacted(location)}: has no history; name its git repository, as in "
+        f"git+https://HOST/TEAM/REPOSITORY@{day}#PATH, or a file from that day: take-over --at {day} FILE"
     )
 
 

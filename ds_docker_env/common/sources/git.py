@@ -37,8 +37,8 @@ _AT = re.compile(rf"@({day.PATTERN})$")
 _LIKE_A_DAY = re.compile(r"(?:^|@)\d{4}[-./]?\d{1,2}[-./]?\d{1,2}$")
 _HASH = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
 _REMOTE = "production"
-# How git says "all": https://git-scm.com/docs/shallow. Without a depth, a shallow repository, such as a pipeline's
-# checkout, would make a fetch with a filter fetch again and again.
+# git's word for "all": https://git-scm.com/docs/shallow. Without a depth, a fetch with a filter from a shallow
+# repository, such as a pipeline's checkout, would never end.
 _ALL = "--depth=2147483647"
 _EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 # What servers answer that do not have a commit, or give none by its hash.
@@ -50,13 +50,13 @@ class GitFile(Remote):
     """A file at ``git+URL@REF@DAY#PATH``; without REF the default branch, without PATH requirements.txt.
 
     With a DAY, such as 2026-03-01, it is the file at the end of that day in UTC: in the last commit up to then, by
-    first parents, as a merged commit counts from its merge on. Git takes passwords and keys from where it always does:
+    first parents, because a merged commit counts from its merge. Git gets passwords and keys from its usual sources:
     netrc, a credential helper, an ssh agent.
     """
 
     @property
     def provenance(self) -> str:
-        """The commit that was read, as ``commit <40 hex>``, and its own day if one was asked for."""
+        """The commit that was read, as ``commit <40 hex>``, with its day if the location has a day."""
         _, commit, own = self._fetched()
         return f"commit {commit}{own}"
 
@@ -152,8 +152,7 @@ class _Parts(NamedTuple):
         return f"git+{self.url}{at}#{self.path}"
 
 
-# Folder, commit and its day by URL, ref and day: what a file includes comes from the same commit, even if the branch
-# moves meanwhile.
+# Folder, commit and its day by URL, ref and day: included files come from the same commit, even if the branch moves.
 _FETCHED: dict[tuple[str, str, str], tuple[Path, str, str]] = {}
 
 
@@ -226,8 +225,8 @@ class _Git:
         first = day.of(int(self.must(*follow, "--max-parents=0", tip).split()[0]))
         fix = f"name a day from {first} on"
         if (self.folder / "shallow").exists():
-            fix = "its repository is shallow; run there: git fetch --unshallow"
-        raise DayError(f"{self.name}: no commit up to {asked} (UTC), as the first is of {first}; {fix}")
+            fix = "the repository is shallow, so run: git fetch --unshallow"
+        raise DayError(f"{self.name}: no commit up to {asked} (UTC); the first one is from {first}; {fix}")
 
     def files(self, tree: str) -> list[str]:
         listed = self.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", tree).stdout
@@ -315,7 +314,7 @@ def _fetch(name: str, url: str, ref: str, asked: str) -> tuple[Path, str, str]:
         git.must("config", "http.sslCAInfo", trusted)
     if asked:
         _require_day(git, f"{ref}@{asked}" if ref else asked, asked)
-    # Names of files are enough, or commits to find the day; git gets the few that are read when it is asked for them.
+    # Names of files are enough, or commits to find the day; git fetches the few files that are read later.
     depth, found = _ALL if asked else "--depth=1", "FETCH_HEAD"
     for kind in ("tree:0", "blob:none") if asked else ("blob:none",):
         shape = [depth, f"--filter={kind}"]
@@ -338,11 +337,12 @@ def _fetch(name: str, url: str, ref: str, asked: str) -> tuple[Path, str, str]:
 
 
 def _require_day(git: _Git, text: str, asked: str) -> None:
-    """Raise `SourceError` if a branch or tag has a name like a day."""
+    """Raise `SourceError` if a branch or tag is named like a day."""
     listed = git.run("ls-remote", _REMOTE, f"refs/heads/{text}", f"refs/tags/{text}").stdout.decode(errors="replace")
     if refs := [line.partition("\t")[2] for line in listed.splitlines()]:
         raise SourceError(
-            f"{git.name}: {refs[0]} is there, too; write @{refs[0]} for it, or @BRANCH@{asked} for a branch on that day"
+            f"{git.name}: {refs[0]} has the same name; write @{refs[0]} for it, "
+            f"or @BRANCH@{asked} for a branch on that day"
         )
 
 
@@ -353,7 +353,7 @@ def _no_such_ref(git: _Git, ref: str) -> str:
         there = f"name one, such as @{names[0]}" if names else "push one first"
         return f"{git.name}: the repository has no default branch; {there}"
     there = f"it has {_few(names, ref)}" if names else "the repository has none"
-    there += f"; write a day as in {day.today()}" if _LIKE_A_DAY.search(ref) else ""
+    there += f"; write a day as YYYY-MM-DD, such as {day.today()}" if _LIKE_A_DAY.search(ref) else ""
     return f"{git.name}: no branch, tag or commit {ref}; {there}"
 
 

@@ -69,7 +69,8 @@ def _require_glibc(lock: str) -> None:
     if wanted and here and int(wanted[1]) > int(here.split(".")[1]):
         sys.exit(
             f"requirements.txt: locked for glibc 2.{wanted[1]}, but the base image has {here}; use a newer Debian "
-            f"in the Dockerfile, or write {here.replace('.', '_')} for 2_{wanted[1]} in its header, and run lock"
+            "in the Dockerfile, or write this into the header of requirements.txt, build again, and run lock: "
+            f"manylinux_{here.replace('.', '_')} in place of manylinux_2_{wanted[1]}"
         )
 
 

@@ -45,7 +45,7 @@ _ANY_AGE = "--exclude-newer=false"
 _SECONDS = 60
 # The packages of headers and programs, which `locks/debian.py` makes.
 _TABLE = Path(__file__).parents[2] / "common" / "debian.txt"
-# What compilers, pkg-config, Meson and setup.py say of headers, of libraries and of programs that they do not find.
+# How compilers, pkg-config, Meson and setup.py report missing headers, libraries and programs.
 _HEADER = re.compile(r"fatal error: (\S+?): No such file")
 _LIBRARY = re.compile(r"(?:No package|Package|Dependency) [\"']?([\w.+-]+?)[\"']?,? (?:.*?not |found)")
 _NOT_FOUND = re.compile(
@@ -75,7 +75,7 @@ class Source(NamedTuple):
 
 
 class BuildError(Exception):
-    """A source does not build; holds all that its build said."""
+    """A source does not build; the message is the output of the build."""
 
 
 def sections(text: str) -> dict[str, Section]:
@@ -145,18 +145,18 @@ def install(uv: Path, environment: Path, base: Path, lock: str) -> None:
 
 
 def explain(requirement: str, said: str) -> str:
-    """Return why a source does not build in one line, with the Debian package that has what it lacks."""
+    """Return in one line why a source does not build, with the Debian package that it lacks."""
     for lacking, name in _lacking(said):
         if package := _packages().get(name):
             return f"{requirement}: {lacking} not found; add {package} to DEBIAN_PACKAGES in the Dockerfile"
     reasons = [" ".join(line.split()) for line in said.splitlines() if _REASON.search(line)]
     why = f" ({reasons[-1][:200]})" if reasons else ""
-    advice = "check production's python_version, or offer a wheel on production's index"
+    advice = "check production's python_version, or publish a wheel on production's index"
     return f"{requirement}: does not build{why}; {advice}"
 
 
 def _lacking(said: str) -> Iterator[tuple[str, str]]:
-    """Return what a build did not find, and its name in the table."""
+    """Return each header, library or program that a build did not find, and its name in the table."""
     for line in said.splitlines():
         if found := _HEADER.search(line):
             directory, slash, _ = found[1].partition("/")
@@ -291,7 +291,7 @@ def _build_wheel(source: Source, section: Section, options: str, archive: Path, 
 
 
 def _run_as_nobody(command: Sequence[str], folder: Path, variables: Mapping[str, str], owned: Sequence[Path]) -> None:
-    """Run a command, and show what it says; raise `BuildError` with that if it fails."""
+    """Run a command and print its output; raise `BuildError` with the output if it fails."""
     # Somebody who is not root has read the secrets already.
     other = sys.platform != "win32" and os.getuid() == 0
     user: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": [], "umask": 0o022} if other else {}
@@ -303,7 +303,7 @@ def _run_as_nobody(command: Sequence[str], folder: Path, variables: Mapping[str,
         for line in program.stdout or ():
             print(line, end="", flush=True)
             said.append(line)
-    # What goes on in the background changes nothing any more.
+    # Processes in the background can no longer change anything.
     for path in owned if other else ():
         shutil.chown(path, 0, 0)
     if program.returncode:
@@ -311,7 +311,7 @@ def _run_as_nobody(command: Sequence[str], folder: Path, variables: Mapping[str,
 
 
 def _repack(archive: Path) -> None:
-    """Write an archive again that uv refuses: one from before POSIX, or with links to places outside it."""
+    """Pack an archive again that uv refuses: one from before POSIX, or with links to paths outside it."""
     if not archive.name.endswith((".tar.gz", ".tgz")):
         return
     with gzip.open(archive) as content:

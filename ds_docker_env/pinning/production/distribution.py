@@ -1,4 +1,4 @@
-"""Packages of the Python of Debian, Ubuntu or Red Hat, which `pip freeze` lists there and an index does not have."""
+"""Packages of Debian's, Ubuntu's or Red Hat's own Python, which `pip freeze` lists and indexes do not have."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _THEIRS = re.compile(
     r"(?=\s|;|$)",
     re.ASCII | re.IGNORECASE,
 )
-# Programs of the system itself and what they need. An index may have a package of the same name, perhaps production's.
+# Programs of the system and their requirements. An index may have a package of the same name, perhaps production's.
 PROGRAMS = {
     *("apt-clone", "apt-listchanges", "apturl", "brlapi", "cloud-init", "command-not-found", "cupshelpers", "defer"),
     *("dbus-python", "distro-info", "dnf", "duplicity", "ec2-hibinit-agent", "gpg", "gyp", "hibagent"),
@@ -29,11 +29,11 @@ WHY = "(of the operating system)"
 
 
 def of_the_system(left_out: Iterable[str]) -> list[str]:
-    """Return those of the packages that are left out that are of the operating system, without the reason."""
+    """Return the left-out packages that are of the operating system, without the reason."""
     return [line.removesuffix(f" {WHY}") for line in left_out if line.endswith(WHY)]
 
 
 def left_out(line: str) -> dict[str, str]:
-    """Return a line that pins one of these as a package that is left out, with its normalised name, or nothing."""
+    """Return the entry for a left-out package with its normalised name, if a line pins such a package, or nothing."""
     found = _THEIRS.match(line)
     return {f"{found[0]} {WHY}": canonicalize_name(found[1])} if found else {}

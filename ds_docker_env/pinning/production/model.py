@@ -14,8 +14,8 @@ from packaging.version import InvalidVersion, Version
 from ds_docker_env.common.errors import RefusedError, UnreachableError, UntrustedError
 from ds_docker_env.common.target import Target
 
-# Why a directory of packages, of --find-links or an index, has no effect.
-DIRECTORY = "is a directory of production's machine, so the package index is asked instead"
+# Why a directory in --find-links or as an index has no effect.
+DIRECTORY = "is a directory on production's machine, so only package indexes are used"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Pin:
         return self.specifier.lstrip("=")
 
     def holds(self, version: str) -> bool:
-        """Say whether a version is the one that is pinned; a pin without a local version takes any, as pip does."""
+        """Say whether a version satisfies the pin; a pin without a local version allows any, as in pip."""
         if same_version(self.version, version):
             return True
         try:
@@ -43,7 +43,7 @@ class Pin:
             return False
 
     def agrees(self, other: Pin) -> bool:
-        """Say whether one version can be what both pin."""
+        """Say whether one version can satisfy both pins."""
         return self.holds(other.version) or other.holds(self.version)
 
     def applies(self, target: Target) -> bool:
@@ -63,8 +63,8 @@ class Production:
     leave the version open or name a URL, of which ``downloads`` keep the hashes; ``left_out`` are not taken from an
     index (production's own code, VCS), with their names where known; ``indexes`` are option lines without credentials
     and where they stand; ``ignored`` are options without effect on a lock, and why; ``pythons`` are specifiers of the
-    Pythons that files are for, by name; ``conda`` holds, by how conda says it, the requirement that stands for a
-    package of conda, one of ``pins`` or ``unpinned``.
+    Pythons that files are for, by name; ``conda`` maps conda's notation of a package to the requirement that
+    stands for it, one of ``pins`` or ``unpinned``.
     """
 
     source: str
@@ -102,21 +102,21 @@ class Production:
 
     @property
     def directories(self) -> list[str]:
-        """Return the options that name a directory as an index, which only production's machine has."""
+        """Return the options that name a directory on production's machine as an index."""
         return [option for option, why in self.ignored.items() if why == DIRECTORY]
 
     @property
     def twins(self) -> set[str]:
-        """Return the requirements that stand for packages of conda."""
+        """Return the requirements that stand for conda packages."""
         return set(self.conda.values())
 
     def replace_twin(self, requirement: str, others: Sequence[str] = ()) -> None:
-        """Leave out packages of conda, perhaps for other requirements that come near them."""
+        """Leave out the conda packages of a requirement, and add others, perhaps, that come near them."""
         self.left_out |= {f"{shown} (conda)": name_of(requirement) for shown in self._forget_twin(requirement)}
         self.unpinned += others
 
     def prefer_pip(self, target: Target) -> None:
-        """Forget the packages of conda that pip replaced in production."""
+        """Remove the conda packages that pip replaced in production."""
         for twin in self.twins:
             name, version = name_of(twin), pinned_version(twin)
             same = [*(str(pin) for pin in self.pins if pin.name == name and pin.applies(target))]
@@ -131,7 +131,7 @@ class Production:
                 self._forget_twin(twin)
 
     def _forget_twin(self, requirement: str) -> list[str]:
-        """Remove a requirement; return for which packages of conda it stood."""
+        """Remove a requirement; return the conda packages that it stood for."""
         pin = next((pin for pin in self.pins if str(pin) == requirement), None)
         if pin:
             self.pins.remove(pin)
@@ -151,7 +151,7 @@ class Production:
         return {pin.name for pin in self.fixed} | set(map(name_of, self.unpinned))
 
     def built(self) -> set[str]:
-        """Return the names of what may be built from source, as production does: all but what conda leaves open."""
+        """Return the names of packages that may be built from source: all except open packages of conda."""
         return self.names() - {name_of(twin) for twin in self.twins if not pinned_version(twin)}
 
     def urls(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Options of pip behind a requirement, on the same line."""
+"""Options of pip after a requirement, on the same line."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _VALUED = {
     "--hash",
 }
 _BUILD = "--no-binary"
-_NOTHING = "means nothing to a lock"
+_NOTHING = "has no effect on a lock"
 
 
 def without_options(line: str) -> tuple[str, list[str]] | None:
-    """Return a requirement with its hashes and the names of its other options, or nothing if one is not pip's.
+    """Return a requirement with its hashes and the names of its other options, or nothing if one is unknown.
 
-    The names never hold what a person wrote.
+    The names are pip's, so they cannot contain a secret.
     """
     requirement, _, rest = line.partition(" -")
     try:

@@ -41,10 +41,10 @@ _FRAGMENT = re.compile(r"(?<=[#&])(?:sha\d+|md5|egg)=[^&]*&?")
 # Its name may be one that pip took, once.
 _VCS = re.compile(r"(-e\s*|--editable[= ]\s*)?(git|hg|svn|bzr)\+")
 _LINE = re.compile(r"^[^\S\n]*(?!#|--hash)\S", re.MULTILINE)
-# A pin, at the beginning or behind something else.
+# A pin, at the beginning or after something else.
 _PINNED = re.compile(r"(?:^|(?<=\s))[A-Za-z0-9][\w.-]*(?:\[[^\]]{0,100}\])?\s*={2,3}\s*\d")
 _FILES = 50
-# Problems with the same reason that are shown.
+# The number of problems with the same reason that are shown.
 _ALIKE = 3
 _ADDRESS = re.compile(r"https?://[^\s\\\"']+", re.IGNORECASE)
 # The parser's time grows with their square. pip sees the same without them.
@@ -77,7 +77,7 @@ def read_production(location: str, target: Target) -> Production:
     if not (production.pins or production.unpinned or problems):
         why = "names no package"
         if production.left_out:
-            why = f"names no package of an index, only {printable(', '.join(list(production.left_out)[:_ALIKE]))}"
+            why = f"names no package from an index, only {printable(', '.join(list(production.left_out)[:_ALIKE]))}"
         raise RequirementsError(f"{source.name}: {why}; is it the right file?")
     if problems:
         raise RequirementsError(*problems)
@@ -108,7 +108,7 @@ class _Reading:
 
     @property
     def all_problems(self) -> list[str]:
-        """Return the problems, the last one of many alike with the number of the others."""
+        """Return the problems; the last one shown of many alike has the number of the others."""
         more = {found[_ALIKE - 1]: len(found) - _ALIKE for found in self.alike.values() if len(found) > _ALIKE}
         return [
             f"{problem} (and {more[index]} more such lines)" if index in more else problem
@@ -170,7 +170,7 @@ class _Reading:
         self._add_problem(where, shown(line), why)
 
     def _add_problem(self, where: str, value: str, why: str) -> None:
-        """Note a problem, of many alike only the first ones."""
+        """Note a problem; of many alike, only the first few."""
         alike = self.alike.setdefault(why, [])
         alike.append(len(self.problems))
         if len(alike) <= _ALIKE:
@@ -269,7 +269,7 @@ class _Reading:
 
 
 def _index_name(left_out: str) -> str:
-    """Return what a package that is left out is called on the index, or nothing: conda has other names."""
+    """Return the name of a left-out package on the index, or nothing: conda's names differ."""
     name = re.split(r"[^\w.:/-]", left_out)[0]
     return twin(name) if left_out.endswith("(conda)") else canonicalize_name(name)
 
@@ -324,7 +324,7 @@ def _is_exact(specifier: Specifier) -> bool:
 
 
 def _allows(specifiers: SpecifierSet, version: str) -> bool:
-    """Say whether a version is in a range; one that does not follow PEP 440 cannot be compared."""
+    """Say whether a version is in a range; a version that does not follow PEP 440 counts as in it."""
     others = SpecifierSet(",".join(str(each) for each in specifiers if each.operator != "==="))
     try:
         return others.contains(version, prereleases=True)
@@ -339,9 +339,7 @@ def _python_mismatches(production: Production, target: Target) -> list[str]:
             if not SpecifierSet(wanted).contains(target.full_python):
                 why = f"is for Python {wanted}, not {target.python}"
                 offered = any(SpecifierSet(wanted).contains(Target(each).full_python) for each in PYTHON_VERSIONS)
-                way = (
-                    "choose production's python_version" if offered else "production must move to a newer Python first"
-                )
+                way = "choose production's python_version" if offered else "move production to a newer Python first"
                 problems.append(f"{name}: {why}; {way}")
     return problems
 

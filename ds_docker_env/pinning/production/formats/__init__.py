@@ -19,7 +19,7 @@ _CONDA = re.compile(r"^dependencies:(\s|$)", re.MULTILINE)
 _CONDA_LOCK = re.compile(r"^- (name|category): \S+\n(  .*\n)*?  manager: (conda|pip)$", re.MULTILINE)
 _EXPLICIT = re.compile(r"^@EXPLICIT[ \t]*$", re.MULTILINE)
 _CONDA_TABLE = re.compile(r"^# packages in environment at |^[# \t]*Name[ \t]+Version[ \t]+Build\b", re.MULTILINE)
-# What `conda list --export` writes and pip refuses. A settings file named by mistake has other values.
+# Lines of `conda list --export`, which pip refuses. A settings file named by mistake has other values.
 _CONDA_SPEC = re.compile(r"[a-z0-9_][a-z0-9_.-]*={1,2}(\d[^\s=<>!~]*=[^\s=]+|\d+\.[^\s=<>!~]+)")
 _CONDA_JSON = re.compile(r"\s*\[\s*\{[^{}]*\"build_string\"")
 _PIXI_LOCK = re.compile(r"\Aversion: \d+\n(platforms:\n(- .*\n|  .*\n)*)?environments:\n")
@@ -76,7 +76,7 @@ def _convert(text: str, name: str, last: str) -> Converted | None:
 
 
 def _of_conda(text: str, last: str) -> Callable[[str, str], Converted] | None:
-    """Return what reads a lock or a list of conda's tools, if this is one."""
+    """Return the reader of a lock or a list of conda's tools, if this is one."""
     if last == "pixi.lock" or _PIXI_LOCK.match(text):
         from ds_docker_env.pinning.production.formats.conda_locks import from_pixi_lock
 

@@ -13,9 +13,9 @@ from ds_docker_env.pinning.production.formats.conda_specs import parse_spec
 from ds_docker_env.pinning.production.formats.page import Converted, Page
 
 REMEDY = "make the file in that environment with: conda env export > environment.yml"
-# conda-lock reads what stands behind an entry: https://conda.github.io/conda-lock/src_environment_yml/
+# conda-lock reads comments after entries: https://conda.github.io/conda-lock/src_environment_yml/
 _ELSEWHERE = re.compile(r"#\s*\[\s*(win|osx|not linux|arm64)\b")
-# Packages that conda adds by itself, so nobody asks for them.
+# Packages that conda adds by itself; nobody requests them.
 _ADDED = re.compile(r"^(_\w+|ca-certificates|ld_impl_[\w-]+|python_abi)={1,2}[^\s=]+$", re.MULTILINE)
 _VERSION = re.compile(r"[^\s=<>!~]+={1,2}[^\s=<>!~,|*]+")
 
@@ -33,7 +33,7 @@ def from_conda_environment(text: str, name: str) -> Converted:
     for line, value in own:
         spec = parse_spec(value, installed=installed)
         if spec is None:
-            page.problem(line + 1, f"{value[:80]!r} is not a package of conda")
+            page.problem(line + 1, f"{value[:80]!r} is not a conda package")
         elif _ELSEWHERE.search(lines[line]):
             page.leave_out(spec.shown, "conda, not for Linux")
         else:
@@ -47,5 +47,5 @@ def from_conda_environment(text: str, name: str) -> Converted:
 
 
 def _is_export(specs: list[str]) -> bool:
-    """Say whether these are all of an environment as it is, without the builds: ``conda env export --no-builds``."""
+    """Say whether these are the packages of a whole environment: ``conda env export --no-builds``."""
     return bool(_ADDED.search("\n".join(specs))) and all(map(_VERSION.fullmatch, specs))

@@ -21,7 +21,7 @@ _PIPS_BUILDS = ("pypi_0", "<pip>")
 
 
 def from_explicit(text: str, name: str) -> Converted:
-    """Take the archives of ``conda list --explicit``, and what conda-lock notes for pip; raise `RequirementsError`."""
+    """Take the archives of ``conda list --explicit``, and conda-lock's notes about pip; raise `RequirementsError`."""
     page = Page(name, REMEDY)
     packages = Packages(page)
     for number, line in enumerate(text.split("\n"), 1):
@@ -49,7 +49,7 @@ def from_export(text: str, name: str) -> Converted:
         elif spec := parse_spec(entry, installed=bool(build)):
             packages.add(number, spec)
         else:
-            page.problem(number, f"{entry[:80]!r} is not a package of conda")
+            page.problem(number, f"{entry[:80]!r} is not a conda package")
     packages.write()
     return page.converted()
 
@@ -82,7 +82,7 @@ def from_json(text: str, name: str) -> Converted:
             entry = {key: str(value) for key, value in json.loads(found[0]).items()}
             package, version, channel = entry["name"], entry["version"], entry["channel"]
         except (ValueError, KeyError):
-            page.problem(number, f"{found[0][:80]!r} is not a package of conda")
+            page.problem(number, f"{found[0][:80]!r} is not a conda package")
             continue
         if channel == "pypi":
             page.require(number, package, version=version)

@@ -1,4 +1,4 @@
-"""What conda's packages are called on the package index, from a list in the project: nothing is looked up."""
+"""Names of conda's packages on the package index, from a list in the template."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FILE = Path(__file__).with_name("conda-names.txt")
 
 
 def twin(conda: str) -> str:
-    """Return the normalised name on the index, or nothing: a package of that name may be something else there."""
+    """Return the normalised name on the index, or nothing: the same name there may be a different project."""
     return names().get(canonicalize_name(conda), "")
 
 

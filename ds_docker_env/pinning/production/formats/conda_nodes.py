@@ -10,14 +10,14 @@ from ds_docker_env.common.errors import RequirementsError
 
 # Ten times the largest real ones.
 _LARGEST = 10_000_000
-# libyaml is ten times as fast, and not everywhere.
+# libyaml is ten times as fast, but not available everywhere.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def document(text: str, name: str, remedy: str) -> yaml.Node | None:
     """Parse without making objects, so that aliases stay what they are; raise `RequirementsError`."""
     if len(text) > _LARGEST:
-        raise RequirementsError(f"{name}: is too large for a file of conda; {remedy}")
+        raise RequirementsError(f"{name}: is too large for a conda file; {remedy}")
     try:
         return yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
@@ -28,7 +28,7 @@ def document(text: str, name: str, remedy: str) -> yaml.Node | None:
 
 
 def under(node: yaml.Node | None, *keys: str) -> yaml.Node | None:
-    """Return what stands under a key of a mapping, under another in that, and so on."""
+    """Return the node under a key of a mapping, under the next key in that, and so on."""
     for key in keys:
         pairs = node.value if isinstance(node, yaml.MappingNode) else ()
         node = next((value for name, value in pairs if name.value == key), None)
@@ -42,5 +42,5 @@ def text_under(node: yaml.Node | None, *keys: str) -> str:
 
 
 def items(node: yaml.Node | None) -> list[yaml.Node] | None:
-    """Return the nodes of a list, each once however often an alias repeats it, or nothing if it is no list."""
+    """Return the nodes of a list, each once however often an alias repeats it, or nothing if it is not a list."""
     return list({id(item): item for item in node.value}.values()) if isinstance(node, yaml.SequenceNode) else None

@@ -1,4 +1,4 @@
-"""conda's packages as requirements for pip: each as the package of the same project on the index."""
+"""conda's packages as requirements for pip, under the name of the same project on the index."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PUBLIC = {
         "huggingface",
     ),
 }
-# A version such as 3.11.5, of which the last number does not matter.
+# A version such as 3.11.5; the last number does not matter.
 _PATCH = re.compile(r"(==\d+\.\d+)\.\d+")
 
 
@@ -35,7 +35,7 @@ class Packages:
         self._specs: list[tuple[int, Spec]] = []
 
     def add(self, line: int, spec: Spec) -> None:
-        """Note a package that stands on a line."""
+        """Note a package on a line."""
         self._specs.append((line, spec))
 
     def add_archive(self, line: int, url: str) -> None:
@@ -48,8 +48,8 @@ class Packages:
             )
 
     def write(self) -> None:
-        """Write each on the page as a requirement or, without a twin on the index, among those that are left out."""
-        # A channel with Python in it is a mirror of all others.
+        """Write each package on the page as a requirement, or as left out if it has no twin on the index."""
+        # A channel that has Python is a mirror of the others.
         public = _PUBLIC | {spec.channel for _, spec in self._specs if spec.name == "python"}
         same: dict[str, list[tuple[int, Spec]]] = {}
         for line, spec in self._specs:
@@ -67,7 +67,7 @@ class Packages:
             self._write(name, specs)
 
     def _write(self, name: str, specs: list[tuple[int, Spec]]) -> None:
-        """Write packages that are one on the index, such as dask and dask-core: a version before a range."""
+        """Write packages that are one on the index, such as dask and dask-core: a version rather than a range."""
         line, exact = next((each for each in specs if each[1].exact), (0, None))
         shown = [spec.shown for _, spec in specs]
         if exact:

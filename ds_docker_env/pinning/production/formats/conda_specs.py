@@ -15,21 +15,21 @@ _SPEC = re.compile(
     r"(?:(?P<channel>.*)::)?(?P<name>[A-Za-z0-9_][\w.-]*)\s*(?P<version>[^\[]*)(?:\[(?P<keys>.*)\])?", re.DOTALL
 )
 _KEY = re.compile(r"(version|channel)\s*=\s*(?:'([^']*)'|\"([^\"]*)\"|([^,\s]+))")
-# What parts nothing: spaces beside commas, bars and operators.
+# Spaces beside commas, bars and operators, which separate nothing.
 _SPACE = re.compile(r"\s*([,|])\s*|([=<>!~])\s+")
-# Versions, and a build behind = or a space.
+# Versions, then a build after = or a space.
 _WITH_BUILD = re.compile(r"(?P<version>\S*[^\s=<>!~,|])(?:=|\s+=?)[^\s=<>!~,|]+")
 _OPERATOR = re.compile(r"(?P<operator>==|=|!=|<=|>=|<|>|~=)?\s*(?P<version>[^\s=<>!~]+)")
 _ARCHIVE = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)-(?P<version>[^-/]+)-[^-/]+\.(conda|tar\.bz2)")
-# Of a release such as 1.26.4. Fewer leave room for a later one: =1.26 is any 1.26.
+# Numbers of a full release such as 1.26.4. With fewer, =1.26 means any 1.26.
 _WHOLE = 3
 
 
 class Spec(NamedTuple):
-    """A package of conda's: its name, and which versions are meant, as PEP 440 says it.
+    """A conda package: its name, and its versions as a PEP 440 specifier.
 
-    ``specifier`` is blank if any version will do, None if PEP 440 cannot say it; ``shown`` is how conda writes it,
-    without the build; ``channel`` is blank where conda has the choice.
+    ``specifier`` is blank if any version will do, None if PEP 440 cannot express it; ``shown`` is conda's notation,
+    without the build; ``channel`` is blank if conda chooses it.
     """
 
     name: str
@@ -44,9 +44,9 @@ class Spec(NamedTuple):
 
 
 def parse_spec(text: str, *, installed: bool = False) -> Spec | None:
-    """Return what a match specification says, or nothing if it is none.
+    """Return the package in a match specification, or nothing if it is not one.
 
-    Where it describes what is ``installed``, as an export does, =1.26 is 1.26 and not any 1.26.
+    In a list of ``installed`` packages, such as an export, =1.26 is 1.26 and not any 1.26.
     """
     found = _SPEC.fullmatch(text.strip())
     if found is None:
@@ -68,7 +68,7 @@ def exactly(name: str, version: str, channel: str = "") -> Spec:
 
 
 def of_archive(url: str) -> Spec | None:
-    """Return the package in an archive of conda's, of which the URL has the name, or nothing."""
+    """Return the package that the URL of a conda archive names, or nothing."""
     path = re.split(r"[?#]", url)[0]
     folder, _, file = path.rpartition("/")
     found = _ARCHIVE.fullmatch(file)
@@ -76,12 +76,12 @@ def of_archive(url: str) -> Spec | None:
 
 
 def _last(channel: str) -> str:
-    """Return the last part of a channel, because a URL may hold a login."""
+    """Return the last part of a channel, because a URL may contain a login."""
     return channel.rstrip("/").rpartition("/")[2]
 
 
 def _alternatives(version: str, installed: bool) -> str | None:
-    """Return the last of the alternatives that can be said; each is within what production allows."""
+    """Return the last alternative that PEP 440 can express; production allows each of them."""
     said = [_all(alternative, installed) for alternative in version.split("|")]
     return next((each for each in reversed(said) if each is not None), None)
 

@@ -34,7 +34,7 @@ class Converted:
 
     Each package in ``left_out`` begins with its name and ends with the reason in brackets: ``numpy=1.26 (conda)``.
     ``python`` is the specifier of the Pythons that the file is for, if it has one. ``twins`` are the requirements
-    that stand for packages of conda, each with what the file says of these.
+    that stand for conda packages, each with the entries of the file for these.
     """
 
     text: str
@@ -102,7 +102,7 @@ class Page:
         self._put(line, requirement)
 
     def twin(self, line: int, requirement: str, shown: Iterable[str]) -> None:
-        """Write a requirement for a package of conda, or for several that are one on the index."""
+        """Write a requirement for a conda package, or for several that are one on the index."""
         requirement = str(Requirement(requirement))
         self._put(line, requirement)
         self._twins[requirement] = tuple(shown)
@@ -156,7 +156,7 @@ class Page:
 
 
 def as_specifier(wanted: str) -> str:
-    """Return a specifier of Pythons, perhaps poetry's, as one of pip."""
+    """Return a specifier of Pythons, perhaps in poetry's notation, in pip's."""
     if not (found := _ABOUT.fullmatch(wanted.strip())):
         return wanted
     major, minor = int(found["major"]), int(found["minor"])

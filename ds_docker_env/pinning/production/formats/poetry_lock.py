@@ -61,7 +61,7 @@ def _marker(entry: dict[str, Any]) -> str:
 
 
 def _python_marker(entry: dict[str, Any]) -> str:
-    """Return the Pythons that a package is for as a marker, or nothing if they are not known."""
+    """Return the Pythons of a package as a marker, or nothing if they are not known."""
     either = []
     for wanted in text_of(entry, "python-versions").split("||"):
         try:

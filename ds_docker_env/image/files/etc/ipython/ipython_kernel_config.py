@@ -1,6 +1,6 @@
 import IPython
 
-# Before 7.20 it does not know jedi 0.18, and shows an error in place of names.
+# IPython before 7.20 is incompatible with jedi 0.18, and completion shows an error.
 if IPython.version_info < (7, 20):
     c.IPCompleter.use_jedi = False
 
