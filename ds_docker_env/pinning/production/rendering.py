@@ -22,7 +22,7 @@ def render_production(production: Production, today: date, day: str = "") -> str
         ("# Not pinned by production, or from a URL; the lock says what was chosen.\n", production.unpinned),
     ):
         parts.append(title + as_lines(lines) if lines else "")
-    parts.append(_comment("Not taken over, as it is not from an index or was not reachable:", production.left_out))
+    parts.append(_comment("Not taken over, as no index has it or its address was unreachable:", production.left_out))
     return "\n".join(part for part in parts if part)
 
 
