@@ -30,11 +30,11 @@ class Debian(NamedTuple):
 
 @cache
 def read(release: str) -> Debian:
-    """Return the table of a release of Debian, which `locks/debian.py` makes."""
+    """Return the table of a release of Debian, which `locks/debian.py` makes; that of bookworm for an unknown one."""
     text = (pkgutil.get_data(__package__ or "", PATH.name) or b"").decode()
     found = re.findall(r"^\[(\w+)\]\n((?:[^\[\n].*\n)*)", text, re.MULTILINE)
     sections = {name: [line.split(" ") for line in lines.splitlines()] for name, lines in found}
-    image, *others = sections[release]
+    image, *others = sections.get(release, sections["bookworm"])
     needs = {name: packages for name, *packages in (*sections["needs"], *others)}
     return Debian({file: package for package, *files in sections["files"] for file in files}, needs, frozenset(image))
 
