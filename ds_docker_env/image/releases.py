@@ -86,9 +86,10 @@ def look_up(old: Versions, new: Versions, target: Target, indexes: Iterable[str]
     advised = [begin(_vulnerabilities, versions, until) for versions in (old, new)]
     files = [_arrived(each, until, "yanked releases and release dates", silent) for each in asked]
     wheels = [(name, each.wheel) for name, each in files[1].items() if each.wheel]
-    reading = [begin(_read_changelogs, wheels[first::_CONNECTIONS], until) for first in range(_CONNECTIONS)]
+    reading = [begin(_installed_changelogs, new.keys())]
+    reading += [begin(_read_changelogs, wheels[first::_CONNECTIONS], until) for first in range(_CONNECTIONS)]
     vulnerabilities = [_arrived(each, until, "vulnerabilities", silent) for each in advised]
-    changelogs = _installed_changelogs(new.keys())
+    changelogs: dict[str, str] = {}
     for each in reading:
         changelogs |= _arrived(each, until, "changelogs", silent)
 
@@ -136,6 +137,8 @@ def _files(versions: Versions, target: Target, indexes: Iterable[str], until: fl
             attempt = resolver.files([f"{name}=={version}" for name, version in wanted.items()])
             if attempt.text:
                 return dict(_read_files(attempt.text, set(map(name_of, attempt.yanked))))
+            if wanted.keys().isdisjoint(attempt.names):
+                raise ValueError(attempt.said)
             wanted = {name: version for name, version in wanted.items() if name not in attempt.names}
     raise ValueError(f"the index lacks {', '.join(sorted(versions.keys() - wanted.keys()))} and others")
 
