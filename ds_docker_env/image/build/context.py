@@ -31,7 +31,9 @@ def main(context: Path, root: Path) -> None:
     """
     lock = (context / "requirements.txt").read_text(encoding="utf-8")
     _require_processor(lock)
-    _require_glibc(lock)
+    _, glibc = platform.libc_ver()
+    if glibc and (problem := newer_glibc(lock, int(glibc.split(".")[1]))):
+        sys.exit(problem)
     template = json.loads(pkgutil.get_data("ds_docker_env.image", "template.json") or b"")
     layers = split(lock, template["names"])
     _lay_out(root / "tools", context, "tools.txt", "company.crt")
@@ -64,14 +66,16 @@ def _require_processor(lock: str) -> None:
         sys.exit(f"requirements.txt: {only[1]}; write DOCKER_DEFAULT_PLATFORM=linux/amd64 into .env, then build again")
 
 
-def _require_glibc(lock: str) -> None:
-    wanted, (_, here) = re.search(r"-manylinux_2_(\d+)", lock), platform.libc_ver()
-    if wanted and here and int(wanted[1]) > int(here.split(".")[1]):
-        sys.exit(
-            f"requirements.txt: locked for glibc 2.{wanted[1]}, but the base image has {here}; use a newer Debian "
-            "in the Dockerfile, or write this into the header of requirements.txt, build again, and run lock: "
-            f"manylinux_{here.replace('.', '_')} in place of manylinux_2_{wanted[1]}"
-        )
+def newer_glibc(lock: str, here: int) -> str:
+    """Return the problem of a lock whose header names a newer glibc than 2.``here``, or nothing."""
+    wanted = re.search(r"^#.*-manylinux_2_(\d+)", lock, re.MULTILINE)
+    if not wanted or int(wanted[1]) <= here:
+        return ""
+    return (
+        f"requirements.txt: locked for glibc 2.{wanted[1]}, but the base image has 2.{here}; use a newer Debian in the "
+        f"Dockerfile, or write manylinux_2_{here} in place of manylinux_2_{wanted[1]} into its header, build again, "
+        "and run: docker compose run --rm jupyter lock"
+    )
 
 
 def _lay_out(step: Path, context: Path, *names: str) -> None:
