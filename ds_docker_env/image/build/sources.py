@@ -14,9 +14,11 @@ import platform
 import posixpath
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -291,23 +293,29 @@ def _build_wheel(source: Source, section: Section, options: str, archive: Path, 
 
 
 def _run_as_nobody(command: Sequence[str], folder: Path, variables: Mapping[str, str], owned: Sequence[Path]) -> None:
-    """Run a command and print its output; raise `BuildError` with the output if it fails."""
+    """Run a command, print its output and end what it leaves behind; raise `BuildError` with the output if it fails."""
     # Somebody who is not root has read the secrets already.
     other = sys.platform != "win32" and os.getuid() == 0
     user: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": [], "umask": 0o022} if other else {}
     for path in owned if other else ():
         shutil.chown(path, NOBODY, NOBODY)
-    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "errors": "replace"}
-    said = []
-    with subprocess.Popen(command, cwd=folder, env=variables, **user, **streams) as program:
-        for line in program.stdout or ():
-            print(line, end="", flush=True)
-            said.append(line)
-    # Processes in the background can no longer change anything.
+    # A file, because a process in the background would keep a pipe open.
+    log = folder.with_name("output.txt")
+    with log.open("wb") as output, log.open(encoding="utf-8", errors="replace") as said:
+        streams: dict[str, Any] = {"stdout": output, "stderr": subprocess.STDOUT, "start_new_session": True}
+        program = subprocess.Popen(command, cwd=folder, env=variables, **user, **streams)
+        while program.poll() is None:
+            time.sleep(0.1)
+            print(said.read(), end="", flush=True)
+        if sys.platform != "win32":
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(program.pid, signal.SIGKILL)
+        print(said.read(), end="", flush=True)
+    # Processes that have left the group can no longer change anything.
     for path in owned if other else ():
         shutil.chown(path, 0, 0)
     if program.returncode:
-        raise BuildError("".join(said))
+        raise BuildError(log.read_text(encoding="utf-8", errors="replace"))
 
 
 def _repack(archive: Path) -> None:
