@@ -246,9 +246,11 @@ def test_a_source_of_which_not_all_is_known_is_built_and_named(
 
 
 def test_a_step_gets_what_its_own_sources_are_built_with() -> None:
-    text = "# What.\n\n# a==1\n# b==2: not fixed, why\nsix==1\n\n# c @ https://example.com/c.tar.gz\nsix==2\n"
+    text = (
+        "# What.\n\n# a==1: needs x y\n# b==2: not fixed, why\nsix==1\n\n# c @ https://example.com/c.tar.gz\nsix==2\n"
+    )
     assert sources.only(text, {"b"}) == "# b==2: not fixed, why\nsix==1\n"
-    assert sources.only(text, {"a", "c"}) == "# a==1\nsix==1\n\n# c @ https://example.com/c.tar.gz\nsix==2\n"
+    assert sources.only(text, {"a", "c"}) == "# a==1: needs x y\nsix==1\n\n# c @ https://example.com/c.tar.gz\nsix==2\n"
     assert sources.only(text, {"d"}) == ""
     assert sources.sections(text) == {
         "a==1": sources.Section("six==1\n", True),

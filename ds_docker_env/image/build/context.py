@@ -16,12 +16,13 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
+from ds_docker_env.common import debian
 from ds_docker_env.image import build
 from ds_docker_env.image.build.layers import LAYERS, read_entries, split, without_comments
 from ds_docker_env.image.build.running import EPOCH
 from ds_docker_env.image.build.sources import BUILD_REQUIREMENTS, only
 
-_PACKAGES = ("ds_docker_env", "ds_docker_env.image", build.__name__)
+_PACKAGES = ("ds_docker_env", "ds_docker_env.common", "ds_docker_env.image", build.__name__)
 
 
 def main(context: Path, root: Path) -> None:
@@ -82,15 +83,14 @@ def _lay_out(step: Path, context: Path, *names: str) -> None:
     """Write the directory of a step: its inputs, where the project has them, and the modules that Python runs there."""
     for name in names:
         _copy(context / name, step / name)
-    modules = {f"{package}.__init__" for package in _PACKAGES}
+    modules = {f"{package}.__init__" for package in _PACKAGES} | {debian.__name__}
     modules |= {f"{build.__name__}.{module.name}" for module in pkgutil.iter_modules(build.__path__)}
     for module in modules:
         package, _, name = module.rpartition(".")
         path = step.joinpath(*package.split("."), f"{name}.py")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(pkgutil.get_data(package, path.name) or b"")
-    table = step / "ds_docker_env" / "common" / "debian.txt"
-    table.parent.mkdir()
+    table = step / "ds_docker_env" / "common" / debian.PATH.name
     table.write_bytes(pkgutil.get_data("ds_docker_env.common", table.name) or b"")
     (step / "__main__.py").write_text(f"from {build.__name__} import steps\n\nsteps.main()\n", encoding="utf-8")
 
