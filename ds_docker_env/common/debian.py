@@ -1,18 +1,21 @@
-"""Debian packages for building sources, and the packages of the official image."""
+"""Debian packages for building sources, and the packages of the official image.
+
+The steps of the image build import it too, so it runs on Python 3.8.
+"""
 
 from __future__ import annotations
 
 import pkgutil
 import re
 from collections.abc import Collection, Mapping
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 PATH = Path(__file__).with_suffix(".txt")
 _ARGUMENT = re.compile(r'^ARG DEBIAN_PACKAGES="(.*)"$', re.MULTILINE)
-# In the comment above the build requirements of a source, in build-requirements.txt.
-_NEEDS = re.compile(r"^# (\S+(?: @ \S+)?): needs ([\w .+-]+)", re.MULTILINE)
+# The comment above the build requirements of a source, in build-requirements.txt: its requirement, its name, the
+# packages that it needs, and why its build requirements are not all fixed.
+LABEL = re.compile(r"^# (([a-z0-9][\w.-]*)(?:==| @ )\S+?)(?:: needs ([^:\n]+))?(?:: (not fixed, .*))?$", re.MULTILINE)
 
 
 class Debian(NamedTuple):
@@ -28,20 +31,19 @@ class Debian(NamedTuple):
         return self.files.get(directory + slash, "")
 
 
-@cache
 def read(release: str) -> Debian:
-    """Return the table of a release of Debian, which `locks/debian.py` makes."""
+    """Return the table of a release of Debian, which `locks/debian.py` makes; that of bookworm for an unknown one."""
     text = (pkgutil.get_data(__package__ or "", PATH.name) or b"").decode()
     found = re.findall(r"^\[(\w+)\]\n((?:[^\[\n].*\n)*)", text, re.MULTILINE)
     sections = {name: [line.split(" ") for line in lines.splitlines()] for name, lines in found}
-    image, *others = sections[release]
+    image, *others = sections.get(release, sections["bookworm"])
     needs = {name: packages for name, *packages in (*sections["needs"], *others)}
     return Debian({file: package for package, *files in sections["files"] for file in files}, needs, frozenset(image))
 
 
 def needs_in(build_requirements: str) -> dict[str, list[str]]:
     """Return the packages that each source needs, as build-requirements.txt says."""
-    return {source: packages.split() for source, packages in _NEEDS.findall(build_requirements)}
+    return {source: packages.split() for source, _, packages, _ in LABEL.findall(build_requirements) if packages}
 
 
 def with_packages(dockerfile: str, packages: Collection[str]) -> str:

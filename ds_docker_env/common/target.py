@@ -75,12 +75,6 @@ def made_for(lock: str, debian: str) -> str:
     return _PLATFORM.sub(str(Target("", debian=debian).manylinux), header) + "".join(rest)
 
 
-def needs_newer_debian(lock: str, debian: str) -> bool:
-    """Say whether a lock was made for a newer glibc than this Debian has."""
-    found = _PLATFORM.search(lock)
-    return bool(found) and int(found[0]) > Target("", debian=debian).manylinux  # type: ignore[index]
-
-
 class Target(NamedTuple):
     """A Python version such as ``3.11``, a processor of `MACHINES`, and a release of Debian."""
 

@@ -163,7 +163,8 @@ def _add_versions(staging: Staging, answers: Answers) -> None:
         files = dvc_files(answers.dvc_s3_url)
         texts |= {name: text for name, text in files.items() if not (staging.target / name).exists()}
     _write(texts)
-    _say("", *summary)
+    # They are written into the Dockerfile, and named then.
+    _say("", *(line for line in summary if "DEBIAN_PACKAGES" not in line))
 
 
 def _finish_for_comparison(answers: Answers) -> None:

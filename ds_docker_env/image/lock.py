@@ -27,11 +27,11 @@ from ds_docker_env.common.target import (
     Target,
     machines,
     made_for,
-    needs_newer_debian,
     this_machine,
     why_amd64_only,
 )
 from ds_docker_env.image import installed, project
+from ds_docker_env.image.build.context import newer_glibc
 from ds_docker_env.image.hold import held_here
 from ds_docker_env.image.project import LOCK, OVERRIDES, PRODUCTION, REQUIREMENTS
 from ds_docker_env.pinning import indexes, watched
@@ -201,8 +201,8 @@ def read_versions(lock: str) -> dict[str, Locked]:
 
 def unsuited(lock: str, target: Target) -> str:
     """Return the problem of a lock that was not made for the processor or the Debian of a target, or nothing."""
-    if needs_newer_debian(lock, target.debian):
-        return f"{LOCK}: locked for a newer Debian than {target.debian}; run: {LOCK_AGAIN}"
+    if problem := newer_glibc(lock, target.manylinux):
+        return problem
     if target.machine in machines(lock):
         return ""
     names = " and ".join(MACHINES[machine] for machine in machines(lock))

@@ -7,7 +7,7 @@ import re
 import string
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
@@ -26,9 +26,9 @@ from ds_docker_env.common.target import Target
 from ds_docker_env.image import advisories, overlay
 from ds_docker_env.image.background import begin
 from ds_docker_env.pinning.builds import Building
-from ds_docker_env.pinning.production.formats.reading import read_toml, tables, text_of
-from ds_docker_env.pinning.production.model import Production, as_lines, name_of
+from ds_docker_env.pinning.production.model import Production, as_lines
 from ds_docker_env.pinning.resolver import Resolver
+from ds_docker_env.pinning.wheels import Offer, read_offers
 
 # Seconds for all facts, which no command depends on, and for a silent database, as behind a firewall.
 LONGEST, _SILENCE = 20, 5
@@ -65,14 +65,6 @@ class Facts(NamedTuple):
     silent: Sequence[str]
 
 
-class _Files(NamedTuple):
-    """Facts from an index about the files of a version; ``wheel`` is the address of one, or blank."""
-
-    uploaded: datetime | None
-    yanked: bool
-    wheel: str
-
-
 def look_up(old: Versions, new: Versions, target: Target, indexes: Iterable[str] = ()) -> Facts:
     """Return the facts about versions by normalised name, as far as they arrive within `LONGEST` seconds.
 
@@ -86,9 +78,10 @@ def look_up(old: Versions, new: Versions, target: Target, indexes: Iterable[str]
     advised = [begin(_vulnerabilities, versions, until) for versions in (old, new)]
     files = [_arrived(each, until, "yanked releases and release dates", silent) for each in asked]
     wheels = [(name, each.wheel) for name, each in files[1].items() if each.wheel]
-    reading = [begin(_read_changelogs, wheels[first::_CONNECTIONS], until) for first in range(_CONNECTIONS)]
+    reading = [begin(_installed_changelogs, new.keys())]
+    reading += [begin(_read_changelogs, wheels[first::_CONNECTIONS], until) for first in range(_CONNECTIONS)]
     vulnerabilities = [_arrived(each, until, "vulnerabilities", silent) for each in advised]
-    changelogs = _installed_changelogs(new.keys())
+    changelogs: dict[str, str] = {}
     for each in reading:
         changelogs |= _arrived(each, until, "changelogs", silent)
 
@@ -116,7 +109,7 @@ def changelog_of(metadata: Iterable[str]) -> str:
     return next((found[label] for label in _CHANGELOGS if label in found), "")
 
 
-def _files(versions: Versions, target: Target, indexes: Iterable[str], until: float) -> dict[str, _Files]:
+def _files(versions: Versions, target: Target, indexes: Iterable[str], until: float) -> dict[str, Offer]:
     """Ask uv, which has the logins, for the files of versions, except those that an index lacks."""
     production = Production("", "", indexes=dict.fromkeys(indexes, ""))
     settings = Path("uv.toml")
@@ -135,18 +128,11 @@ def _files(versions: Versions, target: Target, indexes: Iterable[str], until: fl
                 return {}
             attempt = resolver.files([f"{name}=={version}" for name, version in wanted.items()])
             if attempt.text:
-                return dict(_read_files(attempt.text, set(map(name_of, attempt.yanked))))
+                return dict(read_offers(attempt, target))
+            if wanted.keys().isdisjoint(attempt.names):
+                raise ValueError(attempt.said)
             wanted = {name: version for name, version in wanted.items() if name not in attempt.names}
     raise ValueError(f"the index lacks {', '.join(sorted(versions.keys() - wanted.keys()))} and others")
-
-
-def _read_files(text: str, yanked: set[str]) -> Iterator[tuple[str, _Files]]:
-    """Yield the facts in pylock.toml about each package."""
-    for package in tables(read_toml(text, "pylock.toml", "").get("packages")):
-        name, wheels = text_of(package, "name"), tables(package.get("wheels"))
-        times = [file.get("upload-time") for file in (*wheels, *tables(package.get("sdist")))]
-        uploaded = min((time for time in times if isinstance(time, datetime)), default=None)
-        yield name, _Files(uploaded, name in yanked, next((text_of(wheel, "url") for wheel in wheels), ""))
 
 
 def _vulnerabilities(versions: Versions, until: float) -> dict[str, frozenset[frozenset[str]]]:

@@ -32,7 +32,7 @@ _TOP = {"pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO", "Cargo.toml"}
 _C = {".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".hh", ".pyx", ".pxd"}
 _FORTRAN = {".f", ".f77", ".f90", ".f95", ".F", ".F90"}
 _COMPILED = {*_C, *_FORTRAN, ".rs", ".i"}
-# Bytes of one such file.
+# Bytes of one file.
 _LONG = 2_000_000
 _INCLUDED = re.compile(r"^\s*(?:#\s*include\s*[<\"]|cdef extern from [\"']<?)([\w./+-]+)[>\"']", re.MULTILINE)
 # The most libraries that one source is assumed to need.
@@ -150,7 +150,7 @@ def _members(content: bytes) -> Iterator[tuple[str, str]]:
     def matters(name: str, size: int) -> bool:
         path = PurePosixPath(name)
         top = len(path.parts) == 2 and path.name in _TOP
-        return top or (path.suffix in _C and size < _LONG and not _TESTS.search(name))
+        return size < _LONG and (top or (path.suffix in _C and not _TESTS.search(name)))
 
     if zipfile.is_zipfile(io.BytesIO(content)):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:

@@ -19,7 +19,8 @@ from ds_docker_env.pinning.archive import SourceFile, read_archive
 from ds_docker_env.pinning.build_requirements import BuildRequirements, from_urls, lock_build_requirements
 from ds_docker_env.pinning.parity import entries, read_lock, requirement_of_entry
 from ds_docker_env.pinning.production.formats.reading import read_toml, table, tables, text_of
-from ds_docker_env.pinning.resolver import Resolver
+from ds_docker_env.pinning.production.model import name_of
+from ds_docker_env.pinning.resolver import Attempt, Resolver
 
 # Names from before https://peps.python.org/pep-0600/
 _OLD_NAMES = ("manylinux2014", "manylinux2010", "manylinux1")
@@ -32,13 +33,15 @@ _SYSTEMS = {"win": "win32", "macosx": "darwin"}
 class Offer:
     """A version, the processors for which an index has a wheel of it, and its source, if the index has it.
 
-    ``uploaded`` is when its first file came to the index, if that says so.
+    ``uploaded`` is when its first file came to the index, if that says so; ``wheel`` is the address of one, or blank.
     """
 
     version: str
     wheels: Collection[str]
     source: SourceFile | None
     uploaded: datetime | None = None
+    yanked: bool = False
+    wheel: str = ""
 
     def lacks(self, machine: str) -> bool:
         """Say whether this version cannot be had for a processor."""
@@ -50,16 +53,8 @@ def offers(resolver: Resolver, lock: str) -> dict[str, dict[str, Offer]]:
 
     There is nothing of packages from a URL, and of none at all if uv does not say.
     """
-    said = resolver.files([requirement_of_entry(entry) for entry in entries(lock) if " @ " not in entry]).text
-    runnable = {machine: _tags(resolver.target.on(machine)) for machine in MACHINES}
-    found: dict[tuple[str, str], Offer] = {}
-    for package in tables(read_toml(said, "pylock.toml", "").get("packages")):
-        tags = {tag for wheel in tables(package.get("wheels")) for tag in _tags_of(wheel)}
-        wheels = [machine for machine in MACHINES if tags & runnable[machine]]
-        name, version = text_of(package, "name"), text_of(package, "version")
-        files = [*tables(package.get("wheels")), *tables(package.get("sdist"))]
-        times = [time for file in files if isinstance(time := file.get("upload-time"), datetime)]
-        found[name, version] = Offer(version, wheels, _source(package), min(times, default=None))
+    said = resolver.files([requirement_of_entry(entry) for entry in entries(lock) if " @ " not in entry])
+    found = {(name, offer.version): offer for name, offer in read_offers(said, resolver.target)}
     return {
         machine: {
             name: found[name, locked.version]
@@ -68,6 +63,20 @@ def offers(resolver: Resolver, lock: str) -> dict[str, dict[str, Offer]]:
         }
         for machine in MACHINES
     }
+
+
+def read_offers(said: Attempt, target: Target) -> Iterator[tuple[str, Offer]]:
+    """Yield the normalised name of each package in an answer of `Resolver.files`, and what the indexes have of it."""
+    runnable = {machine: _tags(target.on(machine)) for machine in MACHINES}
+    yanked = set(map(name_of, said.yanked))
+    for package in tables(read_toml(said.text, "pylock.toml", "").get("packages")):
+        name, files = text_of(package, "name"), tables(package.get("wheels"))
+        tags = {tag for file in files for tag in _tags_of(file)}
+        wheels = [machine for machine in MACHINES if tags & runnable[machine]]
+        times = [file.get("upload-time") for file in (*files, *tables(package.get("sdist")))]
+        uploaded = min((time for time in times if isinstance(time, datetime)), default=None)
+        wheel = next((text_of(file, "url") for file in files), "")
+        yield name, Offer(text_of(package, "version"), wheels, _source(package), uploaded, name in yanked, wheel)
 
 
 def system_of(resolver: Resolver, pin: str) -> str:

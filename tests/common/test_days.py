@@ -121,11 +121,24 @@ def test_a_tag_or_a_branch_with_a_name_like_a_day_is_not_taken_for_one(repositor
     conftest.git("branch", "api@2026-03-01", "main~3", folder=repository)
     assert refusal(f"{url}@2026-03-01#requirements.txt") == (
         "refs/tags/2026-03-01 has the same name; write @refs/tags/2026-03-01 for it, "
-        "or @BRANCH@2026-03-01 for a branch on that day"
+        "or @refs/heads/BRANCH@2026-03-01 for a branch on that day"
     )
-    assert "write @refs/heads/api@2026-03-01 for it" in refusal(f"{url}@api@2026-03-01")
-    assert read(f"{url}@refs/tags/2026-03-01") == read(f"{url}@refs/heads/api@2026-03-01") == "a==1\n"
+    commit = conftest.git("rev-parse", "main~3", folder=repository).strip()
+    assert f"; write @{commit} for it, or @refs/heads/api@2026-03-01 for" in refusal(f"{url}@api@2026-03-01")
+    assert read(f"{url}@refs/tags/2026-03-01") == read(f"{url}@{commit}") == "a==1\n"
     assert read(f"{url}@main@2026-03-01") == "a==2\n"
+
+
+def test_a_ref_in_full_may_have_a_day_and_keeps_its_meaning_on_another_day(repository: Path) -> None:
+    conftest.git("tag", "v1", "main~3", folder=repository)
+    conftest.git("branch", "v1", "main", folder=repository)
+    conftest.git("update-ref", "refs/pull/1/head", "main", folder=repository)
+    conftest.git("branch", "v1@2026-03-01", "main", folder=repository)
+    for ref in ("refs/heads/v1", "refs/tags/v1", "refs/pull/1/head"):
+        location = GitFile(f"git+{repository}@{ref}").on("2026-03-01")
+        assert location == f"git+{repository}@{ref}@2026-03-01#requirements.txt"
+        assert read(location) == ("a==1\n" if "tags" in ref else "a==2\n")
+        assert GitFile(location).on("") == f"git+{repository}@{ref}#requirements.txt"
 
 
 def test_a_day_on_which_there_was_no_file_is_refused_with_the_first_one(repository: Path, tmp_path: Path) -> None:

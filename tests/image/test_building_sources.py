@@ -162,6 +162,17 @@ def test_an_archive_that_uv_refuses_to_unpack_is_built_without_links_that_leave_
     assert installed(lock, tmp_path / "environment")["said"] == "built"
 
 
+def test_a_process_that_a_build_leaves_behind_is_ended_and_not_waited_for(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    command = ["/bin/sh", "-c", "(sleep 2; echo late) & echo said; exit 3"]
+    with pytest.raises(sources.BuildError, match=r"^said\n$"):
+        sources._run_as_nobody(command, home, os.environ, [home])
+    assert capfd.readouterr().out == "said\n"
+
+
 @pytest.mark.skipif(not ROOT, reason="only root can be somebody else")
 def test_a_source_reads_no_secret_while_it_is_built(
     step: Path, offline: PackageIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -235,9 +246,11 @@ def test_a_source_of_which_not_all_is_known_is_built_and_named(
 
 
 def test_a_step_gets_what_its_own_sources_are_built_with() -> None:
-    text = "# What.\n\n# a==1\n# b==2: not fixed, why\nsix==1\n\n# c @ https://example.com/c.tar.gz\nsix==2\n"
+    text = (
+        "# What.\n\n# a==1: needs x y\n# b==2: not fixed, why\nsix==1\n\n# c @ https://example.com/c.tar.gz\nsix==2\n"
+    )
     assert sources.only(text, {"b"}) == "# b==2: not fixed, why\nsix==1\n"
-    assert sources.only(text, {"a", "c"}) == "# a==1\nsix==1\n\n# c @ https://example.com/c.tar.gz\nsix==2\n"
+    assert sources.only(text, {"a", "c"}) == "# a==1: needs x y\nsix==1\n\n# c @ https://example.com/c.tar.gz\nsix==2\n"
     assert sources.only(text, {"d"}) == ""
     assert sources.sections(text) == {
         "a==1": sources.Section("six==1\n", True),

@@ -46,7 +46,7 @@ def checked(capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
     return code, sorted(re.findall(r"^(?!New|Template)[\w.-]+: .*", capsys.readouterr().out, re.MULTILINE))
 
 
-def test_a_lock_is_named_where_it_was_not_made_for_this_processor(
+def test_a_lock_is_named_where_it_was_not_made_for_this_processor_or_this_debian(
     image: Image, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert checked(capsys) == (0, [])
@@ -63,6 +63,8 @@ def test_a_lock_is_named_where_it_was_not_made_for_this_processor(
     )
     monkeypatch.setattr(platform, "machine", lambda: AMD64)
     assert checked(capsys) == (0, [])
+    noted(image, "#    uv pip compile --python-platform x86_64-manylinux_2_99")
+    assert checked(capsys)[1][0].startswith("requirements.txt: locked for glibc 2.99, but the base image has 2.")
 
 
 def test_a_project_that_is_held_at_a_day_is_told_how_to_follow_production_again(

@@ -183,6 +183,23 @@ def test_each_source_that_does_not_answer_is_said_and_the_rest_is_known(
     assert meaning.lines(moves, LINUX)[1].endswith("release dates: no answer within 0 s")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="it runs in the image, on Linux")
+def test_a_broken_package_and_broken_settings_are_said_and_end_no_command(
+    offline: PackageIndex, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(installed, "ANALYSIS", tmp_path)
+    answer_with(monkeypatch, {"a==1.0": ["CVE-2026-1"]})
+    info = tmp_path / "lib" / "python3.11" / "site-packages" / "a-2.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_bytes(b"\xff")
+    (tmp_path / "uv.toml").write_text("unknown = 3\n")
+    moved, index, changelogs = meaning.lines(Moves(side(a="1.0"), side(a="2.0")), LINUX)
+    assert moved == "Moved:      a 1.0 -> 2.0  major version; fixes CVE-2026-1"
+    assert index.startswith("Not known:  yanked releases and release dates: unknown field `unknown`, expected one of ")
+    assert changelogs.startswith("Not known:  changelogs: ")
+
+
 def test_only_the_first_of_many_moves_are_looked_up(
     offline: PackageIndex, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -34,6 +34,8 @@ def test_a_source_is_for_one_system_if_it_says_so_and_of_no_other(archive: Archi
         ("python-ldap", Archive({}, {".c"}), "bookworm", ["libldap2-dev", "libsasl2-dev"]),
         # Its libcurl depends on the other one.
         ("python-ldap", Archive({}, {".c"}), "trixie", ["libsasl2-dev"]),
+        # A base image of a team's own.
+        ("python-ldap", Archive({}, {".c"}), "noble", ["libldap2-dev", "libsasl2-dev"]),
         ("python-ldap", Archive({}, {".py"}), "trixie", []),
         ("psycopg2", Archive({}, {".c"}, {"libpq-fe.h"}), "trixie", []),
         ("ours", Archive({}, {".c"}, {"sasl/sasl.h", "Python.h", "openssl/ssl.h"}), "trixie", ["libsasl2-dev"]),

@@ -128,8 +128,8 @@ def test_what_a_source_asks_for_is_read_where_it_says_so(
     assert (asked.requirements, asked.why) == (requirements, why)
 
 
-def test_a_zip_is_read_too_and_files_deeper_inside_are_not(tmp_path: Path) -> None:
-    names = {"a-1/setup.py": "top", "a-1/deep/setup.cfg": "deep"}
+def test_a_zip_is_read_too_and_neither_files_deeper_inside_nor_long_ones_are(tmp_path: Path) -> None:
+    names = {"a-1/setup.py": "top", "a-1/deep/setup.cfg": "deep", "a-1/PKG-INFO": "long" * 500_000}
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for name, text in names.items():
@@ -143,4 +143,4 @@ def test_a_zip_is_read_too_and_files_deeper_inside_are_not(tmp_path: Path) -> No
     for data in (content.getvalue(), packed.getvalue()):
         (tmp_path / "a-1.archive").write_bytes(data)
         file = SourceFile(str(tmp_path / "a-1.archive"), {sha256(data).hexdigest()})
-        assert read_archive(file).files == {"setup.py": "top"}
+        assert read_archive(file).files == {"setup.py": "top", "PKG-INFO": ""}

@@ -435,8 +435,8 @@ def test_debian_packages_that_a_source_needs_are_named_and_written_into_the_dock
     offline.add_source("python-ldap", "3.4", files={"setup.py": "", "ldap.c": ""})
     generated = generate("python-ldap==3.4\n")
     assert generated.exit_code == 0, generated.stderr
-    assert "To build:   python-ldap==3.4 needs" in generated.stdout
-    assert "Debian:     added to DEBIAN_PACKAGES in the Dockerfile, to build sources: " in generated.stdout
+    [said] = [line for line in generated.stdout.splitlines() if "DEBIAN_PACKAGES" in line]
+    assert said.startswith("Debian:     added to DEBIAN_PACKAGES in the Dockerfile, to build sources: ")
     [packages] = re.findall(r'^ARG DEBIAN_PACKAGES="(.*)"$', generated.read("Dockerfile"), re.MULTILINE)
     assert "libsasl2-dev" in packages.split()
     assert "\n# python-ldap==3.4: needs" in generated.read("build-requirements.txt")

@@ -72,8 +72,7 @@ class GitFile(Remote):
 
     def on(self, other: str) -> str:
         """Return the location of this file on another day; a blank is the present."""
-        ref = self._parts().ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
-        return self._parts()._replace(ref=ref, day=other).location
+        return self._parts()._replace(day=other).location
 
     def read(self) -> bytes:
         git, commit, own = self._fetched()
@@ -100,10 +99,8 @@ class GitFile(Remote):
     def _parts(self) -> _Parts:
         address, _, path = self.location.removeprefix("git+").partition("#")
         found = _AT.search(address)
-        url, ref = _repository(address[: found.start()] if found else address)
-        if found and not ref.startswith("refs/"):
-            return _Parts(url, ref, found[1], path or "requirements.txt")
-        return _Parts(*_repository(address), "", path or "requirements.txt")
+        repository = _repository(address[: found.start()] if found else address)
+        return _Parts(*repository, found[1] if found else "", path or "requirements.txt")
 
     def _fetched(self) -> tuple[_Git, str, str]:
         self._check()
@@ -312,8 +309,8 @@ def _fetch(name: str, url: str, ref: str, asked: str) -> tuple[Path, str, str]:
     trusted = os.environ.get("SSL_CERT_FILE")
     if trusted and not git.run("config", "--get-urlmatch", "http.sslCAInfo", url).stdout:
         git.must("config", "http.sslCAInfo", trusted)
-    if asked:
-        _require_day(git, f"{ref}@{asked}" if ref else asked, asked)
+    if asked and not ref.startswith("refs/"):
+        _require_day(git, ref, asked)
     # Names of files are enough, or commits to find the day; git fetches the few files that are read later.
     depth, found = _ALL if asked else "--depth=1", "FETCH_HEAD"
     for kind in ("tree:0", "blob:none") if asked else ("blob:none",):
@@ -336,13 +333,14 @@ def _fetch(name: str, url: str, ref: str, asked: str) -> tuple[Path, str, str]:
     raise SourceError(_no_such_ref(git, ref))
 
 
-def _require_day(git: _Git, text: str, asked: str) -> None:
-    """Raise `SourceError` if a branch or tag is named like a day."""
+def _require_day(git: _Git, ref: str, asked: str) -> None:
+    """Raise `SourceError` if a branch or tag is named like a day, or like a ref and a day."""
+    text = f"{ref}@{asked}" if ref else asked
     listed = git.run("ls-remote", _REMOTE, f"refs/heads/{text}", f"refs/tags/{text}").stdout.decode(errors="replace")
-    if refs := [line.partition("\t")[2] for line in listed.splitlines()]:
+    for commit, name in (line.split("\t") for line in listed.splitlines()):
         raise SourceError(
-            f"{git.name}: {refs[0]} has the same name; write @{refs[0]} for it, "
-            f"or @BRANCH@{asked} for a branch on that day"
+            f"{git.name}: {name} has the same name; write @{commit if ref else name} for it, "
+            f"or @refs/heads/{ref or 'BRANCH'}@{asked} for a branch on that day"
         )
 
 

@@ -16,12 +16,13 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
+from ds_docker_env.common import debian
 from ds_docker_env.image import build
 from ds_docker_env.image.build.layers import LAYERS, read_entries, split, without_comments
 from ds_docker_env.image.build.running import EPOCH
 from ds_docker_env.image.build.sources import BUILD_REQUIREMENTS, only
 
-_PACKAGES = ("ds_docker_env", "ds_docker_env.image", build.__name__)
+_PACKAGES = ("ds_docker_env", "ds_docker_env.common", "ds_docker_env.image", build.__name__)
 
 
 def main(context: Path, root: Path) -> None:
@@ -31,7 +32,9 @@ def main(context: Path, root: Path) -> None:
     """
     lock = (context / "requirements.txt").read_text(encoding="utf-8")
     _require_processor(lock)
-    _require_glibc(lock)
+    _, glibc = platform.libc_ver()
+    if glibc and (problem := newer_glibc(lock, int(glibc.split(".")[1]))):
+        sys.exit(problem)
     template = json.loads(pkgutil.get_data("ds_docker_env.image", "template.json") or b"")
     layers = split(lock, template["names"])
     _lay_out(root / "tools", context, "tools.txt", "company.crt")
@@ -64,29 +67,30 @@ def _require_processor(lock: str) -> None:
         sys.exit(f"requirements.txt: {only[1]}; write DOCKER_DEFAULT_PLATFORM=linux/amd64 into .env, then build again")
 
 
-def _require_glibc(lock: str) -> None:
-    wanted, (_, here) = re.search(r"-manylinux_2_(\d+)", lock), platform.libc_ver()
-    if wanted and here and int(wanted[1]) > int(here.split(".")[1]):
-        sys.exit(
-            f"requirements.txt: locked for glibc 2.{wanted[1]}, but the base image has {here}; use a newer Debian "
-            "in the Dockerfile, or write this into the header of requirements.txt, build again, and run lock: "
-            f"manylinux_{here.replace('.', '_')} in place of manylinux_2_{wanted[1]}"
-        )
+def newer_glibc(lock: str, here: int) -> str:
+    """Return the problem of a lock whose header names a newer glibc than 2.``here``, or nothing."""
+    wanted = re.search(r"^#.*-manylinux_2_(\d+)", lock, re.MULTILINE)
+    if not wanted or int(wanted[1]) <= here:
+        return ""
+    return (
+        f"requirements.txt: locked for glibc 2.{wanted[1]}, but the base image has 2.{here}; use a newer Debian in the "
+        f"Dockerfile, or write manylinux_2_{here} in place of manylinux_2_{wanted[1]} into its header, build again, "
+        "and run: docker compose run --rm jupyter lock"
+    )
 
 
 def _lay_out(step: Path, context: Path, *names: str) -> None:
     """Write the directory of a step: its inputs, where the project has them, and the modules that Python runs there."""
     for name in names:
         _copy(context / name, step / name)
-    modules = {f"{package}.__init__" for package in _PACKAGES}
+    modules = {f"{package}.__init__" for package in _PACKAGES} | {debian.__name__}
     modules |= {f"{build.__name__}.{module.name}" for module in pkgutil.iter_modules(build.__path__)}
     for module in modules:
         package, _, name = module.rpartition(".")
         path = step.joinpath(*package.split("."), f"{name}.py")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(pkgutil.get_data(package, path.name) or b"")
-    table = step / "ds_docker_env" / "common" / "debian.txt"
-    table.parent.mkdir()
+    table = step / "ds_docker_env" / "common" / debian.PATH.name
     table.write_bytes(pkgutil.get_data("ds_docker_env.common", table.name) or b"")
     (step / "__main__.py").write_text(f"from {build.__name__} import steps\n\nsteps.main()\n", encoding="utf-8")
 

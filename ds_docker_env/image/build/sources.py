@@ -14,9 +14,11 @@ import platform
 import posixpath
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -26,6 +28,7 @@ from urllib.error import URLError
 from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
+from ds_docker_env.common import debian
 from ds_docker_env.image.build.layers import read_entries
 from ds_docker_env.image.build.running import ENVIRONMENT, STEP, run
 
@@ -36,15 +39,12 @@ BUILT = Path("/root/.cache/built")
 NOBODY = 65534
 # A source may have hundreds of megabytes, and /tmp is memory here.
 _ON_DISK = Path("/var/tmp")  # noqa: S108
-_LABEL = re.compile(r"^# (([a-z0-9][\w.-]*)(?:==| @ )\S+?)(?:: needs [^:]+)?(: not fixed, .*)?$", re.MULTILINE)
 _SOURCE = re.compile(r'^(?:sdist|archive) = \{ (?:url|path) = "([^"]+)"', re.MULTILINE)
 _HASH = re.compile(r"--hash=sha256:(\w+)")
 _SETTINGS = (Path("/etc/uv/uv.toml"), STEP / "uv.toml")
 # A limit for new releases is for locks, and production may pin one.
 _ANY_AGE = "--exclude-newer=false"
 _SECONDS = 60
-# The packages of headers and programs, which `locks/debian.py` makes.
-_TABLE = Path(__file__).parents[2] / "common" / "debian.txt"
 # How compilers, pkg-config, Meson and setup.py report missing headers, libraries and programs.
 _HEADER = re.compile(r"fatal error: (\S+?): No such file")
 _LIBRARY = re.compile(r"(?:No package|Package|Dependency) [\"']?([\w.+-]+?)[\"']?,? (?:.*?not |found)")
@@ -83,7 +83,7 @@ def sections(text: str) -> dict[str, Section]:
     found = {}
     for part in re.split(r"\n\s*\n", text.replace("\r\n", "\n")):
         requirements = re.sub(r"^#.*\n?", "", part, flags=re.MULTILINE).strip("\n")
-        for requirement, _, problem in _LABEL.findall(part):
+        for requirement, _, _, problem in debian.LABEL.findall(part):
             found[requirement] = Section(f"{requirements}\n" if requirements else "", not problem)
     return found
 
@@ -95,7 +95,7 @@ def only(text: str, names: Collection[str]) -> str:
         lines = [
             line
             for line in part.splitlines()
-            if not line.startswith("#") or ((label := _LABEL.match(line)) and label[2] in names)
+            if not line.startswith("#") or ((label := debian.LABEL.match(line)) and label[2] in names)
         ]
         if any(line.startswith("#") for line in lines):
             parts.append("".join(f"{line}\n" for line in lines))
@@ -146,8 +146,9 @@ def install(uv: Path, environment: Path, base: Path, lock: str) -> None:
 
 def explain(requirement: str, said: str) -> str:
     """Return in one line why a source does not build, with the Debian package that it lacks."""
+    files = debian.read("").files
     for lacking, name in _lacking(said):
-        if package := _packages().get(name):
+        if package := files.get(name):
             return f"{requirement}: {lacking} not found; add {package} to DEBIAN_PACKAGES in the Dockerfile"
     reasons = [" ".join(line.split()) for line in said.splitlines() if _REASON.search(line)]
     why = f" ({reasons[-1][:200]})" if reasons else ""
@@ -167,13 +168,6 @@ def _lacking(said: str) -> Iterator[tuple[str, str]]:
             yield "cargo", "cargo"
         elif _NOT_FOUND.search(line):
             yield from ((program, program) for program in _PROGRAM.findall(line))
-
-
-def _packages() -> dict[str, str]:
-    """Return the Debian package of each header, library and program."""
-    text = _TABLE.read_text(encoding="utf-8").partition("[files]\n")[2].partition("\n\n")[0]
-    rows = (line.split() for line in text.splitlines())
-    return {file: package for package, *files in rows for file in files}
 
 
 @contextmanager
@@ -291,23 +285,29 @@ def _build_wheel(source: Source, section: Section, options: str, archive: Path, 
 
 
 def _run_as_nobody(command: Sequence[str], folder: Path, variables: Mapping[str, str], owned: Sequence[Path]) -> None:
-    """Run a command and print its output; raise `BuildError` with the output if it fails."""
+    """Run a command, print its output and end what it leaves behind; raise `BuildError` with the output if it fails."""
     # Somebody who is not root has read the secrets already.
     other = sys.platform != "win32" and os.getuid() == 0
     user: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": [], "umask": 0o022} if other else {}
     for path in owned if other else ():
         shutil.chown(path, NOBODY, NOBODY)
-    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "errors": "replace"}
-    said = []
-    with subprocess.Popen(command, cwd=folder, env=variables, **user, **streams) as program:
-        for line in program.stdout or ():
-            print(line, end="", flush=True)
-            said.append(line)
-    # Processes in the background can no longer change anything.
+    # A file, because a process in the background would keep a pipe open.
+    log = folder.with_name("output.txt")
+    with log.open("wb") as output, log.open(encoding="utf-8", errors="replace") as said:
+        streams: dict[str, Any] = {"stdout": output, "stderr": subprocess.STDOUT, "start_new_session": True}
+        program = subprocess.Popen(command, cwd=folder, env=variables, **user, **streams)
+        while program.poll() is None:
+            time.sleep(0.1)
+            print(said.read(), end="", flush=True)
+        if sys.platform != "win32":
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(program.pid, signal.SIGKILL)
+        print(said.read(), end="", flush=True)
+    # Processes that have left the group can no longer change anything.
     for path in owned if other else ():
         shutil.chown(path, 0, 0)
     if program.returncode:
-        raise BuildError("".join(said))
+        raise BuildError(log.read_text(encoding="utf-8", errors="replace"))
 
 
 def _repack(archive: Path) -> None:
