@@ -25,8 +25,8 @@ _PLATFORMS = re.compile(r"on the following platforms?: ((?:`[^`]+`(?:, )?)+)")
 _NEEDS = re.compile(r"([\w.-]+)(?:\[[^]]*\])?(?:==\S+)? depends? on\s+(([\w.-]+)\S*)")
 # https://peps.python.org/pep-0625/. Archives that uv does not unpack are another case: the image builds them.
 _ARCHIVE = re.compile(r"non-PEP 625")
-# The other systems on which people freeze production's file, in uv's and in markers' names.
-_SYSTEMS = {"windows": "win32", "macos": "darwin"}
+# The other systems on which people freeze production's file, in uv's names.
+_SYSTEMS = ("windows", "macos")
 _BUILD = re.compile(r"Failed to (?:download and )?build `?([^`\s]+)")
 # Of many names in one message.
 _NAMED = 5
@@ -78,7 +78,7 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
 def foreign(resolver: Resolver, pins: Sequence[str]) -> dict[str, str]:
     """Return pins that are for Windows or macOS only, on any Python, with their markers.
 
-    Such a pin has no file for Linux, or needs a package that has none.
+    Such a pin has files for that system alone, or needs a package that has.
     """
     found = {}
     for pin in pins:
@@ -86,7 +86,7 @@ def foreign(resolver: Resolver, pins: Sequence[str]) -> dict[str, str]:
             unknown = _UNKNOWN.search(alone.words) or _GONE.search(alone.said)
             system = "" if unknown else system_of(resolver, pin)
         elif (alone := resolver.installable(pin)).impossible and not Failure.find(alone.stderr):
-            system = next((_SYSTEMS[name] for name in _SYSTEMS if resolver.installable(pin, name).text), "")
+            system = _system_of_needed(resolver, pin, alone)
         else:
             continue
         if system:
@@ -222,6 +222,16 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
             "move production to another version, or publish the wheel on production's index"
         )
     return f"{where}: {pin} is not available for Linux on the package index; uv says: {alone.said}"
+
+
+def _system_of_needed(resolver: Resolver, pin: str, alone: Attempt) -> str:
+    """Return the ``sys_platform`` of a package that prevents a pin on Linux, if it has files for that system alone."""
+    for platform in _SYSTEMS:
+        lock = read_lock(resolver.installable(pin, platform).text, AMD64)
+        for name in (name for name in alone.names if name in lock):
+            if system := system_of(resolver, f"{name}=={lock[name].version}"):
+                return system
+    return ""
 
 
 def _nearest(resolver: Resolver, name: str, bound: str, resolution: str = "highest") -> list[str]:

@@ -418,6 +418,17 @@ def test_what_is_for_windows_or_macos_alone_is_left_out_on_any_python_and_is_no_
     assert not (generated.project / "build-requirements.txt").exists()
 
 
+def test_a_pin_that_needs_on_linux_what_cannot_be_had_is_never_taken_for_one_of_another_system(
+    pin: Pin, offline: PackageIndex
+) -> None:
+    offline.add("torch", "2.0", requires=('nvidia==12 ; platform_system == "Linux"',))
+    refused = pin("torch==2.0\n")
+    assert refused.exit_code == 1 and "requirements.txt:1): these versions cannot be locked" in refused.stderr
+    offline.add("nvidia", "11", "12")
+    generated = pin("-c c.txt\ntorch==2.0\n", beside={"c.txt": "nvidia==11\n"})
+    assert {"torch": "2.0", "nvidia": "11"}.items() <= generated.locked.items()
+
+
 def test_two_pins_that_need_different_versions_of_a_third_are_named_with_it(pin: Pin, offline: PackageIndex) -> None:
     offline.add("third", "1.0", requires=("fourth<1",))
     offline.add("third", "3.0")
