@@ -75,6 +75,11 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
     )
 
 
+def missing(attempt: Attempt) -> bool:
+    """Say whether uv's explanation is that no index has the package, or this version of it, for any Python."""
+    return bool(_UNKNOWN.search(attempt.words) or _GONE.search(attempt.said))
+
+
 def foreign(resolver: Resolver, pins: Sequence[str]) -> dict[str, str]:
     """Return pins that are for Windows or macOS only, on any Python, with their markers.
 
@@ -83,8 +88,7 @@ def foreign(resolver: Resolver, pins: Sequence[str]) -> dict[str, str]:
     found = {}
     for pin in pins:
         if (alone := resolver.available(pin)).impossible:
-            unknown = _UNKNOWN.search(alone.words) or _GONE.search(alone.said)
-            system = "" if unknown else system_of(resolver, pin)
+            system = "" if missing(alone) else system_of(resolver, pin)
         elif (alone := resolver.installable(pin)).impossible and not Failure.find(alone.stderr):
             system = _system_of_needed(resolver, pin, alone)
         else:

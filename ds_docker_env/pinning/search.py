@@ -12,7 +12,7 @@ from packaging.specifiers import SpecifierSet
 from ds_docker_env.common.analysis import old_kernel
 from ds_docker_env.common.errors import LockError, UnreachableError
 from ds_docker_env.common.target import AMD64, MACHINES
-from ds_docker_env.pinning.diagnosis import explain, foreign, reason
+from ds_docker_env.pinning.diagnosis import explain, foreign, missing, reason
 from ds_docker_env.pinning.parity import read_lock
 from ds_docker_env.pinning.production import distribution
 from ds_docker_env.pinning.production.model import Pin, name_of
@@ -93,10 +93,13 @@ class Search:
         """
         resolver = self.resolver
         programs = [pin for pin in resolver.production.pins if pin.name in distribution.PROGRAMS]
-        missing = [pin for pin in programs if resolver.available(str(pin)).impossible]
-        if not (missing or distribution.of_the_system(resolver.production.left_out)):
+        found = {pin: resolver.available(str(pin)) for pin in programs}
+        lost = [pin for pin in programs if missing(found[pin])]
+        # Every virtual environment of an old Debian has pkg-resources.
+        others = [line for line, name in resolver.production.left_out.items() if name != "pkg-resources"]
+        if not (lost or distribution.of_the_system(others)):
             return []
-        return [pin for pin in programs if pin in missing or resolver.wheels([str(pin)]).impossible]
+        return [pin for pin in programs if pin in lost or (found[pin].text and resolver.wheels([str(pin)]).impossible)]
 
     def _below_floor(self) -> dict[str, str]:
         """Return the packages of which production pins a version below the floor, which needs no resolver to see."""

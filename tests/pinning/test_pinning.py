@@ -299,9 +299,21 @@ def test_programs_of_the_operating_system_are_left_out_if_the_index_does_not_hav
     offline.add("ufw", "0.36")
     offline.add("cloud-init", "1.0")
     offline.add_source("pygobject", "3.42")
-    generated = pin("ufw==0.36\ncloud-init==22.4\ncommand-not-found==0.3\npygobject==3.42\n")
+    offline.add("pycairo", "1.27", python=">=3.12")
+    programs = "ufw==0.36\ncloud-init==22.4\ncommand-not-found==0.3\npygobject==3.42\n"
+    message = pin(f"{programs}pycairo==1.27\n").stderr
+    assert "fix this first:\n" in message
+    assert "requirements.txt:5: pycairo==1.27 does not run on Python 3.11" in message
+    generated = pin(programs)
     assert generated.locked["ufw"] == "0.36"
     assert "Production: 1 of 1 pins kept exactly" in generated.stdout
+
+
+def test_a_virtual_environment_of_an_old_debian_is_not_taken_for_the_operating_system(
+    pin: Pin, offline: PackageIndex
+) -> None:
+    offline.add_source("pygobject", "3.42")
+    assert pin("pkg-resources==0.0.0\npygobject==3.42\n").locked["pygobject"] == "3.42"
 
 
 def test_a_local_version_that_production_leaves_open_is_taken_as_pip_takes_it_and_said(
