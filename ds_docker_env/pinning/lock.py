@@ -73,7 +73,7 @@ def make_lock(
         # A person on arm64 gets the same lock.
         resolver = Resolver(Path(folder), production, set(wheels_only), target.on(AMD64), say=say)
         resolver.before, resolver.building.settings = before, settings
-        resolver.cooldown = Cooldown.of(before, {pin.name for pin in production.fixed}, settings, day)
+        resolver.cooldown = Cooldown.of(before, (), settings, day)
         if day:
             # A newer package of the analysis is left out, but not one that production needs.
             Search(resolver, []).resolve()

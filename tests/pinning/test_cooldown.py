@@ -43,6 +43,15 @@ def test_a_release_of_yesterday_is_left_out_and_productions_pin_of_yesterday_is_
     assert generated.locked == locked
 
 
+def test_a_package_of_conda_that_was_left_out_has_to_wait_like_others(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("six", "1.16")
+    offline.add("six", "1.17", uploaded=yesterday())
+    offline.add("prod", "1.0", requires=("six",))
+    generated = pin("-r e.yml\nprod==1.0\n", beside={"e.yml": "dependencies: [six=9.9.9]\n"})
+    assert generated.locked["six"] == "1.16"
+    assert "Different:  six=9.9.9 (conda) in production, six==1.16 from the index here" in generated.stdout
+
+
 def test_a_release_that_productions_pin_forces_is_taken_and_named_and_no_other(pin: Pin, offline: PackageIndex) -> None:
     offline.add("forced", "1.0")
     offline.add("forced", "2.0", uploaded=yesterday())
