@@ -74,10 +74,6 @@ def make_lock(
         resolver = Resolver(Path(folder), production, set(wheels_only), target.on(AMD64), say=say)
         resolver.before, resolver.building.settings = before, settings
         resolver.cooldown = Cooldown.of(before, (), settings, day)
-        if day:
-            # A newer package of the analysis is left out, but not one that production needs.
-            Search(resolver, []).resolve()
-            resolver.cooldown.settled = True
         search = Search(resolver, analysis)
         attempt = search.run()
         lock = Lock(

@@ -47,6 +47,10 @@ class Search:
     def run(self) -> Attempt:
         """Return the lock for x86-64; raise `LockError` when production or a kernel cannot be locked."""
         self._leave_out_what_no_index_has()
+        if self.resolver.cooldown.day:
+            # A newer package of the analysis is left out, but not one that production needs.
+            Search(self.resolver, []).resolve()
+            self.resolver.cooldown.settled = True
         self._leave_out(self._below_floor())
         if any(pin.name == REQUIRED and not _SAYS_ALL.contains(pin.version) for pin in self.resolver.production.pins):
             self.kernel = old_kernel(self.resolver.target.python)

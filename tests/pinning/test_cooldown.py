@@ -95,6 +95,18 @@ def test_production_of_a_day_is_locked_beside_packages_of_that_day(
     assert ", index as of 2026-03-01T23:59:59Z\n" in generated.read("requirements.txt")
 
 
+def test_what_production_needs_is_taken_after_the_day_though_a_package_of_conda_is_left_out(
+    pin: Pin, offline: PackageIndex, tmp_path: Path
+) -> None:
+    write_files(tmp_path / "shop", {"e.yml": "dependencies: [six=9.9.9, pip: [prod==1.0]]\n"})
+    committed(tmp_path / "shop", "2020-01-01T12:00:00Z")
+    offline.add("six", "1.16")
+    offline.add("prod", "1.0", requires=("six", "young"))
+    offline.add("young", "1.0", uploaded=datetime(2026, 4, 1, tzinfo=timezone.utc))
+    generated = pin("", location=f"git+{(tmp_path / 'shop').as_uri()}@2026-03-01#e.yml")
+    assert generated.locked["young"] == "1.0"
+
+
 def test_packages_of_an_index_without_dates_are_taken_and_named(pin: Pin, offline: PackageIndex) -> None:
     offline.dates = False
     offline.add("prod", "1.0", requires=("ours",))
