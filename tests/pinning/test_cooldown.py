@@ -87,8 +87,8 @@ def test_production_of_a_day_is_locked_beside_packages_of_that_day(
     commit = f"commit {git('rev-parse', 'main~1', folder=repository).strip()} of 2020-01-01"
     said = generated.stdout.splitlines()
     assert f"Held at:    2026-03-01 (UTC): {commit}, and packages as the index had them then" in said
-    for package in ("forced 2.0", "prod 2.0"):
-        assert f"Too new:    {package}: released after 2026-03-01, but production needs it" in said
+    for package, why in {"forced 2.0": "nothing older fits", "prod 2.0": "production pins it"}.items():
+        assert f"Too new:    {package}: released after 2026-03-01, but {why}" in said
     production = generated.read("production.txt")
     assert f"# source: {location.format('2026-03-01')}\n# {commit}\n" in production
     assert "\n# at: 2026-03-01\n" in production
