@@ -52,7 +52,7 @@ class Search:
             Search(self.resolver, []).resolve()
             self.resolver.cooldown.settled = True
         self._leave_out(self._below_floor())
-        if any(pin.name == REQUIRED and not _SAYS_ALL.contains(pin.version) for pin in self.resolver.production.pins):
+        if any(pin.name == REQUIRED and not _SAYS_ALL.contains(pin.version) for pin in self._pins):
             self.kernel = old_kernel(self.resolver.target.python)
         # The first remedy that changes anything is used; the cheap and certain ones come first.
         remedies = (
@@ -77,6 +77,12 @@ class Search:
     @property
     def _optional(self) -> list[str]:
         return [each for each in self.wanted if name_of(each) != REQUIRED and each not in self.kernel]
+
+    @property
+    def _pins(self) -> list[Pin]:
+        """Return production's pins that apply on a processor."""
+        production, target = self.resolver.production, self.resolver.target
+        return [pin for pin in production.pins if any(pin.applies(target.on(machine)) for machine in MACHINES)]
 
     def _leave_out(self, conflicts: dict[str, str]) -> bool:
         self.left_out |= {requirement: beside(pins) for requirement, pins in conflicts.items()}
@@ -107,14 +113,10 @@ class Search:
 
     def _below_floor(self) -> dict[str, str]:
         """Return the packages of which production pins a version below the floor, which needs no resolver to see."""
-        target = self.resolver.target
-        pins = [
-            pin for pin in self.resolver.production.pins if any(pin.applies(target.on(machine)) for machine in MACHINES)
-        ]
         return {
             requirement: str(pin)
             for requirement in self.analysis
-            for pin in pins
+            for pin in self._pins
             if pin.name == name_of(requirement)
             and not Requirement(requirement).specifier.contains(pin.version, prereleases=True)
         }

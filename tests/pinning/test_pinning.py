@@ -228,6 +228,13 @@ def test_an_old_kernel_that_works_with_jupyterlab_is_used_where_production_has_o
     assert f"# ipykernel>=6: left out, {reason}" in generated.read("requirements.in")
 
 
+def test_an_old_kernel_of_another_python_changes_nothing(pin: Pin, offline: PackageIndex) -> None:
+    old_kernels(offline)
+    generated = pin("ipykernel==5.5 ; python_version < '3.7'\nipykernel==9999.1\nipython==9.1\n")
+    assert generated.locked["ipykernel"] == "9999.1"
+    assert "Older:" not in generated.stdout
+
+
 @pytest.mark.parametrize(
     ("production", "python", "pair"),
     [
