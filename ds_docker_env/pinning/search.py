@@ -160,9 +160,7 @@ class Search:
         return self._leave_out({each: pins for each in named if (pins := reason(self.resolver, each, attempt))})
 
     def _without_other_systems(self, attempt: Attempt) -> bool:
-        elsewhere = foreign(self.resolver, self.resolver.named_pins(attempt))
-        self.resolver.production.restrict(elsewhere)
-        return bool(elsewhere)
+        return self.resolver.production.restrict(foreign(self.resolver, self.resolver.named_pins(attempt)))
 
     def _with_contradictions(self, attempt: Attempt) -> bool:
         """Override requirements with pins that exclude each other, as production runs them."""

@@ -437,6 +437,13 @@ def test_what_is_for_windows_or_macos_alone_is_left_out_on_any_python_and_is_no_
     assert not (generated.project / "build-requirements.txt").exists()
 
 
+def test_a_constraint_for_another_system_is_left_out_once(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("pywin32", "306", tag="cp311-cp311-win_amd64")
+    offline.add("pywin32", "307")
+    bounded = "-c c.txt\npywin32\n"
+    assert pin(bounded, beside={"c.txt": "pywin32==306\n"}).locked["pywin32"] == "307"
+
+
 def test_a_pin_that_needs_on_linux_what_cannot_be_had_is_never_taken_for_one_of_another_system(
     pin: Pin, offline: PackageIndex
 ) -> None:
