@@ -54,7 +54,7 @@ class Search:
         self._leave_out(self._below_floor())
         if any(pin.name == REQUIRED and not _SAYS_ALL.contains(pin.version) for pin in self._pins):
             self.kernel = old_kernel(self.resolver.target.python)
-        # The first remedy that changes anything is used; the cheap and certain ones come first.
+        # The first remedy that changes anything, and says so, is used; the cheap and certain ones come first.
         remedies = (
             self._without_twins,
             self._without_later_releases,
@@ -226,7 +226,8 @@ class Search:
         pinned = {pin.name for pin in resolver.production.fixed}
         for name in attempt.names:
             version = f"{name}=={others[name].version}" if name in others.keys() - pinned else ""
-            if version and resolver.together([], pair, overrides=[version]).text:
+            tried = not version or version in resolver.overrides
+            if not tried and resolver.together([], pair, overrides=[*resolver.overrides, version]).text:
                 return version
         return ""
 

@@ -20,7 +20,9 @@ from ds_docker_env.common.analysis import package_name
 from ds_docker_env.common.logins import as_netrc, logins
 from ds_docker_env.common.shipped import shipped_analysis
 from ds_docker_env.common.target import Target, note
-from ds_docker_env.pinning.resolver import header
+from ds_docker_env.pinning.production.reader import read_production
+from ds_docker_env.pinning.resolver import Attempt, Resolver, header
+from ds_docker_env.pinning.search import Search
 
 
 @pytest.fixture
@@ -387,6 +389,21 @@ def test_pins_that_fall_out_over_an_open_version_are_locked_with_the_one_that_su
     generated = pin("cors==1.0\nrequest-id==1.0\n")
     assert {"cors": "1.0", "request-id": "1.0", "fastapi": "0.99"}.items() <= generated.locked.items()
     assert "exclude each other over fastapi==0.99, which production does not pin" in generated.stdout
+
+
+def test_an_open_version_that_is_held_already_is_not_tried_again(
+    offline: PackageIndex, tmp_path: Path, write: Write
+) -> None:
+    for name in ("fastapi", "core"):
+        offline.add(name, "1", "2")
+    offline.add("cors", "1", requires=("fastapi>=2", "core>=2"))
+    offline.add("other", "1", requires=("core<2",))
+    offline.add("other", "2")
+    offline.add("request-id", "1", requires=("fastapi<2", "other"))
+    production = read_production(write("cors==1\nrequest-id==1\n"), Target("3.11"))
+    resolver = Resolver(tmp_path, production, set(), Target("3.11"), ["fastapi==2", "other==1"])
+    assert Search(resolver, [])._with_contradictions(Attempt("", "cors request-id fastapi core"))
+    assert resolver.overrides == ["fastapi==2", "other==1", "core==2"]
 
 
 def test_productions_index_stays_in_the_lock_when_locking_again(
