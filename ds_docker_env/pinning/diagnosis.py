@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ds_docker_env.common.analysis import old_kernel
 from ds_docker_env.common.errors import LockError
 from ds_docker_env.common.target import AMD64, PYTHON_VERSIONS
 from ds_docker_env.pinning.builds import Failure
@@ -51,8 +52,13 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
     alone = resolver.without([])
     if alone.text:
         pins = reason(resolver, kernel, attempt) or "these versions"
-        no_notebook = "JupyterLab does not work with an older one; move production first"
-        return LockError(f"{source}: {kernel} cannot live beside {pins}; {no_notebook}")
+        if name_of(kernel) != "ipykernel":
+            why = "an old ipykernel does not work with another version"
+        elif kernel in old_kernel("3.11"):
+            why = "JupyterLab does not work with an older one"
+        else:
+            why = f"older ones do not run on Python {resolver.target.python}"
+        return LockError(f"{source}: {kernel} cannot live beside {pins}; {why}; move production first")
     if impossible := _impossible_pins(resolver, alone):
         return LockError(*(_impossible(resolver, pin, said) for pin, said in impossible.items()))
     if build := _BUILD.search(alone.stderr):

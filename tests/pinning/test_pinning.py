@@ -238,19 +238,30 @@ def test_an_old_kernel_of_another_python_changes_nothing(pin: Pin, offline: Pack
 
 
 @pytest.mark.parametrize(
-    ("production", "python", "pair"),
+    ("production", "python", "reason"),
     [
-        ("ipykernel==4.6\n", "3.11", "ipykernel>=4.7 cannot live beside ipykernel==4.6"),
-        ("ipykernel==5.5\n", "3.12", "ipykernel>=6.11 cannot live beside ipykernel==5.5"),
-        ("ipykernel==5.5\nipython==7.2\n", "3.11", "ipython>=7.4,<9.1 cannot live beside ipython==7.2"),
+        (
+            "ipykernel==4.6\n",
+            "3.11",
+            "ipykernel>=4.7 cannot live beside ipykernel==4.6; JupyterLab does not work with an older one",
+        ),
+        (
+            "ipykernel==5.5\n",
+            "3.12",
+            "ipykernel>=6.11 cannot live beside ipykernel==5.5; older ones do not run on Python 3.12",
+        ),
+        (
+            "ipykernel==5.5\nipython==7.2\n",
+            "3.11",
+            "ipython>=7.4,<9.1 cannot live beside ipython==7.2; an old ipykernel does not work with another version",
+        ),
     ],
 )
 def test_production_that_admits_no_kernel_for_jupyterlab_is_refused_with_the_pin_that_is_the_reason(
-    pin: Pin, offline: PackageIndex, production: str, python: str, pair: str
+    pin: Pin, offline: PackageIndex, production: str, python: str, reason: str
 ) -> None:
     old_kernels(offline)
-    message = pin(production, python=python).stderr
-    assert pair in message and "JupyterLab" in message
+    assert reason in pin(production, python=python).stderr
 
 
 def old_kernels(offline: PackageIndex) -> None:
