@@ -28,7 +28,6 @@ _NEEDS = re.compile(r"([\w.-]+)(?:\[[^]]*\])?(?:==\S+)? depends? on\s+(([\w.-]+)
 _ARCHIVE = re.compile(r"non-PEP 625")
 # The other systems on which people freeze production's file, in uv's names.
 _SYSTEMS = ("windows", "macos")
-_BUILD = re.compile(r"Failed to (?:download and )?build `?([^`\s]+)")
 # Of many names in one message.
 _NAMED = 5
 
@@ -61,11 +60,10 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
         return LockError(f"{source}: {kernel} cannot live beside {pins}; {why}; move production first")
     if impossible := _impossible_pins(resolver, alone):
         return LockError(*(_impossible(resolver, pin, said) for pin, said in impossible.items()))
-    if build := _BUILD.search(alone.stderr):
-        pin = build[1]
+    if (failure := Failure.find(alone.stderr)) and failure.unbuilt:
         return LockError(
-            f"{line_of(resolver, pin)}: {pin} has no wheel here and its source no longer builds; "
-            f"move production to a version with a wheel, or publish one on its index; it {_why(alone)}",
+            f"{line_of(resolver, failure.pin)}: {failure.pin} has no wheel here and its source no longer builds; "
+            f"move production to a version with a wheel, or publish one on its index; it {failure.why}",
         )
     by_name = {name_of(pin): pin for pin in resolver.named_pins(alone)}
     found = [
@@ -203,10 +201,10 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
             f"{where}: {pin} is on the package index only as an archive with a name that uv refuses; "
             f"build its wheel with: pip wheel --no-deps {pin}, and publish it on production's index"
         )
-    if build := _BUILD.search(alone.stderr):
+    if (failure := Failure.find(alone.stderr)) and failure.unbuilt:
         return (
-            f"{where}: {build[1]} has no wheel for Python {python} and its source no longer builds; "
-            f"check production's python_version, or publish a wheel on production's index; it {_why(alone)}"
+            f"{where}: {failure.pin} has no wheel for Python {python} and its source no longer builds; "
+            f"check production's python_version, or publish a wheel on production's index; it {failure.why}"
         )
     if pythons := [".".join(tag) for tag in _ABI_TAG.findall(alone.words.partition("ABI tags:")[2])]:
         return (
@@ -252,8 +250,3 @@ def _nearest(resolver: Resolver, name: str, bound: str, resolution: str = "highe
 
 def _said(attempt: Attempt) -> str:
     return f"uv says: {attempt.said}"
-
-
-def _why(attempt: Attempt) -> str:
-    failure = Failure.find(attempt.stderr)
-    return failure.why if failure else attempt.said
