@@ -15,8 +15,8 @@ from ds_docker_env.common.target import Target
 from ds_docker_env.pinning.explanation import sentence
 from ds_docker_env.pinning.production.model import Pin
 
-_UNBUILT = re.compile(r"Failed to (?:download and )?build `(?P<name>[\w.-]+)[^`]*`")
-_INVALID = re.compile(r"Because (?P<name>[\w.-]+)==\S+ has invalid metadata")
+_UNBUILT = re.compile(r"Failed to (?:download and )?build `(?P<pin>(?P<name>[\w.-]+)[^`\s]*)[^`]*`")
+_INVALID = re.compile(r"Because (?P<pin>(?P<name>[\w.-]+)==\S+) has invalid metadata")
 # What sources say that were written for an older setuptools, and the last one that has it:
 # https://setuptools.pypa.io/en/stable/history.html
 _OLD_SETUPTOOLS = {
@@ -36,11 +36,15 @@ _UNPACKED = "Failed to extract"
 
 @dataclass(frozen=True)
 class Failure:
-    """A package that cannot be built or described: its normalised name, why in a few words, and all that it said."""
+    """A package that cannot be built or described: its normalised name, why in a few words, and all that it said.
+
+    ``pin`` is the package as uv names it, with its version.
+    """
 
     name: str
     why: str
     said: str
+    pin: str = ""
 
     @property
     def unbuilt(self) -> bool:
@@ -59,7 +63,7 @@ class Failure:
             why = f"has invalid metadata: {excerpt(said.splitlines()[0], 160)}"
         else:
             return None
-        return cls(canonicalize_name(found["name"]), why, said)
+        return cls(canonicalize_name(found["name"]), why, said, found["pin"])
 
 
 @dataclass

@@ -15,7 +15,7 @@ _CAUSE = re.compile(r"^\s*cause: ", re.MULTILINE)
 _PROGRESS = re.compile(
     r"^\s*(?:warning: .*|(?:Resolved|Prepared|Installed|Audited|Using|Creating|Downloading|Downloaded|Building|Built|"
     r"Updating|Updated|Fetching|Fetched|Cloning)\b.*|\[std(?:out|err)\]|Call to .* failed.*|.*full log can be found.*|"
-    r"(?:Expected|Computed):|sha256:\w+|note: .*)$\n?",
+    r"(?:Expected|Computed):|sha256:\w+|note: .*|.*\n[ |]*\^[ |^~]*)$\n?",
     re.MULTILINE,
 )
 # Patterns for the reason in a build's output, the most certain first; the last line is often a summary.

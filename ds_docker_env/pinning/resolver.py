@@ -211,8 +211,8 @@ class Resolver:
         if any(pin.name == failure.name for pin in self.production.fixed):
             learned = self.building.learn(failure, self.production.fixed, target)
             # A conda package that does not build may be left out.
-            twins = set(map(name_of, self.production.twins)) if failure.unbuilt else set[str]()
-            return learned and not self.building.forget(twins)
+            twin = failure.unbuilt and failure.name in map(name_of, self.production.twins)
+            return learned and not (twin and self.building.forget([failure.name]))
         another = failure.name not in self.wheels_only
         self.wheels_only |= {failure.name}
         return another
@@ -226,6 +226,8 @@ class Resolver:
         step: str,
     ) -> Attempt:
         kept = indexes.keep(self.building.render(), files["production.txt"])
+        # Not what was left out meanwhile.
+        self.cooldown.pins = {pin.name for pin in self.production.fixed}
         for name, text in {**files, "uv.toml": kept.settings}.items():
             (self.folder / name).write_text(text, encoding="utf-8", newline="\n")
         while True:

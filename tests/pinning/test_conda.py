@@ -14,11 +14,13 @@ from package_index import PackageIndex
 
 from ds_docker_env.common.errors import RequirementsError
 from ds_docker_env.common.target import Target
+from ds_docker_env.pinning.builds import Failure
 from ds_docker_env.pinning.production.formats import as_requirements, conda_names, page
 from ds_docker_env.pinning.production.formats.conda_names import FILE, names, twin
 from ds_docker_env.pinning.production.formats.conda_specs import parse_spec
 from ds_docker_env.pinning.production.model import Production
 from ds_docker_env.pinning.production.reader import read_production
+from ds_docker_env.pinning.resolver import Resolver
 from locks import conda_names as refresh
 
 _ARCHIVES = "https://conda.example/t/tk-secret/conda-forge"
@@ -384,6 +386,17 @@ def test_condas_versions_hold_and_those_that_the_index_lacks_are_named(
     text = generated.read("production.txt")
     assert "opencv-python==4.8.1.*\n" in text
     assert "#   pytorch=1.0.9 (conda)\n" in text
+
+
+def test_a_package_of_conda_is_given_up_only_if_it_does_not_build_itself(
+    read_environment: Read, tmp_path: Path
+) -> None:
+    production = read_environment("attrs=23.1.0\npip: [ours==1.0]")
+    twin = next(pin for pin in production.pins if pin.name == "attrs")
+    resolver = Resolver(tmp_path, production, set(), Target("3.11"))
+    resolver.building.undescribed[twin] = "has invalid metadata"
+    assert resolver._learn(Failure("ours", "does not build here", ""), resolver.target)
+    assert twin in resolver.building.undescribed
 
 
 def test_a_bound_of_conda_goes_before_a_package_of_the_analysis(pin: Callable[..., Any], offline: PackageIndex) -> None:

@@ -50,6 +50,12 @@ error: Failed to download `setuptools==70.0`
          Computed:
            sha256:9bbe
 """
+PARSING = """\
+error: Couldn't parse requirement in `production.txt` at position 13
+  cause: expected version to start with a number, but no leading ASCII digits were found
+         ipykernel===weird
+                  ^^^^^^^^
+"""
 
 
 @pytest.mark.parametrize(
@@ -61,6 +67,7 @@ error: Failed to download `setuptools==70.0`
         (COMPILED, "lber.c:1:10: fatal error: lber.h: No such file or directory"),
         (HASH, "Hash mismatch for `setuptools==70.0`"),
         ("error: Requested package name `a` does not match `b`\n", "Requested package name `a` does not match `b`"),
+        (PARSING, "expected version to start with a number, but no leading ASCII digits were found"),
         ("killed", "killed"),
     ],
 )
