@@ -134,6 +134,9 @@ churn                     0.1.0                     dev_0    <develop>
 zlib                      1.2                  h166bdaf_4
 """
 
+MICROMAMBA = TABLE.replace("# packages in environment at", "List of packages in environment:").replace("#", "\u2500")
+MICROMAMBA = MICROMAMBA.replace("\u2500 Name", "  Name")
+
 EXACT = ["torch==2.1.0", "six==1.16.0"]
 FILES = {
     "conda-lock": ("x", CONDA_LOCK, ["numpy==1.26.4", "six==1.16.0"], ["openssl=3.2.1 (conda)"]),
@@ -152,6 +155,7 @@ FILES = {
         ["_libgcc_mutex==0.1 (conda)"],
     ),
     "conda list --json": ("x", JSON, EXACT, ["zlib=1.2 (conda)"]),
+    "micromamba list": ("x", MICROMAMBA, EXACT, ["churn (its own code)", "zlib=1.2 (conda)"]),
     "conda list": ("x", TABLE, EXACT, ["churn (its own code)", "zlib=1.2 (conda)"]),
 }
 Read = Callable[[str], Production]
@@ -197,7 +201,9 @@ SPECS = {
     **{"numpy 1.26": "==1.26", "numpy=1.26=py311_0": "==1.26"},
     **dict.fromkeys(["numpy>=1.21,<2", "numpy >=1.21, <2", "numpy[version='>=1.21,<2']"], ">=1.21,<2"),
     **{"numpy>=1.21=py3*": ">=1.21", "numpy<=1.26.*": "<=1.26", "numpy!=1.25.*": "!=1.25.*", "numpy~=1.26": "~=1.26"},
-    **{"numpy 1.26.4|1.26.5": "==1.26.5", "numpy<2.0a0": "<2.0a0", 'conda-forge::numpy[version="1.26"]': "==1.26"},
+    **{"numpy>=1.22,<1.24|==1.7.1": ">=1.22,<1.24", "numpy=1.26.5|1.26.4": ">=1.26.5,<=1.26.5", "numpy<2|>=1": ">=1"},
+    **{"numpy ~=1": "==1.*", "numpy ==1.26.4,>=1.0": "==1.26.4", "numpy ==1.26.4,>=2": "==1.26.4,>=2"},
+    **{"numpy<2.0a0": "<2.0a0", 'conda-forge::numpy[version="1.26"]': "==1.26"},
     **{"numpy=1.1.1w": None, "numpy=>1": None},
 }
 
@@ -285,10 +291,28 @@ def test_packages_that_are_one_on_the_index_are_one_requirement(read_environment
     assert found.pins[0].where.endswith("environment.yml:3")
 
 
+PLACES = ["chan/linux-64/churn-1.0-0.conda", "noarch/churn-1.0-0.conda", "chan/odd.zip"]
+
+
 def test_a_private_channel_is_named_unless_it_is_a_mirror(read_environment: Read) -> None:
     found = read_environment("six=1.16.0\nhttps://u:secret@conda.example/t/tk-secret/mycorp::numpy=1.26.4")
     assert list(found.left_out) == ["mycorp::numpy=1.26.4 (conda)"]
     assert not read_environment("mycorp::python=3.11\nmycorp::numpy=1.26.4").left_out
+
+
+@pytest.mark.parametrize(
+    "channel", ["conda-forge/label/x", "conda-forge/linux-64", "https://u:p@conda.example/t/tk/main/label/x/noarch"]
+)
+def test_a_channel_is_known_by_its_name_without_label_and_platform(read_environment: Read, channel: str) -> None:
+    assert list(map(str, read_environment(f"{channel}::six=1.16.0=py_0").pins)) == ["six==1.16.0"]
+
+
+def test_the_url_of_an_archive_never_shows_its_login_or_token(read_environment: Read) -> None:
+    urls = [f"https://{login}conda.example/t/tk-secret/{place}" for login in ("", "u:tk-secret@") for place in PLACES]
+    found = read_environment("\n".join(["six=1.16.0", *urls]))
+    own = ["chan::churn=1.0 (conda)", "conda.example::churn=1.0 (conda)"]
+    assert sorted(found.left_out) == [*own, "odd.zip (its own code)"]
+    assert "tk-secret" not in repr(found)
 
 
 def test_entries_for_other_systems_are_left_out(read_environment: Read) -> None:
@@ -308,6 +332,12 @@ REFUSED = {
     "conda-lock's file for a Mac": ("x", CONDA_LOCK.replace("linux-64", "osx-64"), "x: has no packages for linux-64;"),
     "pixi's lock for a Mac": ("x", PIXI.replace("linux-64", "osx-64"), "for linux-64 in the environment default; make"),
     "not a package": ("x", "dependencies:\n- =1\n", "x:2: '=1' is not a conda package"),
+    "too many words": (
+        "x",
+        "dependencies:\n- https://conda.example/t/tk/main::foo bar baz\n",
+        "x:2: 'foo bar baz' is not a conda",
+    ),
+    "a row that is none": ("x", TABLE + "numpy==1.26.4\n", "x:9: 'numpy==1.26.4' is not a conda package"),
 }
 
 
