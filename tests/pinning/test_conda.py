@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ from package_index import PackageIndex
 
 from ds_docker_env.common.errors import RequirementsError
 from ds_docker_env.common.target import Target
+from ds_docker_env.pinning import twins
 from ds_docker_env.pinning.production.formats import as_requirements, conda_names, page
 from ds_docker_env.pinning.production.formats.conda_names import FILE, names, twin
 from ds_docker_env.pinning.production.formats.conda_specs import parse_spec
-from ds_docker_env.pinning.production.model import Production
+from ds_docker_env.pinning.production.model import Pin, Production
 from ds_docker_env.pinning.production.reader import read_production
+from ds_docker_env.pinning.resolver import Attempt
 from locks import conda_names as refresh
 
 _ARCHIVES = "https://conda.example/t/tk-secret/conda-forge"
@@ -284,6 +286,78 @@ def test_what_pip_installs_replaces_what_conda_has_installed(read_environment: R
     assert list(found.conda) == ["attrs=23.1.0", "six=1.16.0"]
 
 
+def test_conda_is_known_only_for_what_it_installs(read_environment: Read, tmp_path: Path) -> None:
+    assert list(read_environment("numpy ==1.26.4,>=1.0").conda.values()) == ["numpy==1.26.4"]
+    with pytest.raises(RequirementsError, match=r"environment\.yml:2: numpy==1\.26\.4,>=2\.0 contradicts itself"):
+        read_environment("numpy ==1.26.4,>=2.0")
+    read_environment("numpy=1.26.4")
+    (tmp_path / "r.txt").write_text("-c environment.yml\nsix==1.16.0\n")
+    assert not read_production(str(tmp_path / "r.txt"), Target("3.11")).conda
+
+
+def test_a_twin_is_known_after_its_pin_is_restricted_and_gone_with_it(read_environment: Read) -> None:
+    found = read_environment("six=1.16.0\nnumpy=1.26.4\nidna=3.6.0")
+    found.restrict({"six==1.16.0": 'sys_platform == "win32"'})
+    found.leave_out([pin for pin in found.pins if pin.name == "numpy"], "(of the operating system)")
+    assert found.twins == {str(pin) for pin in found.pins} == {'six==1.16.0 ; sys_platform == "win32"', "idna==3.6.0"}
+    for requirement in found.twins:
+        found.replace_twin(requirement, "six==1.16.0.*")
+    assert not found.pins
+    # What only comes near may be left out, too.
+    assert found.twins == found.near == {"six==1.16.0.*"}
+
+
+class Excluding:
+    """A resolver for which some requirements exclude each other, and of which each refusal names all packages."""
+
+    overrides: Sequence[str] = ()
+
+    def __init__(self, production: Production, *excluding: Collection[str]) -> None:
+        self.production = production
+        self._excluding = excluding
+
+    def together(self, analysis: Sequence[str], pins: Collection[str], overrides: Sequence[str] = ()) -> Attempt:
+        lost = any(set(pins).issuperset(each) for each in self._excluding)
+        return Attempt("" if lost else "a lock", " ".join(map(str, self.production.names())))
+
+    def without(self, pins: Collection[str]) -> Attempt:
+        return self.together([], self.production.requirements().split())
+
+    def named_pins(self, attempt: Attempt) -> list[str]:
+        return list(map(str, self.production.pins))
+
+
+@pytest.mark.parametrize(
+    ("excluding", "held", "lost"),
+    [
+        (["a==1", "c==1"], ["a==1", "c==1"], set()),
+        (["a==1", "b==1", "e<2"], [], {"e (conda)"}),
+        (["d<2", "a==1"], None, set()),
+    ],
+)
+def test_only_what_excludes_each_other_is_overridden_or_left_out(
+    excluding: list[str], held: list[str] | None, lost: set[str]
+) -> None:
+    production = Production("x", "", unpinned=["d<2", "e<2"], conda={"d": "d<2", "e": "e<2"})
+    production.pins = [Pin(name, "==1", (), "", frozenset(), "") for name in "abc"]
+    if held is None:
+        del production.conda["d"]
+    resolver: Any = Excluding(production, excluding)
+    assert twins.settle(resolver, {"d<2", "e<2"}) == held
+    assert set(production.left_out) == lost
+
+
+def test_packages_beyond_the_first_few_are_tried_the_next_time() -> None:
+    names = [f"p{number}<1" for number in range(9)]
+    production = Production("x", "", unpinned=[*names], conda={name: name for name in names})
+    resolver: Any = Excluding(production, ["p8<1"])
+    possible: set[str] = set()
+    refusal = Attempt("", " ".join(f"p{number}" for number in range(9)))
+    assert not twins.leave_out_impossible(resolver, refusal, possible)
+    assert twins.leave_out_impossible(resolver, refusal, possible)
+    assert list(production.left_out) == ["p8<1 (conda)"]
+
+
 def test_packages_that_are_one_on_the_index_are_one_requirement(read_environment: Read) -> None:
     found = read_environment("dask>=2024\ndask-core=2024.5.0\nopencv>=4\npy-opencv<5")
     assert list(map(str, found.pins)) == ["dask==2024.5.0"]
@@ -409,10 +483,12 @@ def test_condas_versions_hold_and_those_that_the_index_lacks_are_named(
     }
     assert versions.items() <= generated.locked.items()
     assert generated.locked.keys().isdisjoint({"mkl", "r-base", "scipy", "pysam", "fiona"})
+    assert "Not pinned: opencv" not in generated.stdout
     kinds = ("Contradict:", "Conda:", "Different:", "Not here:")
     assert [line for line in generated.stdout.splitlines() if line.startswith(kinds)] == SUMMARY.splitlines()
     text = generated.read("production.txt")
     assert "opencv-python==4.8.1.*\n" in text
+    assert re.search("^Open:       2 of them", generated.stdout, re.MULTILINE)
     assert "#   pytorch=1.0.9 (conda)\n" in text
 
 
