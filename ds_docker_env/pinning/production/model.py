@@ -83,9 +83,8 @@ class Production:
 
     def restrict(self, markers: Mapping[str, str]) -> None:
         """Note that these pins apply only where their markers hold."""
-        before = list(map(str, self.pins))
         self.pins = [replace(pin, marker=markers.get(str(pin), pin.marker)) for pin in self.pins]
-        now = dict(zip(before, map(str, self.pins), strict=True))
+        now = {twin: f"{twin} ; {marker}" for twin, marker in markers.items()}
         self.conda = {shown: now.get(twin, twin) for shown, twin in self.conda.items()}
 
     def leave_out(self, pins: Collection[Pin], why: str) -> None:
