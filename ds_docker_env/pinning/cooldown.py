@@ -109,10 +109,11 @@ class Cooldown:
 
     def lines(self, taken: Collection[str] = ()) -> list[str]:
         """Return lines for a person; ``taken`` are new releases in the lock that production pins or forces."""
-        why = f"released in the last {DAYS} days, but nothing older fits"
-        why = f"{self.why}, but production needs it" if self.day else why
+        when = f"after {self.day}" if self.day else f"in the last {DAYS} days"
         lines = [f"Held at:    {self.day} (UTC): packages as the index had them then"] if self.held else []
-        lines += [f"Too new:    {each}: {why}" for each in taken]
+        for each in taken:
+            why = "production pins it" if each.partition(" ")[0] in self.pins else "nothing older fits"
+            lines.append(f"Too new:    {each}: released {when}, but {why}")
         names = [] if self.off else sorted(self.undated)
         if self.off or names:
             more = f" and {len(names) - _NAMED} more" if names[_NAMED:] else ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ds_docker_env.common.analysis import old_kernel
 from ds_docker_env.common.errors import LockError
 from ds_docker_env.common.target import AMD64, PYTHON_VERSIONS
 from ds_docker_env.pinning.builds import Failure
@@ -25,8 +26,8 @@ _PLATFORMS = re.compile(r"on the following platforms?: ((?:`[^`]+`(?:, )?)+)")
 _NEEDS = re.compile(r"([\w.-]+)(?:\[[^]]*\])?(?:==\S+)? depends? on\s+(([\w.-]+)\S*)")
 # https://peps.python.org/pep-0625/. Archives that uv does not unpack are another case: the image builds them.
 _ARCHIVE = re.compile(r"non-PEP 625")
-# The other systems on which people freeze production's file, in uv's and in markers' names.
-_SYSTEMS = {"windows": "win32", "macos": "darwin"}
+# The other systems on which people freeze production's file, in uv's names.
+_SYSTEMS = ("windows", "macos")
 _BUILD = re.compile(r"Failed to (?:download and )?build `?([^`\s]+)")
 # Of many names in one message.
 _NAMED = 5
@@ -51,8 +52,13 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
     alone = resolver.without([])
     if alone.text:
         pins = reason(resolver, kernel, attempt) or "these versions"
-        no_notebook = "JupyterLab does not work with an older one; move production first"
-        return LockError(f"{source}: {kernel} cannot live beside {pins}; {no_notebook}")
+        if name_of(kernel) != "ipykernel":
+            why = "an old ipykernel does not work with another version"
+        elif kernel in old_kernel("3.11"):
+            why = "JupyterLab does not work with an older one"
+        else:
+            why = f"older ones do not run on Python {resolver.target.python}"
+        return LockError(f"{source}: {kernel} cannot live beside {pins}; {why}; move production first")
     if impossible := _impossible_pins(resolver, alone):
         return LockError(*(_impossible(resolver, pin, said) for pin, said in impossible.items()))
     if build := _BUILD.search(alone.stderr):
@@ -75,18 +81,22 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
     )
 
 
+def missing(attempt: Attempt) -> bool:
+    """Say whether uv's explanation is that no index has the package, or this version of it, for any Python."""
+    return bool(_UNKNOWN.search(attempt.words) or _GONE.search(attempt.said))
+
+
 def foreign(resolver: Resolver, pins: Sequence[str]) -> dict[str, str]:
     """Return pins that are for Windows or macOS only, on any Python, with their markers.
 
-    Such a pin has no file for Linux, or needs a package that has none.
+    Such a pin has files for that system alone, or needs a package that has.
     """
     found = {}
     for pin in pins:
         if (alone := resolver.available(pin)).impossible:
-            unknown = _UNKNOWN.search(alone.words) or _GONE.search(alone.said)
-            system = "" if unknown else system_of(resolver, pin)
+            system = "" if missing(alone) else system_of(resolver, pin)
         elif (alone := resolver.installable(pin)).impossible and not Failure.find(alone.stderr):
-            system = next((_SYSTEMS[name] for name in _SYSTEMS if resolver.installable(pin, name).text), "")
+            system = _system_of_needed(resolver, pin, alone)
         else:
             continue
         if system:
@@ -222,6 +232,16 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
             "move production to another version, or publish the wheel on production's index"
         )
     return f"{where}: {pin} is not available for Linux on the package index; uv says: {alone.said}"
+
+
+def _system_of_needed(resolver: Resolver, pin: str, alone: Attempt) -> str:
+    """Return the ``sys_platform`` of a package that prevents a pin on Linux, if it has files for that system alone."""
+    for platform in _SYSTEMS:
+        lock = read_lock(resolver.installable(pin, platform).text, AMD64)
+        for name in (name for name in alone.names if name in lock):
+            if system := system_of(resolver, f"{name}=={lock[name].version}"):
+                return system
+    return ""
 
 
 def _nearest(resolver: Resolver, name: str, bound: str, resolution: str = "highest") -> list[str]:

@@ -73,11 +73,7 @@ def make_lock(
         # A person on arm64 gets the same lock.
         resolver = Resolver(Path(folder), production, set(wheels_only), target.on(AMD64), say=say)
         resolver.before, resolver.building.settings = before, settings
-        resolver.cooldown = Cooldown.of(before, {pin.name for pin in production.fixed}, settings, day)
-        if day:
-            # A newer package of the analysis is left out, but not one that production needs.
-            Search(resolver, []).resolve()
-            resolver.cooldown.settled = True
+        resolver.cooldown = Cooldown.of(before, (), settings, day)
         search = Search(resolver, analysis)
         attempt = search.run()
         lock = Lock(

@@ -226,6 +226,8 @@ class Resolver:
         step: str,
     ) -> Attempt:
         kept = indexes.keep(self.building.render(), files["production.txt"])
+        # Not what was left out meanwhile.
+        self.cooldown.pins = {pin.name for pin in self.production.fixed}
         for name, text in {**files, "uv.toml": kept.settings}.items():
             (self.folder / name).write_text(text, encoding="utf-8", newline="\n")
         while True:

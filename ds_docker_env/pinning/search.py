@@ -12,7 +12,7 @@ from packaging.specifiers import SpecifierSet
 from ds_docker_env.common.analysis import old_kernel
 from ds_docker_env.common.errors import LockError, UnreachableError
 from ds_docker_env.common.target import AMD64, MACHINES
-from ds_docker_env.pinning.diagnosis import explain, foreign, reason
+from ds_docker_env.pinning.diagnosis import explain, foreign, missing, reason
 from ds_docker_env.pinning.parity import read_lock
 from ds_docker_env.pinning.production import distribution
 from ds_docker_env.pinning.production.model import Pin, name_of
@@ -47,10 +47,14 @@ class Search:
     def run(self) -> Attempt:
         """Return the lock for x86-64; raise `LockError` when production or a kernel cannot be locked."""
         self._leave_out_what_no_index_has()
+        if self.resolver.cooldown.day:
+            # A newer package of the analysis is left out, but not one that production needs.
+            Search(self.resolver, []).resolve()
+            self.resolver.cooldown.settled = True
         self._leave_out(self._below_floor())
-        if any(pin.name == REQUIRED and not _SAYS_ALL.contains(pin.version) for pin in self.resolver.production.pins):
+        if any(pin.name == REQUIRED and not _SAYS_ALL.contains(pin.version) for pin in self._pins):
             self.kernel = old_kernel(self.resolver.target.python)
-        # The first remedy that changes anything is used; the cheap and certain ones come first.
+        # The first remedy that changes anything, and says so, is used; the cheap and certain ones come first.
         remedies = (
             self._without_twins,
             self._without_later_releases,
@@ -74,6 +78,12 @@ class Search:
     def _optional(self) -> list[str]:
         return [each for each in self.wanted if name_of(each) != REQUIRED and each not in self.kernel]
 
+    @property
+    def _pins(self) -> list[Pin]:
+        """Return production's pins that apply on a processor."""
+        production, target = self.resolver.production, self.resolver.target
+        return [pin for pin in production.pins if any(pin.applies(target.on(machine)) for machine in MACHINES)]
+
     def _leave_out(self, conflicts: dict[str, str]) -> bool:
         self.left_out |= {requirement: beside(pins) for requirement, pins in conflicts.items()}
         return bool(conflicts)
@@ -93,21 +103,20 @@ class Search:
         """
         resolver = self.resolver
         programs = [pin for pin in resolver.production.pins if pin.name in distribution.PROGRAMS]
-        missing = [pin for pin in programs if resolver.available(str(pin)).impossible]
-        if not (missing or distribution.of_the_system(resolver.production.left_out)):
+        found = {pin: resolver.available(str(pin)) for pin in programs}
+        lost = [pin for pin in programs if missing(found[pin])]
+        # Every virtual environment of an old Debian has pkg-resources.
+        others = [line for line, name in resolver.production.left_out.items() if name != "pkg-resources"]
+        if not (lost or distribution.of_the_system(others)):
             return []
-        return [pin for pin in programs if pin in missing or resolver.wheels([str(pin)]).impossible]
+        return [pin for pin in programs if pin in lost or (found[pin].text and resolver.wheels([str(pin)]).impossible)]
 
     def _below_floor(self) -> dict[str, str]:
         """Return the packages of which production pins a version below the floor, which needs no resolver to see."""
-        target = self.resolver.target
-        pins = [
-            pin for pin in self.resolver.production.pins if any(pin.applies(target.on(machine)) for machine in MACHINES)
-        ]
         return {
             requirement: str(pin)
             for requirement in self.analysis
-            for pin in pins
+            for pin in self._pins
             if pin.name == name_of(requirement)
             and not Requirement(requirement).specifier.contains(pin.version, prereleases=True)
         }
@@ -151,9 +160,7 @@ class Search:
         return self._leave_out({each: pins for each in named if (pins := reason(self.resolver, each, attempt))})
 
     def _without_other_systems(self, attempt: Attempt) -> bool:
-        elsewhere = foreign(self.resolver, self.resolver.named_pins(attempt))
-        self.resolver.production.restrict(elsewhere)
-        return bool(elsewhere)
+        return self.resolver.production.restrict(foreign(self.resolver, self.resolver.named_pins(attempt)))
 
     def _with_contradictions(self, attempt: Attempt) -> bool:
         """Override requirements with pins that exclude each other, as production runs them."""
@@ -219,7 +226,8 @@ class Search:
         pinned = {pin.name for pin in resolver.production.fixed}
         for name in attempt.names:
             version = f"{name}=={others[name].version}" if name in others.keys() - pinned else ""
-            if version and resolver.together([], pair, overrides=[version]).text:
+            tried = not version or version in resolver.overrides
+            if not tried and resolver.together([], pair, overrides=[*resolver.overrides, version]).text:
                 return version
         return ""
 

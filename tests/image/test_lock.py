@@ -135,7 +135,7 @@ def test_a_project_that_is_held_takes_releases_of_its_day_and_productions_pins(
     assert locked() == ("3.0", "2026-03-01T23:59:59Z")
     assert capfd.readouterr().out == (
         "Held at:    2026-03-01 (UTC): packages as the index had them then\n"
-        "Too new:    pinned 1.0: released after 2026-03-01, but production needs it\n"
+        "Too new:    pinned 1.0: released after 2026-03-01, but production pins it\n"
     )
     assert locked("--upgrade", "--at", "2026-03-02") == ("4.0", "2026-03-02T23:59:59Z")
     # Nothing moves back by itself.

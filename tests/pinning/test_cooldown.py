@@ -43,6 +43,15 @@ def test_a_release_of_yesterday_is_left_out_and_productions_pin_of_yesterday_is_
     assert generated.locked == locked
 
 
+def test_a_package_of_conda_that_was_left_out_has_to_wait_like_others(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("six", "1.16")
+    offline.add("six", "1.17", uploaded=yesterday())
+    offline.add("prod", "1.0", requires=("six",))
+    generated = pin("-r e.yml\nprod==1.0\n", beside={"e.yml": "dependencies: [six=9.9.9]\n"})
+    assert generated.locked["six"] == "1.16"
+    assert "Different:  six=9.9.9 (conda) in production, six==1.16 from the index here" in generated.stdout
+
+
 def test_a_release_that_productions_pin_forces_is_taken_and_named_and_no_other(pin: Pin, offline: PackageIndex) -> None:
     offline.add("forced", "1.0")
     offline.add("forced", "2.0", uploaded=yesterday())
@@ -78,12 +87,24 @@ def test_production_of_a_day_is_locked_beside_packages_of_that_day(
     commit = f"commit {git('rev-parse', 'main~1', folder=repository).strip()} of 2020-01-01"
     said = generated.stdout.splitlines()
     assert f"Held at:    2026-03-01 (UTC): {commit}, and packages as the index had them then" in said
-    for package in ("forced 2.0", "prod 2.0"):
-        assert f"Too new:    {package}: released after 2026-03-01, but production needs it" in said
+    for package, why in {"forced 2.0": "nothing older fits", "prod 2.0": "production pins it"}.items():
+        assert f"Too new:    {package}: released after 2026-03-01, but {why}" in said
     production = generated.read("production.txt")
     assert f"# source: {location.format('2026-03-01')}\n# {commit}\n" in production
     assert "\n# at: 2026-03-01\n" in production
     assert ", index as of 2026-03-01T23:59:59Z\n" in generated.read("requirements.txt")
+
+
+def test_what_production_needs_is_taken_after_the_day_though_a_package_of_conda_is_left_out(
+    pin: Pin, offline: PackageIndex, tmp_path: Path
+) -> None:
+    write_files(tmp_path / "shop", {"e.yml": "dependencies: [six=9.9.9, pip: [prod==1.0]]\n"})
+    committed(tmp_path / "shop", "2020-01-01T12:00:00Z")
+    offline.add("six", "1.16")
+    offline.add("prod", "1.0", requires=("six", "young"))
+    offline.add("young", "1.0", uploaded=datetime(2026, 4, 1, tzinfo=timezone.utc))
+    generated = pin("", location=f"git+{(tmp_path / 'shop').as_uri()}@2026-03-01#e.yml")
+    assert generated.locked["young"] == "1.0"
 
 
 def test_packages_of_an_index_without_dates_are_taken_and_named(pin: Pin, offline: PackageIndex) -> None:

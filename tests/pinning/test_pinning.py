@@ -20,7 +20,9 @@ from ds_docker_env.common.analysis import package_name
 from ds_docker_env.common.logins import as_netrc, logins
 from ds_docker_env.common.shipped import shipped_analysis
 from ds_docker_env.common.target import Target, note
-from ds_docker_env.pinning.resolver import header
+from ds_docker_env.pinning.production.reader import read_production
+from ds_docker_env.pinning.resolver import Attempt, Resolver, header
+from ds_docker_env.pinning.search import Search
 
 
 @pytest.fixture
@@ -228,20 +230,38 @@ def test_an_old_kernel_that_works_with_jupyterlab_is_used_where_production_has_o
     assert f"# ipykernel>=6: left out, {reason}" in generated.read("requirements.in")
 
 
+def test_an_old_kernel_of_another_python_changes_nothing(pin: Pin, offline: PackageIndex) -> None:
+    old_kernels(offline)
+    generated = pin("ipykernel==5.5 ; python_version < '3.7'\nipykernel==9999.1\nipython==9.1\n")
+    assert generated.locked["ipykernel"] == "9999.1"
+    assert "Older:" not in generated.stdout
+
+
 @pytest.mark.parametrize(
-    ("production", "python", "pair"),
+    ("production", "python", "reason"),
     [
-        ("ipykernel==4.6\n", "3.11", "ipykernel>=4.7 cannot live beside ipykernel==4.6"),
-        ("ipykernel==5.5\n", "3.12", "ipykernel>=6.11 cannot live beside ipykernel==5.5"),
-        ("ipykernel==5.5\nipython==7.2\n", "3.11", "ipython>=7.4,<9.1 cannot live beside ipython==7.2"),
+        (
+            "ipykernel==4.6\n",
+            "3.11",
+            "ipykernel>=4.7 cannot live beside ipykernel==4.6; JupyterLab does not work with an older one",
+        ),
+        (
+            "ipykernel==5.5\n",
+            "3.12",
+            "ipykernel>=6.11 cannot live beside ipykernel==5.5; older ones do not run on Python 3.12",
+        ),
+        (
+            "ipykernel==5.5\nipython==7.2\n",
+            "3.11",
+            "ipython>=7.4,<9.1 cannot live beside ipython==7.2; an old ipykernel does not work with another version",
+        ),
     ],
 )
 def test_production_that_admits_no_kernel_for_jupyterlab_is_refused_with_the_pin_that_is_the_reason(
-    pin: Pin, offline: PackageIndex, production: str, python: str, pair: str
+    pin: Pin, offline: PackageIndex, production: str, python: str, reason: str
 ) -> None:
     old_kernels(offline)
-    message = pin(production, python=python).stderr
-    assert pair in message and "JupyterLab" in message
+    assert reason in pin(production, python=python).stderr
 
 
 def old_kernels(offline: PackageIndex) -> None:
@@ -299,9 +319,21 @@ def test_programs_of_the_operating_system_are_left_out_if_the_index_does_not_hav
     offline.add("ufw", "0.36")
     offline.add("cloud-init", "1.0")
     offline.add_source("pygobject", "3.42")
-    generated = pin("ufw==0.36\ncloud-init==22.4\ncommand-not-found==0.3\npygobject==3.42\n")
+    offline.add("pycairo", "1.27", python=">=3.12")
+    programs = "ufw==0.36\ncloud-init==22.4\ncommand-not-found==0.3\npygobject==3.42\n"
+    message = pin(f"{programs}pycairo==1.27\n").stderr
+    assert "fix this first:\n" in message
+    assert "requirements.txt:5: pycairo==1.27 does not run on Python 3.11" in message
+    generated = pin(programs)
     assert generated.locked["ufw"] == "0.36"
     assert "Production: 1 of 1 pins kept exactly" in generated.stdout
+
+
+def test_a_virtual_environment_of_an_old_debian_is_not_taken_for_the_operating_system(
+    pin: Pin, offline: PackageIndex
+) -> None:
+    offline.add_source("pygobject", "3.42")
+    assert pin("pkg-resources==0.0.0\npygobject==3.42\n").locked["pygobject"] == "3.42"
 
 
 def test_a_local_version_that_production_leaves_open_is_taken_as_pip_takes_it_and_said(
@@ -370,6 +402,21 @@ def test_pins_that_fall_out_over_an_open_version_are_locked_with_the_one_that_su
     assert "exclude each other over fastapi==0.99, which production does not pin" in generated.stdout
 
 
+def test_an_open_version_that_is_held_already_is_not_tried_again(
+    offline: PackageIndex, tmp_path: Path, write: Write
+) -> None:
+    for name in ("fastapi", "core"):
+        offline.add(name, "1", "2")
+    offline.add("cors", "1", requires=("fastapi>=2", "core>=2"))
+    offline.add("other", "1", requires=("core<2",))
+    offline.add("other", "2")
+    offline.add("request-id", "1", requires=("fastapi<2", "other"))
+    production = read_production(write("cors==1\nrequest-id==1\n"), Target("3.11"))
+    resolver = Resolver(tmp_path, production, set(), Target("3.11"), ["fastapi==2", "other==1"])
+    assert Search(resolver, [])._with_contradictions(Attempt("", "cors request-id fastapi core"))
+    assert resolver.overrides == ["fastapi==2", "other==1", "core==2"]
+
+
 def test_productions_index_stays_in_the_lock_when_locking_again(
     pin: Pin, offline: PackageIndex, tmp_path: Path
 ) -> None:
@@ -416,6 +463,24 @@ def test_what_is_for_windows_or_macos_alone_is_left_out_on_any_python_and_is_no_
         assert f'Elsewhere:  {line} ; sys_platform == "win32" does not apply' in generated.stdout
     assert 'Elsewhere:  pyobjc==10.0 ; sys_platform == "darwin" does not apply' in generated.stdout
     assert not (generated.project / "build-requirements.txt").exists()
+
+
+def test_a_constraint_for_another_system_is_left_out_once(pin: Pin, offline: PackageIndex) -> None:
+    offline.add("pywin32", "306", tag="cp311-cp311-win_amd64")
+    offline.add("pywin32", "307")
+    bounded = "-c c.txt\npywin32\n"
+    assert pin(bounded, beside={"c.txt": "pywin32==306\n"}).locked["pywin32"] == "307"
+
+
+def test_a_pin_that_needs_on_linux_what_cannot_be_had_is_never_taken_for_one_of_another_system(
+    pin: Pin, offline: PackageIndex
+) -> None:
+    offline.add("torch", "2.0", requires=('nvidia==12 ; platform_system == "Linux"',))
+    refused = pin("torch==2.0\n")
+    assert refused.exit_code == 1 and "requirements.txt:1): these versions cannot be locked" in refused.stderr
+    offline.add("nvidia", "11", "12")
+    generated = pin("-c c.txt\ntorch==2.0\n", beside={"c.txt": "nvidia==11\n"})
+    assert {"torch": "2.0", "nvidia": "11"}.items() <= generated.locked.items()
 
 
 def test_two_pins_that_need_different_versions_of_a_third_are_named_with_it(pin: Pin, offline: PackageIndex) -> None:

@@ -81,11 +81,16 @@ class Production:
     pythons: dict[str, str] = field(default_factory=dict)
     conda: dict[str, str] = field(default_factory=dict)
 
-    def restrict(self, markers: Mapping[str, str]) -> None:
-        """Note that these pins apply only where their markers hold."""
-        self.pins = [replace(pin, marker=markers.get(str(pin), pin.marker)) for pin in self.pins]
+    def restrict(self, markers: Mapping[str, str]) -> bool:
+        """Note that these pins apply only where their markers hold; say whether that is new."""
+        before = self.fixed
+        self.pins, self.constraints = (
+            [replace(pin, marker=markers.get(str(pin), pin.marker)) for pin in pins]
+            for pins in (self.pins, self.constraints)
+        )
         now = {twin: f"{twin} ; {marker}" for twin, marker in markers.items()}
         self.conda = {shown: now.get(twin, twin) for shown, twin in self.conda.items()}
+        return self.fixed != before
 
     def leave_out(self, pins: Collection[Pin], why: str) -> None:
         """Leave out pins with the reason in brackets."""
