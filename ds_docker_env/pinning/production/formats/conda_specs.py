@@ -92,7 +92,8 @@ def _alternatives(version: str, installed: bool) -> str | None:
     highest = max((each for each in said if each is not None), key=_bound, default=None)
     # One version of several is not a pin.
     if said[1:] and highest and _EXACT.fullmatch(highest):
-        return f">={highest[2:]},<={highest[2:]}"
+        public = highest[2:].partition("+")[0]
+        return f">={public},<={public}"
     return highest
 
 
