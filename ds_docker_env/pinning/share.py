@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 from ds_docker_env.common.target import Target, machines
 from ds_docker_env.pinning.parity import Parity, entries, name_of_entry, needed_by
 from ds_docker_env.pinning.production import distribution
-from ds_docker_env.pinning.production.model import Production
+from ds_docker_env.pinning.production.model import Production, name_of
 
 # pip freeze omits these packages, so a file without them is complete.
 _NOT_FROZEN = {"pip", "setuptools", "wheel", "distribute"}
@@ -38,7 +38,9 @@ class Share:
         said = f"{exact} of the {every} packages that it installs are pinned and kept exactly"
         if exact == every:
             said = f"{self.pins} of {self.pins} pins kept exactly"
-        if not exact:
+        if not every:
+            said = "only packages of its operating system, or for another system or Python, are named: none is proven"
+        elif not exact:
             said = f"0 of the {every} packages that it installs are pinned, so no version is proven"
         open_ = (
             f"Open:       {len(self.open)} of them may have other versions in production; "
@@ -60,6 +62,7 @@ def share_of(production: Production, lock: str, parity: Parity, target: Target) 
     exact = held | {canonicalize_name(each.name) for each in named if each.url}
     names = exact | {canonicalize_name(each.name) for each in named}
     needed = _with_needs(names, lock) - exact - (_NOT_FROZEN - names)
+    needed -= set(map(name_of, production.near))
     left_out = {line for line, name in production.left_out.items() if name not in exact | needed}
     left_out -= {line for line in left_out if line.endswith(distribution.WHY)}
     return Share(

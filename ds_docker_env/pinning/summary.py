@@ -18,7 +18,7 @@ from ds_docker_env.pinning.lock import Lock
 from ds_docker_env.pinning.parity import Locked, Parity, sha256
 from ds_docker_env.pinning.processors import differing
 from ds_docker_env.pinning.production import distribution
-from ds_docker_env.pinning.production.model import Production, same_version
+from ds_docker_env.pinning.production.model import Production, name_of, same_version
 from ds_docker_env.pinning.search import beside
 from ds_docker_env.pinning.share import share_of
 
@@ -30,12 +30,13 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
     """Return the summary, a line for each thing."""
     versions = _versions(packages)
     share = share_of(production, lock.text, parity, target)
-    held = {pin.name for pin in parity.held}
+    held, near = {pin.name for pin in parity.held}, set(map(name_of, production.near))
+    added = versions.keys() - share.exact - share.open - near
     where = "Linux" if packages.keys() == MACHINES.keys() else " and ".join(MACHINES[each] for each in packages)
     elsewhere = f"does not apply on {where} and this Python"
     lines = [
         *share.lines,
-        f"Added:      {len(versions.keys() - share.exact - share.open)} packages for the analysis and what they need",
+        f"Added:      {len(added)} packages for the analysis and what they need",
     ]
     if lock.obstacle:
         lines.append(f"Only amd64: {lock.obstacle.where}: {lock.obstacle.why}")
@@ -79,7 +80,7 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
             lines.append(f"Elsewhere:  {line} {elsewhere}")
         elif requirement.url:
             lines.append(f"From a URL: {line}, with the hash of what is there now")
-        elif name in versions and name not in held:
+        elif name in versions and name not in held and line not in production.near:
             lines.append(f"Not pinned: {line} is open in production; the notebook has {versions[name]}")
     if system := distribution.of_the_system(
         line for line, package in production.left_out.items() if package not in versions

@@ -43,7 +43,7 @@ def leave_out_missing(resolver: Resolver) -> None:
         other = name in found and version and not same_version(found[name].version, version)
         if other and resolver.exist([twin]).impossible:
             near = f"{name}=={Version(version).base_version}.*"
-            production.replace_twin(twin, [near] if resolver.exist([near]).text else [])
+            production.replace_twin(twin, near if resolver.exist([near]).text else "")
 
 
 def leave_out_impossible(resolver: Resolver, attempt: Attempt, possible: set[str]) -> bool:
@@ -53,12 +53,9 @@ def leave_out_impossible(resolver: Resolver, attempt: Attempt, possible: set[str
     """
     failure = Failure.find(attempt.stderr)
     names = [failure.name] if failure else attempt.names
-    named = [twin for name in names for twin in sorted(resolver.production.twins) if name_of(twin) == name]
-    lost = [
-        twin
-        for twin in named[:_NAMED]
-        if failure or (twin not in possible and resolver.together([], [twin]).impossible)
-    ]
+    twins = sorted(resolver.production.twins - (set() if failure else possible))
+    named = [twin for name in names for twin in twins if name_of(twin) == name][:_NAMED]
+    lost = [twin for twin in named if failure or resolver.together([], [twin]).impossible]
     possible.update(named)
     for twin in lost:
         resolver.production.replace_twin(twin)
@@ -74,16 +71,29 @@ def settle(resolver: Resolver, possible: set[str]) -> list[str] | None:
         return None
     if leave_out_impossible(resolver, alone, possible):
         return []
-    pins = resolver.named_pins(alone)
-    new = not set(pins) <= set(resolver.overrides)
-    if new and resolver.together([], pins, overrides=resolver.overrides).impossible:
-        return pins
-    # pip broke a range of conda in production.
-    ranges = {name_of(twin): twin for twin in resolver.production.twins if not pinned_version(twin)}
-    named = next((ranges[name] for name in alone.names if name in ranges), "")
-    if named:
-        resolver.production.replace_twin(named)
-    return [] if named else None
+    production, pins = resolver.production, resolver.named_pins(alone)
+    unpinned = [line for line in production.unpinned if name_of(line) in alone.names][:_NAMED]
+    conflict = _conflict(resolver, [*unpinned, *pins])
+    if broken := [line for line in conflict if line in production.twins and line not in pins]:
+        # pip broke a range of conda in production.
+        production.replace_twin(broken[0])
+        return []
+    new = set(conflict) - set(resolver.overrides)
+    return conflict if new and new <= set(pins) else None
+
+
+def _conflict(resolver: Resolver, requirements: list[str]) -> list[str]:
+    """Return the last few of some requirements that exclude each other, or nothing if all can live together."""
+
+    def impossible(some_of_them: list[str]) -> bool:
+        return resolver.together([], some_of_them, overrides=resolver.overrides).impossible
+
+    if not impossible(requirements):
+        return []
+    for requirement in requirements:
+        if impossible(others := [each for each in requirements if each != requirement]):
+            requirements = others
+    return requirements
 
 
 def lines(production: Production, versions: Mapping[str, str]) -> list[str]:
@@ -91,12 +101,12 @@ def lines(production: Production, versions: Mapping[str, str]) -> list[str]:
     left_out = {
         line.rpartition(" (")[0]: name for line, name in production.left_out.items() if line.endswith(_LEFT_OUT)
     }
-    every = len(production.conda) + len(left_out)
+    every = len(production.conda.keys() | left_out.keys())
     if not every:
         return []
     exact = sum(bool(pinned_version(requirement)) for requirement in production.conda.values())
     said = [f"{exact} of {every} packages pinned to conda's version"]
-    if ranges := len(production.conda) - exact:
+    if ranges := len(production.conda.keys() - left_out.keys()) - exact:
         said.append(f"{ranges} bounded or open as in production")
     absent = [shown for shown, name in left_out.items() if not name]
     other = {shown: name for shown, name in sorted(left_out.items()) if name}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,14 @@ from package_index import PackageIndex
 
 from ds_docker_env.common.errors import RequirementsError
 from ds_docker_env.common.target import Target
+from ds_docker_env.pinning import twins
 from ds_docker_env.pinning.builds import Failure
 from ds_docker_env.pinning.production.formats import as_requirements, conda_names, page
 from ds_docker_env.pinning.production.formats.conda_names import FILE, names, twin
 from ds_docker_env.pinning.production.formats.conda_specs import parse_spec
-from ds_docker_env.pinning.production.model import Production
+from ds_docker_env.pinning.production.model import Pin, Production
 from ds_docker_env.pinning.production.reader import read_production
-from ds_docker_env.pinning.resolver import Resolver
+from ds_docker_env.pinning.resolver import Attempt, Resolver
 from locks import conda_names as refresh
 
 _ARCHIVES = "https://conda.example/t/tk-secret/conda-forge"
@@ -136,6 +137,9 @@ churn                     0.1.0                     dev_0    <develop>
 zlib                      1.2                  h166bdaf_4
 """
 
+MICROMAMBA = TABLE.replace("# packages in environment at", "List of packages in environment:").replace("#", "\u2500")
+MICROMAMBA = MICROMAMBA.replace("\u2500 Name", "  Name")
+
 EXACT = ["torch==2.1.0", "six==1.16.0"]
 FILES = {
     "conda-lock": ("x", CONDA_LOCK, ["numpy==1.26.4", "six==1.16.0"], ["openssl=3.2.1 (conda)"]),
@@ -154,6 +158,7 @@ FILES = {
         ["_libgcc_mutex==0.1 (conda)"],
     ),
     "conda list --json": ("x", JSON, EXACT, ["zlib=1.2 (conda)"]),
+    "micromamba list": ("x", MICROMAMBA, EXACT, ["churn (its own code)", "zlib=1.2 (conda)"]),
     "conda list": ("x", TABLE, EXACT, ["churn (its own code)", "zlib=1.2 (conda)"]),
 }
 Read = Callable[[str], Production]
@@ -199,7 +204,9 @@ SPECS = {
     **{"numpy 1.26": "==1.26", "numpy=1.26=py311_0": "==1.26"},
     **dict.fromkeys(["numpy>=1.21,<2", "numpy >=1.21, <2", "numpy[version='>=1.21,<2']"], ">=1.21,<2"),
     **{"numpy>=1.21=py3*": ">=1.21", "numpy<=1.26.*": "<=1.26", "numpy!=1.25.*": "!=1.25.*", "numpy~=1.26": "~=1.26"},
-    **{"numpy 1.26.4|1.26.5": "==1.26.5", "numpy<2.0a0": "<2.0a0", 'conda-forge::numpy[version="1.26"]': "==1.26"},
+    **{"numpy>=1.22,<1.24|==1.7.1": ">=1.22,<1.24", "numpy=1.26.5+a|1.26.4": ">=1.26.5,<=1.26.5", "numpy<2|>=1": ">=1"},
+    **{"numpy ~=1": "==1.*", "numpy ==1.26.4,>=1.0": "==1.26.4", "numpy ==1.26.4,>=2": "==1.26.4,>=2"},
+    **{"numpy<2.0a0": "<2.0a0", 'conda-forge::numpy[version="1.26"]': "==1.26"},
     **{"numpy=1.1.1w": None, "numpy=>1": None},
 }
 
@@ -280,6 +287,78 @@ def test_what_pip_installs_replaces_what_conda_has_installed(read_environment: R
     assert list(found.conda) == ["attrs=23.1.0", "six=1.16.0"]
 
 
+def test_conda_is_known_only_for_what_it_installs(read_environment: Read, tmp_path: Path) -> None:
+    assert list(read_environment("numpy ==1.26.4,>=1.0").conda.values()) == ["numpy==1.26.4"]
+    with pytest.raises(RequirementsError, match=r"environment\.yml:2: numpy==1\.26\.4,>=2\.0 contradicts itself"):
+        read_environment("numpy ==1.26.4,>=2.0")
+    read_environment("numpy=1.26.4")
+    (tmp_path / "r.txt").write_text("-c environment.yml\nsix==1.16.0\n")
+    assert not read_production(str(tmp_path / "r.txt"), Target("3.11")).conda
+
+
+def test_a_twin_is_known_after_its_pin_is_restricted_and_gone_with_it(read_environment: Read) -> None:
+    found = read_environment("six=1.16.0\nnumpy=1.26.4\nidna=3.6.0")
+    found.restrict({"six==1.16.0": 'sys_platform == "win32"'})
+    found.leave_out([pin for pin in found.pins if pin.name == "numpy"], "(of the operating system)")
+    assert found.twins == {str(pin) for pin in found.pins} == {'six==1.16.0 ; sys_platform == "win32"', "idna==3.6.0"}
+    for requirement in found.twins:
+        found.replace_twin(requirement, "six==1.16.0.*")
+    assert not found.pins
+    # What only comes near may be left out, too.
+    assert found.twins == found.near == {"six==1.16.0.*"}
+
+
+class Excluding:
+    """A resolver for which some requirements exclude each other, and of which each refusal names all packages."""
+
+    overrides: Sequence[str] = ()
+
+    def __init__(self, production: Production, *excluding: Collection[str]) -> None:
+        self.production = production
+        self._excluding = excluding
+
+    def together(self, analysis: Sequence[str], pins: Collection[str], overrides: Sequence[str] = ()) -> Attempt:
+        lost = any(set(pins).issuperset(each) for each in self._excluding)
+        return Attempt("" if lost else "a lock", " ".join(map(str, self.production.names())))
+
+    def without(self, pins: Collection[str]) -> Attempt:
+        return self.together([], self.production.requirements().split())
+
+    def named_pins(self, attempt: Attempt) -> list[str]:
+        return list(map(str, self.production.pins))
+
+
+@pytest.mark.parametrize(
+    ("excluding", "held", "lost"),
+    [
+        (["a==1", "c==1"], ["a==1", "c==1"], set()),
+        (["a==1", "b==1", "e<2"], [], {"e (conda)"}),
+        (["d<2", "a==1"], None, set()),
+    ],
+)
+def test_only_what_excludes_each_other_is_overridden_or_left_out(
+    excluding: list[str], held: list[str] | None, lost: set[str]
+) -> None:
+    production = Production("x", "", unpinned=["d<2", "e<2"], conda={"d": "d<2", "e": "e<2"})
+    production.pins = [Pin(name, "==1", (), "", frozenset(), "") for name in "abc"]
+    if held is None:
+        del production.conda["d"]
+    resolver: Any = Excluding(production, excluding)
+    assert twins.settle(resolver, {"d<2", "e<2"}) == held
+    assert set(production.left_out) == lost
+
+
+def test_packages_beyond_the_first_few_are_tried_the_next_time() -> None:
+    names = [f"p{number}<1" for number in range(9)]
+    production = Production("x", "", unpinned=[*names], conda={name: name for name in names})
+    resolver: Any = Excluding(production, ["p8<1"])
+    possible: set[str] = set()
+    refusal = Attempt("", " ".join(f"p{number}" for number in range(9)))
+    assert not twins.leave_out_impossible(resolver, refusal, possible)
+    assert twins.leave_out_impossible(resolver, refusal, possible)
+    assert list(production.left_out) == ["p8<1 (conda)"]
+
+
 def test_packages_that_are_one_on_the_index_are_one_requirement(read_environment: Read) -> None:
     found = read_environment("dask>=2024\ndask-core=2024.5.0\nopencv>=4\npy-opencv<5")
     assert list(map(str, found.pins)) == ["dask==2024.5.0"]
@@ -287,10 +366,28 @@ def test_packages_that_are_one_on_the_index_are_one_requirement(read_environment
     assert found.pins[0].where.endswith("environment.yml:3")
 
 
+PLACES = ["chan/linux-64/churn-1.0-0.conda", "noarch/churn-1.0-0.conda", "chan/odd.zip"]
+
+
 def test_a_private_channel_is_named_unless_it_is_a_mirror(read_environment: Read) -> None:
     found = read_environment("six=1.16.0\nhttps://u:secret@conda.example/t/tk-secret/mycorp::numpy=1.26.4")
     assert list(found.left_out) == ["mycorp::numpy=1.26.4 (conda)"]
     assert not read_environment("mycorp::python=3.11\nmycorp::numpy=1.26.4").left_out
+
+
+@pytest.mark.parametrize(
+    "channel", ["conda-forge/label/x", "conda-forge/linux-64", "https://u:p@conda.example/t/tk/main/label/x/noarch"]
+)
+def test_a_channel_is_known_by_its_name_without_label_and_platform(read_environment: Read, channel: str) -> None:
+    assert list(map(str, read_environment(f"{channel}::six=1.16.0=py_0").pins)) == ["six==1.16.0"]
+
+
+def test_the_url_of_an_archive_never_shows_its_login_or_token(read_environment: Read) -> None:
+    urls = [f"https://{login}conda.example/t/tk-secret/{place}" for login in ("", "u:tk-secret@") for place in PLACES]
+    found = read_environment("\n".join(["six=1.16.0", *urls]))
+    own = ["chan::churn=1.0 (conda)", "conda.example::churn=1.0 (conda)"]
+    assert sorted(found.left_out) == [*own, "odd.zip (its own code)"]
+    assert "tk-secret" not in repr(found)
 
 
 def test_entries_for_other_systems_are_left_out(read_environment: Read) -> None:
@@ -310,6 +407,12 @@ REFUSED = {
     "conda-lock's file for a Mac": ("x", CONDA_LOCK.replace("linux-64", "osx-64"), "x: has no packages for linux-64;"),
     "pixi's lock for a Mac": ("x", PIXI.replace("linux-64", "osx-64"), "for linux-64 in the environment default; make"),
     "not a package": ("x", "dependencies:\n- =1\n", "x:2: '=1' is not a conda package"),
+    "too many words": (
+        "x",
+        "dependencies:\n- https://conda.example/t/tk/main::foo bar baz\n",
+        "x:2: 'foo bar baz' is not a conda",
+    ),
+    "a row that is none": ("x", TABLE + "numpy==1.26.4\n", "x:9: 'numpy==1.26.4' is not a conda package"),
 }
 
 
@@ -381,10 +484,12 @@ def test_condas_versions_hold_and_those_that_the_index_lacks_are_named(
     }
     assert versions.items() <= generated.locked.items()
     assert generated.locked.keys().isdisjoint({"mkl", "r-base", "scipy", "pysam", "fiona"})
+    assert "Not pinned: opencv" not in generated.stdout
     kinds = ("Contradict:", "Conda:", "Different:", "Not here:")
     assert [line for line in generated.stdout.splitlines() if line.startswith(kinds)] == SUMMARY.splitlines()
     text = generated.read("production.txt")
     assert "opencv-python==4.8.1.*\n" in text
+    assert re.search("^Open:       2 of them", generated.stdout, re.MULTILINE)
     assert "#   pytorch=1.0.9 (conda)\n" in text
 
 

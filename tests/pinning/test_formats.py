@@ -286,7 +286,11 @@ REFUSED = {
     "PDM's lock": ("pdm.lock", '[[package]]\nname = "a"\n', "pdm export"),
     "a lock of Rust": ("x", 'version = 3\n[[package]]\nname = "a"\nsource = "registry+https://x"\n', "another tool"),
     "YAML of something else": ("compose.yaml", "services:\n  web: {}\n", "not a conda environment"),
-    "an environment with something else": ("env.yml", "dependencies:\n  - =1\n", "env.yml:2: '=1' is not a package"),
+    "an environment with something else": (
+        "env.yml",
+        "dependencies:\n  - =1\n",
+        "env.yml:2: '=1' is not a conda",
+    ),
     "broken JSON": ("Pipfile.lock", '{\n  "_meta": ,\n}', "Pipfile.lock:2: is not JSON (Expecting value)"),
     "broken YAML": ("environment.yml", "dependencies:\n  - a\n b\n", "environment.yml:3: is not YAML ("),
     "a control character in YAML": ("environment.yml", "dependencies:\n  - \x07\n", "is not YAML (unacceptable char"),

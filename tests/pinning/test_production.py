@@ -34,8 +34,11 @@ UNREADABLE = {
     "an empty file": (b"\n\n", "is empty"),
     "a binary file": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0", "is not a text file"),
     "only comments": (b"# nothing here\n", "names no package"),
-    "conda's own format": (b"a==1\nnumpy=1.26.4=py311_0\n", "(it comes from conda); make the file with: pip list"),
-    "a version that conda hides": (b"numpy @ file:///croot/numpy_1700/work\n", "hides the version"),
+    "conda's own format": (b"a==1\nnumpy=1.26.4=py311_0\n", "(it comes from conda); name environment.yml"),
+    "a version that conda hides": (
+        b"numpy @ file:///croot/numpy_1700/work\n",
+        "hides the version; name environment.yml",
+    ),
     "a variable": (b"numpy==${NUMPY}\n", "contains a variable"),
     "a missing include": (b"-r missing.txt\n", "no such file; check the path (included at"),
     "two versions of one package": (b"a==1\na==2\n", "contradicts a==1 at"),
@@ -181,6 +184,13 @@ def test_options_behind_a_requirement_are_ignored_and_named(read: Read, options:
     assert found.where.endswith("requirements.txt:2")
     assert found.hashes == {"sha256:00"}
     assert list(production.ignored) == ignored
+
+
+def test_the_last_index_is_used_as_in_pip_and_the_other_is_named(read: Read) -> None:
+    lines = [f"--index-url https://{host}.example/simple\n" for host in "aab"]
+    found = read("".join([*lines, "--extra-index-url https://c.example/\nsix==1.16.0\n"]).encode())
+    assert list(found.indexes) == [lines[2].strip(), "--extra-index-url https://c.example/"]
+    assert found.ignored == {lines[0].strip(): "is replaced by a later --index-url"}
 
 
 DROPPED = {

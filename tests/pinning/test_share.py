@@ -42,6 +42,11 @@ SHARES = {
         "0 of the 3 packages that it installs are pinned, so no version is proven",
         "3 of them",
     ),
+    "and none applies": (
+        "w==1.0 ; os_name == 'nt'\n",
+        "only packages of its operating system, or for another system or Python, are named: none is proven",
+        "",
+    ),
     "setuptools by name": (
         "b==1.0\nc==1.0\nsetuptools\n",
         "2 of the 3 packages that it installs are pinned and",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
@@ -88,12 +88,15 @@ class Production:
             [replace(pin, marker=markers.get(str(pin), pin.marker)) for pin in pins]
             for pins in (self.pins, self.constraints)
         )
+        now = {twin: f"{twin} ; {marker}" for twin, marker in markers.items()}
+        self.conda = {shown: now.get(twin, twin) for shown, twin in self.conda.items()}
         return self.fixed != before
 
     def leave_out(self, pins: Collection[Pin], why: str) -> None:
         """Leave out pins with the reason in brackets."""
         self.pins = [pin for pin in self.pins if pin not in pins]
         self.left_out |= {f"{pin.name}{pin.specifier} {why}": pin.name for pin in pins}
+        self._keep_known_twins()
 
     def leave_out_url(self, url: str) -> bool:
         """Leave out what comes from the host of a URL that cannot be reached; say whether there was anything."""
@@ -115,13 +118,22 @@ class Production:
         """Return the requirements that stand for conda packages."""
         return set(self.conda.values())
 
-    def replace_twin(self, requirement: str, others: Sequence[str] = ()) -> None:
-        """Leave out the conda packages of a requirement, and add others, perhaps, that come near them."""
-        self.left_out |= {f"{shown} (conda)": name_of(requirement) for shown in self._forget_twin(requirement)}
-        self.unpinned += others
+    @property
+    def near(self) -> set[str]:
+        """Return the requirements that only come near the conda packages that they stand for."""
+        return {twin for shown, twin in self.conda.items() if f"{shown} (conda)" in self.left_out}
+
+    def replace_twin(self, requirement: str, near: str = "") -> None:
+        """Leave out the conda packages of a requirement, and add another, perhaps, that comes near them."""
+        lost = self._forget_twin(requirement)
+        self.left_out |= {f"{shown} (conda)": name_of(requirement) for shown in lost}
+        if near:
+            self.unpinned.append(near)
+            self.conda |= dict.fromkeys(lost, near)
 
     def prefer_pip(self, target: Target) -> None:
-        """Remove the conda packages that pip replaced in production."""
+        """Remove the conda packages that pip replaced in production, or that only bound others."""
+        self._keep_known_twins()
         for twin in self.twins:
             name, version = name_of(twin), pinned_version(twin)
             same = [*(str(pin) for pin in self.pins if pin.name == name and pin.applies(target))]
@@ -134,6 +146,10 @@ class Production:
                 for other in same
             ):
                 self._forget_twin(twin)
+
+    def _keep_known_twins(self) -> None:
+        known = {*map(str, self.pins), *self.unpinned}
+        self.conda = {shown: twin for shown, twin in self.conda.items() if twin in known}
 
     def _forget_twin(self, requirement: str) -> list[str]:
         """Remove a requirement; return the conda packages that it stood for."""

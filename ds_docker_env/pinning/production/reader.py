@@ -219,8 +219,8 @@ class _Reading:
             return
         url = entry.link.url if entry.link else ""
         if url.startswith("file:") and entry.name and _CONDA_BUILD.search(url):
-            why = "was built by conda, which hides the version; make the file with: pip list --format=freeze"
-            self._add_problem(where, plain, why)
+            fix = "name environment.yml instead, made with: conda env export > environment.yml"
+            self._add_problem(where, plain, f"was built by conda, which hides the version; {fix}")
         elif not (url.startswith(("http:", "https:")) and entry.name) or entry.is_editable:
             self.production.left_out[plain] = canonicalize_name(entry.name or "")
         elif plain != line:
@@ -249,10 +249,19 @@ class _Reading:
                 elif problem := _problem(plain):
                     self.problems.append(f"{where}: {plain!r} {problem}")
                 else:
-                    self.production.indexes.setdefault(f"{_INDEX_OPTIONS[name]} {plain}", where)
+                    option = f"{_INDEX_OPTIONS[name]} {plain}"
+                    if name == "index_url":
+                        self._replace_index(option)
+                    self.production.indexes.setdefault(option, where)
         else:
             option = f"--{name.replace('_', '-')}"
             self.production.ignored[option] = why_ignored(option)
+
+    def _replace_index(self, option: str) -> None:
+        """Ignore the other ``--index-url``, because pip takes the last."""
+        for other in [each for each in self.production.indexes if each.startswith("--index-url ") and each != option]:
+            del self.production.indexes[other]
+            self.production.ignored[other] = "is replaced by a later --index-url"
 
     def _include(self, source: Source, reference: str, where: str, *, constraint: bool) -> None:
         try:

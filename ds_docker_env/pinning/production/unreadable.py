@@ -38,7 +38,11 @@ _KINDS = tuple(
         ),
         (r"^;|\s//|^//", "pip does not support this kind of comment", "begin the comment with #"),
         (r"\S#", "a # without a space before it does not begin a comment", "write a space before the #"),
-        (r"^[\w.-]+=[\w.!]+=[\w.]+$", "it comes from conda", "make the file with: pip list --format=freeze"),
+        (
+            r"^[\w.-]+=[\w.!]+=[\w.]+$",
+            "it comes from conda",
+            "name environment.yml instead, made with: conda env export > environment.yml",
+        ),
         (_NAME + r"=\s*[\"'{]", "it is a TOML entry", "write it as name==version"),
         (_NAME + r"(?:=[<>]|~>|\^|=(?![=<>~]))", "unknown operator", "write ==, >=, <= or ~="),
         (_NAME + r":", "it has : instead of ==", "write it as name==version"),

@@ -31,13 +31,10 @@ def from_conda_environment(text: str, name: str) -> Converted:
     own = [(node.start_mark.line, node.value.strip()) for node in entries if isinstance(node, yaml.ScalarNode)]
     installed = _is_export([value for _, value in own])
     for line, value in own:
-        spec = parse_spec(value, installed=installed)
-        if spec is None:
-            page.problem(line + 1, f"{value[:80]!r} is not a conda package")
-        elif _ELSEWHERE.search(lines[line]):
+        if _ELSEWHERE.search(lines[line]) and (spec := parse_spec(value)):
             page.leave_out(spec.shown, "conda, not for Linux")
         else:
-            packages.add(line + 1, spec)
+            packages.add_text(line + 1, value, installed=installed)
     for node in entries:
         for requirement in items(under(node, "pip")) or ():
             if isinstance(requirement, yaml.ScalarNode):

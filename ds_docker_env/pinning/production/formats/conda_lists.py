@@ -8,13 +8,16 @@ from contextlib import suppress
 
 from packaging.utils import parse_sdist_filename, parse_wheel_filename
 
+from ds_docker_env.common.redaction import excerpt
 from ds_docker_env.pinning.production.formats.conda import REMEDY
 from ds_docker_env.pinning.production.formats.conda_packages import Packages
-from ds_docker_env.pinning.production.formats.conda_specs import exactly, parse_spec
+from ds_docker_env.pinning.production.formats.conda_specs import exactly
 from ds_docker_env.pinning.production.formats.page import Converted, Page
 
 _OF_PIP = re.compile(r"# pip (?P<name>\S+) @ (?P<url>\S+)(?: --hash=sha256[:=](?P<hash>[0-9a-f]{64}))?")
-_ROW = re.compile(r"\s*(?P<name>[A-Za-z0-9_][\w.-]*)\s+(?P<version>\d\S*)\s+(?P<build>\S+)(?:\s+(?P<channel>\S+))?\s*")
+_ROW = re.compile(r"(?P<name>[A-Za-z0-9_][\w.-]*)\s+(?P<version>(?=\S*\d)\S+)\s+(?P<build>\S+)(?:\s+(?P<channel>\S+))?")
+# Comments of conda, and what micromamba writes instead.
+_HEADING = re.compile(r"#|List of packages|Name\s+Version|\W+$")
 # An object without others in it.
 _ENTRY = re.compile(r"\{[^{}]*\}")
 _PIPS_BUILDS = ("pypi_0", "<pip>")
@@ -46,10 +49,8 @@ def from_export(text: str, name: str) -> Converted:
         version, _, build = rest.partition("=")
         if build in _PIPS_BUILDS:
             page.require(number, package, version=version)
-        elif spec := parse_spec(entry, installed=bool(build)):
-            packages.add(number, spec)
         else:
-            page.problem(number, f"{entry[:80]!r} is not a conda package")
+            packages.add_text(number, entry, installed=bool(build))
     packages.write()
     return page.converted()
 
@@ -59,10 +60,12 @@ def from_table(text: str, name: str) -> Converted:
     page = Page(name, REMEDY)
     packages = Packages(page)
     for number, line in enumerate(text.split("\n"), 1):
-        row = _ROW.fullmatch(line)
+        entry = line.strip()
+        row = _ROW.fullmatch(entry)
         if row is None:
-            continue
-        if row["channel"] == "pypi" or row["build"] in _PIPS_BUILDS:
+            if entry and not _HEADING.match(entry):
+                page.problem(number, f"{excerpt(entry, 80)!r} is not a conda package")
+        elif row["channel"] == "pypi" or row["build"] in _PIPS_BUILDS:
             page.require(number, row["name"], version=row["version"])
         elif row["channel"] == "<develop>" or row["build"] == "<develop>":
             page.leave_out(row["name"], "its own code")
@@ -82,7 +85,7 @@ def from_json(text: str, name: str) -> Converted:
             entry = {key: str(value) for key, value in json.loads(found[0]).items()}
             package, version, channel = entry["name"], entry["version"], entry["channel"]
         except (ValueError, KeyError):
-            page.problem(number, f"{found[0][:80]!r} is not a conda package")
+            page.problem(number, "an entry has no name, version or channel")
             continue
         if channel == "pypi":
             page.require(number, package, version=version)

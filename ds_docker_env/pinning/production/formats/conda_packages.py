@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
+from ds_docker_env.common.redaction import excerpt
 from ds_docker_env.pinning.production.formats.conda_names import twin
-from ds_docker_env.pinning.production.formats.conda_specs import Spec, of_archive
+from ds_docker_env.pinning.production.formats.conda_specs import Spec, of_archive, parse_spec
 from ds_docker_env.pinning.production.formats.page import Page
 
 # conda has the same packages in all of them.
@@ -37,6 +38,17 @@ class Packages:
     def add(self, line: int, spec: Spec) -> None:
         """Note a package on a line."""
         self._specs.append((line, spec))
+
+    def add_text(self, line: int, text: str, *, installed: bool = False) -> None:
+        """Note what a match specification or the URL of an archive names, or a problem."""
+        if "://" in text and "::" not in text:
+            self.add_archive(line, text)
+        elif spec := parse_spec(text, installed=installed):
+            self.add(line, spec)
+        else:
+            # A channel may be a URL with a token.
+            plain = excerpt(text.rpartition("::")[2].partition("[")[0], 80)
+            self._page.problem(line, f"{plain!r} is not a conda package")
 
     def add_archive(self, line: int, url: str) -> None:
         """Note a package by the URL of its archive; one of another form is production's own code."""

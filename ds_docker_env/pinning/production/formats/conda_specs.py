@@ -18,9 +18,12 @@ _KEY = re.compile(r"(version|channel)\s*=\s*(?:'([^']*)'|\"([^\"]*)\"|([^,\s]+))
 # Spaces beside commas, bars and operators, which separate nothing.
 _SPACE = re.compile(r"\s*([,|])\s*|([=<>!~])\s+")
 # Versions, then a build after = or a space.
-_WITH_BUILD = re.compile(r"(?P<version>\S*[^\s=<>!~,|])(?:=|\s+=?)[^\s=<>!~,|]+")
+_WITH_BUILD = re.compile(r"(?P<version>(?=\S*[\d*])\S*[^\s=<>!~,|])(?:=|\s+=?)[^\s=<>!~,|]+")
 _OPERATOR = re.compile(r"(?P<operator>==|=|!=|<=|>=|<|>|~=)?\s*(?P<version>[^\s=<>!~]+)")
 _ARCHIVE = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)-(?P<version>[^-/]+)-[^-/]+\.(conda|tar\.bz2)")
+# What may follow the name of a channel: a label, and a platform.
+_BEHIND = re.compile(r"(/label/.*)?(/(noarch|(linux|osx|win)-\w+))?/?$")
+_EXACT = re.compile(r"==[^,*]+")
 # Numbers of a full release such as 1.26.4. With fewer, =1.26 means any 1.26.
 _WHOLE = 3
 
@@ -40,7 +43,7 @@ class Spec(NamedTuple):
     @property
     def exact(self) -> bool:
         """Say whether this is one version."""
-        return bool(re.fullmatch(r"==[^,*]+", self.specifier or ""))
+        return bool(_EXACT.fullmatch(self.specifier or ""))
 
 
 def parse_spec(text: str, *, installed: bool = False) -> Spec | None:
@@ -57,6 +60,8 @@ def parse_spec(text: str, *, installed: bool = False) -> Spec | None:
     name = found["name"].lower()
     build = _WITH_BUILD.fullmatch(version)
     version = build["version"] if build else version
+    if len(version.split()) > 1:
+        return None
     shown = f"{name}{'=' if version[:1].isalnum() else ''}{version}"
     # With a build, =1.26 is one version.
     return Spec(name, _alternatives(version, installed or bool(build)), shown, channel)
@@ -72,23 +77,40 @@ def of_archive(url: str) -> Spec | None:
     path = re.split(r"[?#]", url)[0]
     folder, _, file = path.rpartition("/")
     found = _ARCHIVE.fullmatch(file)
-    return exactly(found["name"], found["version"], folder.rpartition("/")[0]) if found else None
+    return exactly(found["name"], found["version"], folder) if found else None
 
 
 def _last(channel: str) -> str:
-    """Return the last part of a channel, because a URL may contain a login."""
-    return channel.rstrip("/").rpartition("/")[2]
+    """Return the last part of a channel, because a URL may contain a login or a token."""
+    plain = _BEHIND.sub("", re.sub("/t/[^/]+", "", channel))
+    return plain.rpartition("/")[2].rpartition("@")[2]
 
 
 def _alternatives(version: str, installed: bool) -> str | None:
-    """Return the last alternative that PEP 440 can express; production allows each of them."""
+    """Return the alternative with the highest bound that PEP 440 can express; production allows each of them."""
     said = [_all(alternative, installed) for alternative in version.split("|")]
-    return next((each for each in reversed(said) if each is not None), None)
+    highest = max((each for each in said if each is not None), key=_bound, default=None)
+    # One version of several is not a pin.
+    if said[1:] and highest and _EXACT.fullmatch(highest):
+        public = highest[2:].partition("+")[0]
+        return f">={public},<={public}"
+    return highest
+
+
+def _bound(specifier: str) -> tuple[bool, Version]:
+    """Return a key that sorts specifiers by their upper bounds."""
+    upper = [each.version for each in SpecifierSet(specifier) if each.operator not in (">", ">=", "!=")]
+    return not upper, min((Version(each.removesuffix(".*")) for each in upper), default=Version("0"))
 
 
 def _all(version: str, installed: bool) -> str | None:
+    """Return a version where one is said and fits the other bounds, or else all of these."""
     parts = [_one(part.strip(), installed) for part in version.split(",")]
-    return None if None in parts else ",".join(part for part in parts if part)
+    if None in parts:
+        return None
+    said = ",".join(part for part in parts if part)
+    exact = next(filter(_EXACT.fullmatch, filter(None, parts)), "")
+    return exact if exact and SpecifierSet(said).contains(exact[2:], prereleases=True) else said
 
 
 def _one(part: str, installed: bool) -> str | None:
@@ -103,6 +125,8 @@ def _one(part: str, installed: bool) -> str | None:
         release = Version(plain)
     except InvalidVersion:
         return None
+    if operator == "~=" and len(release.release) == 1:
+        operator, version = "=", f"{plain}.*"
     begins = plain != version or (operator == "=" and not installed and len(release.release) < _WHOLE)
     if operator in ("=", "=="):
         said = f"=={plain}.*" if begins and not (release.is_prerelease or release.local) else f"=={plain}"
