@@ -21,7 +21,7 @@ def edit(project: Project, name: str, old: str, new: str) -> None:
 
 
 def words(said: str, package: str) -> list[str]:
-    [line] = [line for line in said.splitlines() if line.startswith(f"{package} ")]
+    line, *_ = [line for line in said.splitlines() if line.startswith(f"{package} ")]
     return line.split()
 
 
