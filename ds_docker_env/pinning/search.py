@@ -188,16 +188,12 @@ class Search:
         """Override what packages require with pins, and leave out packages of the analysis that contradict them."""
         resolver = self.resolver
         resolver.overrides += [pin for pin in pins if pin not in resolver.overrides]
-        others = self._optional
-        self._leave_out(
-            {
-                requirement: pin
-                for pin in pins
-                if resolver.together(others, [pin]).impossible
-                for requirement in others
-                if resolver.together([requirement], [pin]).impossible
-            }
-        )
+        for pin in pins:
+            # Not a package that would contradict only what this pin is held against.
+            held = [other for other in resolver.overrides if other != pin]
+            if resolver.together(self._optional, [pin], overrides=held).impossible:
+                lost = [each for each in self._optional if resolver.together([each], [pin], overrides=held).impossible]
+                self._leave_out(dict.fromkeys(lost, pin))
 
     def _contradictions(self, attempt: Attempt) -> dict[str, list[str]]:
         """Return the conflicts between pins that uv names, each with the versions to override."""

@@ -480,7 +480,8 @@ def test_a_pin_that_needs_on_linux_what_cannot_be_had_is_never_taken_for_one_of_
     assert refused.exit_code == 1 and "requirements.txt:1): these versions cannot be locked" in refused.stderr
     offline.add("nvidia", "11", "12")
     generated = pin("-c c.txt\ntorch==2.0\n", beside={"c.txt": "nvidia==11\n"})
-    assert {"torch": "2.0", "nvidia": "11"}.items() <= generated.locked.items()
+    assert {"torch": "2.0", "nvidia": "11", "pandas": "9999.1"}.items() <= generated.locked.items()
+    assert "Contradict: nvidia==11 and torch==2.0 exclude each other" in generated.stdout
 
 
 def test_two_pins_that_need_different_versions_of_a_third_are_named_with_it(pin: Pin, offline: PackageIndex) -> None:
