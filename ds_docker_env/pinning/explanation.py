@@ -38,7 +38,13 @@ def sentence(said: str) -> str:
         reason = ([each for each in reasons if "==" in each] or reasons)[-1]
     else:
         *_, last = _CAUSE.split(text)
-        lines = [" ".join(line.split()) for line in _PROGRESS.sub("", last).splitlines() if line.strip()]
+        # What is wrong with a marked line stands below the mark, or above the line if nothing does; uv wraps it.
+        below = " ".join(last.rpartition("^\n")[2].split()) if "^\n" in last else ""
+        lines = (
+            [below]
+            if below
+            else [" ".join(line.split()) for line in _PROGRESS.sub("", last).splitlines() if line.strip()]
+        )
         sure = ([line for line in lines if found.search(line)] for found in _SURE)
         reason = next((found[-1] for found in sure if found), lines[-1] if lines else "")
     reason = reason or " ".join(said.split())
