@@ -167,10 +167,11 @@ class Resolver:
         def question() -> str:
             return repr((self, analysis, production, options, further))
 
-        if question() not in self.answers:
-            attempt = self._compile(analysis, production, *options, **further, step=_ASKING)
-            self.answers[question()] = attempt
-        return self.answers[question()]
+        if known := self.answers.get(question()):
+            return known
+        attempt = self._compile(analysis, production, *options, **further, step=_ASKING)
+        self.answers[question()] = attempt
+        return attempt
 
     def _compile(
         self,
