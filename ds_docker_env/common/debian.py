@@ -8,6 +8,7 @@ from __future__ import annotations
 import pkgutil
 import re
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ class Debian(NamedTuple):
         return self.files.get(directory + slash, "")
 
 
+@lru_cache
 def read(release: str) -> Debian:
     """Return the table of a release of Debian, which `locks/debian.py` makes; that of bookworm for an unknown one."""
     text = (pkgutil.get_data(__package__ or "", PATH.name) or b"").decode()
