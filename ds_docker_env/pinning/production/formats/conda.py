@@ -39,8 +39,7 @@ def from_conda_environment(text: str, name: str) -> Converted:
         for requirement in items(under(node, "pip")) or ():
             if isinstance(requirement, yaml.ScalarNode):
                 page.write(requirement.start_mark.line + 1, requirement.value)
-    packages.write()
-    return page.converted()
+    return packages.converted()
 
 
 def _is_export(specs: list[str]) -> bool:

@@ -33,8 +33,7 @@ def from_explicit(text: str, name: str) -> Converted:
         elif found := _OF_PIP.match(line):
             digest = [f"sha256:{found['hash']}"] if found["hash"] else ()
             page.require(number, found["name"], version=_version(found["url"]), hashes=digest)
-    packages.write()
-    return page.converted()
+    return packages.converted()
 
 
 def from_export(text: str, name: str) -> Converted:
@@ -51,8 +50,7 @@ def from_export(text: str, name: str) -> Converted:
             page.require(number, package, version=version)
         else:
             packages.add_text(number, entry, installed=bool(build))
-    packages.write()
-    return page.converted()
+    return packages.converted()
 
 
 def from_table(text: str, name: str) -> Converted:
@@ -71,8 +69,7 @@ def from_table(text: str, name: str) -> Converted:
             page.leave_out(row["name"], "its own code")
         else:
             packages.add(number, exactly(row["name"], row["version"], row["channel"] or ""))
-    packages.write()
-    return page.converted()
+    return packages.converted()
 
 
 def from_json(text: str, name: str) -> Converted:
@@ -91,8 +88,7 @@ def from_json(text: str, name: str) -> Converted:
             page.require(number, package, version=version)
         else:
             packages.add(number, exactly(package, version, channel))
-    packages.write()
-    return page.converted()
+    return packages.converted()
 
 
 def _version(url: str) -> str:

@@ -39,8 +39,7 @@ def from_conda_lock(text: str, name: str) -> Converted:
             _require(page, line, package, version, text_under(node, "url"), text_under(node, "hash", "sha256"))
     if not found:
         raise RequirementsError(f"{name}: has no packages for {_PLATFORM}; {remedy}")
-    packages.write()
-    return page.converted()
+    return packages.converted()
 
 
 def from_pixi_lock(text: str, name: str) -> Converted:
@@ -70,8 +69,7 @@ def from_pixi_lock(text: str, name: str) -> Converted:
             package = described.get(url)
             version, digest = text_under(package, "version"), text_under(package, "sha256")
             _require(page, line, text_under(package, "name"), version, url, digest)
-    packages.write()
-    return page.converted()
+    return packages.converted()
 
 
 def _require(page: Page, line: int, package: str, version: str, url: str, digest: str) -> None:

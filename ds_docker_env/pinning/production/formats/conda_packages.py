@@ -7,22 +7,12 @@ import re
 from ds_docker_env.common.redaction import excerpt
 from ds_docker_env.pinning.production.formats.conda_names import twin
 from ds_docker_env.pinning.production.formats.conda_specs import Spec, of_archive, parse_spec
-from ds_docker_env.pinning.production.formats.page import Page
+from ds_docker_env.pinning.production.formats.page import Converted, Page
 
 # conda has the same packages in all of them.
 _PUBLIC = {
-    *("", "defaults", "main", "anaconda", "free", "r", "msys2"),
-    *(
-        "conda-forge",
-        "bioconda",
-        "pytorch",
-        "pytorch-nightly",
-        "pytorch-lts",
-        "nvidia",
-        "intel",
-        "fastai",
-        "huggingface",
-    ),
+    *("", "defaults", "main", "anaconda", "free", "r", "msys2", "conda-forge", "bioconda", "pytorch"),
+    *("pytorch-nightly", "pytorch-lts", "nvidia", "intel", "fastai", "huggingface"),
 }
 # A version such as 3.11.5; the last number does not matter.
 _PATCH = re.compile(r"(==\d+\.\d+)\.\d+")
@@ -59,8 +49,11 @@ class Packages:
                 re.split(r"[?#]", url)[0].rstrip("/").rpartition("/")[2] or "a package", "its own code"
             )
 
-    def write(self) -> None:
-        """Write each package on the page as a requirement, or as left out if it has no twin on the index."""
+    def converted(self) -> Converted:
+        """Return the page with each package as a requirement, or as left out if it has no twin on the index.
+
+        Raise `RequirementsError` with all problems.
+        """
         # A channel that has Python is a mirror of the others.
         public = _PUBLIC | {spec.channel for _, spec in self._specs if spec.name == "python"}
         same: dict[str, list[tuple[int, Spec]]] = {}
@@ -77,6 +70,7 @@ class Packages:
                 self._page.leave_out(f"{channel}{spec.shown}", "conda")
         for name, specs in same.items():
             self._write(name, specs)
+        return self._page.converted()
 
     def _write(self, name: str, specs: list[tuple[int, Spec]]) -> None:
         """Write packages that are one on the index, such as dask and dask-core: a version rather than a range."""
