@@ -40,7 +40,7 @@ def parameters(shape: Any, value: Any) -> Iterator[tuple[Any, Any]]:
             yield from parameters(shape.member, one)
 
 
-def test_aws_knows_every_parameter_of_the_task_and_of_its_run_and_their_types(ecs: Any) -> None:
+def test_awss_model_has_every_parameter_of_the_task_and_its_run(ecs: Any) -> None:
     shape = ecs.operation_model("RegisterTaskDefinition").input_shape
     assert ParamValidator().validate(TASK, shape).generate_report() == ""
     assert "Unknown parameter" in ParamValidator().validate({**TASK, "secrets": []}, shape).generate_report()
@@ -49,7 +49,7 @@ def test_aws_knows_every_parameter_of_the_task_and_of_its_run_and_their_types(ec
     assert (RUN["taskDefinition"], RUN["launchType"]) == (TASK["family"], *TASK["requiresCompatibilities"])
 
 
-def test_the_image_that_is_pushed_is_the_tasks_and_of_the_tasks_processor(ecs: Any) -> None:
+def test_the_task_uses_the_pushed_image_and_its_processor(ecs: Any) -> None:
     assert IMAGE["image"] == CONTAINER["image"]
     assert IMAGE["platform"] == PROCESSORS[TASK["runtimePlatform"]["cpuArchitecture"]]
     rows = re.findall(r'^\|.*`"runtimePlatform": (\{.*\})` \| `platform: (\S+)` \|$', PAGE, re.MULTILINE)
@@ -60,7 +60,7 @@ def test_the_image_that_is_pushed_is_the_tasks_and_of_the_tasks_processor(ecs: A
     assert [json.loads(task) for task, _ in rows if "X86_64" in task] == [TASK["runtimePlatform"]]
 
 
-def test_each_word_is_one_of_those_that_aws_names(ecs: Any) -> None:
+def test_each_value_is_one_that_aws_lists(ecs: Any) -> None:
     requests = {"RegisterTaskDefinition": TASK, "RunTask": RUN}
     shapes = [pair for name, one in requests.items() for pair in parameters(ecs.operation_model(name).input_shape, one)]
     asked = [(shape.enum, value) for shape, value in shapes if getattr(shape, "enum", None)]
@@ -75,7 +75,7 @@ def test_each_word_is_one_of_those_that_aws_names(ecs: Any) -> None:
         assert [word for word in words if f'"{word}"' not in shape.documentation] == []
 
 
-def test_it_is_confined_as_in_compose() -> None:
+def test_the_task_is_confined_as_in_compose() -> None:
     compose = yaml.safe_load(Renderer()("docker-compose.yml", services=""))["services"]["jupyter"]
     assert (CONTAINER["user"], compose["user"]) == ("root", "owner")
     asked = CONTAINER["linuxParameters"]
@@ -85,7 +85,7 @@ def test_it_is_confined_as_in_compose() -> None:
     assert {"containerPath": "/tmp", "size": 1024, "mountOptions": ["exec"]} in asked["tmpfs"]
 
 
-def test_a_password_is_named_but_not_written() -> None:
+def test_the_task_names_the_password_without_its_value() -> None:
     assert CONTAINER["environment"] == [{"name": "AWS_DEFAULT_REGION", "value": REGION}]
     [password] = CONTAINER["secrets"]
     assert password["valueFrom"].startswith(f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/")
@@ -94,7 +94,7 @@ def test_a_password_is_named_but_not_written() -> None:
     ]
 
 
-def test_a_role_may_do_named_things_to_named_resources() -> None:
+def test_roles_have_named_actions_on_named_resources() -> None:
     for policy in ROLES.values():
         for statement in policy["Statement"]:
             actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]

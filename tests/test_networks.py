@@ -75,7 +75,7 @@ def test_the_proxy_and_ssl_cert_file_are_all_that_a_file(
     assert set(company.passed) == {COMPANY}
 
 
-def test_an_index_whose_certificate_is_not_trusted_is_named_with_its_line(
+def test_an_index_with_an_untrusted_certificate_is_named_with_its_line(
     bake: Callable[..., Generated], company: ForwardProxy, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", company.url)
@@ -84,7 +84,7 @@ def test_an_index_whose_certificate_is_not_trusted_is_named_with_its_line(
     assert re.search(rf"requirements\.txt:2: the certificate of {INDEX}\w+/ is not trusted{ADVICE}", refused.stderr)
 
 
-def test_no_proxy_leads_past_the_proxy(
+def test_hosts_in_no_proxy_bypass_the_proxy(
     bake: Callable[..., Generated], company: ForwardProxy, offline: PackageIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")

@@ -164,7 +164,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("line", REFUSED)
-def test_a_command_that_a_shell_does_not_take_is_named_with_its_line_and_the_shell(line: str) -> None:
+def test_a_command_that_fails_in_a_shell_is_named_with_its_line_and_the_shell(line: str) -> None:
     found = problems(f"# Title\n\n```sh\ndocker compose up\n{line}\n```\n")
     assert [problem for problem in found if problem.startswith(f"5: {REFUSED[line]}: ")], found
     assert all(problem.startswith("5: ") for problem in found)
@@ -181,13 +181,13 @@ def test_a_command_that_a_shell_does_not_take_is_named_with_its_line_and_the_she
         "```bat\nexport A=1\n```\n": "2: cmd: only settings differ",
     }.items(),
 )
-def test_other_blocks_and_spans_of_code_are_held_to_it_too(page: str, problem: str) -> None:
+def test_other_blocks_and_code_spans_are_checked_too(page: str, problem: str) -> None:
     [found] = problems(page)
     assert found.startswith(problem)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_bash_and_zsh_read_their_blocks_and_give_each_program_the_words_that_a_page_shows(shell: str) -> None:
+def test_bash_and_zsh_pass_each_program_the_words_on_the_page(shell: str) -> None:
     """With functions in place of the programs, which print the words that they are given."""
     if sys.platform == "win32" or (not shutil.which(shell) and os.environ.get("DS_DOCKER_ENV_SKIP_NOTHING") != "1"):
         pytest.skip(f"{shell} is not on offer here")

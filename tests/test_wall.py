@@ -92,14 +92,14 @@ def test_every_module_is_in_a_wing() -> None:
     assert {wing(module) for module in MODULES} - {""} == WINGS.keys()
 
 
-def test_the_steps_of_the_image_build_import_only_the_standard_library_and_each_other_and_debians_table() -> None:
+def test_image_build_steps_import_only_the_standard_library_each_other_and_debians_table() -> None:
     steps = [module for module in MODULES if module.startswith(BUILD)]
     assert len(steps) > 2
     stray = {(step, other) for step in steps for other in imported(step) if wing(other) not in STANDARD}
     assert {(step, other) for step, other in stray if not other.startswith(BUILD)} == set()
 
 
-def test_only_what_reads_the_web_pays_for_importing_requests_and_one_module_uses_the_insides_of_cookiecutter() -> None:
+def test_one_module_imports_requests_and_one_imports_cookiecutter() -> None:
     def users(*libraries: str) -> set[str]:
         return {module for module in MODULES if {wing(other) for other in imported(module)} & {*libraries}}
 
@@ -107,7 +107,7 @@ def test_only_what_reads_the_web_pays_for_importing_requests_and_one_module_uses
     assert users("click", "cookiecutter", "cruft") == {"ds_docker_env.generation.rendering"}
 
 
-def test_the_wheel_requires_every_library_that_its_modules_import_and_the_tools_bring_them_by_name() -> None:
+def test_the_wheel_requires_every_library_that_its_modules_import_and_the_tools_install_them() -> None:
     import_names = {"cyclonedx-python-lib": "cyclonedx", "packageurl-python": "packageurl", "pyyaml": "yaml"}
     tools = (TEMPLATE / "locks" / "tools.in").read_text(encoding="utf-8").splitlines()
     assert set(REQUIRES) <= {package_name(line) for line in tools}
@@ -118,7 +118,7 @@ def test_the_wheel_requires_every_library_that_its_modules_import_and_the_tools_
     assert libraries <= {import_names.get(name, name).replace("-", "_") for name in REQUIRES}
 
 
-def test_no_two_modules_import_each_other_in_a_circle() -> None:
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
     graph = {module: imported(module) & MODULES.keys() for module in MODULES}
     assert list(TopologicalSorter(graph).static_order())  # CycleError names the circle
 

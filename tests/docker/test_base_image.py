@@ -46,7 +46,7 @@ def word_in(project: Path, image: str) -> str:
     return sh("docker", "run", "--rm", image, "cat", "/word").stdout.strip()
 
 
-def test_a_project_stays_on_its_base_image_until_the_commands_of_the_page_renew_it(
+def test_the_base_image_changes_only_with_the_commands_of_the_page(
     generate: Callable[..., Path], push: Callable[[str], str]
 ) -> None:
     name = push("old")

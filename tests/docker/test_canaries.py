@@ -257,7 +257,7 @@ FORMS: dict[str, Callable[[str], bytes]] = {
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_a_secret_is_found(form: Callable[[str], bytes]) -> None:
+def test_every_encoding_of_a_canary_is_found(form: Callable[[str], bytes]) -> None:
     assert found_in(form(canary("form"))) == {"form"}
     assert found_in(form("Canary")) == set()
 
@@ -267,16 +267,16 @@ def good(traces: Traces) -> Finds:
     return work(traces)
 
 
-def test_no_secret_is_anywhere_but_where_it_was_put(good: Finds) -> None:
+def test_secrets_are_only_in_the_places_where_they_were_put(good: Finds) -> None:
     assert {place: found.kinds for place, found in good.items() if found.kinds} == {}
 
 
-def test_the_secrets_were_there_and_everything_was_read(good: Finds, traces: Traces) -> None:
+def test_every_canary_was_planted_and_every_place_was_read(good: Finds, traces: Traces) -> None:
     assert [path for path in traces.planted if not found_in(path.read_bytes())] == []
     assert [place for place, found in good.items() if not found.read] == []
 
 
-def test_a_secret_is_found_in_the_history_and_in_a_file_that_a_later_layer_deletes(good: Finds, traces: Traces) -> None:
+def test_a_canary_is_found_in_the_history_and_in_a_deleted_file_of_a_layer(good: Finds, traces: Traces) -> None:
     mine = traces.project.image
     leaky = replace(traces, project=replace(traces.project, image=f"{mine}-leaky"), base=mine)
     places = {place: leaky.lasting()[place] for place in ("layers and config of the image", HISTORY)}

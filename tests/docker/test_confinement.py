@@ -86,7 +86,7 @@ def content(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_cell_cannot_write_what_this_machine_runs_next_or_read_the_logins(attacked: Project) -> None:
+def test_a_cell_can_neither_write_files_that_the_host_runs_nor_read_logins(attacked: Project) -> None:
     before = content(attacked.folder)
     refusals = "\n".join(f"{name}: is not a file that commands write" for name in RUN_NEXT)
     with started_kernel(attacked) as kernel:
@@ -101,7 +101,7 @@ def test_a_cell_cannot_write_what_this_machine_runs_next_or_read_the_logins(atta
     assert attacked.run(*read, check=False).stdout == "NETRC=\n"
 
 
-def test_a_restart_leaves_a_notebook_that_can_have_files_written(attacked: Project) -> None:
+def test_a_notebook_can_write_through_the_writer_after_a_restart(attacked: Project) -> None:
     attacked.compose("restart", "--timeout", "3")
     attacked.wait_until_answering()
     line = 'project.write({"constraints.txt": "six<2\\n"})'

@@ -35,7 +35,7 @@ def containers(built: Project, generate: Callable[..., Path]) -> Iterator[dict[s
         yield {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in made}
 
 
-def test_every_container_has_the_limits_that_are_asked_for(containers: dict[str, Any]) -> None:
+def test_every_container_has_the_configured_limits(containers: dict[str, Any]) -> None:
     assert len(containers) == len(SERVICES) + 3
     for service, container in containers.items():
         host = container["HostConfig"]
@@ -43,7 +43,7 @@ def test_every_container_has_the_limits_that_are_asked_for(containers: dict[str,
         assert limits == (2**30, 2**30, 500_000_000, 2048), service
 
 
-def test_no_container_gets_anything_of_this_machine_but_the_project(containers: dict[str, Any]) -> None:
+def test_containers_mount_only_the_project_from_the_host(containers: dict[str, Any]) -> None:
     for service, container in containers.items():
         host = container["HostConfig"]
         assert not host["Privileged"], service
@@ -62,7 +62,7 @@ def test_no_container_gets_anything_of_this_machine_but_the_project(containers: 
 
 
 @pytest.mark.parametrize("cell", ["import time; time.sleep(100)", "while True: pass"], ids=["waiting", "computing"])
-def test_a_stop_ends_within_three_seconds_and_keeps_what_a_kernel_was_writing(copy: Project, cell: str) -> None:
+def test_a_stop_takes_at_most_three_seconds_and_keeps_files_of_a_writing_kernel(copy: Project, cell: str) -> None:
     # A machine that builds an image meanwhile may be too slow once.
     assert any(_stops_in_time(copy, cell) for _ in range(3))
 
@@ -77,7 +77,7 @@ def _stops_in_time(copy: Project, cell: str) -> bool:
         return copy.inspect()["State"]["ExitCode"] == 0 and copy.read("src/data/open.txt") == "kept"
 
 
-def test_a_folder_may_have_spaces_and_accents_in_its_path(built: Project, tmp_path: Path) -> None:
+def test_a_project_works_in_a_path_with_spaces_and_accents(built: Project, tmp_path: Path) -> None:
     beside = tmp_path / "Analyse d'été 1"
     beside.mkdir()
     with copied(built, beside).up() as project:

@@ -39,7 +39,7 @@ print(sorted({{*where, *size, *{options}}} - known))
 """
 
 
-def test_the_python_of_the_page_fits_the_libraries() -> None:
+def test_the_pages_python_works_with_the_libraries() -> None:
     prove, spec, use, fargate = blocks(PAGE, "python")
     packages = re.findall(r"^\| \w+ \| `add \"?(.+?)\"?` \|$", PAGE, re.MULTILINE)
     assert len(packages) == 2

@@ -84,7 +84,7 @@ def base(engine: None) -> Iterator[str]:
     sh("docker", "image", "rm", "--force", base, check=False)
 
 
-def test_they_are_those_of_the_day_that_the_base_image_names(
+def test_debian_packages_come_from_the_base_images_snapshot(
     base: str, archive: Archive, built: Project, tmp_path: Path
 ) -> None:
     [step] = re.findall(r"^ARG DEBIAN_PACKAGES=.*\nRUN .*\n", built.read("Dockerfile"), re.MULTILINE)

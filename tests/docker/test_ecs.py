@@ -137,7 +137,7 @@ def run(account: Account, follow: Callable[..., str]) -> tuple[list[str], str]:
     return said.split("\t"), re.sub(r"\x1b\[[0-9;]*m", "", log)
 
 
-def test_the_task_reads_data_and_password_and_leaves_its_report_in_s3(
+def test_the_task_reads_data_and_password_and_saves_its_report_to_s3(
     account: Account, follow: Callable[..., str], pushed: str
 ) -> None:
     said, log = run(account, follow)
@@ -151,7 +151,7 @@ def test_the_task_reads_data_and_password_and_leaves_its_report_in_s3(
     assert account.s3.head_object(Bucket=BUCKET, Key=key)["ContentType"] == "text/html"
 
 
-def test_a_failing_cell_is_the_tasks_exit_code_and_in_its_log(
+def test_a_failing_cell_is_in_the_tasks_exit_code_and_log(
     account: Account, follow: Callable[..., str], pushed: str
 ) -> None:
     before = account.objects("reports/")
@@ -162,9 +162,7 @@ def test_a_failing_cell_is_the_tasks_exit_code_and_in_its_log(
     assert account.objects("reports/") == before
 
 
-def test_the_image_alone_has_notebook_and_pointers_and_says_that_there_is_no_role(
-    account: Account, pushed: str
-) -> None:
+def test_the_image_has_notebook_and_pointers_and_reports_a_missing_role(account: Account, pushed: str) -> None:
     run = ("docker", "run", "--rm", "--env", f"AWS_ENDPOINT_URL={account.url}", pushed)
     found = sh(*run, "find", ".", "-type", "f", "-printf", "%P\n").stdout.split()
     ours = {NOTEBOOK.as_posix(), "src/task.sh", "src/data/customers.csv.dvc"}
@@ -174,7 +172,7 @@ def test_the_image_alone_has_notebook_and_pointers_and_says_that_there_is_no_rol
     assert "AWS credentials are missing" in without.stderr
 
 
-def test_the_roles_may_do_this_and_no_more(account: Account, pushed: str) -> None:
+def test_the_roles_have_only_the_permissions_of_the_page(account: Account, pushed: str) -> None:
     def refused(role: str, service: str, action: str, **asked: Any) -> bool:
         with pytest.raises(ClientError, match="AccessDenied"):
             getattr(account.client(service, TASK[f"{role}RoleArn"]), action)(**asked)

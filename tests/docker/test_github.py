@@ -196,7 +196,7 @@ def first(github: GitHub) -> Run:
     return github.run("first")
 
 
-def test_a_fresh_project_is_green_and_its_report_is_kept(github: GitHub, first: Run) -> None:
+def test_a_new_project_passes_and_its_report_is_uploaded(github: GitHub, first: Run) -> None:
     assert not first.red, first.said[first.red]
     assert list(first.said) == [
         *("Make the secrets", "Build the image", CHECK),
@@ -207,9 +207,7 @@ def test_a_fresh_project_is_green_and_its_report_is_kept(github: GitHub, first: 
     assert first.kept("reports") == ["analysis.html", "sbom.json"]
 
 
-def test_a_pin_that_drifted_from_production_is_red_at_the_check_of_a_build_with_the_layers_of_before(
-    github: GitHub, first: Run
-) -> None:
+def test_a_drifted_pin_fails_the_check_of_a_cached_build(github: GitHub, first: Run) -> None:
     assert not first.red
     text = (github.project / "production.txt").read_text(encoding="utf-8")
     drifted = text.replace(f"pytz=={PINNED['pytz']}", "pytz==2025.1")
@@ -220,7 +218,7 @@ def test_a_pin_that_drifted_from_production_is_red_at_the_check_of_a_build_with_
     assert re.search(rf"pytz +2025\.1 +{PINNED['pytz']}", run.said[run.red])
 
 
-def test_a_cell_that_fails_is_red_at_the_run_and_all_reports_are_kept(github: GitHub) -> None:
+def test_a_failing_cell_fails_the_run_and_all_reports_are_uploaded(github: GitHub) -> None:
     cell = nbformat.v4.new_code_cell("prices = {}\nprices['revenue']")
     notebook = nbformat.v4.new_notebook(cells=[cell])
     run = github.run("broken", **{"src/broken.ipynb": nbformat.writes(notebook)})
@@ -230,7 +228,7 @@ def test_a_cell_that_fails_is_red_at_the_run_and_all_reports_are_kept(github: Gi
     assert run.kept("reports") == ["analysis.html", "broken.html", "sbom.json"]
 
 
-def test_a_tag_pushes_and_signs_the_image_that_was_checked_without_a_layer_of_other_runs(
+def test_a_tag_pushes_and_signs_the_checked_image_without_cached_layers(
     github: GitHub, project: Project, tmp_path: Path
 ) -> None:
     keys, others = key_pair(tmp_path / "keys"), key_pair(tmp_path / "others")

@@ -140,7 +140,7 @@ def gitlab(built: Project, runner: Path, tmp_path: Path) -> Iterator[GitLab]:
     built.remove()
 
 
-def test_a_tag_is_checked_run_pushed_and_signed_and_no_notebook_can_read_the_token(
+def test_a_tag_is_checked_run_pushed_and_signed_and_hides_the_token_from_notebooks(
     gitlab: GitLab, tmp_path: Path
 ) -> None:
     keys = key_pair(tmp_path / "keys")
@@ -166,7 +166,7 @@ def test_a_tag_is_checked_run_pushed_and_signed_and_no_notebook_can_read_the_tok
     assert statement["predicate"]["bomFormat"] == "CycloneDX"
 
 
-def test_a_cell_that_fails_ends_a_merge_request_at_run_and_leaves_all_reports(gitlab: GitLab) -> None:
+def test_a_failing_cell_fails_the_run_of_a_merge_request_and_keeps_all_reports(gitlab: GitLab) -> None:
     gitlab.project.write_notebook("1 / 0", name="src/broken.ipynb")
     job = gitlab.run(CI_PIPELINE_SOURCE="merge_request_event")
     assert job.red == "run"

@@ -50,7 +50,7 @@ files = s3fs.S3FileSystem(anon=True, endpoint_url=address, config_kwargs=dict(s3
 print(files.cat("data/a.txt").decode())"""
 
 
-def test_requests_inside_the_project_go_past_a_proxy_and_all_others_through_it(
+def test_requests_within_the_project_bypass_the_proxy_and_others_use_it(
     copy: Project, proxy: ForwardProxy, host: str, tmp_path: Path
 ) -> None:
     authority = trustme.CA()

@@ -102,7 +102,7 @@ def test_a_cell_adds_a_package_that_the_same_kernel_imports(old: Old) -> None:
     assert "\nhumanize==" in old.project.read("requirements.txt")
 
 
-def test_jupyterlab_is_current_all_the_same_on_debians_python(old: Old) -> None:
+def test_jupyterlab_is_current_on_debians_python(old: Old) -> None:
     version, *pythons = old.project.run("sh", "-c", TOOLS).stdout.split()
     assert version.startswith("4.")
     assert pythons == ["/usr/bin/python3.11", "/usr/bin/python3.11"]
@@ -120,13 +120,13 @@ def test_a_widget_in_the_browser_and_the_old_kernel_talk_to_each_other(old: Old,
 
 
 @pytest.mark.parametrize("old", ["3.9"], indirect=True)
-def test_workers_are_of_the_dask_that_production_pins(old: Old) -> None:
+def test_dask_workers_have_productions_version(old: Old) -> None:
     versions = "print({one['packages']['distributed'] for one in client.get_versions(check=True)['workers'].values()})"
     said = old.project.outputs_beside_services(cells()["Dask"], versions)
     assert said == ["4950", repr({old.pinned["distributed"]})]
 
 
-def test_the_lock_is_made_again_without_the_old_python_being_in_the_way(old: Old) -> None:
+def test_lock_works_beside_an_old_python(old: Old) -> None:
     before = old.project.read("requirements.txt")
     old.project.run("lock")
     assert undated(old.project.read("requirements.txt")) == undated(before)

@@ -88,7 +88,7 @@ def override(project: Project, text: str) -> Iterator[None]:
         file.unlink()
 
 
-def test_a_cell_adds_packages_and_the_next_one_imports_them_in_the_same_kernel(
+def test_a_cell_adds_packages_and_the_next_cell_imports_them_in_the_same_kernel(
     running: Project, browser: Browser
 ) -> None:
     with logged_in(browser, running) as lab:
@@ -112,7 +112,7 @@ def test_a_cell_adds_packages_and_the_next_one_imports_them_in_the_same_kernel(
     assert running.read("requirements.in").endswith("\nhumanize\ntoolz>=0.12\ndeprecated<1.2.19\n")
 
 
-def test_every_command_that_people_try_in_a_terminal_adds_a_package(running: Project) -> None:
+def test_the_usual_terminal_commands_add_a_package(running: Project) -> None:
     for command in COMMANDS:
         name = command.split()[-1]
         assert re.fullmatch(rf"New: +{name} \d\S*\n", shell(running, command).stdout)
@@ -139,7 +139,7 @@ def test_a_kernel_imports_a_package_that_was_added_from_the_host(running: Projec
         assert kernel.run("import parse; print(parse.parse('{:d} cities', '5 cities')[0])") == "5"
 
 
-def test_reports_and_other_containers_of_the_project_have_the_package(running: Project) -> None:
+def test_reports_and_other_containers_import_an_added_package(running: Project) -> None:
     name = running.write_notebook("import humanize; print('in the report:', humanize.intcomma(1234567))")
     script = "import humanize; print(humanize.intcomma(1234))"
     said = running.run("bash", "-c", f"report {name} && python -c '{script}'").stdout
@@ -148,7 +148,7 @@ def test_reports_and_other_containers_of_the_project_have_the_package(running: P
 
 
 @pytest.mark.parametrize("command", BY_HAND.values(), ids=BY_HAND)
-def test_nothing_but_the_commands_changes_the_environment(running: Project, command: str) -> None:
+def test_only_the_commands_can_change_the_environment(running: Project, command: str) -> None:
     places = "overlay=$(realpath /opt/analysis/packages/current); site=$(echo $overlay/lib/python3.*/site-packages)"
     state = "state() { pip freeze 2>&1; find $overlay -type f -exec md5sum {} + | sort | md5sum; }"
     said = shell(running, f"{places}; {state}; state; ({command}) >/dev/null 2>&1; echo exit code $?; state").stdout
@@ -157,7 +157,7 @@ def test_nothing_but_the_commands_changes_the_environment(running: Project, comm
     assert before == after and "humanize==" in before
 
 
-def test_a_removed_package_can_no_longer_be_imported(running: Project) -> None:
+def test_a_removed_package_cannot_be_imported(running: Project) -> None:
     with started_kernel(running) as kernel:
         assert re.search(r"Gone: +toolz", kernel.run("%pip uninstall -y toolz"))
         assert "ModuleNotFoundError" in kernel.run("import toolz")
@@ -196,9 +196,7 @@ def test_a_colleagues_container_installs_a_newer_lock_when_it_or_a_kernel_starts
             assert kernel.run("import toolz").startswith("ModuleNotFoundError")
 
 
-def test_without_a_network_a_newer_lock_stops_the_start_and_the_message_names_the_way_out(
-    running: Project, copy: Project
-) -> None:
+def test_a_newer_lock_without_a_network_stops_the_start_with_a_fix(running: Project, copy: Project) -> None:
     give(copy, locks(running))
     with override(copy, INTERNAL):
         started = copy.run("jupyter", "lab", "--version", check=False)
@@ -218,7 +216,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("surroundings", "command", "said"), FAULTS.values(), ids=FAULTS)
-def test_a_fault_is_one_message_and_not_a_byte_changes(
+def test_a_failing_command_is_one_message_and_leaves_every_byte(
     copy: Project, surroundings: str, command: str, said: str
 ) -> None:
     with override(copy, surroundings):
@@ -238,7 +236,7 @@ MOMENTS: dict[str, Callable[[Path], bool]] = {
 }
 
 
-def test_a_container_that_is_killed_leaves_the_old_state_or_the_new_one_whole(built: Project, tmp_path: Path) -> None:
+def test_a_killed_container_leaves_the_whole_old_or_new_state(built: Project, tmp_path: Path) -> None:
     """Kill it while a package is installed, while the others are linked, and before and after files are replaced."""
     packages = tmp_path / "packages"
     packages.mkdir()

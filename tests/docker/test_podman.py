@@ -87,7 +87,7 @@ def test_the_user_is_not_root_and_owns_the_report(built: Machine) -> None:
     assert built.sh("stat --format %U src/analysis.html").stdout.strip() == "analyst"
 
 
-def test_what_holds_the_notebook_back_with_docker_holds_it_back_here(built: Machine) -> None:
+def test_the_notebook_is_confined_as_with_docker(built: Machine) -> None:
     said = built.sh(
         "podman-compose run --rm jupyter sh -c 'grep -E \"^(CapEff|NoNewPrivs)\" /proc/self/status'",
         check=False,

@@ -74,7 +74,7 @@ def follow(project: Project, line: str) -> str:
     return said
 
 
-def test_every_command_of_the_readme_works_in_its_order(reader: Project) -> None:
+def test_every_command_of_the_readme_works_in_order(reader: Project) -> None:
     # This asks a public database; test_audit.py gives it one of its own.
     lines = [line for line in commands(reader.read("README.md")) if not line.endswith(" audit")]
     assert len(lines) >= 5
@@ -87,7 +87,7 @@ def test_every_command_of_the_readme_works_in_its_order(reader: Project) -> None
     assert logs_in(reader)
 
 
-def test_a_password_in_a_file_of_windows_powershell_opens_the_server(reader: Project) -> None:
+def test_a_password_file_written_by_windows_powershell_opens_the_server(reader: Project) -> None:
     (reader.folder / PASSWORD).write_text("words of Windows\r\n", encoding="utf-16")
     reader.compose("restart", "jupyter")
     reader.wait_until_answering()
@@ -98,7 +98,7 @@ def test_a_password_in_a_file_of_windows_powershell_opens_the_server(reader: Pro
     reader.compose("restart", "jupyter")
 
 
-def test_a_newer_production_file_is_taken_over_from_each_place_and_moves_only_what_it_names(reader: Project) -> None:
+def test_a_newer_production_file_from_each_place_moves_only_its_packages(reader: Project) -> None:
     mounted, start, again, piped, check = commands(page("take-over.md"))
     [mount] = blocks(page("take-over.md"), "yaml")
     (reader.folder / "docker-compose.override.yml").write_text(mount, encoding="utf-8")
@@ -161,7 +161,7 @@ def test_a_failing_cell_is_an_error_of_the_report(reader: Project) -> None:
     assert "ZeroDivisionError" in tried.stdout + tried.stderr
 
 
-def test_a_package_is_added_and_production_stays_as_it_is(reader: Project) -> None:
+def test_adding_a_package_keeps_productions_versions(reader: Project) -> None:
     before = reader.read("requirements.txt")
     add = command(reader.read("README.md"), "jupyter add").replace("polars", "humanize")
     assert re.search(r"^New: +humanize \d", follow(reader, add), re.MULTILINE)
@@ -176,7 +176,7 @@ def test_a_package_is_added_and_production_stays_as_it_is(reader: Project) -> No
     assert pins(reader.read("requirements.txt")) == pins(after)
 
 
-def test_the_next_image_holds_the_package_and_the_volume_nothing_once_no_container_uses_it(reader: Project) -> None:
+def test_the_next_image_has_the_package_and_the_unused_volume_is_emptied(reader: Project) -> None:
     owner, mounted = reader.folder.stat(), (f"{reader.folder}:/project", f"{reader.name}_packages:/opt/packages")
     options = (f"--user={owner.st_uid}:{owner.st_gid}", *(f"--volume={each}" for each in mounted))
     other = sh("docker", "run", "--detach", *options, reader.image, "sleep", "1d").stdout.strip()
@@ -205,7 +205,7 @@ def pins(lock: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)", lock, re.MULTILINE))
 
 
-def test_a_fresh_clone_starts_after_the_command_that_its_error_names_and_touches_nothing_of_the_other(
+def test_a_new_clone_starts_after_the_command_in_its_error_beside_the_other_clone(
     reader: Project, tmp_path: Path
 ) -> None:
     author, clone = tmp_path / "author", tmp_path / "clone"

@@ -56,9 +56,7 @@ def asked_of_the_internet(page: Page) -> list[str]:
     return asked
 
 
-def test_reports_are_whole_without_internet_and_show_parameters_and_the_cell_that_failed(
-    project: Project, browser: Browser
-) -> None:
+def test_reports_work_offline_and_show_parameters_and_the_failing_cell(project: Project, browser: Browser) -> None:
     src = project.folder / "src"
     before = (src / "figures.ipynb").read_bytes()
     container = ("docker", "run", "--rm", "--user=root", "--network=none", f"--volume={project.folder}:/project")
@@ -85,9 +83,7 @@ def test_reports_are_whole_without_internet_and_show_parameters_and_the_cell_tha
     assert asked == []
 
 
-def test_jupyterlab_shows_the_same_figures_without_internet_and_exports_them_as_report_does(
-    project: Project, browser: Browser
-) -> None:
+def test_jupyterlab_shows_figures_offline_and_exports_them_like_report(project: Project, browser: Browser) -> None:
     with project.up(), logged_in(browser, project) as lab:
         asked = asked_of_the_internet(lab.page)
         lab.run_new_cell("rate = 7")

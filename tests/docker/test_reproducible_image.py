@@ -43,7 +43,7 @@ USUAL = "production"
 
 
 @pytest.mark.parametrize("name", PROJECTS if os.environ.get("DS_DOCKER_ENV_EVERY_DIGEST") else [USUAL])
-def test_two_people_get_the_same_digest_from_one_commit_and_after_one_package_more(
+def test_two_people_get_the_same_digest_from_one_commit_and_after_adding_a_package(
     name: str, slug: str, generate: Callable[..., Path], tmp_path: Path
 ) -> None:
     answers = PROJECTS[name]
@@ -72,7 +72,7 @@ def test_two_people_get_the_same_digest_from_one_commit_and_after_one_package_mo
     assert created(slug) == int(sh("git", "log", "-1", "--format=%ct", folder=author).stdout)
 
 
-def test_a_mirror_that_compose_builds_from_is_in_the_plan_too(generate: Callable[..., Path], engine: None) -> None:
+def test_a_mirror_in_compose_is_in_the_build_plan(generate: Callable[..., Path], engine: None) -> None:
     project = generate()
     override = "services: {jupyter: {build: {secrets: [pip.conf]}}}\nsecrets: {pip.conf: {file: pip.conf}}\n"
     write_files(project, {"docker-compose.override.yml": override, "pip.conf": ""})

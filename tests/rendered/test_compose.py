@@ -58,7 +58,7 @@ def test_every_choice_of_services_gives_a_compose_file_without_an_empty_key() ->
         assert {volume for volume in volumes if volume[0] != "."} == {*compose["volumes"]}
 
 
-def test_only_the_writer_and_setup_can_write_what_this_machine_runs_next_and_a_notebook_sees_no_password_file() -> None:
+def test_only_writer_and_setup_can_write_files_that_the_host_runs_and_the_notebook_sees_only_its_secrets() -> None:
     render = Renderer()
     for asked in answers():
         compose = yaml.load(render("docker-compose.yml", **asked), LOADER)
@@ -79,7 +79,7 @@ def test_only_the_writer_and_setup_can_write_what_this_machine_runs_next_and_a_n
         }
 
 
-def test_each_container_is_confined_and_has_no_password_in_its_environment() -> None:
+def test_each_container_is_confined_and_its_environment_is_free_of_passwords() -> None:
     compose = yaml.safe_load(Renderer()("docker-compose.yml", services=CHOICES[-1]))
     ports = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
     assert ports == {"jupyter": ["127.0.0.1:${PORT:-8888}:${PORT:-8888}"]}

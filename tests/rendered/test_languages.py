@@ -60,7 +60,7 @@ def untranslated(english: str, other: str) -> str:
 
 
 @pytest.mark.parametrize("language", OTHERS)
-def test_the_readme_of_this_template_says_the_same_in_each_language(language: str) -> None:
+def test_the_templates_readme_is_the_same_in_each_language(language: str) -> None:
     names = ("README.md", f"README.{language}.md")
     english, other = ((TEMPLATE / name).read_text(encoding="utf-8") for name in names)
     assert f"](README.{language}.md)" in english
@@ -77,7 +77,7 @@ def test_a_projects_readme_has_the_same_commands_in_each_language(language: str,
     assert not (missing := untranslated(english, other)), f"templates/README.{language}.md\n\n{missing}"
 
 
-def test_what_is_to_be_translated_is_shown() -> None:
+def test_a_missing_translation_is_shown() -> None:
     english = "Run `a` or `b`.\n\n```sh\na\n    b\n```\n\n- One\n- Two\n"
     other = "Rode `a`.\n\n```sh\na\n    c\n```\n\n- Um\n\nE rode `c`.\n"
     said = untranslated(english, other)
@@ -85,7 +85,7 @@ def test_what_is_to_be_translated_is_shown() -> None:
     assert said.endswith("TRANSLATE\n\n- Two\n\nINSTEAD OF\n\nE rode `c`.")
 
 
-def test_words_comments_and_the_order_in_a_sentence_are_the_translators_own() -> None:
+def test_translators_may_change_words_comments_and_word_order() -> None:
     english = "Run `a`, then `b c`:\n\n```sh\nx --y     # now\n```\n\n```\n├── data/    your data\n```\n"
     other = "Depois de `b\nc`, rode `a`:\n\n```sh\nx --y  # já\n```\n\n```\n├── data/    seus dados\n```\n"
     assert not untranslated(english, other)
@@ -107,7 +107,7 @@ def choices(prompt: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("language", OTHERS)
-def test_a_language_is_spoken_from_the_first_question_to_the_replay(
+def test_a_language_applies_from_the_first_question_to_the_replay(
     cookiecutter: Callable[..., Generated], monkeypatch: pytest.MonkeyPatch, language: str
 ) -> None:
     monkeypatch.delitem(conftest.ANSWERS, "_language")
@@ -124,9 +124,7 @@ def test_a_language_is_spoken_from_the_first_question_to_the_replay(
 
 
 @pytest.mark.parametrize("language", ["xx", "", "../README"])
-def test_a_language_that_there_is_not_is_refused_with_those_that_there_are(
-    bake: Callable[..., Generated], language: str
-) -> None:
+def test_an_unknown_language_is_refused_with_the_known_ones(bake: Callable[..., Generated], language: str) -> None:
     refused = bake(_language=language)
     assert refused.exit_code == -1
     assert (

@@ -46,7 +46,7 @@ def job(text: str) -> dict[str, Any]:
     return found
 
 
-def test_every_project_has_the_steps_that_it_needs_in_this_order(pipelines: dict[str, dict[str, str]]) -> None:
+def test_every_pipeline_has_its_steps_in_order(pipelines: dict[str, dict[str, str]]) -> None:
     for text, asked in pipelines.items():
         on_github = "steps" in job(text)
         names = [
@@ -91,7 +91,7 @@ def test_pytest_runs_if_the_project_has_tests(render: Renderer, tmp_path: Path) 
 
 
 @linux
-def test_every_secret_that_compose_needs_is_made_in_the_job_as_in_a_new_clone(
+def test_the_job_makes_every_secret_of_compose_as_in_a_new_clone(
     pipelines: dict[str, dict[str, str]], render: Renderer, tmp_path: Path
 ) -> None:
     for number, (text, asked) in enumerate(pipelines.items()):
@@ -105,7 +105,7 @@ def test_every_secret_that_compose_needs_is_made_in_the_job_as_in_a_new_clone(
         assert all(made[name] for name in made if name.endswith("_password"))
 
 
-def test_only_the_last_command_gets_the_token_of_github_and_nothing_of_the_project_runs_after_it(
+def test_only_the_last_command_gets_githubs_token_and_project_code_runs_before_it(
     pipelines: dict[str, dict[str, str]],
 ) -> None:
     for text in pipelines:
@@ -129,7 +129,7 @@ def test_only_the_last_command_gets_the_token_of_github_and_nothing_of_the_proje
     "key, visible, signed",
     [("", "public", True), ("", "private", False), ("env://COSIGN_PRIVATE_KEY", "private", True)],
 )
-def test_a_tag_is_signed_with_the_key_that_is_there_and_without_one_only_where_the_public_log_tells_nothing_new(
+def test_a_tag_is_signed_with_the_key_and_without_one_only_in_public_projects(
     key: str, visible: str, signed: bool, render: Renderer, tmp_path: Path
 ) -> None:
     """With stand-ins of Docker, cosign and apk, which say how they are called."""
@@ -162,7 +162,7 @@ def test_a_tag_is_signed_with_the_key_that_is_there_and_without_one_only_where_t
         assert said == ([f"cosign sign --yes {last}", attest] if signed else [])
 
 
-def test_no_token_of_gitlab_is_in_a_file_that_a_container_of_the_project_sees(
+def test_gitlabs_token_is_not_in_the_files_that_containers_see(
     pipelines: dict[str, dict[str, str]], tmp_path: Path
 ) -> None:
     """The runner keeps it out of .git/config, and what an administrator's hook wrote there is replaced."""
@@ -207,7 +207,7 @@ def test_the_image_of_a_second_processor_is_added_to_the_tag_of_the_first(render
 
 
 @linux
-def test_the_token_of_a_gitlab_job_becomes_keys_of_the_role_in_the_secret_and_is_in_no_file(
+def test_gitlabs_id_token_becomes_aws_keys_in_the_secret_and_is_not_written_to_a_file(
     render: Renderer, tmp_path: Path
 ) -> None:
     """With stand-ins of apk and of AWS's answer."""

