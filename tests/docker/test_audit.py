@@ -1,4 +1,4 @@
-"""The audit of the lock and of src, with a database of advisories of our own behind a proxy."""
+"""The audit of the locks and of src, with a local database of advisories behind a proxy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from docker.project import Done, Project, blocks, sh
 
 pytestmark = pytest.mark.docker
 
-# The container reaches the test's server; the base image of a company has the certificate of its proxy.
+# The container reaches the test's server, and trusts its proxy as a company's base image does.
 ON_THIS_MACHINE = """\
 services:
   jupyter:
@@ -24,7 +24,7 @@ services:
 """
 WITHOUT_NETWORK = "services: {jupyter: {network_mode: none}}\n"
 DAY = "2099-01-02"
-# A build of one's own, as PyTorch's +cpu.
+# A local version, like PyTorch's +cpu.
 LOCAL = "+company.1"
 CLEAN = "No known vulnerability"
 LOCKS = ("requirements.txt", "tools.txt")
@@ -51,7 +51,7 @@ def audited(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def audit(audited: Project, advisories: Advisories) -> Callable[..., Done]:
-    """Run the command that the page about the audit has for those behind a proxy."""
+    """Run the page's command for users behind a proxy."""
     [words] = [block.split() for block in blocks(page("audit.md"), "sh") if "HTTPS_PROXY" in block]
 
     def _audit(*options: str, command: str = "audit") -> Done:
@@ -220,5 +220,5 @@ def test_the_audit_fails_with_a_reason_without_a_network(copy: Project) -> None:
 
 
 def problems(stderr: str) -> list[str]:
-    """Return the messages of ours, without what Compose says of its own work."""
+    """Return the messages of the audit, without Compose's."""
     return re.findall(r"^audit: (.*)$", stderr, re.MULTILINE)

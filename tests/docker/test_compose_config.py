@@ -1,4 +1,4 @@
-"""Every Compose file that the questions can give, read by Compose and by a scanner."""
+"""Every Compose file that the questions can produce, read by Compose and by a scanner."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Return a folder for each Compose file."""
     render = Renderer()
     texts = {render("docker-compose.yml", **asked) for asked in answers()}
-    # SQLite has no container.
+    # SQLite runs in the notebook's container.
     servers = {frozenset(chosen.split(",")) - {"", "sqlite"} for chosen in CHOICES}
     assert len(texts) == 4 * len(servers)
     folders = [tmp_path_factory.mktemp("project") for _ in texts]

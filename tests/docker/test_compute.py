@@ -1,4 +1,4 @@
-"""SQLite's browser, H2O and Dask beside the notebook, with the cells of docs/how-to/connect-services.md."""
+"""Datasette, H2O and Dask beside the notebook, with the cells of docs/how-to/connect-services.md."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.docker
 
 PROJECT = "com.docker.compose.project"
 SAME_IMAGE = ("jupyter", "h2o", "dask-scheduler", "dask-worker")
-# What a page can do with JupyterLab's address.
+# The ways in which a page can use JupyterLab's address.
 READ = """\
 async url => ({
     data: await fetch(`${url}/datasette/analysis/cities.json`, {credentials: "include"})
@@ -56,7 +56,7 @@ def containers(project: Project, service: str) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def built_compute(engine: None, generate: Callable[..., Path]) -> Iterator[Project]:
-    """Build what needs no other image, from a folder that is not root's where that can be had."""
+    """Build the services on the analysis image, in a directory that is not root's if possible."""
     with image_of(generate, services="dask, h2o, sqlite") as project:
         (project.folder / ".env").write_text("H2O_MEMORY=1g\n", encoding="utf-8")
         if sys.platform != "win32" and os.geteuid() == 0:
@@ -67,7 +67,7 @@ def built_compute(engine: None, generate: Callable[..., Path]) -> Iterator[Proje
 
 @pytest.fixture(scope="module")
 def at_first(built_compute: Project) -> dict[str, set[str]]:
-    """Start, and look at once how everything beside the notebook is."""
+    """Start, and return the health of the services at that moment."""
     built_compute.compose("up", "--detach")
     return {
         service: {one["State"]["Health"]["Status"] for one in containers(built_compute, service)}
@@ -107,7 +107,7 @@ def test_secrets_are_absent_from_docker_inspect_command_lines_environments_and_l
 
 
 def opened(browser: Browser, project: Project, path: str) -> Page:
-    """Open a page of JupyterLab's server in a new browser, as a person does: by its login."""
+    """Open a page of JupyterLab's server in a new browser, through the login."""
     page = browser.new_page(viewport={"width": 1200, "height": 800})
     page.goto(f"{project.url}/{path}")
     page.fill("input[name=password]", project.password)
@@ -146,7 +146,7 @@ def test_a_page_of_another_origin_can_neither_read_nor_open_a_websocket(compute:
         page.goto(f"http://127.0.0.1:{server.server_port}")
         assert page.evaluate(READ, compute.url) == {"data": False, "websocket": False}
         server.shutdown()
-    # A name of another site that now leads to this machine; Chromium takes all below localhost for it.
+    # Another site's name that resolves to this machine; Chromium does this for all names below localhost.
     rebound = compute.url.replace("127.0.0.1", "rebound.localhost")
     page.goto(f"{rebound}/datasette/analysis/cities")
     expect(page.locator("input[name=password]")).to_be_visible()
@@ -247,7 +247,7 @@ def test_another_user_of_the_machine_is_refused_at_every_port(compute: Project) 
 def test_all_containers_run_as_the_owner_without_capabilities(compute: Project, service: str) -> None:
     processes = compute.processes(service)
     assert {uid for process in processes for uid in process["Uid"].split()} == {str(compute.folder.stat().st_uid)}
-    # A container that was restarted has a bounding set, of which NoNewPrivs leaves nothing to gain.
+    # A restarted container has a bounding set, which NoNewPrivs makes useless.
     for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
         assert {int(process[name], 16) for process in processes} == {0}
     assert {process["NoNewPrivs"] for process in processes} == {"1"}

@@ -1,4 +1,4 @@
-"""What Docker is told about the containers, and how they end."""
+"""The settings of the containers, and their end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.docker
 
 @pytest.fixture(scope="module")
 def containers(built: Project, generate: Callable[..., Path]) -> Iterator[dict[str, Any]]:
-    """Make, without starting them, the containers of a project that has everything, on limits of its own."""
+    """Create the containers of a project with every option and its own limits, without starting them."""
     with generated(generate, services=", ".join(SERVICES), dvc_s3_url="s3://bucket/churn") as project:
         for service in yaml.safe_load(project.read("docker-compose.yml"))["services"].values():
             if "$" not in (image := service.get("image", "$")):
@@ -63,7 +63,7 @@ def test_containers_mount_only_the_project_from_the_host(containers: dict[str, A
 
 @pytest.mark.parametrize("cell", ["import time; time.sleep(100)", "while True: pass"], ids=["waiting", "computing"])
 def test_a_stop_takes_at_most_three_seconds_and_keeps_files_of_a_writing_kernel(copy: Project, cell: str) -> None:
-    # A machine that builds an image meanwhile may be too slow once.
+    # One try may be too slow while another test builds an image.
     assert any(_stops_in_time(copy, cell) for _ in range(3))
 
 
@@ -72,7 +72,7 @@ def _stops_in_time(copy: Project, cell: str) -> bool:
         assert kernel.run("file = open('src/data/open.txt', 'w'); file.write('kept'); print('open')") == "open"
         kernel.begin(cell)
         time.sleep(1)
-        # Docker would kill what is not done by then, with exit code 137.
+        # After that, Docker kills the container, with exit code 137.
         copy.compose("stop", "--timeout", "3")
         return copy.inspect()["State"]["ExitCode"] == 0 and copy.read("src/data/open.txt") == "kept"
 

@@ -29,7 +29,7 @@ ENVIRONMENT = "import os; print(dict(os.environ))"
 
 
 def block(markdown: str, language: str, having: str) -> str:
-    """Return the one block of code that says this."""
+    """Return the one block of code with these words."""
     [found] = [block for block in blocks(markdown, language) if having in block]
     return found
 
@@ -49,7 +49,7 @@ def project(engine: None, generate: Callable[..., Path]) -> Iterator[Project]:
 
 @pytest.fixture(scope="module")
 def at_first(project: Project) -> dict[str, str]:
-    """Start, and look at once how the databases are."""
+    """Start, and return the health of the databases at that moment."""
     project.compose("up", "--detach")
     return {name: project.inspect(name)["State"]["Health"]["Status"] for name in SERVERS}
 
@@ -123,7 +123,7 @@ def test_setup_gives_a_clone_passwords_that_work_after_any_editor_saved_them(
     shutil.rmtree(clone.folder / ".secrets")
     try:
         sh(*SETUP, folder=clone.folder)
-        # As Notepad saves it, with a space too many, and as > of Windows PowerShell writes it.
+        # As Notepad saves it, with an extra space, and as > of Windows PowerShell writes it.
         for name, encoding in {"mysql": "utf-8-sig", "postgres": "utf-16"}.items():
             secret = clone.folder / ".secrets" / f"{name}_password"
             secret.write_bytes(f"{secret.read_text().strip()} \r\n".encode(encoding))
@@ -190,7 +190,7 @@ def test_a_remote_mysql_is_reached_with_its_own_secret(project: Project, host: s
     answers = [f"{password}\n"] * 2
     assert at_terminal(*ask, answers=answers, folder=project.folder, environment=project.environment)[0] == 0
     override = yaml.safe_load(block(services, "yaml", "replica"))
-    # The name of a machine that is nobody's.
+    # A host name that does not exist.
     override["services"]["jupyter"]["extra_hosts"] = [f"{REPLICA}:{host}"]
     (project.folder / "docker-compose.override.yml").write_text(yaml.safe_dump(override))
     elsewhere = block(services, "python", REPLICA).replace("port=3306", f"port={port}")

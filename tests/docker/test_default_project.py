@@ -17,7 +17,7 @@ from ds_docker_env.common.target import DEBIAN_RELEASES
 
 pytestmark = pytest.mark.docker
 
-# One small piece of work for each package that comes with every project.
+# A small task for each package of every project.
 WORK = """\
 import sys
 import boto3, matplotlib.pyplot as plt, numpy as np, pandas as pd, pymysql, s3fs
@@ -64,9 +64,9 @@ def test_the_report_lists_exactly_the_locks_versions(default: Project) -> None:
 
 
 def test_vs_code_opens_the_notebooks_container_with_its_python(default: Project, tmp_path: Path) -> None:
-    """Dev Containers and Codespaces are made around this command."""
+    """Dev Containers and Codespaces use this command."""
     project = copied(default, tmp_path)
-    # As on the machine of a person, who is not root.
+    # Users of VS Code are not root.
     sh("chown", "--recursive", "1000:1000", str(project.folder))
     override = {"services": {"jupyter": {"environment": {"FROM_THE_OVERRIDE": "yes"}}}}
     (project.folder / "docker-compose.override.yml").write_text(json.dumps(override))

@@ -29,7 +29,7 @@ SECRET = Path(".secrets", "aws_credentials")
 POINTER = Path("src", "data", "customers.csv.dvc")
 CUSTOMERS = b"id,city\n1,Bonn\n2,Ulm\n"
 ADA = {f"GIT_{who}_{what}": "ada@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-# What `dvc init` and the rest would write, by the DVC of the image.
+# Print the files that the image's DVC writes with `dvc init` and the settings.
 REAL = f"""\
 cd "$(mktemp -d)" && git init --quiet && export DVC_SITE_CACHE_DIR="$PWD/.git/site"
 {{ dvc init && dvc remote add --default storage s3://{BUCKET}/churn/ &&
@@ -41,7 +41,7 @@ git status --porcelain --untracked-files=all | cut -c 4-
 
 @pytest.fixture(scope="module")
 def storage(host: str) -> Iterator[Storage]:
-    # Half a second that the fast tests need not wait for.
+    # This import takes half a second, which fast tests do not need.
     from docker.storage import Storage
 
     with Storage(host, BUCKET) as storage:
@@ -69,7 +69,7 @@ def author(
 
 @pytest.fixture
 def mine(author: Project, tmp_path: Path) -> Iterator[Project]:
-    """Give a test the author's folder, home volume and all, for itself."""
+    """Give a test its own copy of the author's project."""
     project = copied(author, tmp_path)
     yield project
     project.remove()
@@ -81,7 +81,7 @@ def untracked(folder: Path) -> set[str]:
 
 
 def clone(project: Project, folder: Path) -> Project:
-    """Clone and do what the README says to do first."""
+    """Clone, and run the README's first command."""
     sh("git", "clone", "--quiet", str(project.folder), str(folder))
     sh(*SETUP, folder=folder)
     (folder / ".env").write_text(project.read(".env"))
@@ -96,7 +96,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def forget(project: Project, *names: str) -> None:
-    """Delete data, and all that this machine keeps of them."""
+    """Delete data and their copies on this machine."""
     for name in names:
         project.run("rm", "-r", f"src/data/{name}")
     project.run("rm", "-r", ".dvc/cache")
@@ -174,7 +174,7 @@ def test_many_files_and_a_large_one_survive_a_storage_failure_during_a_push(mine
             storage.start()
     assert push.returncode != 0
     assert "ERROR: failed to push data to the cloud" in push.stdout + push.stderr
-    # Retried file by file it would be half an hour.
+    # Retries for each file would take half an hour.
     assert time.monotonic() - begin < 300
     assert 50 < len(storage.objects()) - there < 1001
     assert digests(data) == before

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.docker
 
 PAGE = page("extras.md")
 FONTS, REMOVE = blocks(PAGE, "python")
-# The fonts that the page names, with one character each, where Matplotlib looks for those of Debian's packages too.
+# The page's fonts, with one character each, in a directory where Matplotlib looks for Debian's fonts, too.
 ADD_FONTS = """\
 import matplotlib.pyplot
 from fontTools.fontBuilder import FontBuilder

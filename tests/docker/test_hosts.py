@@ -1,4 +1,4 @@
-"""Machines and habits of people: umasks, teams, links to other disks. Owners are real, and not root."""
+"""Hosts that differ: umasks, teams, links to other disks. Owners are real users, not root."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def give(project: Project, *, directories: int, files: int, group: int = ANA) ->
 
 @pytest.fixture
 def anas(built: Project, tmp_path: Path) -> Iterator[Project]:
-    """Give Ana a copy of the project in a directory that she alone may enter."""
+    """Give Ana a copy of the project in a directory that only she may enter."""
     beside = tmp_path / "home"
     beside.mkdir()
     project = copied(built, beside)
@@ -96,7 +96,7 @@ def test_data_may_be_linked_or_mounted_from_another_disk(anas: Project, tmp_path
 
 def test_notebooks_in_subdirectories_and_scripts_import_modules_of_src(anas: Project) -> None:
     (anas.folder / "src" / "total.py").write_text("def of(numbers):\n    return sum(numbers)\n")
-    # A module of the standard library stays what it is.
+    # A file in src must not shadow the standard library.
     (anas.folder / "src" / "random.py").write_text("raise RuntimeError\n")
     (anas.folder / "src" / "deep").mkdir()
     give(anas, directories=0o755, files=0o644)
@@ -110,7 +110,7 @@ def test_notebooks_in_subdirectories_and_scripts_import_modules_of_src(anas: Pro
 def test_git_in_the_container_reads_a_foreign_repository_and_the_host_commits(anas: Project) -> None:
     sh("git", "init", "--quiet", folder=anas.folder)
     give(anas, directories=0o755, files=0o644)
-    # As on Docker Desktop, where another user seems to own the repository.
+    # On Docker Desktop another user seems to own the repository.
     for path in (anas.folder / ".git", *(anas.folder / ".git").rglob("*")):
         own(path, ANALYSTS)
         path.chmod(0o777)

@@ -1,4 +1,4 @@
-"""What goes into the image, what stays out, and what is built again."""
+"""The content of the image, and the layers that a change rebuilds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from docker.project import NOTEBOOK, Project, sh
 
 pytestmark = pytest.mark.docker
 
-# With the time of its source in it, a compiled file makes two builds differ, and is stale once times are rewritten.
+# A compiled file with its source's timestamp makes builds differ, and is stale once timestamps are rewritten.
 COMPILED = """\
 import importlib.util
 import sysconfig
@@ -52,7 +52,7 @@ def rebuild(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 class Build:
-    """An image and the log of how it came to be."""
+    """An image and the log of its build."""
 
     def __init__(self, tag: str, log: str) -> None:
         self.tag = tag
@@ -60,14 +60,14 @@ class Build:
 
     @property
     def steps_of_the_image(self) -> list[str]:
-        """The steps of the last stage that were not taken from the cache."""
+        """The steps of the last stage that did not come from the cache."""
         cached = set(re.findall(r"^#(\d+) CACHED$", self.log, re.MULTILINE))
         steps = dict(re.findall(r"^#(\d+) \[stage-\d+ +\d+/\d+\] (.*)$", self.log, re.MULTILINE))
         return [step for number, step in steps.items() if number not in cached]
 
     @property
     def sent(self) -> int:
-        """The largest amount of bytes that went to the engine at once."""
+        """The largest number of bytes sent to the engine at once."""
         return max(int(float(amount) * BYTES[unit]) for amount, unit in TRANSFER.findall(self.log))
 
     def said(self, *command: str) -> str:
@@ -94,8 +94,8 @@ def test_editing_the_notebook_rebuilds_only_the_last_layer(
     built: Project, rebuild: Callable[[dict[str, bytes]], Build]
 ) -> None:
     rebuild({})
-    # While another worker builds without a cache, which takes minutes, the engine takes part in its steps if they are
-    # equal, instead of taking them from the cache.
+    # While another worker builds without the cache, the engine shares equal steps of that build instead of using
+    # its cache.
     for _ in range(40):
         edited = (built.folder / NOTEBOOK).read_bytes().replace(b"%pip freeze", f"# {uuid4()}".encode())
         steps = rebuild({NOTEBOOK.as_posix(): edited}).steps_of_the_image

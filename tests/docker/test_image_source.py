@@ -1,4 +1,4 @@
-"""What production's image is asked, with an engine and with a stand-in for the `docker` command."""
+"""Reading production's image, with an engine and with a stand-in for the `docker` command."""
 
 from __future__ import annotations
 
@@ -165,12 +165,12 @@ def left(location: str) -> str:
 
 
 def events(log: Path) -> list[dict[str, Any]]:
-    """Return what `docker events` has written, but for a line that it is writing."""
+    """Return the complete lines of `docker events`."""
     return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines(keepends=True) if line[-1] == "\n"]
 
 
 def removed(events: list[dict[str, Any]], identity: str) -> bool:
-    """Say whether a container of the image was there and is gone."""
+    """Return whether a container of the image existed and was removed."""
     return any(e["Action"] == "destroy" and e["Actor"]["Attributes"].get("image") == identity for e in events)
 
 
@@ -189,7 +189,7 @@ def test_the_images_own_command_is_not_started_and_containers_are_removed(
 
     monkeypatch.setattr(image, "run", _run)
     identity = sh("docker", "image", "inspect", "--format={{.Id}}", location.removeprefix("image:")).stdout.strip()
-    # Of past events the engine keeps 256, beside other tests those of seconds.
+    # The engine keeps only the last 256 events, which beside other tests is a few seconds.
     log = tmp_path / "events"
     with log.open("w") as file:
         watch = ("docker", "events", "--format=json", f"--since={start}")
@@ -202,7 +202,7 @@ def test_the_images_own_command_is_not_started_and_containers_are_removed(
     assert b"shop-core" in said
     assert b"started" not in said.replace(b"echo started", b"").replace(b"/started", b"")
     assert left(location) == ""
-    # Volumes of other tests come and go meanwhile.
+    # Other tests create and remove volumes meanwhile.
     containers = {e["Actor"]["ID"] for e in events(log) if e["Actor"]["Attributes"].get("image") == identity}
     mounted = {
         e["Actor"]["ID"]
@@ -264,14 +264,14 @@ def test_an_image_for_another_processor_without_emulation_is_one_message(build: 
 
 @pytest.fixture(scope="module")
 def published(build: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Publish an image for two processors as one tag, and for arm64 alone as another; nothing of it stays here."""
+    """Publish an image for two processors as one tag, and for arm64 alone as another; remove both from this machine."""
     local, folder = build("of-a-user")[6:], tmp_path_factory.mktemp("published")
     with registry(folder) as address:
         name = f"{address}/team/api"
         container = sh("docker", "create", local).stdout.strip()
         sh("docker", "export", "--output", str(folder / "files.tar"), container)
         sh("docker", "rm", container)
-        # Files of this machine under the name of the other one, so that they run.
+        # Programs of this processor, labelled as arm64, so that they run.
         changes = ("--change=ENV PYTHONPATH=/deps", "--platform=linux/arm64")
         sh("docker", "import", *changes, str(folder / "files.tar"), f"{name}:arm64")
         sh("docker", "tag", local, f"{name}:amd64")
@@ -327,12 +327,12 @@ def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
 
 
 def known_as(**changed: Any) -> str:
-    """Return a script that says what Docker knows about the image."""
+    """Return a script that prints Docker's description of the image."""
     return f"echo '{json.dumps([{'Id': 'sha256:1', 'Os': 'linux', 'Architecture': 'amd64', **changed}])}'"
 
 
 def answering(**changed: Any) -> str:
-    """Return a script that says what the image's Python would."""
+    """Return a script that prints the output of the image's Python."""
     answer = {
         "distributions": [package("shop")],
         "python": "3.11.9",
@@ -507,18 +507,18 @@ def test_the_digest_of_the_registry_is_preferred_to_the_id(pretend: Callable[...
     assert Image("image:team/third:1").provenance == "id sha256:1 of linux/amd64"
 
 
-# Docker's two image stores refuse to start an image for another platform in these words.
+# The messages with which Docker's two image stores refuse an image for another platform.
 STORES = {
     "containerd": "docker: Error response from daemon: No such image: sha256:1",
     "classic": "image with reference api was found but does not match the specified platform: wanted x, actual: y",
 }
-# What a registry says that has the image for other platforms alone, or has not got it.
+# A registry's messages if it has the image for other platforms only, or lacks it.
 ELSEWHERE = ("no match for platform in manifest: not found", "pull access denied for team/api")
 
 
 @pytest.fixture
 def holding(pretend: Callable[..., None], tmp_path: Path) -> Callable[..., None]:
-    """Pretend an engine that shows the image for one platform, has some, and a registry that has others."""
+    """Imitate an engine that shows one platform and has some, and a registry that has others."""
 
     def _holding(store: str, *here: str, there: tuple[str, ...] = (), refusal: str = ELSEWHERE[0]) -> None:
         for architecture in here:
@@ -535,7 +535,7 @@ def holding(pretend: Callable[..., None], tmp_path: Path) -> Callable[..., None]
     return _holding
 
 
-# A laptop with an arm64 processor shows that one first.
+# An arm64 laptop shows arm64 first.
 NAMES = ("arm64", "amd64")
 
 

@@ -1,4 +1,4 @@
-"""A server that is asked for too much: memory, disk, visitors, passwords."""
+"""A server under load: memory, disk, visitors, passwords."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from docker.project import Answer, Project, ask
 pytestmark = pytest.mark.docker
 
 TOO_LARGE = "bytearray(4_000_000_000)"
-# Shared memory, which no limit of one process counts.
+# Shared memory, which is not part of a process's limit.
 FILL_MEMORY = """\
 import mmap
 full = mmap.mmap(-1, 4_000_000_000)

@@ -1,4 +1,4 @@
-"""A project behind a company's proxy, which Docker knows from its config.json: docs/how-to/networks.md."""
+"""A project behind a company's proxy, set in Docker's config.json: docs/how-to/networks.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from docker.project import Project, eventually
 
 pytestmark = pytest.mark.docker
 
-# A service by its name, and the bundle of an image that was built with the company's certificate.
+# A service name, and the certificates of an image that was built with the company's certificate.
 OVERRIDE = """\
 services:
   jupyter:

@@ -1,4 +1,4 @@
-"""What a person sees in the browser, on a server that nobody has spoken to before."""
+"""The notebook in the browser, on a new server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from docker.project import Project, eventually
 
 pytestmark = pytest.mark.docker
 
-# A new notebook is signed when it is first saved; Jupyter Server and Tornado disagree on the unit of a default.
+# A notebook is signed at its first save; Jupyter Server and Tornado disagree on the unit of a default.
 HARMLESS = r"analysis\.ipynb is not trusted|The websocket_ping_timeout \(90000\) cannot be longer"
 VERSIONS = """\
 import sys
@@ -108,7 +108,7 @@ def test_a_terminal_has_the_notebooks_python_and_tools(lab: Lab, running: Projec
     found = running.folder / "src" / "found"
 
     def written() -> bool:
-        # A terminal loses what is typed before its shell reads.
+        # A terminal loses input that is typed before its shell reads.
         lab.page.keyboard.type(
             "command -v python jupyter uv >/project/src/found.tmp; mv /project/src/found.tmp /project/src/found\n"
         )
@@ -120,7 +120,7 @@ def test_a_terminal_has_the_notebooks_python_and_tools(lab: Lab, running: Projec
     assert found.read_text().split() == ["/opt/analysis/bin/python", "/opt/tools/bin/jupyter", "/opt/tools/commands/uv"]
 
 
-def test_the_browser_logged_nothing_but_known_messages(lab: Lab) -> None:
+def test_the_browser_logged_no_errors(lab: Lab) -> None:
     assert lab.errors == []
 
 

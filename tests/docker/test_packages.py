@@ -28,7 +28,7 @@ COMMANDS = (
     "uv pip install pluggy",
     "uv add sortedcontainers",
 )
-# As people and their programs write into an environment, each in its own way past the lock.
+# Ways in which users and programs write into an environment past the lock.
 BY_HAND = {
     "pip with a target": "pip install --target $site ply",
     "uv into the image": "uv pip install --python /opt/analysis ply",
@@ -55,7 +55,7 @@ def locked(project: Project) -> dict[str, str]:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Return all files of a project, without those of git and of the test."""
+    """Return all files of a project, without git's and the test's."""
     paths = [path for path in folder.rglob("*") if path.is_file() or path.is_symlink()]
     named = {path.relative_to(folder).as_posix(): path for path in paths}
     return {
@@ -66,19 +66,19 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def give(project: Project, text: dict[str, str]) -> None:
-    """Write locks, as `git pull` and `git switch` do."""
+    """Replace the locks, as `git pull` and `git switch` do."""
     for name, content in text.items():
         (project.folder / name).write_text(content, encoding="utf-8")
 
 
 def shell(project: Project, command: str, *, check: bool = True) -> Done:
-    """Type a command in a terminal of the notebook that runs."""
+    """Run a command in a terminal of the running notebook."""
     return project.compose("exec", "--no-TTY", "jupyter", "bash", "-c", command, check=check)
 
 
 @contextmanager
 def override(project: Project, text: str) -> Iterator[None]:
-    """Give the containers of a project other networks or volumes."""
+    """Change the networks or volumes of a project's containers."""
     file = project.folder / "docker-compose.override.yml"
     file.write_text(text, encoding="utf-8")
     try:
@@ -98,7 +98,7 @@ def test_a_cell_adds_packages_and_the_next_cell_imports_them_in_the_same_kernel(
         assert re.fullmatch(r"(Adding humanize, toolz.*\n)+New: +humanize \d\S*\nNew: +toolz \d\S*\s*", said)
         imported = lab.run_new_cell("import humanize, toolz\nprint(kept + 1, humanize.intcomma(1234567))")
         expect(imported).to_contain_text("42 1,234,567")
-        # An older wrapt than the kernel has imported.
+        # This needs an older wrapt than the kernel has imported.
         moved = lab.run_new_cell('%pip install "deprecated<1.2.19"')
         expect(moved).to_contain_text(re.compile(r"Moved: +wrapt 2\S+ -> 1\."))
         expect(moved).to_contain_text(re.compile(r"Restart the kernel: it has imported wrapt 2\S+ \(now 1\.\S+\)\."))
@@ -203,7 +203,7 @@ def test_a_newer_lock_without_a_network_stops_the_start_with_a_fix(running: Proj
         assert started.returncode == 2 and "4." not in started.stdout
         assert "are missing, which docker compose up --build installs, too; fix this first:\n" in started.stderr
         assert "the package index cannot be reached" in started.stderr
-        # It compares all the same.
+        # `check` still compares.
         assert "installed packages differ from requirements.txt" in copy.run("check", check=False).stdout
 
 
@@ -237,7 +237,7 @@ MOMENTS: dict[str, Callable[[Path], bool]] = {
 
 
 def test_a_killed_container_leaves_the_whole_old_or_new_state(built: Project, tmp_path: Path) -> None:
-    """Kill it while a package is installed, while the others are linked, and before and after files are replaced."""
+    """Kill it while a package is installed, while others are linked, and before and after files are replaced."""
     packages = tmp_path / "packages"
     packages.mkdir()
     packages.chmod(0o1777)
@@ -255,25 +255,25 @@ def test_a_killed_container_leaves_the_whole_old_or_new_state(built: Project, tm
             assert dict(line.split("==") for line in said[:-1]) == versions
             assert (name in versions) == bool(changed) == (said[-1] == "0")
             before = after
-        # It installs whatever a container before it was killed at.
+        # A later `add` installs the packages of the killed containers.
         copy.run("add", *MOMENTS)
         assert locked(copy).keys() >= MOMENTS.keys()
 
 
 def killed_at(project: Project, name: str, reached: Callable[[], bool]) -> None:
-    """Add a package, and kill the container as soon as something is reached; add it again if that was missed."""
+    """Add a package, and kill the container at a moment; repeat if the moment was missed."""
     command = ("docker", "compose", "run", "--rm", "--no-TTY", "--name", project.name, "jupyter", "add", name)
     environment = {**os.environ, **project.environment}
     for _ in range(5):
         with subprocess.Popen(
             command, cwd=project.folder, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as adding:
-            # Asking Docker would take longer than most of these moments.
+            # Asking Docker would take longer than most of these moments last.
             while adding.poll() is None and not reached():
                 time.sleep(0.001)
             if adding.returncode is None:
                 sh("docker", "kill", project.name, check=False)
                 return
-        # On busy processors a moment may be shorter than the time between two looks.
+        # On a busy machine a moment may be missed.
         project.run("remove", name)
     raise AssertionError(f"{name} was added five times before it could be killed")

@@ -22,7 +22,7 @@ from docker.project import Done, Project, sh
 pytestmark = pytest.mark.docker
 
 PASSWORD = f"canary-{secrets.token_hex(8)}"
-# A source whose build looks for secrets, and keeps what it finds in its module.
+# A source whose build looks for secrets, and writes them into its module.
 SPY = """\
 import os
 from pathlib import Path
@@ -41,7 +41,7 @@ setup(name="acme-spy", version="1.0", py_modules=["acme_spy"])
 
 @pytest.fixture(scope="module")
 def index(host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackageIndex]:
-    """Serve packages of our own to this machine and to containers, for a password."""
+    """Serve packages to this machine and to containers, with a password."""
     with PackageIndex(tmp_path_factory.mktemp("index"), f"me:{PASSWORD}", host) as index:
         index.add("acme-prices", "1.0")
         index.add("acme-tools", "2.0")
@@ -53,7 +53,7 @@ def index(host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Packa
 def private(
     index: PackageIndex, generate: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Project]:
-    """Generate where ``~/.netrc`` has the password, and keep of the analysis only its kernel."""
+    """Generate with the password in ``~/.netrc``, and reduce the analysis to its kernel."""
     home = tmp_path_factory.mktemp("home")
     host = index.url.split("/")[2].split(":")[0]
     (home / ".netrc").write_text(f"machine {host} login me password {PASSWORD}\nmachine other login a password b\n")
@@ -141,7 +141,7 @@ def test_a_build_behind_a_companys_proxy_asks_only_the_forks_index(
     host: str,
     tmp_path: Path,
 ) -> None:
-    """With as few tools and packages as the steps of the build need."""
+    """The tools and packages are the fewest that the build needs."""
     (tmp_path / ".netrc").write_text(f"machine {COMPANY} login me password {PASSWORD}\n")
     url = f"https://{COMPANY}/simple/"
     answers = {"python_version": "3.11", "debian_release": "bookworm", "_package_index": url}
@@ -170,7 +170,7 @@ def test_a_build_behind_a_companys_proxy_asks_only_the_forks_index(
 
 
 def mirror(index: PackageIndex, folder: Path, lock: str) -> None:
-    """Put what a lock names onto the index, from the public one."""
+    """Copy the packages of a lock from the public index."""
     (folder / "lock.txt").parent.mkdir()
     (folder / "lock.txt").write_text(lock)
     of_the_image = ("--python-version=3.11", "--only-binary=:all:", "--platform=manylinux_2_17_x86_64")

@@ -1,4 +1,4 @@
-"""Generating from an image that production runs."""
+"""Generation from an image that production runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands of the README and of the pages that it links to, word for word, one after another."""
+"""The commands of the README and of the pages that it links to, verbatim and in order."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def commands(markdown: str) -> list[str]:
 
 
 def command(markdown: str, *words: str) -> str:
-    """Return the one command that has these words."""
+    """Return the one command with these words."""
     [found] = {line for line in commands(markdown) if all(word in line for word in words)}
     return found
 
 
 @pytest.fixture(scope="module")
 def reader(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Give a person who follows the README a folder, and an image name that is not the other tests'."""
+    """Give a reader of the README a directory and an image name of their own."""
     project = copied(built, tmp_path_factory.mktemp("reader"))
     slug = f"{built.image}-reader"
     for name in ("README.md", "docker-compose.yml"):
@@ -54,7 +54,7 @@ def reader(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def follow(project: Project, line: str) -> str:
-    """Type a command, but let what would stay in the foreground go on behind."""
+    """Run a command; those that would stay in the foreground run in the background."""
     typed = line.replace(UP, f"{UP} --detach").replace(FREEZE, "cat ../api/in-the-image.txt")
     typed = typed.replace(RUN, f"docker run --detach --name {project.name}-run --publish 127.0.0.1:{project.port}:8888")
     typed = typed.replace(SHELL, f"{SHELL} --no-TTY").replace(" churn", f" {project.image}")
@@ -66,7 +66,7 @@ def follow(project: Project, line: str) -> str:
         assert code == 0, said
         return said
     if typed.startswith(UP):
-        # Which leaves nothing to compress.
+        # Build first, without compression.
         project.build()
     said = sh("bash", "-euo", "pipefail", "-c", typed, folder=project.folder, environment=project.environment).stdout
     if typed.startswith(UP):
@@ -75,7 +75,7 @@ def follow(project: Project, line: str) -> str:
 
 
 def test_every_command_of_the_readme_works_in_order(reader: Project) -> None:
-    # This asks a public database; test_audit.py gives it one of its own.
+    # `audit` asks a public database; test_audit.py has a local one.
     lines = [line for line in commands(reader.read("README.md")) if not line.endswith(" audit")]
     assert len(lines) >= 5
     for line in lines:
@@ -106,7 +106,7 @@ def test_a_newer_production_file_from_each_place_moves_only_its_packages(reader:
     dry = follow(reader, f"{mounted} --dry-run").splitlines()
     assert reader.read("requirements.txt") == before
     said = follow(reader, mounted).splitlines()
-    # After the build, which the first command does.
+    # The first command also prints the build.
     assert dry[-len(said) : -1] == said[:-1]
     [moved] = [line for line in said if line.startswith(("Moved:", "New:", "Gone:"))]
     assert moved.startswith(f"Moved:      pytz {PINNED['pytz']} -> {NEWER}")
@@ -189,7 +189,7 @@ def test_the_next_image_has_the_package_and_the_unused_volume_is_emptied(reader:
         of_image = "import humanize, os; print(humanize.__file__, os.listdir('/opt/packages'))"
         said = reader.compose("exec", "--no-TTY", "jupyter", "python", "-c", of_image).stdout
         assert said.startswith("/opt/analysis/lib/") and Path(held).name in said
-        # Its packages are there although another image runs.
+        # The packages remain although another image runs.
         assert sh(*in_other).stdout.startswith(overlay)
     finally:
         sh("docker", "rm", "--force", other)
@@ -224,7 +224,7 @@ def test_a_new_clone_starts_after_the_command_in_its_error_beside_the_other_clon
         project = Project(clone, image=name, name=name)
         before = reader.inspect()["State"]["StartedAt"]
         try:
-            # From .env, as for a person.
+            # Compose takes the project name from .env.
             sh(*UP.split(), "--detach", folder=clone, environment={"PORT": str(project.port)})
             project.wait_until_answering()
             assert logs_in(project)

@@ -1,4 +1,4 @@
-"""Figures and widgets in the notebook and in its report, on a machine without internet."""
+"""Figures and widgets in the notebook and in its report, without internet."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def project(engine: None, generate: Callable[..., Path], tmp_path_factory: pytes
 
 
 def asked_of_the_internet(page: Page) -> list[str]:
-    """Return a list that fills with requests to other machines, which fail from now on."""
+    """Make requests to other machines fail, and return the list that records them."""
     asked: list[str] = []
 
     def answer(route: object, request: object) -> None:

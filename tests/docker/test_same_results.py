@@ -1,4 +1,4 @@
-"""That the notebook computes the same again, on another machine."""
+"""The notebook computes the same results on another machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.docker
 
 SETTINGS = ("LC_ALL", "OMP_NUM_THREADS", "PYTHONHASHSEED", "TZ")
 NAME = "src/asked.ipynb"
-# What differs between machines: the order of a set, local time, the sums of threads, the ids in a figure.
+# Results that could differ: the order of a set, local time, sums over threads, the ids in a figure.
 CELLS = (
     "print(set('abcdefgh'), hash('a'))",
     "import time; print(time.tzname, time.localtime(0).tm_hour)",
@@ -37,7 +37,7 @@ def test_the_report_is_identical_on_another_machine(running: Project) -> None:
     running.run("report", NAME)
     report = path.read_bytes()
     path.unlink()
-    # With another name and time zone, and with one processor.
+    # Another host name, another time zone, and one processor.
     moved = 'ln -sf /usr/share/zoneinfo/Asia/Tokyo /etc/localtime; exec as-owner "$@"'
     sh(
         *("docker", "run", "--rm", "--user=root", "--hostname=elsewhere", "--cpuset-cpus=0"),

@@ -1,4 +1,4 @@
-"""Who gets in, what the container is allowed to do, and what outlives it."""
+"""Logins, the rights of the container, and the data that survive it."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_missing_password_file_stops_the_start_and_is_named(copy: Project) -> 
 
 @pytest.fixture(scope="module", params=[1000, 4242, 0], ids="uid-{}".format)
 def owned(request: Any, built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Start the project from a folder that belongs to this user, its password readable for nobody else."""
+    """Start the project from a directory of this user, who alone can read its password."""
     if sys.platform == "win32" or (os.geteuid() != 0 and request.param != os.geteuid()):
         missing("only root can give a folder to somebody else")
     project = copied(built, tmp_path_factory.mktemp("owned"))
@@ -137,7 +137,7 @@ def test_a_shell_in_the_running_container_is_the_owners_and_runs_programs_in_tmp
     start = "cp /bin/true /tmp/program && /tmp/program"
     shell = f"{start} && touch src/from-shell $HOME/from-shell && id -u && grep CapEff /proc/self/status"
     said = owned.compose("exec", "--no-TTY", "jupyter", "bash", "-c", shell).stdout.split()
-    # Root keeps those of the start.
+    # Root keeps the capabilities of the start.
     owner = owned.folder.stat().st_uid
     assert said == [str(owner), "CapEff:", "0" * 16 if owner else f"{0b111 << 6:016x}"]
     assert (owned.folder / "src" / "from-shell").stat().st_uid == owned.folder.stat().st_uid
@@ -147,8 +147,8 @@ def test_the_owner_can_write_src_the_home_and_temporary_directories(owned: Proje
     closed = "find /opt/analysis -type d -writable"
     assert owned.compose("exec", "--no-TTY", "jupyter", "sh", "-c", closed).stdout == ""
     if owned.folder.stat().st_uid == 0:
-        return  # The files of the image are root's, too (decision 59).
-    # The kernel's own: devices and shared memory, and what a process may say about itself.
+        return  # Root also owns the files of the image (decision 59).
+    # Directories of the kernel, and those that the owner may write.
     known = " -o ".join(f"-path /{name}" for name in ("proc", "sys", "dev", "home", "opt/packages", "project", "tmp"))
     walk = f"find / \\( {known} \\) -prune -o -writable ! -type l -print 2>/dev/null; true"
     said = owned.compose("exec", "--no-TTY", "jupyter", "sh", "-c", walk).stdout

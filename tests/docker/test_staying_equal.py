@@ -1,4 +1,4 @@
-"""A project that proves itself with nothing but Docker; test_readme_commands.py takes over a newer production file."""
+"""`check` with Docker alone; test_readme_commands.py takes over a newer production file."""
 
 from __future__ import annotations
 
