@@ -1,4 +1,4 @@
-"""What docs/how-to/ecs.md gives to AWS, against AWS's own model of its API and what that does not say."""
+"""The requests of docs/how-to/ecs.md are checked against AWS's model of its API, and for rules beyond that model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rendering import Renderer
 ACCOUNT, REGION = "123456789012", "eu-west-1"
 # The names that ECS and Docker have for a processor.
 PROCESSORS = {"X86_64": "linux/amd64", "ARM64": "linux/arm64"}
-# What Docker and Fargate leave to root.
+# Root's capabilities with Docker and Fargate.
 CAPABILITIES = {
     *("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "NET_RAW"),
     *("SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"),
@@ -30,7 +30,7 @@ def ecs() -> Any:
 
 
 def parameters(shape: Any, value: Any) -> Iterator[tuple[Any, Any]]:
-    """Return everything in a request with what AWS's model says of it."""
+    """Return each part of a request with its shape in AWS's model."""
     yield shape, value
     if shape.type_name == "structure":
         for name, one in value.items():
@@ -55,7 +55,7 @@ def test_the_task_uses_the_pushed_image_and_its_processor(ecs: Any) -> None:
     rows = re.findall(r'^\|.*`"runtimePlatform": (\{.*\})` \| `platform: (\S+)` \|$', PAGE, re.MULTILINE)
     shown = {json.loads(task)["cpuArchitecture"]: image for task, image in rows}
     assert shown == PROCESSORS
-    # Windows has a member of its own.
+    # Windows has its own member.
     assert set(shown) == set(ecs.shape_for("CPUArchitecture").enum)
     assert [json.loads(task) for task, _ in rows if "X86_64" in task] == [TASK["runtimePlatform"]]
 
@@ -66,7 +66,7 @@ def test_each_value_is_one_that_aws_lists(ecs: Any) -> None:
     asked = [(shape.enum, value) for shape, value in shapes if getattr(shape, "enum", None)]
     assert {value for _, value in asked} >= {"FARGATE", "awsvpc", "X86_64", "awslogs"}
     assert [value for values, value in asked if value not in values] == []
-    # Some lists are in the documentation alone.
+    # Some lists are only in AWS's documentation.
     listed = {
         ecs.shape_for("KernelCapabilities").members["drop"]: CONTAINER["linuxParameters"]["capabilities"]["drop"],
         ecs.shape_for("Tmpfs").members["mountOptions"]: ["exec"],
@@ -99,6 +99,6 @@ def test_roles_have_named_actions_on_named_resources() -> None:
         for statement in policy["Statement"]:
             actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
             assert not any("*" in action for action in actions)
-            # The one that AWS has for all repositories at once.
+            # AWS grants this action for all repositories only.
             assert statement["Resource"].count("*") <= 1
             assert statement["Resource"] != "*" or actions == ["ecr:GetAuthorizationToken"]

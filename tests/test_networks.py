@@ -15,7 +15,7 @@ from package_index import COMPANY, PackageIndex
 
 INDEX = f"https://{COMPANY}/simple/"
 ADVICE = "; set SSL_CERT_FILE to a file with your company's certificates"
-# How the three programs that generation uses are told of certificates besides.
+# The variables with which uv, requests and git find certificates.
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
 
 
@@ -30,7 +30,7 @@ def authority(tmp_path: Path) -> trustme.CA:
 def company(
     offline: PackageIndex, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ForwardProxy]:
-    """Offer production's file, its repository and an index behind a proxy, with a certificate of the company's."""
+    """Offer production's file, its repository and an index behind a proxy, with a company's certificate."""
     for name in (*CERTIFICATES, "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "UV_SYSTEM_CERTS"):
         monkeypatch.delenv(name, raising=False)
     write_files(tmp_path / "home", {".gitconfig": ""})

@@ -77,11 +77,11 @@ def test_shipped_locks_leave_out_releases_of_the_last_days(
     refresh.refresh(["tools.in"], path.name, "3.13.5", "locks/refresh.py", LOCK_AGAIN)
     assert "\nlark==1.0" in path.read_text()
     assert f", index as of {(now - timedelta(DAYS)).date()}T00:00:00Z\n" in path.read_text()
-    # A security fix does not wait.
+    # A later limit takes a security fix.
     monkeypatch.setenv("UV_EXCLUDE_NEWER", now.date().isoformat())
     refresh.refresh(["tools.in"], path.name, "3.13.5", "locks/refresh.py", LOCK_AGAIN)
     assert "\nlark==2.0" in path.read_text()
-    # And stays.
+    # The next refresh keeps it.
     monkeypatch.delenv("UV_EXCLUDE_NEWER")
     refresh.refresh(["tools.in"], path.name, "3.13.5", "locks/refresh.py", LOCK_AGAIN)
     assert "\nlark==2.0" in path.read_text()
@@ -100,7 +100,7 @@ def test_the_pull_request_lists_moved_versions_by_lock(clone: Path) -> None:
         "| pandas | 2.0 | none | 3.13 |",
         "| six | none | 1.0 | 3.13 |",
     ]
-    # A lock with options is named only where the one without is not.
+    # The lock without options stands for the one with them.
     locks = ["requirements-3.12-options", "requirements-3.13", "requirements-3.13-options", "tools-trixie"]
     assert change.table("package", {("numpy",): locks})[-1] == "| numpy | 3.12-options, 3.13, tools-trixie |"
 
@@ -141,7 +141,7 @@ def test_the_pull_request_has_only_the_new_locks_and_is_opened_once(is_open: boo
         "text": step["env"]["text"].replace("${{ runner.temp }}", str(temporary)),
     }
     if is_open:
-        # From last week.
+        # The branch of last week.
         git("push", "--quiet", "origin", "main:refresh-locks", folder=clone)
     subprocess.run([str(BASH), "-eo", "pipefail", "-c", step["run"]], cwd=clone, env=environment, check=True)
     changed = git("diff", "--name-only", "main..refresh-locks", folder=tmp_path / "origin").split()

@@ -74,7 +74,7 @@ def test_every_question_has_a_prompt() -> None:
 
 
 def test_the_default_answers_are_valid() -> None:
-    """But for production's file, which may be somewhere else."""
+    """Production's file is left out, because it may be elsewhere."""
     first = {name: value[0] if isinstance(value, list) else value for name, value in CONTEXT.items()}
     answers = {**first, "project_slug": "analysis", "__production_requirements": ""}
     assert refusals.check(answers).python_version == PYTHON

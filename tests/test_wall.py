@@ -1,4 +1,4 @@
-"""The wall: what the modules of each wing may import, read from their source without running it."""
+"""The wall: the imports that the modules of each wing may have, read from their source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from offers import TEMPLATE
 from ds_docker_env.common.analysis import package_name
 from ds_docker_env.generation.wheel import REQUIRES
 
-# Importable with every cookiecutter that works, from 2.2.0 on; urllib3 comes with requests.
+# Installed with every supported cookiecutter, from 2.2.0 on; urllib3 comes with requests.
 COOKIECUTTERS = {"click", "cookiecutter", "jinja2", "requests", "rich", "urllib3", "yaml"}
 LIBRARIES = {"packaging", "pip_requirements_parser", "psutil", "tomli", "tomllib"}
 REPORTS = {"jinja2", "jupyter_core", "latex2mathml", "nbclient", "nbconvert", "nbformat", "papermill"}
@@ -28,7 +28,7 @@ WINGS = {
     "generation": STANDARD | COOKIECUTTERS | {"common"},
     "pinning": STANDARD | LIBRARIES | {"yaml", "common"},
     "image": STANDARD | LIBRARIES | REPORTS | BILLS | {"jupyter_client", "jupyter_server", "rich", "common", "pinning"},
-    # The two ways in from cookiecutter, which lie beside the package.
+    # The entry points for cookiecutter, beside the package.
     "local_extensions": STANDARD | COOKIECUTTERS | {"common", "generation"},
     "hooks": STANDARD | {"generation"},
 }
@@ -38,14 +38,14 @@ FILES = PACKAGE / "image" / "files"
 MODULES = {
     ".".join(path.relative_to(TEMPLATE).with_suffix("").parts).removesuffix(".__init__"): path
     for path in [TEMPLATE / "local_extensions.py", *(TEMPLATE / "hooks").glob("*.py"), *PACKAGE.rglob("*.py")]
-    # Laid into the image as they are, for Jupyter and IPython.
+    # Copied into the image, for Jupyter and IPython.
     if FILES not in path.parents
 }
 
 
 @cache
 def imported(module: str) -> frozenset[str]:
-    """Return what a module imports, at its top and in its functions: modules of ours by their whole name."""
+    """Return the imports of a module, at its top and in its functions: our modules by their full name."""
     return frozenset(_imported(module))
 
 
@@ -60,13 +60,13 @@ def _imported(module: str) -> Iterator[str]:
 
 
 def wing(module: str) -> str:
-    """Return the wing of one of our modules, and of a library its top package."""
+    """Return the wing of our module, or the top package of a library."""
     first, _, rest = module.partition(".")
     return rest.partition(".")[0] if first == PACKAGE.name else first
 
 
 def room(module: str) -> Path:
-    """Return the folder that a module lies in."""
+    """Return the folder of a module."""
     return MODULES[module].parent.relative_to(TEMPLATE)
 
 
@@ -79,7 +79,7 @@ def floors(graph: dict[Path, set[Path]]) -> dict[Path, int]:
 
 
 @pytest.mark.parametrize("name", WINGS)
-def test_a_wing_imports_only_what_its_interpreter_has(name: str) -> None:
+def test_a_wing_imports_only_libraries_of_its_interpreter(name: str) -> None:
     members = [module for module in MODULES if wing(module) == name]
     assert members
     stray = {

@@ -7,7 +7,7 @@ import pytest
 from golden import PAIR, PROJECTS, RICHEST, golden, rendered
 from offers import PAIRS, needs
 
-# Lines, comments included.
+# Lines, with comments.
 BUDGET = {
     "default": {"Dockerfile": 60, "docker-compose.yml": 45, "README.md": 85, "in all": 300},
     "production": {
@@ -19,7 +19,7 @@ BUDGET = {
         **{".github/workflows/analysis.yml": 90},
     },
 }
-# The lines of requirements.in, which the golden trees leave out, with the template's own packages.
+# Lines of requirements.in with the template's packages; the golden trees leave it out.
 REQUIREMENTS = {"default": 12, "production": 13, "richest": 23}
 PROGRAMS = {
     "a heredoc": r"<<-?\\?[\"']?[A-Z_]{2,}",

@@ -1,4 +1,4 @@
-"""What there is in other languages than English says the same as in English."""
+"""Pages and questions in other languages say the same as in English."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ COMBINATIONS = {
 # A heading, a paragraph, an item, a row of a table, or a block of code.
 PIECE = re.compile(r"^```[\s\S]*?^```$|^\S.*(?:\n(?!```|- |\||#+ |\d+\. ).+)*", re.MULTILINE)
 KIND = re.compile(r"#+ |- |\d+\. |\||")
-# What stands behind a line of code, or a name in a tree of files.
+# A comment behind a line of code, or behind a name in a tree of files.
 COMMENT = re.compile(r"(?<=[\w/]) {2,}.*|(?<!\S)#.*")
-# In words: a command or a name, an address, the target of a link.
+# In prose: a command or a name, an address, the target of a link.
 KEPT = re.compile(r"`[^`]+`|(?<=\]\()[^)]+|https?://[^\s)>;,]+(?<![.:])")
 
 
 def kept(piece: str) -> list[str]:
-    """Return what a translation has to keep."""
+    """Return the parts that a translation has to keep."""
     if piece.startswith("```"):
         return [COMMENT.sub("", line).rstrip() for line in piece.splitlines()]
     names = [re.sub(r"^README\.\w\w\.md$", "README.md", " ".join(name.split())) for name in KEPT.findall(piece)]
@@ -49,7 +49,7 @@ def kept(piece: str) -> list[str]:
 
 
 def untranslated(english: str, other: str) -> str:
-    """Return what only one of them says, in words for whoever has to translate it."""
+    """Return the parts that only one of them has, in words for translators."""
     theirs, ours = PIECE.findall(english), PIECE.findall(other)
     matcher = SequenceMatcher(None, [str(kept(piece)) for piece in theirs], [str(kept(piece)) for piece in ours], False)
     return "\n\n".join(
@@ -102,7 +102,7 @@ def test_every_question_is_asked_in_each_language(language: str) -> None:
 
 
 def choices(prompt: Any) -> list[str]:
-    """Return the answers that a prompt has words for."""
+    """Return the answers that a prompt describes."""
     return list(prompt) if isinstance(prompt, dict) else []
 
 

@@ -1,4 +1,4 @@
-"""Files of a project that no golden tree shows, or whose effect a text does not show."""
+"""Files of a project that are not in a golden tree, or whose text does not show their effect."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DEFAULT = {
 
 
 def tree(project: Path) -> set[str]:
-    """Return the names of what is in a project, but for git's repository."""
+    """Return the names in a project, without its git repository."""
     found = {path.relative_to(project).as_posix() + "/" * path.is_dir() for path in project.rglob("*")}
     return {name for name in found if not name.startswith(".git/")}
 
@@ -84,7 +84,7 @@ def test_every_rendered_file_looks_hand_written_for_every_choice() -> None:
         assert not re.search(r"[ \t\r]$", text, re.MULTILINE), name
         words = text
         if name == "README.md":
-            # But for the command.
+            # The command line may contain "cookiecutter".
             assert not re.search(r"cookiecutter(?! --)", text), name
             words = re.sub(r"^```.*?^```$|^\|.*$", "", text, flags=re.MULTILINE | re.DOTALL)
             words = re.sub(r"\]\(.*?\)|^https://\S+", "]", words, flags=re.MULTILINE)
@@ -93,7 +93,7 @@ def test_every_rendered_file_looks_hand_written_for_every_choice() -> None:
 
 
 def test_git_and_the_image_ignore_keys_in_every_directory(tmp_path: Path) -> None:
-    """Docker's patterns are compared with git's, which are tried."""
+    """git's patterns are tried, and Docker's compared with them."""
     render = Renderer()
     text = render(".gitignore")
     ignored = [line for line in text.partition("# Data")[0].splitlines()[1:] if not line.startswith("!")]

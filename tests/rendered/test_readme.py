@@ -29,13 +29,13 @@ def links(markdown: str) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the anchors that GitHub gives to the headings of a page."""
+    """Return GitHub's anchors of a page's headings."""
     headings = re.findall(r"^#+ (.+)$", BLOCK.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def dead(target: str, start: Path) -> bool:
-    """Return whether a link from a file of this repository leads nowhere in it."""
+    """Return whether a link from a file of this repository is broken."""
     name, _, anchor = target.partition("#")
     page = (start.parent / name).resolve() if name else start
     return not page.exists() or bool(anchor and anchor not in anchors(page))
@@ -60,7 +60,7 @@ def test_each_link_of_the_readme_points_to_a_page_of_the_template(language: str)
 
 @pytest.mark.parametrize("path", [*TEMPLATE.glob("*.md"), *TEMPLATE.glob("docs/**/*.md")], ids=lambda path: path.name)
 def test_each_link_between_the_templates_pages_resolves(path: Path) -> None:
-    # A fork that deletes a language has its link until somebody edits README.md.
+    # A fork that deletes a language may still link to it in README.md.
     found = [link for link in links(path.read_text(encoding="utf-8")) if link not in LANGUAGE_LINKS]
     assert [link for link in found if "://" not in link and dead(link, path)] == []
 

@@ -45,7 +45,7 @@ def every_answer() -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Render what the platforms read of every project that the questions can give, each distinct text once."""
+    """Render each distinct file of a platform that the questions can produce."""
     folder, render = tmp_path_factory.mktemp("projects"), Renderer()
     names = [path.relative_to(PROJECT).as_posix() for pattern in READ for path in PROJECT.glob(pattern)]
     assert len(names) == len(READ)
