@@ -107,7 +107,7 @@ def test_notebooks_in_subdirectories_and_scripts_import_modules_of_src(anas: Pro
     assert anas.run("python", "-c", "import random, total; print(total.of([1, 2]))").stdout == "3\n"
 
 
-def test_git_in_the_container_reads_a_foreign_repository_and_the_host_commits(anas: Project) -> None:
+def test_git_in_the_container_reads_a_foreign_repository_but_cannot_change_it(anas: Project) -> None:
     sh("git", "init", "--quiet", folder=anas.folder)
     give(anas, directories=0o755, files=0o644)
     # On Docker Desktop another user seems to own the repository.
