@@ -1,8 +1,8 @@
 """Pin small cases as generation would, for a person to compare: ``uv run benchmarks/cases.py FOLDER``.
 
 FOLDER has a ``cases.tsv`` with the columns file, python, debian, ``expected right outcome`` and perhaps observed, the
-former outcome. Prints for each case the expectation, and the summary or the message of today. Fails like
-benchmarks/corpus.py, for example if a pin changed or an exception other than ours appears; never for the wording.
+earlier outcome. Prints for each case the expectation, and the current summary or message. Fails like
+benchmarks/corpus.py, for example if a pin changed or an unknown exception appears, but not for the wording.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Compare a generation with an empty cache and a second one, if production has sources that must be built.
+"""Compare a generation with an empty cache and a second one, for production that must build sources.
 
 Run ``uv run benchmarks/cold.py [--against CHECKOUT] [--busy]``. Sides are this template and another checkout of it,
 such as the one before a change. Each pins the same file twice, from an index on this machine that lets uv keep files,
@@ -25,7 +25,7 @@ from package_index import PackageIndex  # noqa: E402
 
 SOURCES = [f"source-{number}" for number in range(6)]
 HEADERS = {"kept": "max-age=365000000, immutable", "stripped": "no-cache"}
-# Half a second of work for each build, and a mark in a file.
+# Each build works for half a second and records itself in a file.
 BACKEND = """\
 import os, time
 def prepare_metadata_for_build_wheel(folder, settings=None):
@@ -36,12 +36,12 @@ def prepare_metadata_for_build_wheel(folder, settings=None):
         file.write("Metadata-Version: 2.1\\nName: {name}\\nVersion: 1.0\\n")
     return "{module}-1.0.dist-info"
 """
-# It ends by itself, because this process may be killed.
+# The load ends by itself, because this process may be killed.
 LOAD = "import time\nend = time.time() + 900\nwhile time.time() < end: pass"
 
 
 def pin(side: Path, index: PackageIndex, cache: Path, production: Path) -> float:
-    """Pin production's file as a generation does and return the seconds."""
+    """Pin production's file as generation does and return the seconds."""
     asked = {
         "python": "3.11",
         "options": [],
@@ -71,7 +71,7 @@ def pin(side: Path, index: PackageIndex, cache: Path, production: Path) -> float
 
 @contextmanager
 def busy(number: int) -> Iterator[None]:
-    """Let this many processes compute."""
+    """Keep this many processes busy."""
     processes = [subprocess.Popen([sys.executable, "-c", LOAD]) for _ in range(number)]
     try:
         yield
@@ -99,7 +99,7 @@ def main() -> None:
                         module = source.replace("-", "_")
                         backend = BACKEND.format(built=str(built), name=source, module=module)
                         index.add_source(source, "1.0", backend=backend)
-                    # The analysis has to leave out a package, so uv is asked more than once.
+                    # A conflict with a package of the analysis makes generation call uv more than once.
                     index.add("fsspec", "0.9", "9.0")
                     index.add("s3fs", "2021.4", "9999.1", requires=("fsspec>=1",))
                     pins = "".join(f"{source}==1.0\n" for source in SOURCES) + "fsspec==0.9\n"

@@ -42,7 +42,7 @@ from ds_docker_env.pinning.wheels import offers
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file; ``broken`` are the promises that were not kept.
+    """The result for one file; ``broken`` are the promises that were not kept.
 
     ``summary`` are the lines that a person reads of a lock; ``compiled`` has, for each processor that the lock is for,
     the packages without a wheel.
@@ -57,7 +57,7 @@ class Outcome:
     compiled: Mapping[str, Collection[str]] = field(default_factory=dict)
 
     def on(self, machine: str) -> str:
-        """Return in a word what a processor gets."""
+        """Return the result for a processor in one word."""
         packages = self.compiled.get(machine)
         return "cannot" if packages is None else f"{len(packages)} compiled" if packages else "wheels"
 
@@ -87,7 +87,7 @@ def run(location: str, target: Target, services: Sequence[str]) -> Outcome:
         return Outcome(ended, seconds, messages=messages, broken=tuple(broken))
     text, production = pinned.files["requirements.txt"], _production(pinned, target)
     lock = read_lock(text, AMD64)
-    # Without packages that are left out or older, which are comments there.
+    # Packages that are left out or older are comments there.
     lines = filter(None, map(without_comment, pinned.files["requirements.in"].splitlines()))
     wanted = {name_of(line): Requirement(line) for line in lines}
     ours = {pin.name for pin in production.pins}
@@ -128,7 +128,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 
 
 def target_of(row: Mapping[str, str]) -> Target:
-    """Return the Python of a row, on its Debian, or on the one that generation proposes."""
+    """Return the Python of a row, on its Debian or on the default one."""
     target = Target(row["python"])
     debian = row.get("debian") or DEBIAN_RELEASES[target.python][0]
     return target._replace(**{"debian": debian} if "debian" in Target._fields else {})
@@ -168,7 +168,7 @@ def _counted(kinds: Counter[str]) -> str:
 
 
 def _install(wheels: str, target: Target, folder: Path) -> list[str]:
-    """Return why the wheels of a lock cannot be installed by their hashes, without downloading them."""
+    """Return the reason why a lock's wheels cannot be installed by hash, without downloading them."""
     (folder / "wheels.txt").write_text(wheels, encoding="utf-8")
     done = uv.run(
         *("pip", "install", "--dry-run", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:"),
@@ -180,7 +180,7 @@ def _install(wheels: str, target: Target, folder: Path) -> list[str]:
 
 
 def _production(pinned: Pinned, target: Target) -> Production:
-    """Read production.txt as anybody would who gets the project."""
+    """Read production.txt as a user of the project would."""
     with tempfile.TemporaryDirectory() as folder:
         for name, text in pinned.files.items():
             Path(folder, name).write_text(text, encoding="utf-8")

@@ -36,7 +36,7 @@ def tree(folder: Path) -> Tree:
 
 
 def alike(tree: Tree) -> Tree:
-    """Return a tree without what differs each time."""
+    """Return a tree without values that differ each time."""
 
     def steady(content: bytes) -> bytes:
         return b"\n".join(line for line in content.split(b"\n") if b"index as of" not in line)
@@ -45,7 +45,7 @@ def alike(tree: Tree) -> Tree:
 
 
 class Case:
-    """One way to generate, in folders of its own."""
+    """One way to generate, in its own folders."""
 
     def __init__(self, folder: Path, *, again: bool, production: str, index: str) -> None:
         self.folder, self.again = folder, again
@@ -62,7 +62,7 @@ class Case:
         self.count = 0
 
     def prepared(self) -> Path:
-        """Return a new output folder, which a project to generate over is in."""
+        """Return a new output folder, which contains the project to generate again."""
         self.count += 1
         output = self.folder / str(self.count)
         output.mkdir()
@@ -85,7 +85,7 @@ class Case:
         )
 
     def whole(self) -> tuple[Tree, float]:
-        """Return what comes out, and how long it takes."""
+        """Return the result and the seconds."""
         output = self.prepared()
         begin = time.monotonic()
         if self.fails(output):
@@ -93,7 +93,7 @@ class Case:
         return alike(tree(output)), time.monotonic() - begin
 
     def fails(self, output: Path) -> bool:
-        """Generate to the end; say whether that failed."""
+        """Generate to the end; return whether that failed."""
         process = self.start(output)
         process.communicate()
         return bool(process.returncode)
@@ -106,7 +106,7 @@ class Case:
         time.sleep(after)
         ended = process.poll() is not None
         (os.killpg if group else os.kill)(process.pid, signal.SIGKILL) if not ended else None
-        # Until the hook has ended as well, which may outlive cookiecutter.
+        # The hook may outlive cookiecutter.
         process.communicate()
         left = tree(output)
         visible = without(left, HIDDEN)
@@ -130,7 +130,7 @@ class Case:
         return f"LOST: {lost}" if lost else outcome
 
     def settled(self, tree: Tree) -> Tree:
-        """Return a tree without the repository that a project from before gets last of all."""
+        """Return a tree without the repository, which an older project gets last."""
         return alike(without(tree, ["p/.git"]) if self.again else tree)
 
 

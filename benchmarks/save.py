@@ -28,7 +28,7 @@ NAME = "src/saved.ipynb"
 
 
 def notebook(number: int) -> dict[str, Any]:
-    """Return a notebook of 3 MB that has this number in each cell."""
+    """Return a notebook of 3 MB with this number in each cell."""
     text = f"{number} and some more, to fill a line of text which one might have printed in a cell\n" * LINES
     cell = {"cell_type": "markdown", "metadata": {}, "source": text}
     return {
@@ -40,7 +40,7 @@ def notebook(number: int) -> dict[str, Any]:
 
 
 def state(path: Path, old: int) -> str:
-    """Return which notebook a file holds, if it is a whole one."""
+    """Return the number of the notebook in a file, if it is complete."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
@@ -83,7 +83,7 @@ class Server:
 
 
 def run(*command: str) -> str:
-    """Return what a command said."""
+    """Return the output of a command."""
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
@@ -98,7 +98,7 @@ def save(url: str, body: bytes) -> float:
 
 
 def body(number: int) -> bytes:
-    """Return what JupyterLab sends to save this notebook."""
+    """Return JupyterLab's request that saves this notebook."""
     return json.dumps({"type": "notebook", "format": "json", "content": notebook(number)}).encode()
 
 
@@ -116,7 +116,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, NAME)
         path.parent.mkdir()
-        # The user of the image may be another one.
+        # The image may have another user.
         Path(directory).chmod(0o755)
         path.parent.chmod(0o777)
         server = Server(image, Path(directory), sys.argv[3:])

@@ -43,12 +43,12 @@ RUN pip install --no-cache-dir -r requirements.txt -r tools.in
 COPY src src
 CMD ["jupyter", "lab", "--ip=0.0.0.0", "--port=8888", "--allow-root"]
 """
-# The least that a build of the same files can take: they are copied, packed and unpacked.
+# The lower bound of a build of the same files: they are copied, packed and unpacked.
 PACKAGES = f"/opt/analysis/lib/python{PYTHON}/site-packages"
 OUR_FILES = ("/opt/tools", f"{PACKAGES}/[0-9A-Ma-m_]*", f"{PACKAGES}/[N-Zn-z]*")
 THEIR_FILES = ("/usr/local",)
 EMPTY = "docker builder prune --force --filter type=exec.cachemount"
-# Nothing for the first build, then others in each run, so that neither side finds its image in a cache.
+# The first build adds nothing, each run another package, so that neither side finds its image in a cache.
 ADDED = ("", "polars==1.32.3", "polars==1.33.1", "polars==1.34.0")
 OTHERS = ("", *(f"seaborn==0.13.2\nstatsmodels=={number}" for number in ("0.14.4", "0.14.5", "0.14.6")))
 EDIT = "date +%s%N | sed 's/^/# /' >{folder}/src/notes.py"
@@ -86,12 +86,12 @@ def next_lock(project: str) -> str:
     return f"mv $(ls -d {{{project}}}.locks/* | head -1) {{{project}}}/requirements.txt"
 
 
-# From the wish for a package to the end of its import.
+# The time from adding a package to the end of its import.
 IMPORT = "python -c 'import polars'"
 RACES = {
     "add": Race("a package more, until it is imported", "{add}", "{forget}", 3, "{build} && {start}"),
     "generation": Race("generation, default answers", "{generate}", "rm -rf made", 30),
-    # Offline, or the time is that of the index, which uv asks for newer versions.
+    # Offline, because uv would otherwise ask the index for newer versions.
     "production": Race("generation, production file", "export UV_OFFLINE=1; {pin}", "rm -rf made", 10, "{pin}"),
     "cold": Race("image build, no caches", "{build} --no-cache", EMPTY, 2),
     "copy": Race("image build that copies the same files", "{copy}", "true", 2, "{build}"),
@@ -109,9 +109,9 @@ class Bench:
         self.folder, self.stack = folder, stack
         (folder / "cookiecutter.yml").write_text(f"replay_dir: {folder}\n", encoding="utf-8")
         self.environment = {**os.environ, "COOKIECUTTER_CONFIG": str(folder / "cookiecutter.yml")}
-        # Or each process compiles the template again.
+        # Otherwise each process compiles the template again.
         self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        # cookiecutter alone in its environment, as users have it.
+        # An environment with cookiecutter alone, as users have it.
         install = "uv pip install --quiet --python=cookiecutter --compile-bytecode"
         self.run(f"uv venv --quiet cookiecutter && {install} cookiecutter=={version('cookiecutter')}")
 
@@ -205,7 +205,7 @@ class Bench:
         name, port, password = f"usual-{secrets.token_hex(3)}", free_port(), secrets.token_hex()
         files = self.folder / "bare" / "{{cookiecutter.project_slug}}"
         shutil.copytree(project, files)
-        # The README may show commands with braces.
+        # Commands in the README may have braces.
         context = '{"project_slug": "", "_copy_without_render": ["README.md"]}'
         (files.parent / "cookiecutter.json").write_text(context, encoding="utf-8")
         folder, second = self.folder / name, self.folder / f"{name}-second"
@@ -227,7 +227,7 @@ class Bench:
         self.stack.callback(self.run, f"{stop}; docker image rm --force {name} {second.name} || true")
         build, build_second = (f"docker build --quiet --tag {made.name} {made}" for made in (folder, second))
         copy = self.copying(name, THEIR_FILES)
-        # Another comment, so that no layer comes from the cache.
+        # A new comment, so that each layer is built.
         wish = f'echo "polars # $(date +%s%N)" >>{folder}/requirements.txt'
         add = f"{wish} && {build} && {stop} && {start} && docker exec {name} {IMPORT}"
         forget = f"sed -i /^polars/d {folder}/requirements.txt"

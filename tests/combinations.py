@@ -12,7 +12,7 @@ from offers import CONTEXT, OTHER_PAIR, PAIRS, TEMPLATE
 
 from ds_docker_env.generation.services import SERVICES
 
-# One that leaves room for the analysis.
+# These pins leave the other packages free.
 _PRODUCTION = "requests==2.32.3\npandas==2.2.3\n"
 COMBINATIONS: dict[str, dict[str, str]] = {
     "default": {},

@@ -31,11 +31,11 @@ from ds_docker_env.pinning.production.reader import read_production
 __all__ = ["CONTEXT", "QUESTIONS", "TEMPLATE"]
 pytest_plugins = ["small_image"]
 
-# Or every process of a test compiles the same libraries again, and every run the tests.
+# Without bytecode, every process would compile the same libraries again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# A shell lets programs in its background ignore these, and they hand that on.
+# Background jobs of a shell ignore these signals, and so do their children.
 for number in STOPPING:
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler)
@@ -45,21 +45,21 @@ settings.register_profile("few", max_examples=15, derandomize=True, database=Non
 settings.register_profile("thorough", max_examples=2_000, deadline=10_000, suppress_health_check=list(HealthCheck))
 settings.load_profile("few")
 
-# With uv and one Python to find; uv would ask each that pyenv puts on the PATH for the version that the lock is for.
+# One Python on the PATH: uv would start each of pyenv's Pythons to find the version of a lock.
 AS_IN_THE_IMAGE = {"PATH": str(Path(sys.executable).parent), "UV_PYTHON_DOWNLOADS": "never"}
-# With a digest nobody asks a registry.
+# With a digest, generation does not ask a registry.
 BASE_IMAGE = f"python:{{{{ cookiecutter.python_version }}}}-{{{{ cookiecutter.debian_release }}}}@sha256:{'0' * 64}"
 # The markers of tests that take minutes, the longest first.
 LONG = ("forks", "docker")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Run two files at a time beside an engine; a third of the fast ones fills the time that they wait."""
+    """Run two files at a time beside an engine; fast tests wait a lot, so they get one more."""
     return (os.cpu_count() or 1) + 1 if "not docker" in config.option.markexpr else 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes minutes, so that short files fill what is left when no long one is."""
+    """Begin with files that take minutes; short ones fill the remaining time."""
 
     def place(item: pytest.Item) -> int:
         return min((LONG.index(mark.name) for mark in item.iter_markers() if mark.name in LONG), default=len(LONG))
@@ -69,7 +69,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True)
 class Generated:
-    """What a run of cookiecutter left behind and said."""
+    """The project and the output of a run of cookiecutter."""
 
     exit_code: int
     project: Path
@@ -91,7 +91,7 @@ class Generated:
         subprocess.run([*command, "--quiet"], cwd=self.project, env={**os.environ, **AS_IN_THE_IMAGE}, check=True)
 
 
-# Whatever the defaults of a fork are.
+# A fork may have other defaults.
 ANSWERS = {
     "project_name": "Data Science Analysis",
     "project_slug": "{{ cookiecutter.project_name | slugify(separator='_') }}",
@@ -112,7 +112,7 @@ ANSWERS = {
 
 
 def answered(**answers: str) -> list[str]:
-    """Return answers as they are given on the command line."""
+    """Return answers as arguments of the command line."""
     return [f"{name}={value}" for name, value in (ANSWERS | answers).items()]
 
 
@@ -124,7 +124,7 @@ Read = Callable[[bytes], Production]
 
 @pytest.fixture(autouse=True)
 def own_surroundings() -> Iterator[None]:
-    """Give back the variables and the working directory, which commands of the image change for their own process."""
+    """Restore the variables and the working directory, which commands of the image change."""
     folder, variables = Path.cwd(), dict(os.environ)
     yield
     os.chdir(folder)
@@ -135,7 +135,7 @@ def own_surroundings() -> Iterator[None]:
 
 @pytest.fixture
 def bake(cookies: Any, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., Generated]:
-    """Generate with these answers through pytest-cookies; a misspelt question fails the test."""
+    """Generate with these answers through pytest-cookies; an unknown question fails the test."""
 
     def _bake(**answers: str) -> Generated:
         assert set(answers) <= {*QUESTIONS, *ANSWERS}, f"no such question: {set(answers) - {*QUESTIONS}}"
@@ -152,7 +152,7 @@ def bake(cookies: Any, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Cal
 def run_in_home(
     home: Path, *command: str, folder: Path, typed: str = "", environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a real command, which is a module of this Python, for somebody with this home."""
+    """Run a command, a module of this Python, with this home."""
     return subprocess.run(
         [sys.executable, "-m", *command],
         input=typed,
@@ -208,7 +208,7 @@ def cookiecutter(tmp_path: Path) -> Callable[..., Generated]:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Generated:
-    """Generate the default project once, for tests of what comes after it."""
+    """Generate the default project once, for tests that generate it again."""
     return generate(tmp_path_factory.mktemp("made"))
 
 
@@ -233,7 +233,7 @@ def read(tmp_path: Path) -> Callable[[bytes], Production]:
 
 @contextmanager
 def only_index(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[PackageIndex]:
-    """Let uv see nothing but the analysis packages, as tiny wheels on 127.0.0.1, and what is added to them."""
+    """Let uv see only the analysis packages, as tiny wheels on 127.0.0.1, and packages that tests add."""
     with PackageIndex(folder / "index") as index:
         index.add_analysis_packages()
         patch.setenv("UV_DEFAULT_INDEX", index.url)
@@ -250,14 +250,14 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Package
 
 
 def copy_template(folder: Path) -> None:
-    """Copy what a template is for those who use it: without its tests, its history and what tools left in it."""
+    """Copy the template as its users have it: without tests, history and files of tools."""
     names = shutil.ignore_patterns(".*", "tests", "docs", "benchmarks", "screenshots", "uv.lock")
     compiled = shutil.ignore_patterns("__pycache__")
 
     def ignored(path: str, found: list[str]) -> set[str]:
         if path != str(TEMPLATE):
             return compiled(path, found)
-        # The README's first command makes a project, a repository of its own, in a clone.
+        # The README's first command generates a project, with its own repository, in a clone.
         projects = {name for name in found if (TEMPLATE / name / ".git").exists()}
         return {*compiled(path, found), *(names(path, found) - {".gitattributes"}), *projects}
 
@@ -271,7 +271,7 @@ def run_alone(work: Coroutine[Any, Any, T]) -> T:
 
 
 def git(*arguments: str, folder: Path, when: str = "") -> str:
-    """Run git regardless of the settings of this machine or of a hook that runs the tests, now or at another time."""
+    """Run git without the settings of this machine or of a hook that runs the tests, now or at another time."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     clean |= {"GIT_COMMITTER_DATE": when} if when else {}
     done = subprocess.run(["git", *arguments], cwd=folder, env=clean, capture_output=True, text=True, check=True)
@@ -279,7 +279,7 @@ def git(*arguments: str, folder: Path, when: str = "") -> str:
 
 
 def committed(folder: Path, when: str = "") -> None:
-    """Commit all that is in a folder, in a repository of its own, now or at another time."""
+    """Commit a folder as its own repository, now or at another time."""
     git("init", "--quiet", "--initial-branch=main", folder=folder)
     git("add", "--all", folder=folder)
     author = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")

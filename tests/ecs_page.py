@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 PAGE = (Path(__file__).parents[1] / "docs" / "how-to" / "ecs.md").read_text(encoding="utf-8")
-# A file's name begins the paragraph before its block.
+# The paragraph before a block begins with the file's name.
 FILES = dict(re.findall(r"^`([\w./-]+)`(?:[^\n]|\n(?!\n))*:\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
 TASK: Any = json.loads(FILES["ecs/task.json"])
 [CONTAINER] = TASK["containerDefinitions"]

@@ -1,4 +1,4 @@
-"""A proxy as companies have them, which knows names that no other server knows."""
+"""A company's proxy, which resolves names that are unknown elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Three whole projects as they are rendered, without locks, secrets and wheel: ``uv run tests/golden.py`` renews them.
+"""Three rendered projects, without locks, secrets and wheel: ``uv run tests/golden.py`` renews them.
 
 Their diff shows what a change of the template does to a project.
 """
@@ -43,12 +43,12 @@ PROJECTS: dict[str, dict[str, str]] = {
     "production": {**_PYTHON, "production_requirements": "requirements.txt", "ci": "gitlab"},
     "richest": RICHEST,
 }
-# Named by the versions in them, which move by themselves, or private.
+# Files with versions that move by themselves, and private files.
 _LEFT_OUT = re.compile(r"(\.git|\.secrets)/|\.env$|(requirements|tools)\.txt$|requirements\.in$|.*\.whl$")
 
 
 def rendered(name: str) -> dict[str, str]:
-    """Return the texts of a project by their names, with words for what differs in each commit and on each day."""
+    """Return the texts of a project by name, with words for values that differ by commit or day."""
     with tempfile.TemporaryDirectory() as folder, PackageIndex(Path(folder, "index")) as index:
         index.add_analysis_packages()
         index.add("prod", "1.0")
@@ -76,7 +76,7 @@ def rendered(name: str) -> dict[str, str]:
 
 
 def golden(name: str) -> dict[str, str]:
-    """Return the texts of a golden tree by their names."""
+    """Return the texts of a golden tree by name."""
     paths = [path for path in (GOLDEN / name).rglob("*") if path.is_file()]
     return {path.relative_to(GOLDEN / name).as_posix(): path.read_text(encoding="utf-8") for path in sorted(paths)}
 

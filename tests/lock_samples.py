@@ -11,7 +11,7 @@ WHEEL = "https://files.example/toml-0.10.2-py2.py3-none-any.whl"
 
 
 def whole(lock: str) -> str:
-    """Return a lock whose hashes and commits are as long as uv wants them."""
+    """Return a lock with hashes and commits of the length that uv requires."""
     lock = re.sub(r'(?<=sha256:)([0-9a-f]{4})(?=")', lambda found: found[1] * 16, lock)
     return lock.replace('#9a455a38"', f'#{"9a455a38" * 5}"')
 

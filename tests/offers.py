@@ -1,4 +1,4 @@
-"""What this repository offers; a fork offers something else, and its tests pass all the same."""
+"""The Pythons, Debians and packages that this repository offers; a fork may offer others, and its tests pass."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ds_docker_env.generation.services import SERVICES
 TEMPLATE = Path(__file__).parents[1]
 CONTEXT = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
 QUESTIONS = [name for name in CONTEXT if not name.startswith("_")]
-# Every Python with every Debian that there is an image of.
+# Every Python with every Debian for which an image exists.
 PAIRS = [
     (python, debian)
     for python in CONTEXT["python_version"]
     for debian in CONTEXT["debian_release"]
     if debian in DEBIAN_RELEASES[python]
 ]
-# Not the default ones, where there are others.
+# Another pair than the default one, if possible.
 OTHER_PAIR = ("3.11", "bookworm") if ("3.11", "bookworm") in PAIRS else PAIRS[-1]
 UNPAIRED = [
     (python, debian)
@@ -36,6 +36,6 @@ needs_two_pythons = pytest.mark.skipif(not OTHER_PYTHON, reason=f"{PYTHON} is th
 
 
 def needs(*services: str) -> pytest.MarkDecorator:
-    """Skip a test of services where a fork does not have them."""
+    """Skip a test if a fork does not have its services."""
     missing = [name for name in services if name not in SERVICES]
     return pytest.mark.skipif(bool(missing), reason=f"not on offer: {', '.join(missing)}")

@@ -29,7 +29,7 @@ from packaging.utils import canonicalize_name
 
 from ds_docker_env.common.shipped import shipped_analysis
 
-# Of an analysis, whatever those of a fork are.
+# A fork may have other packages.
 PACKAGES = """\
 # What this analysis needs.
 ipykernel>=6
@@ -52,8 +52,8 @@ JSON = "application/vnd.pypi.simple.v1+json"
 class PackageIndex:
     """Serves ``simple/<name>/`` (PEP 503, 691, 700) from a folder, with the metadata beside each wheel (PEP 658).
 
-    Files were uploaded years ago, unless `add` is told another time; an index without ``dates`` does not say when.
-    ``login`` is ``name:password``, or nothing for an index that everybody may read. With an authority it speaks https,
+    Files were uploaded years ago, unless `add` gets another time; an index without ``dates`` does not report times.
+    ``login`` is ``name:password``, or blank for a public index. With an authority the index uses https,
     with a certificate for packages.example.com.
     """
 
@@ -67,7 +67,7 @@ class PackageIndex:
         self.cache_control = "no-cache"
         self._host = host
         self.name = uuid.uuid4().hex
-        # Seconds before each answer, and names of files of which the end never comes.
+        # Seconds before each answer, and names of files whose end is never sent.
         self.pause = 0.0
         self.refusing = False
         self.hanging: set[str] = set()
@@ -84,7 +84,7 @@ class PackageIndex:
 
     @property
     def url(self) -> str:
-        # Otherwise uv would use its cache of another test that had this port.
+        # With the name, uv does not use its cache of another test on this port.
         return f"http://{self._host}:{self._server.server_address[1]}/{self.name}/simple/"
 
     def __enter__(self) -> PackageIndex:
@@ -117,7 +117,7 @@ class PackageIndex:
     ) -> str:
         """Add wheels, perhaps withdrawn for a reason, and return the hash of the last one as ``sha256:…``.
 
-        Each has a module of its name, unless other ``files`` are named with their texts.
+        Each has a module of its name, or the ``files`` with these texts.
         """
         module = canonicalize_name(name).replace("-", "_")
         facts: dict[str, Any] = {"core-metadata": True}
@@ -144,7 +144,7 @@ class PackageIndex:
     ) -> str:
         """Add a source package and return its hash as ``sha256:…``.
 
-        Its build fails with this, has this backend, or is not needed for its metadata; ``files`` are others than that.
+        Its build fails with this, has this backend, or is not needed for its metadata; ``files`` are further files.
         """
         backend = f"raise SystemExit({said!r})\n" if said else backend
         files = files or {
@@ -164,7 +164,7 @@ class PackageIndex:
         return f"sha256:{self.add_file(name, f'{name}-{version}.tar.gz', content.getvalue())}"
 
     def add_setuptools(self, *versions: str) -> None:
-        """Add what calls itself setuptools, and builds a module that says by which version it was built."""
+        """Add an imitation of setuptools, whose builds contain a module with its version."""
         for version in versions:
             build_meta = _SETUPTOOLS.replace("VERSION", version)
             self.add(
@@ -180,7 +180,7 @@ class PackageIndex:
         facts: Mapping[str, Any] = MappingProxyType({}),
         uploaded: datetime | None = None,
     ) -> str:
-        """Add a file of a package, with these facts about it, and return its hash."""
+        """Add a file of a package, with these attributes, and return its hash."""
         folder = self.folder / "simple" / canonicalize_name(name)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / file).write_bytes(content)
@@ -205,7 +205,7 @@ class PackageIndex:
         return digest
 
 
-# It runs the setup.py of a source, as the real one does.
+# It runs a source's setup.py, as the real one does.
 _SETUPTOOLS = """\
 import re, sys, zipfile
 from pathlib import Path
@@ -242,11 +242,11 @@ __legacy__ = sys.modules[__name__]
 
 
 class _Server(ThreadingTCPServer):
-    # Of uv's many connections the sixth would be lost and tried again after a second.
+    # By default the sixth of uv's parallel connections is lost, and repeated after a second.
     request_queue_size = 128
 
     def handle_error(self, *arguments: Any) -> None:
-        """Say nothing of a client that was killed."""
+        """Ignore a client that was killed."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(*arguments)
 
@@ -280,7 +280,7 @@ def _handler(folder: Path, login: str, index: PackageIndex) -> type[SimpleHTTPRe
             super().__init__(*arguments, directory=str(folder), **options)  # type: ignore[arg-type]
 
         protocol_version = "HTTP/1.1"
-        # Or every answer waits 40 ms for the acknowledgement of its head.
+        # Otherwise every answer waits 40 ms for the acknowledgement of its header.
         disable_nagle_algorithm = True
 
         def send_head(self) -> io.BytesIO | BinaryIO | None:

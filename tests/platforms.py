@@ -1,4 +1,4 @@
-"""What GitHub, GitLab and Renovate read of a repository, and what the tools that know them say about it."""
+"""The files that GitHub, GitLab and Renovate read in a repository, checked by the tools for them."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ _SCHEMAS = {
 _ACTIONS = json.loads((TEMPLATE / "tests" / "rendered" / "actions.json").read_text(encoding="utf-8"))
 BASH = shutil.which("bash")
 _OURS = TEMPLATE / ".github" / "workflows"
-# Where `uv run` has put them, besides what the system has.
+# The tools are where `uv run` has installed them, or in the system.
 _PATH = os.pathsep.join((sysconfig.get_path("scripts"), os.environ.get("PATH", "")))
 
 
 def workflow(name: str) -> dict[str, Any]:
     """Return a workflow of this repository."""
     text = (_OURS / f"{name}.yml").read_text(encoding="utf-8")
-    # YAML 1.1 takes the word `on` for a truth.
+    # YAML 1.1 reads the word `on` as true.
     read: dict[str, Any] = yaml.load(re.sub(r"^on:", '"on":', text, flags=re.MULTILINE), Loader=yaml.SafeLoader)
     return read
 
 
 def findings(repositories: Path) -> str:
-    """Return all that is found in the repositories in this folder, as one text; it is blank if all is well."""
+    """Return all findings in the repositories in this folder, as one text, or a blank."""
     said = []
     for command, patterns in _PROGRAMS.items():
         if files := _files(repositories, patterns):
@@ -71,7 +71,7 @@ def findings(repositories: Path) -> str:
 
 
 def wrong_inputs(workflow: str) -> list[str]:
-    """Return the inputs that an action does not have or misses, and the actions that actions.json does not have."""
+    """Return unknown and missing inputs of actions, and actions that actions.json does not have."""
     wrong = []
     versions = dict(re.findall(r"uses: (\S+) # (v\d+)", workflow))
     for job in yaml.safe_load(workflow)["jobs"].values():
@@ -87,7 +87,7 @@ def wrong_inputs(workflow: str) -> list[str]:
 
 
 def made_secrets(script: str, compose: str, folder: Path) -> dict[str, str]:
-    """Run a pipeline's commands beside this docker-compose.yml, and return the files that Compose is to mount.
+    """Run a pipeline's commands beside this docker-compose.yml, and return the files that Compose would mount.
 
     In place of the engine, this Python runs the module of the service `setup`.
     """

@@ -1,4 +1,4 @@
-"""Files of projects, rendered by themselves: that takes milliseconds."""
+"""Single files of projects, rendered in milliseconds."""
 
 from __future__ import annotations
 

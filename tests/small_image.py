@@ -30,7 +30,7 @@ COMPILE = (
 
 @dataclass
 class Image:
-    """The directory of the environment, the project, which is the working directory, and the index of both."""
+    """The directory of the environment, the project (the working directory), and the index of both."""
 
     environment: Path
     project: Path
@@ -61,7 +61,7 @@ class Image:
         return {path.name: path.read_bytes() for path in self.project.iterdir() if path.is_file()}
 
     def install(self, lock: str) -> None:
-        """Build the image's environment from this lock, without comments, and with nothing installed since."""
+        """Build the image's environment from this lock, without comments and later additions."""
         self.environment.mkdir(exist_ok=True)
         (self.environment / "requirements.txt").write_text(lock)
         options = ("--quiet", "--python", str(self.environment))
@@ -86,7 +86,7 @@ def made_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
         for name in ("prod", "shared", "tool"):
             index.add(name, "1.0")
         (folder / "project").mkdir()
-        # Without pyenv, which uv would ask for each Python.
+        # Without pyenv, whose Pythons uv would start.
         patch.setenv("PATH", f"{Path(sys.executable).parent}:/usr/bin:/bin")
         patch.setenv("UV_PYTHON_DOWNLOADS", "never")
         patch.chdir(folder / "project")
@@ -102,9 +102,9 @@ def made_image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
 
 @pytest.fixture
 def image(made_image: Image, monkeypatch: pytest.MonkeyPatch) -> Iterator[Image]:
-    """Work in the project of an image, which is as it was made before each test."""
+    """Work in an image's project, which is restored before each test."""
     monkeypatch.chdir(made_image.project)
-    # Tests add other packages under the same versions, which uv would cache.
+    # Tests add different packages with the same versions, so each test needs another address.
     made_image.index.name = uuid.uuid4().hex
     monkeypatch.setenv("UV_DEFAULT_INDEX", made_image.index.url)
     monkeypatch.setattr(installed, "ANALYSIS", made_image.environment)
@@ -121,7 +121,7 @@ def image(made_image: Image, monkeypatch: pytest.MonkeyPatch) -> Iterator[Image]
     packages = made_image.environment.with_name("packages")
     for directory, _, _ in os.walk(packages):
         Path(directory).chmod(0o755)
-    # uv would look at each Python again without its cache, into which one that was killed may still write.
+    # Keep uv's cache, without which uv would start each Python again.
     for path in packages.glob("*/*"):
         if path.is_dir() and not path.is_symlink() and path.name != "cache":
             shutil.rmtree(path, ignore_errors=True)

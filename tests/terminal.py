@@ -1,4 +1,4 @@
-"""A person at a terminal, for commands that ask."""
+"""A user at a terminal, for commands that ask."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECONDS = 120
 def at_terminal(
     *command: str, answers: list[str], folder: Path, environment: Mapping[str, str] | None = None
 ) -> tuple[int, str]:
-    """Type an answer, with its newline, after each question; return the exit code and all that the terminal shows."""
+    """Type an answer, with its newline, after each question; return the exit code and the output."""
     if sys.platform == "win32":
         raise OSError("Windows has no pseudo-terminals")
     terminal, end = os.openpty()
@@ -25,7 +25,7 @@ def at_terminal(
     )
     os.close(end)
     shown, remaining = b"", [*answers]
-    # Linux ends the output of a terminal by an error.
+    # Linux ends the output of a terminal with an error.
     with contextlib.suppress(OSError):
         while select.select([terminal], [], [], SECONDS)[0] and (part := os.read(terminal, 1024)):
             shown += part

@@ -37,7 +37,7 @@ OF_THE_TEMPLATE = [
     "tests/test_template.py",
     "tests/rendered/test_scanners.py",
     "tests/generation/test_events.py::test_the_transcript_in_the_readme_is_what_a_person_sees",
-    "tests/rendered/test_workflows.py::test_the_projects_with_names_have_every_choice_of_every_question",
+    "tests/rendered/test_workflows.py::test_the_named_projects_cover_every_choice_of_every_question",
 ]
 FAST = ("-q", "-m", "not docker and not network and not forks", "-p", "no:cacheprovider", "--tb=short")
 PAGE = (TEMPLATE / "docs" / "how-to" / "forking.md").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ from package_index import COMPANY, PackageIndex
 
 INDEX = f"https://{COMPANY}/simple/"
 ADVICE = "; set SSL_CERT_FILE to a file with your company's certificates"
-# How the three programs that generation uses are told of certificates besides.
+# The variables with which uv, requests and git find certificates.
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
 
 
@@ -30,7 +30,7 @@ def authority(tmp_path: Path) -> trustme.CA:
 def company(
     offline: PackageIndex, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ForwardProxy]:
-    """Offer production's file, its repository and an index behind a proxy, with a certificate of the company's."""
+    """Offer production's file, its repository and an index behind a proxy, with a company's certificate."""
     for name in (*CERTIFICATES, "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "UV_SYSTEM_CERTS"):
         monkeypatch.delenv(name, raising=False)
     write_files(tmp_path / "home", {".gitconfig": ""})
@@ -75,7 +75,7 @@ def test_the_proxy_and_ssl_cert_file_are_all_that_a_file(
     assert set(company.passed) == {COMPANY}
 
 
-def test_an_index_whose_certificate_is_not_trusted_is_named_with_its_line(
+def test_an_index_with_an_untrusted_certificate_is_named_with_its_line(
     bake: Callable[..., Generated], company: ForwardProxy, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTPS_PROXY", company.url)
@@ -84,7 +84,7 @@ def test_an_index_whose_certificate_is_not_trusted_is_named_with_its_line(
     assert re.search(rf"requirements\.txt:2: the certificate of {INDEX}\w+/ is not trusted{ADVICE}", refused.stderr)
 
 
-def test_no_proxy_leads_past_the_proxy(
+def test_hosts_in_no_proxy_bypass_the_proxy(
     bake: Callable[..., Generated], company: ForwardProxy, offline: PackageIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")

@@ -26,7 +26,7 @@ def test_an_older_cookiecutter_is_refused_in_one_line(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_the_oldest_is_the_one_that_the_readme_names_and_the_workflow_tries() -> None:
+def test_readme_and_workflow_name_the_oldest_cookiecutter() -> None:
     assert f"cookiecutter {OLDEST} or newer" in " ".join((TEMPLATE / "README.md").read_text(encoding="utf-8").split())
     workflow = yaml.safe_load((TEMPLATE / ".github" / "workflows" / "test.yml").read_text())
     tried = workflow["jobs"]["fast"]["strategy"]["matrix"]["include"]

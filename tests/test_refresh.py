@@ -31,7 +31,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("version, moves", [("1.0", False), ("1.1", True)])
-def test_a_lock_that_only_would_be_newer_stays(
+def test_a_lock_with_the_same_packages_is_not_rewritten(
     version: str, moves: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "requirements-3.13.txt"
@@ -52,7 +52,7 @@ def test_a_lock_that_only_would_be_newer_stays(
     assert path.read_text() == (new if moves else OLD)
 
 
-def test_a_lock_holds_packages_that_the_tests_leave_out(
+def test_a_lock_includes_packages_that_the_tests_leave_out(
     offline: PackageIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offline.add("lark", "1.0")
@@ -65,7 +65,7 @@ def test_a_lock_holds_packages_that_the_tests_leave_out(
     assert "\nlark==1.0" in (locks / "tools-trixie.txt").read_text()
 
 
-def test_releases_of_the_last_days_are_left_out_of_the_shipped_locks(
+def test_shipped_locks_leave_out_releases_of_the_last_days(
     offline: PackageIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = datetime.now(timezone.utc)
@@ -77,17 +77,17 @@ def test_releases_of_the_last_days_are_left_out_of_the_shipped_locks(
     refresh.refresh(["tools.in"], path.name, "3.13.5", "locks/refresh.py", LOCK_AGAIN)
     assert "\nlark==1.0" in path.read_text()
     assert f", index as of {(now - timedelta(DAYS)).date()}T00:00:00Z\n" in path.read_text()
-    # A security fix does not wait.
+    # A later limit takes a security fix.
     monkeypatch.setenv("UV_EXCLUDE_NEWER", now.date().isoformat())
     refresh.refresh(["tools.in"], path.name, "3.13.5", "locks/refresh.py", LOCK_AGAIN)
     assert "\nlark==2.0" in path.read_text()
-    # And stays.
+    # The next refresh keeps it.
     monkeypatch.delenv("UV_EXCLUDE_NEWER")
     refresh.refresh(["tools.in"], path.name, "3.13.5", "locks/refresh.py", LOCK_AGAIN)
     assert "\nlark==2.0" in path.read_text()
 
 
-def test_the_text_says_what_moved_and_in_which_lock(clone: Path) -> None:
+def test_the_pull_request_lists_moved_versions_by_lock(clone: Path) -> None:
     path = clone / "locks" / "requirements-3.13.txt"
     aws = "aws==1.0 ; platform_machine == 'aarch64' \\\n    --hash=sha256:00\n"
     path.write_text(OLD.replace("numpy==1.0", "numpy==1.1").replace("pandas==2.0", "six==1.0") + aws)
@@ -100,12 +100,12 @@ def test_the_text_says_what_moved_and_in_which_lock(clone: Path) -> None:
         "| pandas | 2.0 | none | 3.13 |",
         "| six | none | 1.0 | 3.13 |",
     ]
-    # A lock with options is named only where the one without is not.
+    # The lock without options stands for the one with them.
     locks = ["requirements-3.12-options", "requirements-3.13", "requirements-3.13-options", "tools-trixie"]
     assert change.table("package", {("numpy",): locks})[-1] == "| numpy | 3.12-options, 3.13, tools-trixie |"
 
 
-def test_the_text_says_what_is_known_and_what_could_not_be_asked(
+def test_the_pull_request_lists_vulnerabilities_and_packages_that_were_not_audited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     packages = [
@@ -126,9 +126,7 @@ def test_the_text_says_what_is_known_and_what_could_not_be_asked(
 
 @pytest.mark.skipif(not BASH or os.name == "nt", reason="GitHub runs it with bash on Linux")
 @pytest.mark.parametrize("is_open", [False, True], ids=["opened", "renewed"])
-def test_the_change_holds_the_new_locks_and_nothing_else_and_is_opened_once(
-    is_open: bool, clone: Path, tmp_path: Path
-) -> None:
+def test_the_pull_request_has_only_the_new_locks_and_is_opened_once(is_open: bool, clone: Path, tmp_path: Path) -> None:
     temporary, programs = tmp_path / "temporary", tmp_path / "programs"
     new = OLD.replace("numpy==1.0", "numpy==1.1")
     write_files(temporary / "refreshed", {"locks/requirements-3.13.txt": new, "change.md": "What moved.\n"})
@@ -143,7 +141,7 @@ def test_the_change_holds_the_new_locks_and_nothing_else_and_is_opened_once(
         "text": step["env"]["text"].replace("${{ runner.temp }}", str(temporary)),
     }
     if is_open:
-        # From last week.
+        # The branch of last week.
         git("push", "--quiet", "origin", "main:refresh-locks", folder=clone)
     subprocess.run([str(BASH), "-eo", "pipefail", "-c", step["run"]], cwd=clone, env=environment, check=True)
     changed = git("diff", "--name-only", "main..refresh-locks", folder=tmp_path / "origin").split()
@@ -155,7 +153,7 @@ def test_the_change_holds_the_new_locks_and_nothing_else_and_is_opened_once(
 
 @pytest.mark.skipif(not BASH or os.name == "nt", reason="GitHub runs it with bash on Linux")
 @pytest.mark.parametrize("moved", [True, False])
-def test_a_change_is_proposed_only_if_a_lock_has_moved(moved: bool, clone: Path, tmp_path: Path) -> None:
+def test_a_pull_request_is_opened_only_if_a_lock_has_moved(moved: bool, clone: Path, tmp_path: Path) -> None:
     jobs = workflow("weekly")["jobs"]
     (step,) = (step for step in jobs["refresh"]["steps"] if step.get("id") == "moved")
     if moved:

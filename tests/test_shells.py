@@ -1,8 +1,8 @@
 """Every command of the pages works as it stands in bash, zsh, PowerShell 5.1 and 7, and cmd.
 
 A block ``sh`` and the lines of a ``console`` after ``$`` are for all of them. Where shells differ there is a block for
-bash and zsh, one for PowerShell and, if it differs again, one for cmd. bash and zsh read the commands themselves. What
-PowerShell and cmd do not take is a list of rules, because no registry in reach has these shells.
+bash and zsh, one for PowerShell and, if it differs again, one for cmd. bash and zsh read the commands themselves.
+PowerShell and cmd are a list of rules, because these shells are not on a package registry.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ UNQUOTED = {
     r"\\$|\^$|`$": ("bash, PowerShell and cmd", "continue a line each in another way"),
     r"<": ("PowerShell", "has no <"),
     r">": ("PowerShell 5.1", "writes UTF-16 with >"),
-    # These three read ASCII, with the carriage return that PowerShell adds.
+    # These three commands read ASCII, and accept the carriage return that PowerShell adds.
     r"\|(?! docker (compose [^|]*( -|image\.statement)$|login [^|]*--password-stdin ))": (
         "PowerShell before 7.4",
         "changes bytes in a pipe",
@@ -73,7 +73,7 @@ class Block(NamedTuple):
     text: str
 
     def commands(self) -> Iterator[tuple[int, str]]:
-        """Yield what is typed, with the number of its line."""
+        """Yield each command, with the number of its line."""
         for number, line in enumerate(self.text.splitlines(), self.line):
             if self.language == "sh" or line.strip().startswith("$ "):
                 yield number, line.strip().removeprefix("$ ")
@@ -87,7 +87,7 @@ def blocks(page: str) -> list[Block]:
 
 
 def problems(page: str) -> list[str]:
-    """Return a line for each command that a shell does not take, with the number of its line."""
+    """Return a message with line number for each command that fails in a shell."""
     found = blocks(page)
     refused = [
         f"{number}: {shell}: {reason}: {line}"
@@ -117,7 +117,7 @@ def problems(page: str) -> list[str]:
 
 
 def refusals(line: str) -> Iterator[tuple[str, str]]:
-    """Yield the shell that does not take a command, and why."""
+    """Yield each shell in which a command fails, and the reason."""
     bare = QUOTED.sub("Q", line)
     program = bare.partition(" ")[0]
     if program not in PROGRAMS and "=" not in program:
@@ -164,7 +164,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("line", REFUSED)
-def test_a_command_that_a_shell_does_not_take_is_named_with_its_line_and_the_shell(line: str) -> None:
+def test_a_command_that_fails_in_a_shell_is_named_with_its_line_and_the_shell(line: str) -> None:
     found = problems(f"# Title\n\n```sh\ndocker compose up\n{line}\n```\n")
     assert [problem for problem in found if problem.startswith(f"5: {REFUSED[line]}: ")], found
     assert all(problem.startswith("5: ") for problem in found)
@@ -181,21 +181,21 @@ def test_a_command_that_a_shell_does_not_take_is_named_with_its_line_and_the_she
         "```bat\nexport A=1\n```\n": "2: cmd: only settings differ",
     }.items(),
 )
-def test_other_blocks_and_spans_of_code_are_held_to_it_too(page: str, problem: str) -> None:
+def test_other_blocks_and_code_spans_are_checked_too(page: str, problem: str) -> None:
     [found] = problems(page)
     assert found.startswith(problem)
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_bash_and_zsh_read_their_blocks_and_give_each_program_the_words_that_a_page_shows(shell: str) -> None:
-    """With functions in place of the programs, which print the words that they are given."""
+def test_bash_and_zsh_pass_each_program_the_words_on_the_page(shell: str) -> None:
+    """Functions in place of the programs print their arguments."""
     if sys.platform == "win32" or (not shutil.which(shell) and os.environ.get("DS_DOCKER_ENV_SKIP_NOTHING") != "1"):
         pytest.skip(f"{shell} is not on offer here")
     every = [block for page in PAGES.values() for block in blocks(page)]
     for block in every:
         if block.language == "bash":
             subprocess.run([*SHELLS[shell], "-n", "-c", block.text], check=True)
-    # The rules keep what would do something from being tried here.
+    # Commands that break a rule could have an effect, so they do not run.
     typed = [line for block in every for _, line in block.commands() if not [*refusals(line)]]
     assert len(typed) > 60
     programs = "".join(f'{name}() {{ printf "%s\\n" {name} "$@"; }}\n' for name in PROGRAMS)

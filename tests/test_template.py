@@ -73,15 +73,15 @@ def test_every_question_has_a_prompt() -> None:
     assert named and named[1].split(", ") == list(SERVICES), "cookiecutter.json, __prompts__"
 
 
-def test_the_default_answers_are_taken() -> None:
-    """But for production's file, which may be somewhere else."""
+def test_the_default_answers_are_valid() -> None:
+    """Production's file is left out, because it may be elsewhere."""
     first = {name: value[0] if isinstance(value, list) else value for name, value in CONTEXT.items()}
     answers = {**first, "project_slug": "analysis", "__production_requirements": ""}
     assert refusals.check(answers).python_version == PYTHON
     require_name(Template(CONTEXT["_base_image"]).render(cookiecutter=answers))
 
 
-def test_the_files_of_a_project_name_no_service_that_there_is_not() -> None:
+def test_project_files_name_only_existing_services() -> None:
     files = [path for path in (TEMPLATE / "{{cookiecutter.project_slug}}").rglob("*") if path.is_file()]
     named = {
         f"{name} in {path.name}"
@@ -92,7 +92,7 @@ def test_the_files_of_a_project_name_no_service_that_there_is_not() -> None:
     assert not stray, ", ".join(stray)
 
 
-def test_every_python_on_offer_has_an_image_a_patch_release_and_a_lock_for_both_processors_and_no_other_has() -> None:
+def test_exactly_the_offered_pythons_have_an_image_a_patch_release_and_a_lock_for_both_processors() -> None:
     offered = CONTEXT["python_version"]
     assert set(offered) == {python for python, _ in PAIRS} <= set(PYTHON_VERSIONS)
     assert all(Target(version).full_python.startswith(f"{version}.") for version in offered)
@@ -106,7 +106,7 @@ def test_every_python_on_offer_has_an_image_a_patch_release_and_a_lock_for_both_
     assert not [name for name in locks if machines(texts[name]) != [*MACHINES]], "a lock is for one processor"
 
 
-def test_what_shipped_sources_are_built_with_is_locked_with_hashes_and_none_is_left_to_chance() -> None:
+def test_build_requirements_of_shipped_sources_are_locked_with_hashes() -> None:
     for path in LOCKS.glob("build-*.txt"):
         text = path.read_text()
         assert "not fixed" not in text
@@ -119,7 +119,7 @@ def test_what_shipped_sources_are_built_with_is_locked_with_hashes_and_none_is_l
 
 @pytest.mark.parametrize("version", CONTEXT["python_version"])
 @pytest.mark.parametrize("machine", MACHINES)
-def test_the_shipped_lock_holds_every_package_above_its_floor_with_hashes(version: str, machine: str) -> None:
+def test_the_shipped_lock_has_every_package_above_its_lower_bound_with_hashes(version: str, machine: str) -> None:
     lock = read_lock(shipped_analysis(version).lock, machine)
     assert "ipykernel" in lock, "the notebook needs it"
     for line in shipped_analysis(version).requirements:
@@ -131,7 +131,7 @@ def test_the_shipped_lock_holds_every_package_above_its_floor_with_hashes(versio
     assert all(package.hashes for package in lock.values())
 
 
-def test_the_hook_starts_without_what_it_seldom_needs() -> None:
+def test_the_hook_starts_without_modules_that_it_seldom_needs() -> None:
     code = (
         "import sys; import ds_docker_env.generation.events\n"
         "seldom = {'inspect', 'packaging', 'pip_requirements_parser', 'requests', 'rich', 'subprocess', 'zipfile'}\n"
@@ -141,7 +141,7 @@ def test_the_hook_starts_without_what_it_seldom_needs() -> None:
     assert done.stdout.strip() == ""
 
 
-def test_every_file_has_a_name_that_windows_and_macos_take() -> None:
+def test_every_file_name_is_valid_on_windows_and_macos() -> None:
     done = subprocess.run(["git", "ls-files", "-z"], cwd=TEMPLATE, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip("not in a git repository")

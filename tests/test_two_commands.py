@@ -53,6 +53,6 @@ def test_the_readmes_command_generates_from_a_fresh_clone_in_an_empty_home(tmp_p
     assert "\nsix==1.16.0 \\\n" in (clone / "fresh" / "requirements.txt").read_text(encoding="utf-8")
 
 
-def test_the_readme_promises_the_command_that_runs_these_tests() -> None:
+def test_the_readme_names_the_command_that_runs_these_tests() -> None:
     assert readme_commands("## Tests") == ["pip install uv", "uv run pytest"]
     assert "uv run pytest" in (TEMPLATE / ".ci" / "run").read_text(encoding="utf-8")

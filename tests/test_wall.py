@@ -1,4 +1,4 @@
-"""The wall: what the modules of each wing may import, read from their source without running it."""
+"""The wall: the imports that the modules of each wing may have, read from their source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from offers import TEMPLATE
 from ds_docker_env.common.analysis import package_name
 from ds_docker_env.generation.wheel import REQUIRES
 
-# Importable with every cookiecutter that works, from 2.2.0 on; urllib3 comes with requests.
+# Installed with every supported cookiecutter, from 2.2.0 on; urllib3 comes with requests.
 COOKIECUTTERS = {"click", "cookiecutter", "jinja2", "requests", "rich", "urllib3", "yaml"}
 LIBRARIES = {"packaging", "pip_requirements_parser", "psutil", "tomli", "tomllib"}
 REPORTS = {"jinja2", "jupyter_core", "latex2mathml", "nbclient", "nbconvert", "nbformat", "papermill"}
@@ -28,7 +28,7 @@ WINGS = {
     "generation": STANDARD | COOKIECUTTERS | {"common"},
     "pinning": STANDARD | LIBRARIES | {"yaml", "common"},
     "image": STANDARD | LIBRARIES | REPORTS | BILLS | {"jupyter_client", "jupyter_server", "rich", "common", "pinning"},
-    # The two ways in from cookiecutter, which lie beside the package.
+    # The entry points for cookiecutter, beside the package.
     "local_extensions": STANDARD | COOKIECUTTERS | {"common", "generation"},
     "hooks": STANDARD | {"generation"},
 }
@@ -38,14 +38,14 @@ FILES = PACKAGE / "image" / "files"
 MODULES = {
     ".".join(path.relative_to(TEMPLATE).with_suffix("").parts).removesuffix(".__init__"): path
     for path in [TEMPLATE / "local_extensions.py", *(TEMPLATE / "hooks").glob("*.py"), *PACKAGE.rglob("*.py")]
-    # Laid into the image as they are, for Jupyter and IPython.
+    # Copied into the image, for Jupyter and IPython.
     if FILES not in path.parents
 }
 
 
 @cache
 def imported(module: str) -> frozenset[str]:
-    """Return what a module imports, at its top and in its functions: modules of ours by their whole name."""
+    """Return the imports of a module, at its top and in its functions: our modules by their full name."""
     return frozenset(_imported(module))
 
 
@@ -60,13 +60,13 @@ def _imported(module: str) -> Iterator[str]:
 
 
 def wing(module: str) -> str:
-    """Return the wing of one of our modules, and of a library its top package."""
+    """Return the wing of our module, or the top package of a library."""
     first, _, rest = module.partition(".")
     return rest.partition(".")[0] if first == PACKAGE.name else first
 
 
 def room(module: str) -> Path:
-    """Return the folder that a module lies in."""
+    """Return the folder of a module."""
     return MODULES[module].parent.relative_to(TEMPLATE)
 
 
@@ -79,7 +79,7 @@ def floors(graph: dict[Path, set[Path]]) -> dict[Path, int]:
 
 
 @pytest.mark.parametrize("name", WINGS)
-def test_a_wing_imports_only_what_its_interpreter_has(name: str) -> None:
+def test_a_wing_imports_only_libraries_of_its_interpreter(name: str) -> None:
     members = [module for module in MODULES if wing(module) == name]
     assert members
     stray = {
@@ -92,14 +92,14 @@ def test_every_module_is_in_a_wing() -> None:
     assert {wing(module) for module in MODULES} - {""} == WINGS.keys()
 
 
-def test_the_steps_of_the_image_build_import_only_the_standard_library_and_each_other_and_debians_table() -> None:
+def test_image_build_steps_import_only_the_standard_library_each_other_and_debians_table() -> None:
     steps = [module for module in MODULES if module.startswith(BUILD)]
     assert len(steps) > 2
     stray = {(step, other) for step in steps for other in imported(step) if wing(other) not in STANDARD}
     assert {(step, other) for step, other in stray if not other.startswith(BUILD)} == set()
 
 
-def test_only_what_reads_the_web_pays_for_importing_requests_and_one_module_uses_the_insides_of_cookiecutter() -> None:
+def test_one_module_imports_requests_and_one_imports_cookiecutter() -> None:
     def users(*libraries: str) -> set[str]:
         return {module for module in MODULES if {wing(other) for other in imported(module)} & {*libraries}}
 
@@ -107,7 +107,7 @@ def test_only_what_reads_the_web_pays_for_importing_requests_and_one_module_uses
     assert users("click", "cookiecutter", "cruft") == {"ds_docker_env.generation.rendering"}
 
 
-def test_the_wheel_requires_every_library_that_its_modules_import_and_the_tools_bring_them_by_name() -> None:
+def test_the_wheel_requires_every_library_that_its_modules_import_and_the_tools_install_them() -> None:
     import_names = {"cyclonedx-python-lib": "cyclonedx", "packageurl-python": "packageurl", "pyyaml": "yaml"}
     tools = (TEMPLATE / "locks" / "tools.in").read_text(encoding="utf-8").splitlines()
     assert set(REQUIRES) <= {package_name(line) for line in tools}
@@ -118,7 +118,7 @@ def test_the_wheel_requires_every_library_that_its_modules_import_and_the_tools_
     assert libraries <= {import_names.get(name, name).replace("-", "_") for name in REQUIRES}
 
 
-def test_no_two_modules_import_each_other_in_a_circle() -> None:
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
     graph = {module: imported(module) & MODULES.keys() for module in MODULES}
     assert list(TopologicalSorter(graph).static_order())  # CycleError names the circle
 

@@ -21,9 +21,9 @@ from docker.project import sh
 from docker.storage import Storage
 
 REGION = "eu-west-1"
-# ECS gives a container the credentials of its role at this address; a network of Docker's can have it.
+# ECS serves the credentials of a task's role at this address, which a Docker network can have.
 SUBNET, HOST, AGENT = "169.254.170.0/24", "169.254.170.1", "169.254.170.2"
-# What `run` does as Fargate would; a definition with more is refused, so that nothing is passed over.
+# Keys that `run` implements as Fargate does. A definition with other keys is refused.
 HONOURED = {
     *("name", "image", "essential", "user", "readonlyRootFilesystem", "linuxParameters", "mountPoints"),
     *("environment", "secrets", "entryPoint", "command", "logConfiguration"),
@@ -31,9 +31,9 @@ HONOURED = {
 
 
 class Account(Storage):
-    """Besides the bucket it has one subnet and one security group; its person may do everything.
+    """It has the bucket, one subnet and one security group; its user may do everything.
 
-    Raise `OSError` where this machine cannot have the address.
+    Raise `OSError` if this machine cannot use the address.
     """
 
     def __init__(self, folder: Path, image: str, bucket: str) -> None:
@@ -47,16 +47,16 @@ class Account(Storage):
             serve = ("-m", "http.server", "80", "--directory", "/credentials")
             agent = sh("docker", "run", "--detach", *at, image, *serve).stdout.strip()
             undo.callback(sh, "docker", "rm", "--force", agent, check=False)
-            # moto knows the resource of what is asked of S3 only.
+            # moto determines resources of requests to S3 only.
             logs, ssm = moto.logs.responses.LogsResponse, moto.ssm.responses.SimpleSystemManagerResponse
             undo.enter_context(mock.patch.object(logs, "_determine_resource", _log_stream, create=True))
             undo.enter_context(mock.patch.object(ssm, "_determine_resource", _parameter, create=True))
-            # It counts the memory of containers, where on Fargate the task may have all.
+            # moto counts the memory of containers; on Fargate only the task has a limit.
             backend, count = moto.ecs.models.EC2ContainerServiceBackend, "_calculate_task_resource_requirements"
             undo.enter_context(mock.patch.object(backend, count, lambda *_: {}))
             super().__init__(HOST, bucket)
             self._undo = undo.pop_all()
-        # It lets a task end as soon as it is looked at twice.
+        # By default moto ends a task when it is described a second time.
         state_manager.set_transition("ecs::task", {"progression": "manual", "times": 10**9})
         ec2 = self.client("ec2")
         vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -72,7 +72,7 @@ class Account(Storage):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the person's AWS CLI needs."""
+        """Environment variables of the user's AWS CLI."""
         return {
             "AWS_ACCESS_KEY_ID": self.key["AccessKeyId"],
             "AWS_SECRET_ACCESS_KEY": self.key["SecretAccessKey"],
@@ -81,7 +81,7 @@ class Account(Storage):
         }
 
     def client(self, service: str, role: str | None = None) -> Any:
-        """Boto3's client for the person, or for a role."""
+        """Boto3's client for the user, or for a role."""
         key = self._key_of(role) if role else self.key
         return boto3.client(
             service,
@@ -108,12 +108,12 @@ class Account(Storage):
             f"--read-only={str(container['readonlyRootFilesystem']).lower()}",
             *(f"--cap-drop={one}" for one in container["linuxParameters"]["capabilities"]["drop"]),
             *(f"--tmpfs={_tmpfs(one)}" for one in container["linuxParameters"]["tmpfs"]),
-            # Fargate's are empty and root's, and have nothing of the image.
+            # Fargate's volumes are empty and owned by root.
             *(f"--mount=type=volume,dst={one['containerPath']},volume-nocopy" for one in container["mountPoints"]),
             *(f"--env={one['name']}={one['value']}" for one in container["environment"]),
             *(f"--env={one['name']}={self._secret(one['valueFrom'], executor)}" for one in container["secrets"]),
             f"--env=AWS_CONTAINER_CREDENTIALS_RELATIVE_URI={self._lend(definition['taskRoleArn'])}",
-            # The only thing that a task of AWS has not.
+            # A real task does not need this variable.
             f"--env=AWS_ENDPOINT_URL={self.url}",
             *("--log-driver", container["logConfiguration"]["logDriver"]),
             *(f"--log-opt=awslogs-{name}={log[f'awslogs-{name}']}" for name in ("group", "region")),
@@ -138,13 +138,13 @@ class Account(Storage):
         return str(found["Value"])
 
     def _lend(self, role: str) -> str:
-        """Put a key of the role's where a container finds it, and return the path."""
+        """Write a key of the role where a container finds it, and return the path."""
         name = secrets.token_hex(16)
         (self._folder / name).write_text(json.dumps(self._key_of(role)), encoding="utf-8")
         return f"/{name}"
 
     def _key_of(self, role: str) -> dict[str, str]:
-        """Lend a role to ECS, if it trusts ECS; moto knows no services that ask for one."""
+        """Lend a role to ECS, if it trusts ECS; moto does not assume roles as a service."""
         found = self.client("iam").get_role(RoleName=role.rpartition("/")[2])["Role"]
         [trust] = found["AssumeRolePolicyDocument"]["Statement"]
         assert trust["Principal"] == {"Service": "ecs-tasks.amazonaws.com"}

@@ -1,4 +1,4 @@
-"""A proxy on 127.0.0.1 that answers for every host, with a certificate of its own, as the databases of advisories."""
+"""A proxy on 127.0.0.1 that answers as all databases of advisories, with its own certificate."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 # A package in a lock, and its version.
 LOCKED = re.compile(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)", re.MULTILINE)
 
-# Where a company's base image has the certificate of its proxy.
+# A company's base image has its proxy's certificate in this file.
 ON_THIS_MACHINE = """\
 services:
   jupyter:
@@ -35,12 +35,12 @@ class Advisories:
 
     def __init__(self, *locks: str) -> None:
         self.known: dict[tuple[str, str], list[dict[str, Any]]] = {
-            # No database has a build of one's own, such as PyTorch's +cpu.
+            # Databases do not list local versions, such as PyTorch's +cpu.
             (name, version.partition("+")[0]): []
             for lock in locks
             for name, version in LOCKED.findall(lock)
         }
-        # As the real list, it is never empty.
+        # The real list is never empty.
         self.debian: list[tuple[str, str, str]] = [("none-has-it", "CVE-1999-1", "")]
         self.asked: list[str] = []
         self.status = 200
@@ -59,7 +59,7 @@ class Advisories:
         self._server.shutdown()
 
     def override(self, certificate: Path) -> str:
-        """Write the certificate, and return what lets Compose's container ask here."""
+        """Write the certificate, and return the override with which Compose's container asks here."""
         self.write_certificate(certificate)
         return ON_THIS_MACHINE.format(proxy=self.url, certificate=certificate)
 
@@ -80,7 +80,7 @@ class Advisories:
         return zlib.compress("\n".join(["VERSION 1", *names, "", *packages, "", "acl,acl libacl1", ""]).encode())
 
     def add(self, name: str, version: str, *ids: str, fixed_in: str = "", withdrawn: bool = False) -> None:
-        """Add an advisory in both dresses: that of the package index and that of OSV."""
+        """Add an advisory in the formats of the package index and of OSV."""
         name = canonicalize_name(name)
         fixed = [fixed_in] if fixed_in else []
         self.known[name, version].append(
@@ -129,7 +129,7 @@ def _handler(advisories: Advisories) -> type[BaseHTTPRequestHandler]:
                 self._answer((name, version), "vulnerabilities")
 
         def do_POST(self) -> None:
-            """Answer OSV's ``/v1/query``, which knows no package without advisories."""
+            """Answer OSV's ``/v1/query``, which is empty for packages without advisories."""
             query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             pin = query["package"]["name"], query["version"]
             advisories.known.setdefault(pin, [])
@@ -147,6 +147,6 @@ def _handler(advisories: Advisories) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *arguments: object) -> None:
-            """Keep the tests' output for the tests."""
+            """Do not log requests."""
 
     return Handler

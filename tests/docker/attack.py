@@ -1,6 +1,6 @@
-"""What each port tells a client without a secret: runs in the image, which has the real clients, on the host's network.
+"""Try each port without a secret, with the real clients: runs in the image, on the host's network.
 
-The argument is a list of service, address and port, in JSON; so is the output, by all three.
+The argument is a JSON list of service, address and port; the output maps them to the answers.
 """
 
 from __future__ import annotations

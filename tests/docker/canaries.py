@@ -1,4 +1,4 @@
-"""Canaries, strings that are planted as secrets, and the search for them wherever a day's work leaves traces."""
+"""Canaries, strings that are planted as secrets, and the search for them in all traces of a day's work."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ if TYPE_CHECKING:
 
 @dataclass
 class Found:
-    """How many bytes were read at a place, and the kinds of canaries in what was there."""
+    """The number of bytes read at a place, and the kinds of canaries in them."""
 
     read: int = 0
     kinds: dict[str, set[str]] = field(default_factory=dict)
 
 
 Finds = dict[str, Found]
-# Of letters and digits, which no quoting changes, and rare enough to be asked for first.
+# Letters and digits, which quoting does not change. A search looks for this rare string first.
 MARK = f"Canary{secrets.token_hex(6)}"
-# Those that were planted so far.
+# The kinds that were planted so far.
 KINDS: set[str] = set()
 Thing = tuple[str, bytes]
 Places = dict[str, Callable[[], Iterable[Thing]]]
 
 PROCESSES = 'for process in /proc/[0-9]*; do cat "$process/environ" "$process/cmdline"; done 2>/dev/null'
-# Where passwords are mounted, what a server notes for other programs, and the keys of one AWS profile.
+# Mounted passwords, a server's runtime files, and the keys of one AWS profile.
 MOUNTED = ("--exclude=/run/secrets", "--exclude=/dev/shm/jupyter", "--exclude=/var/tmp/aws_credentials")
 WRITTEN = "/dev/shm /etc /home /opt/analysis/etc /root /run /tmp /var"
-# Builds of other tests add and remove files of the cache meanwhile, for which the exit code is 1.
+# The exit code is 1 if builds of other tests change the cache meanwhile.
 CACHED = """\
 FROM {image}
 USER root
@@ -59,21 +59,21 @@ COPY --from=0 /found /
 
 
 def cache_mount(project: Project) -> str:
-    """Return what mounts uv's cache in the builds of a project."""
+    """Return the mount of uv's cache in the builds of a project."""
     mounts: set[str] = set(re.findall(r"--mount=type=cache\S+", project.read("Dockerfile")))
     [mount] = mounts
     return mount
 
 
 def canary(kind: str) -> str:
-    """Return the secret of a kind, which is a word of letters."""
+    """Return the secret of a kind, which consists of letters."""
     KINDS.add(kind)
     return f"{MARK}0{kind}0"
 
 
 def _forms(text: str) -> list[bytes]:
     plain = text.encode()
-    # By what stands before it, base64 looks different; its ends depend on the neighbours.
+    # In base64 a text has three forms, by its offset, and its ends depend on its neighbours.
     shifted = [base64.b64encode(b"\0" * shift + plain)[-(-shift * 4 // 3) :] for shift in range(3)]
     encoded = [form[:-4] for form in shifted]
     return [plain, text.encode("utf-16-le"), plain.hex().encode(), *encoded]
@@ -95,7 +95,7 @@ def found_in(content: bytes) -> set[str]:
 
 @dataclass(frozen=True)
 class Traces:
-    """What there is after a day's work; ``planted`` are the files in which secrets were put on purpose."""
+    """The traces of a day's work; ``planted`` are the files that have secrets on purpose."""
 
     project: Project
     home: Path
@@ -110,9 +110,9 @@ class Traces:
         self.said[what] = self.said.get(what, "") + "\n".join(said)
 
     def living(self) -> Places:
-        """The places that are there while the containers run."""
+        """The places that exist while the containers run."""
         return {
-            # The engine forgets all but the last 256.
+            # The engine keeps only the last 256.
             "events of the engine": self._events,
             "docker inspect of containers": self._inspected,
             "environment and command of processes": self._processes,
@@ -122,7 +122,7 @@ class Traces:
         }
 
     def lasting(self) -> Places:
-        """The places that are there when all containers are gone."""
+        """The places that remain without containers."""
         return {
             "what commands said": lambda: [(what, said.encode()) for what, said in self.said.items()],
             "build context": self._context,
@@ -158,12 +158,12 @@ class Traces:
             yield from _members(io.BytesIO(_out(*_root(container), *wanted, check=False)))
 
     def _context(self) -> Iterator[Thing]:
-        """Let BuildKit take all that .dockerignore lets it have."""
+        """Copy the build context that .dockerignore allows."""
         build = ("docker", "build", "--file=-", "--output=-", ".")
         yield from _members(io.BytesIO(_out(*build, project=self.project, given=b"FROM scratch\nCOPY . /\n")))
 
     def _image(self) -> Iterator[Thing]:
-        """Read all that is saved of an image, deleted files too, but for the layers of its base."""
+        """Read an image with its deleted files, without the layers of its base."""
         below = len(json.loads(_out("docker", "inspect", self.base))[0]["RootFS"]["Layers"])
         with tempfile.TemporaryDirectory() as folder:
             saved = Path(folder, "image.tar")
@@ -184,7 +184,7 @@ class Traces:
         return [(" ".join(command), _out(*command)) for command in asked]
 
     def _cache(self) -> Iterator[Thing]:
-        """Read what steps are noted as, and what came into uv's cache mount since the beginning."""
+        """Read the notes of the steps, and files that are new in uv's cache mount."""
         yield "docker buildx du", _out("docker", "buildx", "du", "--verbose")
         script = CACHED.format(image=self.base, cache=cache_mount(self.project), start=self.start).encode()
         with tempfile.TemporaryDirectory() as empty:
@@ -238,7 +238,7 @@ def _opened(archive: tarfile.TarFile, member: str | tarfile.TarInfo) -> IO[bytes
 
 
 def _root(container: str) -> tuple[str, ...]:
-    """Look into a container with all rights, which nothing in it has."""
+    """Read a container with all rights, unlike its processes."""
     return ("docker", "exec", "--privileged", "--user=root", container)
 
 

@@ -36,12 +36,12 @@ certifi==2025.4.26
 PyMySQL==1.1.1
 colorama==0.4.6 ; sys_platform == "win32"
 """
-# But for what is not for Linux.
+# Without packages for other systems.
 PINNED = dict(re.findall(r"^([\w-]+)(?:\[socks\])?==(\S+)(?!.* ;)", PRODUCTION, re.MULTILINE))
 
 
 def missing(what: str) -> NoReturn:
-    """Skip, or fail where everything has to be there, such as in CI."""
+    """Skip, or fail if nothing may be skipped, as in CI."""
     if REQUIRED:
         pytest.fail(f"{what}, and DS_DOCKER_ENV_SKIP_NOTHING=1", pytrace=False)
     pytest.skip(what)
@@ -60,7 +60,7 @@ def engine() -> None:
 
 @pytest.fixture(scope="session")
 def host(engine: None) -> str:
-    """Return the address at which containers reach the servers of the tests."""
+    """Return the address at which containers reach the tests' servers."""
     gateway = "{{range .IPAM.Config}}{{.Gateway}}{{end}}"
     address = sh("docker", "network", "inspect", "bridge", "--format", gateway).stdout.strip()
     try:
@@ -84,7 +84,7 @@ def proxy(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 def have_image(name: str) -> None:
-    """Skip, or fail, where a base image is neither here nor in a registry."""
+    """Skip, or fail, if a base image is neither here nor in a registry."""
     if all(sh("docker", *asked, name, check=False).returncode for asked in (("image", "inspect"), ("pull", "--quiet"))):
         missing(f"no image {name}: no registry has it, and .ci/engine could not make one")
 
@@ -109,7 +109,7 @@ def generate(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def built(engine: None, generate: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Generate from a production file as people have them and build its image, once for all tests."""
+    """Generate from a typical production file and build its image, once for all tests."""
     production = tmp_path_factory.mktemp("production") / "requirements.txt"
     production.write_text(PRODUCTION, encoding="utf-8", newline="\r\n")
     answers = {
@@ -125,7 +125,7 @@ def built(engine: None, generate: Callable[..., Path], tmp_path_factory: pytest.
 
 @contextmanager
 def image_of(generate: Callable[..., Path], **answers: str) -> Iterator[Project]:
-    """Generate with these answers and build the image, until the tests are done with it."""
+    """Generate with these answers, build the image, and remove it after the tests."""
     with generated(generate, **answers) as project:
         project.build()
         yield project
@@ -133,21 +133,21 @@ def image_of(generate: Callable[..., Path], **answers: str) -> Iterator[Project]
 
 @contextmanager
 def generated(generate: Callable[..., Path], **answers: str) -> Iterator[Project]:
-    """Generate with these answers, for an image that is to be removed at the end."""
+    """Generate with these answers, and remove the project's image at the end."""
     slug = f"ds-docker-env-test-{secrets.token_hex(3)}"
     project = Project(generate(project_slug=slug, **answers), image=slug, name=slug)
     try:
         yield project
     finally:
         project.remove()
-        # The engine fails to list an image that another test removes meanwhile.
+        # Listing fails if another test removes an image meanwhile.
         listing = ("docker", "image", "ls", "--format={{.Repository}}", f"--filter=reference={slug}*")
         sh("docker", "image", "rm", "--force", slug, *sh(*listing, check=False).stdout.split(), check=False)
 
 
 @pytest.fixture
 def copy(built: Project, tmp_path: Path) -> Iterator[Project]:
-    """Give a test the project in a folder of its own, beside the others, on the image that is built already."""
+    """Give a test its own copy of the project, on the image that is already built."""
     project = copied(built, tmp_path)
     yield project
     project.remove()
@@ -157,7 +157,7 @@ def copied(project: Project, beside: Path) -> Project:
     folder = beside / project.image
     shutil.copytree(project.folder, folder)
     name = f"{project.image}-{secrets.token_hex(3)}"
-    # Which is not there if no test has built it.
+    # This image exists only if a test has built it.
     sh("docker", "tag", project.image, name, check=False)
     sh("docker", "tag", f"{project.name}-writer", f"{name}-writer", check=False)
     return Project(folder, image=name, name=name)
@@ -176,7 +176,7 @@ def browser() -> Iterator[Browser]:
     executable = next(found, None)
     if executable is None:
         missing("no browser: none of chromium, chromium-browser, google-chrome is a command")
-    # The five seconds of its own are too few beside a build on both processors.
+    # The default of five seconds is too short beside a build on both processors.
     expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(

@@ -1,4 +1,4 @@
-"""A kernel on the running server, and what a person runs there."""
+"""A kernel on the running server, and cells for it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from docker.project import Project
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel, over a connection of its own."""
+    """A kernel with its own connection."""
 
     connection: Connection
 
     def begin(self, code: str) -> str:
-        """Send a cell, and return the message by which its outputs are known."""
+        """Send a cell, and return the id of its message, which its outputs refer to."""
         header = {"msg_id": uuid4().hex, "session": "", "username": "", "version": "5.4", "msg_type": "execute_request"}
         content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
         message = {"channel": "shell", "header": header, "parent_header": {}, "metadata": {}, "content": content}
@@ -29,7 +29,7 @@ class Kernel:
         return header["msg_id"]
 
     def run(self, code: str, seconds: float = 180) -> str:
-        """Run a cell, and return what it printed, or its error."""
+        """Run a cell, and return its output or its error."""
         sent, said = self.begin(code), ""
         while True:
             message = json.loads(self.connection.recv(seconds))
@@ -52,6 +52,6 @@ def started_kernel(project: Project) -> Iterator[Kernel]:
     assert answer.status == 201, answer.text
     channels = f"ws://127.0.0.1:{project.port}/api/kernels/{answer.json['id']}/channels?session_id={uuid4().hex}"
     login = {"Authorization": f"token {project.password}"}
-    # Without a ping: a server that computes may answer one late.
+    # Without a ping, because a busy server may answer late.
     with connect(channels, max_size=None, ping_interval=None, additional_headers=login) as connection:
         yield Kernel(connection)

@@ -1,4 +1,4 @@
-"""JupyterLab in a browser, and what a person does there."""
+"""JupyterLab in a browser, and the actions of a user."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Error, Locator, Page, expect
 from docker.project import NOTEBOOK, Project
 
 SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
-# Chromium drops what is under way when another test makes or removes a network of Docker's.
+# Chromium drops requests when another test adds or removes a Docker network.
 DROPPED = "Failed to fetch"
 
 
@@ -68,7 +68,7 @@ class Lab:
 
 @contextmanager
 def logged_in(browser: Browser, project: Project) -> Iterator[Lab]:
-    """Open the analysis as a person does, on a server that runs, and wait until its kernel has nothing to do."""
+    """Open the analysis on a running server as a user does, and wait until its kernel is idle."""
     lab = _opened(browser, project)
     yield lab
     lab.page.close()
@@ -85,7 +85,7 @@ def _opened(browser: Browser, project: Project, attempts: int = 3) -> Lab:
         page.click("#login_submit")
         cells = nbformat.read(project.folder / NOTEBOOK, as_version=4).cells
         expect(lab.cells).to_have_count(len(cells), timeout=60_000)
-        # The indicator beside the kernel's name is idle before there is a kernel, too.
+        # The indicator beside the kernel's name is idle even before the kernel starts.
         expect(page.locator("#jp-main-statusbar")).to_contain_text("| Idle", timeout=60_000)
     except (AssertionError, Error):
         page.close()

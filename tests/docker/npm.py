@@ -10,7 +10,7 @@ from docker.project import sh
 
 
 def commands_of(package: str, folder: Path) -> Path:
-    """Install a package, with its version, and return the folder of its commands; skip, or fail, where npm cannot."""
+    """Install a package, with its version, and return the directory of its commands; skip, or fail, if npm fails."""
     if shutil.which("npm") is None:
         missing(f"no {package}: npm is not a command")
     done = sh("npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", package, check=False)

@@ -9,7 +9,7 @@ from typing import Any
 
 from docker.project import Project, sh
 
-# A local address, its port, and the state 0A of a TCP socket that listens or 07 of one of UDP.
+# A local address, its port, and the state: 0A is a listening TCP socket, 07 a UDP socket.
 # https://docs.kernel.org/networking/proc_net_tcp.html
 _SOCKET = re.compile(r"^ *\d+: ([0-9A-F]+):([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} (\w\w) ", re.MULTILINE)
 _LOOPBACK = re.compile(r"[0-9A-F]{6}7F|0{24}01000000|0{16}FFFF0000[0-9A-F]{6}7F")
@@ -18,7 +18,7 @@ _ATTACK = Path(__file__).with_name("attack.py").read_text(encoding="utf-8")
 
 
 def ports(project: Project, *services: str) -> list[tuple[str, str, int]]:
-    """Return service, address and port of each socket that is not for its container alone; UDP's are below zero."""
+    """Return service, address and port of each socket that other containers can reach; UDP ports are negative."""
     found = []
     for service in services:
         for container in project.compose("ps", "--quiet", service).stdout.split():
@@ -35,7 +35,7 @@ def ports(project: Project, *services: str) -> list[tuple[str, str, int]]:
 
 
 def answers(project: Project, found: list[tuple[str, str, int]]) -> list[tuple[str, Any]]:
-    """Return each service and what its port tells another user, who addresses the containers as each login can."""
+    """Return each service and the answer of its port to another user of the machine."""
     run = ("docker", "run", "--rm", "--network=host", "--user=65534:65534", "--cap-drop=ALL", "--entrypoint=python")
     told = json.loads(sh(*run, project.image, "-c", _ATTACK, json.dumps(found)).stdout)
     return [(service, got) for service, _, _, got in told]

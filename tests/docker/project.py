@@ -1,4 +1,4 @@
-"""A generated project in a folder of its own, and what a person does to it with Docker and HTTP."""
+"""A generated project, and the actions of a user with Docker and HTTP."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ EXECUTE = ("jupyter", "nbconvert", "--to", "notebook", "--stdout", "--execute", 
 
 
 def free_port(address: str = "127.0.0.1") -> int:
-    """Return a port that nobody listens at, below those that Linux gives to clients before the server starts."""
+    """Return a free port below the range that Linux gives to clients."""
     for _ in range(100):
         port = 15_000 + secrets.randbelow(17_000)
         with contextlib.suppress(OSError):
@@ -53,7 +53,7 @@ def sh(
     environment: Mapping[str, str] | None = None,
     timeout: float = 600,
 ) -> Done:
-    """Run a command without standard input; what it said is in the failure."""
+    """Run a command without standard input; a failure shows its output."""
     done = subprocess.run(
         command,
         cwd=folder,
@@ -132,14 +132,14 @@ class Project:
         return sh("docker", "compose", *arguments, folder=self.folder, check=check, environment=self.environment)
 
     def build(self) -> Done:
-        """Build as Compose does, but do not compress, which would take half of the time, what nobody will download."""
+        """Build as Compose does, without compression, which would take half of the time."""
         read = [name for name in ("docker-compose.yml", "docker-compose.override.yml") if (self.folder / name).exists()]
         output = "--set=*.output=type=image,compression=uncompressed"
         bake = ("docker", "buildx", "bake", *(f"--file={name}" for name in read), output, "jupyter")
-        # A secret may be a file of one's home.
+        # A secret may be a file in the home directory.
         allowed = {"BUILDX_BAKE_ENTITLEMENTS_FS": "0"}
         built = sh(*bake, folder=self.folder, environment=self.environment | allowed)
-        # Which Compose would build on standard output, by the first command.
+        # Otherwise the first command would print this build on standard output.
         self.compose("build", "--quiet", "writer")
         return built
 
@@ -154,7 +154,7 @@ class Project:
         return json.loads(sh("docker", "inspect", self.container(service)).stdout)[0]
 
     def processes(self, service: str = "jupyter", *, user: str = "") -> list[dict[str, str]]:
-        """Return the status and environment of what a container has started, not of what Docker starts in it.
+        """Return the status and environment of a container's processes, without those that Docker starts in it.
 
         A health check is root's for its first moments. The user, the project's owner unless told, sees only the
         environments of their own processes.
@@ -203,11 +203,11 @@ class Project:
         return name
 
     def outputs(self, *cells: str) -> list[str]:
-        """Run cells on the notebook's kernel and return what each of them printed."""
+        """Run cells on the notebook's kernel and return the output of each."""
         return _printed_by_cells(self.run(*EXECUTE, self.write_notebook(*cells)).stdout)
 
     def outputs_beside_services(self, *cells: str) -> list[str]:
-        """Do the same from a shell in the container that is up, so that Compose starts and stops nothing."""
+        """Do the same from a shell in the running container, so that Compose does not start or stop services."""
         execute = ("bash", "-c", 'exec "$0" "$@"', *EXECUTE, self.write_notebook(*cells))
         return _printed_by_cells(self.compose("exec", "--no-TTY", "jupyter", *execute).stdout)
 
@@ -235,7 +235,7 @@ def _printed(cell: Any) -> str:
 
 
 def logs_in(project: Project) -> bool:
-    """Give the form of the login the password, whatever characters it has."""
+    """Submit the password to the login form."""
     jar = CookieJar()
     opener = build_opener(HTTPCookieProcessor(jar))
     opener.open(f"{project.url}/login", timeout=30).close()

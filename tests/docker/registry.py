@@ -21,7 +21,7 @@ LOGIN = "auth: {{htpasswd: {{realm: registry, path: {file}}}}}\n"
 
 @contextmanager
 def registry(folder: Path, login: str = "") -> Iterator[str]:
-    """Start an empty one, which asks for the login if there is one: a line as htpasswd writes it, with bcrypt."""
+    """Start an empty registry; with a login, a line of htpasswd with bcrypt, it asks for it."""
     program = shutil.which("docker-registry")
     if program is None:
         missing("no registry: docker-registry is not a command")

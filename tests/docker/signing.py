@@ -1,4 +1,4 @@
-"""A key pair of cosign's."""
+"""A key pair of cosign."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PASSWORD = "of-the-key"
 
 
 def key_pair(folder: Path) -> Path:
-    """Make the files cosign.key and cosign.pub in this new folder."""
+    """Write cosign.key and cosign.pub into this new directory."""
     if not shutil.which("cosign"):
         missing("no cosign, which .ci/engine installs")
     folder.mkdir()

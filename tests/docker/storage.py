@@ -1,4 +1,4 @@
-"""An S3 of moto's on an address that containers reach, with one bucket and one person; it can vanish."""
+"""moto's S3 at an address that containers reach, with one bucket and one user; it can be stopped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ALL = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "A
 
 
 class Storage:
-    """Raise `OSError` where the address is not this machine's; what is stored outlives `stop` and `start`."""
+    """Raise `OSError` if this machine does not have the address; objects survive `stop` and `start`."""
 
     def __init__(self, host: str, bucket: str) -> None:
         self._bucket = bucket
@@ -30,14 +30,14 @@ class Storage:
         key = iam.create_access_key(UserName="ada")["AccessKey"]
         self.key = {name: key[name] for name in ("AccessKeyId", "SecretAccessKey")}
         self._client("s3", anybody).create_bucket(Bucket=bucket)
-        # From now on every key and every signature is checked.
+        # From now on moto checks keys and signatures.
         _tell_moto(self.url, "reset-auth", b"0")
 
     def __enter__(self) -> Storage:
         return self
 
     def __exit__(self, *error: object) -> None:
-        # moto keeps both for all its servers in a process, also for those of the next test file.
+        # moto shares both among all its servers in a process, also with the next test file's.
         self.trust_everybody()
         _tell_moto(self.url, "reset")
         self.stop()
@@ -48,7 +48,7 @@ class Storage:
 
     @property
     def credentials(self) -> str:
-        """The content of a person's ``~/.aws/credentials``."""
+        """The content of the user's ``~/.aws/credentials``."""
         key = self.key
         return (
             f"[default]\naws_access_key_id = {key['AccessKeyId']}\naws_secret_access_key = {key['SecretAccessKey']}\n"
@@ -56,7 +56,7 @@ class Storage:
 
     @property
     def s3(self) -> Any:
-        """Boto3's client with the person's key."""
+        """Boto3's client with the user's key."""
         names = {"aws_access_key_id": "AccessKeyId", "aws_secret_access_key": "SecretAccessKey"}
         return self._client("s3", {name: self.key[value] for name, value in names.items()})
 
@@ -68,7 +68,7 @@ class Storage:
         return bytes(self.s3.get_object(Bucket=self._bucket, Key=key)["Body"].read())
 
     def trust_everybody(self) -> None:
-        """Take any key from now on, also one that nobody was given."""
+        """Accept any key from now on."""
         _tell_moto(self.url, "reset-auth", b"inf")
 
     def start(self) -> None:

@@ -31,7 +31,7 @@ pandas==2.2.3
 def emulated(
     engine: None, generate: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Project]:
-    """Build and start beside production that has another version for each processor."""
+    """Build and start a project whose production has another version for each processor."""
     have_image(BASE)
     production = tmp_path_factory.mktemp("production") / "requirements.txt"
     production.write_text(PRODUCTION, encoding="utf-8")
@@ -39,7 +39,7 @@ def emulated(
         patch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
         answers = {"production_requirements": str(production), "python_version": "3.13", "debian_release": "trixie"}
         with generated(generate, _base_image=BASE, **answers) as project:
-            # Bake, as other tests build, does not read the variable.
+            # Bake, which other tests use, does not read the variable.
             sh("docker", "compose", "build", folder=project.folder, environment=project.environment, timeout=1800)
             project.compose("up", "--detach", "--wait")
             yield project

@@ -1,4 +1,4 @@
-"""The audit of the lock and of src, with a database of advisories of our own behind a proxy."""
+"""The audit of the locks and of src, with a local database of advisories behind a proxy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from docker.project import Done, Project, blocks, sh
 
 pytestmark = pytest.mark.docker
 
-# The container reaches the test's server; the base image of a company has the certificate of its proxy.
+# The container reaches the test's server, and trusts its proxy as a company's base image does.
 ON_THIS_MACHINE = """\
 services:
   jupyter:
@@ -24,7 +24,7 @@ services:
 """
 WITHOUT_NETWORK = "services: {jupyter: {network_mode: none}}\n"
 DAY = "2099-01-02"
-# A build of one's own, as PyTorch's +cpu.
+# A local version, like PyTorch's +cpu.
 LOCAL = "+company.1"
 CLEAN = "No known vulnerability"
 LOCKS = ("requirements.txt", "tools.txt")
@@ -51,7 +51,7 @@ def audited(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def audit(audited: Project, advisories: Advisories) -> Callable[..., Done]:
-    """Run the command that the page about the audit has for those behind a proxy."""
+    """Run the page's command for users behind a proxy."""
     [words] = [block.split() for block in blocks(page("audit.md"), "sh") if "HTTPS_PROXY" in block]
 
     def _audit(*options: str, command: str = "audit") -> Done:
@@ -68,7 +68,7 @@ def rows(said: Done, title: str) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("options", [(), ("--vulnerability-service", "osv")], ids=["index", "osv"])
-def test_what_is_inherited_from_production_is_apart_from_what_the_analysis_added(
+def test_inherited_and_added_vulnerabilities_are_separate_tables(
     audited: Project, advisories: Advisories, audit: Callable[..., Done], options: tuple[str, ...]
 ) -> None:
     boto3 = dict(LOCKED.findall(audited.read("requirements.txt")))["boto3"]
@@ -105,7 +105,7 @@ def test_a_fresh_project_without_advisories_is_clean(
     assert said.returncode == 0
 
 
-def test_what_debian_has_fixed_is_to_do_and_what_it_has_not_is_counted(
+def test_fixed_debian_vulnerabilities_require_an_action_and_unfixed_ones_are_counted(
     advisories: Advisories, audit: Callable[..., Done]
 ) -> None:
     advisories.add_debian("bash", "CVE-2099-7", fixed_in="99:1-1")
@@ -124,7 +124,7 @@ def test_what_debian_has_fixed_is_to_do_and_what_it_has_not_is_counted(
     assert said.returncode == 1
 
 
-def test_check_names_vulnerabilities_that_a_move_closes_and_says_where_the_database_is_silent(
+def test_check_names_vulnerabilities_that_a_move_fixes_and_a_silent_database(
     audited: Project, advisories: Advisories, audit: Callable[..., Done]
 ) -> None:
     before = {name: audited.read(name) for name in ("production.txt", "requirements.txt")}
@@ -145,7 +145,7 @@ def test_check_names_vulnerabilities_that_a_move_closes_and_says_where_the_datab
     assert (said.returncode, silent.returncode) == (1, 1)
 
 
-def test_a_package_that_the_database_does_not_know_is_named(advisories: Advisories, audit: Callable[..., Done]) -> None:
+def test_a_package_unknown_to_the_database_is_named(advisories: Advisories, audit: Callable[..., Done]) -> None:
     names = {name for name, _ in advisories.known}
     count = len(names)
     del advisories.known["certifi", PINNED["certifi"]]
@@ -154,7 +154,7 @@ def test_a_package_that_the_database_does_not_know_is_named(advisories: Advisori
     assert f"{CLEAN} in {count - 1} of {count} packages" in said.stdout
 
 
-def test_an_advisory_is_accepted_in_a_file_until_a_day(
+def test_an_advisory_is_accepted_until_the_last_day_in_audit_toml(
     audited: Project, advisories: Advisories, audit: Callable[..., Done]
 ) -> None:
     advisories.add("requests", PINNED["requests"], "PYSEC-2099-1", "CVE-2099-1")
@@ -171,7 +171,7 @@ def test_an_advisory_is_accepted_in_a_file_until_a_day(
     assert said.returncode == 1
 
 
-def test_unsafe_code_is_named_by_file_cell_and_line_unless_it_is_accepted(
+def test_unsafe_code_is_named_by_file_cell_and_line_unless_accepted(
     audited: Project, audit: Callable[..., Done]
 ) -> None:
     load = 'import pickle\npickle.load(open("model.pickle", "rb"))'
@@ -190,7 +190,7 @@ def test_unsafe_code_is_named_by_file_cell_and_line_unless_it_is_accepted(
 @pytest.mark.parametrize(
     ("status", "why"), [(503, "503 Server Error"), (404, "knows none of the")], ids=["broken", "knows nothing"]
 )
-def test_a_database_that_does_not_answer_is_not_taken_for_one_without_advisories(
+def test_a_failing_database_is_not_reported_as_clean(
     advisories: Advisories, audit: Callable[..., Done], status: int, why: str
 ) -> None:
     advisories.status = status
@@ -205,7 +205,7 @@ def test_a_database_that_does_not_answer_is_not_taken_for_one_without_advisories
     assert said.returncode == 2
 
 
-def test_without_a_network_the_audit_fails_and_says_why(copy: Project) -> None:
+def test_the_audit_fails_with_a_reason_without_a_network(copy: Project) -> None:
     (copy.folder / "compose.override.yaml").write_text(WITHOUT_NETWORK, encoding="utf-8")
     command = "HTTPS_PROXY=http://ada:canary@127.0.0.1:9 audit"
     for shell in (command, command.partition(" ")[2]):
@@ -220,5 +220,5 @@ def test_without_a_network_the_audit_fails_and_says_why(copy: Project) -> None:
 
 
 def problems(stderr: str) -> list[str]:
-    """Return the messages of ours, without what Compose says of its own work."""
+    """Return the messages of the audit, without Compose's."""
     return re.findall(r"^audit: (.*)$", stderr, re.MULTILINE)

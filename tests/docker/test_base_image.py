@@ -1,4 +1,4 @@
-"""The base image by digest, asked of a real registry: Debian's, on this machine."""
+"""The base image by digest, with a real registry on this machine: Debian's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def address(engine: None, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def push(address: str, tmp_path: Path) -> Iterator[Callable[[str], str]]:
-    """Push a base image that is told from others by a word; nothing of it stays on this machine."""
+    """Push a base image with a word in it, and remove it from this machine."""
     name = f"{address}/team/python:3.13-trixie"
     have_image("python:3.13-trixie")
 
@@ -41,12 +41,12 @@ def push(address: str, tmp_path: Path) -> Iterator[Callable[[str], str]]:
 
 
 def word_in(project: Path, image: str) -> str:
-    """Build the first stage without anything from before, and return the word in it."""
+    """Build the first stage without the cache, and return the word in it."""
     sh("docker", "build", "--quiet", "--no-cache", "--target", "base", "--tag", image, ".", folder=project)
     return sh("docker", "run", "--rm", image, "cat", "/word").stdout.strip()
 
 
-def test_a_project_stays_on_its_base_image_until_the_commands_of_the_page_renew_it(
+def test_the_base_image_changes_only_with_the_commands_of_the_page(
     generate: Callable[..., Path], push: Callable[[str], str]
 ) -> None:
     name = push("old")

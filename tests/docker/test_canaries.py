@@ -1,4 +1,4 @@
-"""Secrets are planted wherever people have them, a day's work is done, and what it leaves behind is searched."""
+"""Secrets are planted in their usual places, a day's work is done, and all its traces are searched."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ BUCKET = "canaries"
 BASE = "python:3.13-trixie"
 [MIRROR] = blocks(page("private-indexes.md"), "yaml")
 HISTORY = "docker history and inspect of the image"
-# In a project, whatever it is called; git and the image must take none of them.
+# Files in a project that git and the image must ignore.
 DROPPED = {
     "id_ed25519": "droppedkey",
     "server.pem": "pem",
@@ -71,14 +71,14 @@ def storage(host: str) -> Iterator[Storage]:
 
 @pytest.fixture(scope="module")
 def indexes(host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, PackageIndex]]:
-    """Serve production's index, which has its file too, and those of a person's own settings; each for its password."""
+    """Serve production's file and index, and the indexes of a user's settings, each with its own password."""
     logins = {kind: f"me:{canary(kind)}" for kind in ("netrc", "pipconf", "uvtoml")}
-    # uv's own variables reach the lock, without the password, which the image build does not get.
+    # uv's variables reach the lock without the password, which the image build does not get.
     logins["uvvariable"] = ""
     indexes = {kind: PackageIndex(tmp_path_factory.mktemp(kind), login, host) for kind, login in logins.items()}
     for index in indexes.values():
         index.__enter__()
-    # Of no other run, so that no step comes from the cache.
+    # A new version in each run, so that every step is built.
     version = f"1.{secrets.randbelow(10**9)}"
     production = indexes["netrc"]
     production.add("acme-prices", version)
@@ -98,7 +98,7 @@ def indexes(host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dic
 def home(
     indexes: dict[str, PackageIndex], host: str, patch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Be a person with secrets in the usual files and variables, from now on."""
+    """Write secrets into the usual files and variables of a user."""
     home = tmp_path_factory.mktemp("home")
     uv = with_login(indexes["uvtoml"].url, "uvtoml")
     pip = with_login(indexes["pipconf"].url, "pipconf")
@@ -152,7 +152,7 @@ def cookiecutter(output: Path, location: str, slug: str) -> Done:
 def traces(
     home: Path, indexes: dict[str, PackageIndex], storage: Storage, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Traces]:
-    """Generate, once refused twice, and put secrets where a person has them in a project."""
+    """Generate, after two refusals, and put secrets into the project's usual places."""
     slug = f"ds-docker-env-canaries-{secrets.token_hex(3)}"
     output = tmp_path_factory.mktemp("output")
     project = Project(output / slug, image=slug, name=slug)
@@ -178,7 +178,7 @@ def traces(
     finally:
         project.remove()
         sh("docker", "image", "rm", "--force", slug, check=False)
-        # The one of the first build, which lost its name to the second.
+        # The image of the first build lost its name to the second.
         mine = f"label=com.docker.compose.project={slug}"
         sh("docker", "image", "prune", "--force", "--filter", mine, check=False)
 
@@ -198,7 +198,7 @@ def plant(traces: Traces) -> None:
         tools.write(f"# {secrets.token_hex(8)}\n")
     notebook = nbformat.read(folder / NOTEBOOK, as_version=4)
     backwards = canary("output")[::-1]
-    # What was saved in the browser.
+    # An output that was saved in the browser.
     said = nbformat.v4.new_output("stream", text=canary("output"))
     notebook.cells.append(nbformat.v4.new_code_cell(f'print("{backwards}"[::-1])', id="saved", outputs=[said]))
     nbformat.write(notebook, folder / NOTEBOOK)
@@ -212,7 +212,7 @@ def plant(traces: Traces) -> None:
 
 
 def work(traces: Traces) -> Finds:
-    """Build, start, log in, run without a browser, push data, commit and end, as README.md says, and search."""
+    """Build, start, log in, run headless, push data, commit and stop, as README.md says, and search."""
     project = traces.project
     readme = project.read("README.md")
     command = [line for block in blocks(readme, "sh") for line in block.splitlines()]
@@ -257,7 +257,7 @@ FORMS: dict[str, Callable[[str], bytes]] = {
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_a_secret_is_found(form: Callable[[str], bytes]) -> None:
+def test_every_encoding_of_a_canary_is_found(form: Callable[[str], bytes]) -> None:
     assert found_in(form(canary("form"))) == {"form"}
     assert found_in(form("Canary")) == set()
 
@@ -267,16 +267,16 @@ def good(traces: Traces) -> Finds:
     return work(traces)
 
 
-def test_no_secret_is_anywhere_but_where_it_was_put(good: Finds) -> None:
+def test_secrets_are_only_in_the_places_where_they_were_put(good: Finds) -> None:
     assert {place: found.kinds for place, found in good.items() if found.kinds} == {}
 
 
-def test_the_secrets_were_there_and_everything_was_read(good: Finds, traces: Traces) -> None:
+def test_every_canary_was_planted_and_every_place_was_read(good: Finds, traces: Traces) -> None:
     assert [path for path in traces.planted if not found_in(path.read_bytes())] == []
     assert [place for place, found in good.items() if not found.read] == []
 
 
-def test_a_secret_is_found_in_the_history_and_in_a_file_that_a_later_layer_deletes(good: Finds, traces: Traces) -> None:
+def test_a_canary_is_found_in_the_history_and_in_a_deleted_file_of_a_layer(good: Finds, traces: Traces) -> None:
     mine = traces.project.image
     leaky = replace(traces, project=replace(traces.project, image=f"{mine}-leaky"), base=mine)
     places = {place: leaky.lasting()[place] for place in ("layers and config of the image", HISTORY)}

@@ -1,4 +1,4 @@
-"""Every Compose file that the questions can give, read by Compose and by a scanner."""
+"""Every Compose file that the questions can produce, read by Compose and by a scanner."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Return a folder for each Compose file."""
     render = Renderer()
     texts = {render("docker-compose.yml", **asked) for asked in answers()}
-    # SQLite has no container.
+    # SQLite runs in the notebook's container.
     servers = {frozenset(chosen.split(",")) - {"", "sqlite"} for chosen in CHOICES}
     assert len(texts) == 4 * len(servers)
     folders = [tmp_path_factory.mktemp("project") for _ in texts]
@@ -33,7 +33,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return folders
 
 
-def test_compose_lint_has_nothing_to_say_but_what_is_excepted_with_a_reason(folders: list[Path]) -> None:
+def test_compose_lint_reports_only_documented_exceptions(folders: list[Path]) -> None:
     options = ("--fail-on=low", "--skip-suppressed", "--strict-config", f"--config={EXCEPTIONS}", "--format=json")
     # Not a development tool, because it needs Python 3.11.
     compose_lint = ("uv", "tool", "run", "--quiet", "compose-lint@0.36.2")
@@ -41,7 +41,7 @@ def test_compose_lint_has_nothing_to_say_but_what_is_excepted_with_a_reason(fold
     assert json.loads(said.stdout)["findings"] == []
 
 
-def test_compose_takes_the_override_of_each_page(engine: None, folders: list[Path], tmp_path: Path) -> None:
+def test_compose_accepts_the_override_of_each_page(engine: None, folders: list[Path], tmp_path: Path) -> None:
     made: dict[str, Any] = {}
     for name in ("networks.md", "extras.md"):
         [override] = blocks(page(name), "yaml")
@@ -56,7 +56,7 @@ def test_compose_takes_the_override_of_each_page(engine: None, folders: list[Pat
     assert gpu == {"driver": "nvidia", "count": -1, "capabilities": ["gpu"]}
 
 
-def test_compose_takes_every_choice_without_a_word(engine: None, folders: list[Path]) -> None:
+def test_compose_accepts_every_choice_without_a_warning(engine: None, folders: list[Path]) -> None:
     def config(folder: Path) -> Done:
         return sh("docker", "compose", "--profile=*", "config", "--quiet", folder=folder, environment=NAMED)
 

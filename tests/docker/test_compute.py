@@ -1,4 +1,4 @@
-"""SQLite's browser, H2O and Dask beside the notebook, with the cells of docs/how-to/connect-services.md."""
+"""Datasette, H2O and Dask beside the notebook, with the cells of docs/how-to/connect-services.md."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.docker
 
 PROJECT = "com.docker.compose.project"
 SAME_IMAGE = ("jupyter", "h2o", "dask-scheduler", "dask-worker")
-# What a page can do with JupyterLab's address.
+# The ways in which a page can use JupyterLab's address.
 READ = """\
 async url => ({
     data: await fetch(`${url}/datasette/analysis/cities.json`, {credentials: "include"})
@@ -56,7 +56,7 @@ def containers(project: Project, service: str) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def built_compute(engine: None, generate: Callable[..., Path]) -> Iterator[Project]:
-    """Build what needs no other image, from a folder that is not root's where that can be had."""
+    """Build the services on the analysis image, in a directory that is not root's if possible."""
     with image_of(generate, services="dask, h2o, sqlite") as project:
         (project.folder / ".env").write_text("H2O_MEMORY=1g\n", encoding="utf-8")
         if sys.platform != "win32" and os.geteuid() == 0:
@@ -67,7 +67,7 @@ def built_compute(engine: None, generate: Callable[..., Path]) -> Iterator[Proje
 
 @pytest.fixture(scope="module")
 def at_first(built_compute: Project) -> dict[str, set[str]]:
-    """Start, and look at once how everything beside the notebook is."""
+    """Start, and return the health of the services at that moment."""
     built_compute.compose("up", "--detach")
     return {
         service: {one["State"]["Health"]["Status"] for one in containers(built_compute, service)}
@@ -81,18 +81,18 @@ def compute(built_compute: Project, at_first: dict[str, set[str]]) -> Iterator[P
         yield built_compute
 
 
-def test_the_notebook_starts_once_everything_beside_it_is_healthy(at_first: dict[str, set[str]]) -> None:
+def test_the_notebook_starts_once_all_services_are_healthy(at_first: dict[str, set[str]]) -> None:
     assert at_first == {service: {"healthy"} for service in SAME_IMAGE[1:]}
 
 
-def test_a_service_can_read_no_secret_but_those_that_it_needs(compute: Project) -> None:
+def test_a_service_can_read_only_the_secrets_that_it_needs(compute: Project) -> None:
     needed = {"h2o": ["h2o_password"], "dask-scheduler": ["dask.pem"], "dask-worker": ["dask.pem", "h2o_password"]}
     for service, names in needed.items():
         read = "cd /run/secrets && cat * >/dev/null && ls; ls -A /project/.secrets 2>/dev/null || true"
         assert compute.compose("exec", "--no-TTY", service, "sh", "-c", read).stdout.split() == names
 
 
-def test_no_secret_is_in_what_docker_tells_in_a_command_line_an_environment_or_a_log(compute: Project) -> None:
+def test_secrets_are_absent_from_docker_inspect_command_lines_environments_and_logs(compute: Project) -> None:
     pem = compute.read(".secrets/dask.pem")
     secrets = [compute.read(".secrets/h2o_password").strip(), pem.splitlines()[1]]
     told = {command: compute.compose(command).stdout for command in ("config", "logs", "top")}
@@ -107,7 +107,7 @@ def test_no_secret_is_in_what_docker_tells_in_a_command_line_an_environment_or_a
 
 
 def opened(browser: Browser, project: Project, path: str) -> Page:
-    """Open a page of JupyterLab's server in a new browser, as a person does: by its login."""
+    """Open a page of JupyterLab's server in a new browser, through the login."""
     page = browser.new_page(viewport={"width": 1200, "height": 800})
     page.goto(f"{project.url}/{path}")
     page.fill("input[name=password]", project.password)
@@ -116,7 +116,7 @@ def opened(browser: Browser, project: Project, path: str) -> Page:
     return page
 
 
-def test_what_a_cell_writes_to_sqlite_is_seen_in_its_browser(compute: Project, browser: Browser) -> None:
+def test_datasette_shows_a_table_that_a_cell_wrote(compute: Project, browser: Browser) -> None:
     [said] = compute.outputs_beside_services(cells()["SQLite"])
     assert re.search(r"Ulm\s+5", said), said
     page = opened(browser, compute, "datasette/analysis/cities")
@@ -125,7 +125,7 @@ def test_what_a_cell_writes_to_sqlite_is_seen_in_its_browser(compute: Project, b
     page.close()
 
 
-def test_the_launcher_of_jupyterlab_opens_the_pages_of_services(compute: Project, browser: Browser) -> None:
+def test_jupyterlabs_launcher_opens_the_pages_of_services(compute: Project, browser: Browser) -> None:
     with logged_in(browser, compute) as lab:
         lab.menu("File", "New Launcher")
         for title, found in {"SQLite": "analysis", "Dask": "Dask"}.items():
@@ -135,7 +135,7 @@ def test_the_launcher_of_jupyterlab_opens_the_pages_of_services(compute: Project
         lab.screenshot("launcher.png")
 
 
-def test_a_page_of_another_origin_reads_nothing_and_gets_no_websocket(compute: Project, browser: Browser) -> None:
+def test_a_page_of_another_origin_can_neither_read_nor_open_a_websocket(compute: Project, browser: Browser) -> None:
     compute.outputs_beside_services(cells()["SQLite"])
     page = opened(browser, compute, "datasette/analysis/cities")
     assert page.evaluate(READ, compute.url) == {"data": True, "websocket": True}
@@ -146,7 +146,7 @@ def test_a_page_of_another_origin_reads_nothing_and_gets_no_websocket(compute: P
         page.goto(f"http://127.0.0.1:{server.server_port}")
         assert page.evaluate(READ, compute.url) == {"data": False, "websocket": False}
         server.shutdown()
-    # A name of another site that now leads to this machine; Chromium takes all below localhost for it.
+    # Another site's name that resolves to this machine; Chromium does this for all names below localhost.
     rebound = compute.url.replace("127.0.0.1", "rebound.localhost")
     page.goto(f"{rebound}/datasette/analysis/cities")
     expect(page.locator("input[name=password]")).to_be_visible()
@@ -154,7 +154,7 @@ def test_a_page_of_another_origin_reads_nothing_and_gets_no_websocket(compute: P
     page.close()
 
 
-def test_a_model_is_trained_by_a_server_of_the_clients_version(compute: Project) -> None:
+def test_h2o_trains_a_model_on_a_server_of_the_clients_version(compute: Project) -> None:
     memory = "print(round(int(h2o.cluster().nodes[0]['max_mem']) / 2**30), 'GB')"
     *_, said, heap = compute.outputs_beside_services(cells()["H2O"], TRAIN, memory)
     [version] = re.findall(r"^h2o==(\S+)", compute.read("requirements.txt"), re.MULTILINE)
@@ -163,7 +163,7 @@ def test_a_model_is_trained_by_a_server_of_the_clients_version(compute: Project)
     assert (compute.folder / "src" / "data" / "model").stat().st_uid == compute.folder.stat().st_uid
 
 
-def test_dask_computes_on_two_workers_of_the_notebooks_versions(compute: Project) -> None:
+def test_dask_computes_on_two_workers_with_the_notebooks_versions(compute: Project) -> None:
     said = compute.outputs_beside_services(
         cells()["Dask"],
         "checked = client.get_versions(check=True); print(len(checked['workers']))",
@@ -185,7 +185,7 @@ def test_the_dashboard_of_dask_is_live(compute: Project, browser: Browser) -> No
     page.close()
 
 
-def test_a_worker_finds_the_files_and_modules_of_the_notebook_under_the_same_names(
+def test_a_worker_sees_the_notebooks_files_and_modules_at_the_same_paths(
     compute: Project,
 ) -> None:
     (compute.folder / "src" / "doubling.py").write_text("def twice(number):\n    return 2 * number\n")
@@ -201,7 +201,7 @@ def test_a_worker_finds_the_files_and_modules_of_the_notebook_under_the_same_nam
     assert (compute.folder / "src" / "data" / "from-worker").stat().st_uid == compute.folder.stat().st_uid
 
 
-def test_workers_that_run_and_all_other_containers_import_a_package_that_a_cell_adds(compute: Project) -> None:
+def test_running_workers_and_other_containers_import_a_package_added_by_a_cell(compute: Project) -> None:
     use = "def used():\n    import humanize\n    return humanize.intcomma(1234567)\nset(client.run(used).values())"
     _, before, added, after = compute.outputs_beside_services(cells()["Dask"], use, "%pip install humanize", use)
     assert "No module named 'humanize'" in before
@@ -211,7 +211,7 @@ def test_workers_that_run_and_all_other_containers_import_a_package_that_a_cell_
         compute.compose("exec", "--no-TTY", service, "python", "-c", "import humanize")
 
 
-def test_more_workers_can_be_had_at_any_time_and_come_back_to_a_scheduler_that_was_restarted(compute: Project) -> None:
+def test_workers_scale_up_and_reconnect_to_a_restarted_scheduler(compute: Project) -> None:
     before = containers(compute, "jupyter")[0]["Id"]
     compute.compose("up", "--detach", "--scale", "dask-worker=4")
     assert len(containers(compute, "dask-worker")) == 4
@@ -222,7 +222,7 @@ def test_more_workers_can_be_had_at_any_time_and_come_back_to_a_scheduler_that_w
     assert compute.outputs_beside_services(cells()["Dask"], wait)[1] == "4"
 
 
-def test_nothing_is_published_but_the_notebook_and_that_to_this_machine(compute: Project) -> None:
+def test_only_the_notebook_is_published_and_only_on_localhost(compute: Project) -> None:
     published = {
         (service, binding["HostIp"], int(binding["HostPort"]))
         for service in SAME_IMAGE
@@ -233,7 +233,7 @@ def test_nothing_is_published_but_the_notebook_and_that_to_this_machine(compute:
     assert published == {("jupyter", "127.0.0.1", compute.port)}
 
 
-def test_another_user_of_the_machine_gets_nothing_from_a_port_without_a_secret(compute: Project) -> None:
+def test_another_user_of_the_machine_is_refused_at_every_port(compute: Project) -> None:
     found = ports(compute, *SAME_IMAGE)
     assert all(port > 0 for _, _, port in found)
     named = [(service, port) for service, _, port in found if service != "dask-worker"]
@@ -244,10 +244,10 @@ def test_another_user_of_the_machine_gets_nothing_from_a_port_without_a_secret(c
 
 
 @pytest.mark.parametrize("service", SAME_IMAGE)
-def test_everything_runs_as_the_owner_without_a_capability(compute: Project, service: str) -> None:
+def test_all_containers_run_as_the_owner_without_capabilities(compute: Project, service: str) -> None:
     processes = compute.processes(service)
     assert {uid for process in processes for uid in process["Uid"].split()} == {str(compute.folder.stat().st_uid)}
-    # A container that was restarted has a bounding set, of which NoNewPrivs leaves nothing to gain.
+    # A restarted container has a bounding set, which NoNewPrivs makes useless.
     for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
         assert {int(process[name], 16) for process in processes} == {0}
     assert {process["NoNewPrivs"] for process in processes} == {"1"}

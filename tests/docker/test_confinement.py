@@ -1,4 +1,4 @@
-"""What a malicious cell and a malicious worker reach, on a kernel and in containers that are up."""
+"""The reach of a malicious cell and a malicious worker, in running containers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from docker.project import Project, eventually
 pytestmark = pytest.mark.docker
 
 CANARY = "canary-of-the-logins"
-# What this machine runs next: git, Compose, the engine, an editor, pipelines.
+# Files that the host runs next: for git, Compose, the engine, an editor, pipelines.
 RUN_NEXT = (
     *(".git/config", ".git/hooks/post-checkout", "docker-compose.yml", "docker-compose.override.yml", "compose.yaml"),
     *("Dockerfile", ".env", ".devcontainer.json", ".github/workflows/x.yml", ".gitlab-ci.yml", "tools.txt"),
@@ -67,7 +67,7 @@ grep CapEff /proc/self/status >/tmp/tampered
 
 @pytest.fixture(params=[0, 4242], ids=["root's project", "a person's project"])
 def attacked(request: pytest.FixtureRequest, built: Project, tmp_path: Path) -> Iterator[Project]:
-    """Start a project of root, as with a rootless engine, or of a person."""
+    """Start a project of root, as with a rootless engine, or of another user."""
     if sys.platform == "win32" or os.geteuid() != 0:
         pytest.skip("only root can give files to others")
     project = copied(built, tmp_path)
@@ -86,7 +86,7 @@ def content(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_a_cell_cannot_write_what_this_machine_runs_next_or_read_the_logins(attacked: Project) -> None:
+def test_a_cell_can_neither_write_files_that_the_host_runs_nor_read_logins(attacked: Project) -> None:
     before = content(attacked.folder)
     refusals = "\n".join(f"{name}: is not a file that commands write" for name in RUN_NEXT)
     with started_kernel(attacked) as kernel:
@@ -96,12 +96,12 @@ def test_a_cell_cannot_write_what_this_machine_runs_next_or_read_the_logins(atta
             said = "import pathlib; print(pathlib.Path('/tmp/tampered').exists())"
             eventually(lambda: kernel.run(said) == "True", "the health check")
     assert content(attacked.folder) == before
-    # A command of the host has the logins, and a shell does not.
+    # Commands of the image get the logins, shells do not.
     read = ("sh", "-c", "cat /dev/shm/netrc; echo NETRC=$NETRC")
     assert attacked.run(*read, check=False).stdout == "NETRC=\n"
 
 
-def test_a_restart_leaves_a_notebook_that_can_have_files_written(attacked: Project) -> None:
+def test_a_notebook_can_write_through_the_writer_after_a_restart(attacked: Project) -> None:
     attacked.compose("restart", "--timeout", "3")
     attacked.wait_until_answering()
     line = 'project.write({"constraints.txt": "six<2\\n"})'

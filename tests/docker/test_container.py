@@ -1,4 +1,4 @@
-"""What Docker is told about the containers, and how they end."""
+"""The settings of the containers, and their end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.docker
 
 @pytest.fixture(scope="module")
 def containers(built: Project, generate: Callable[..., Path]) -> Iterator[dict[str, Any]]:
-    """Make, without starting them, the containers of a project that has everything, on limits of its own."""
+    """Create the containers of a project with every option and its own limits, without starting them."""
     with generated(generate, services=", ".join(SERVICES), dvc_s3_url="s3://bucket/churn") as project:
         for service in yaml.safe_load(project.read("docker-compose.yml"))["services"].values():
             if "$" not in (image := service.get("image", "$")):
@@ -35,7 +35,7 @@ def containers(built: Project, generate: Callable[..., Path]) -> Iterator[dict[s
         yield {one["Config"]["Labels"]["com.docker.compose.service"]: one for one in made}
 
 
-def test_every_container_has_the_limits_that_are_asked_for(containers: dict[str, Any]) -> None:
+def test_every_container_has_the_configured_limits(containers: dict[str, Any]) -> None:
     assert len(containers) == len(SERVICES) + 3
     for service, container in containers.items():
         host = container["HostConfig"]
@@ -43,7 +43,7 @@ def test_every_container_has_the_limits_that_are_asked_for(containers: dict[str,
         assert limits == (2**30, 2**30, 500_000_000, 2048), service
 
 
-def test_no_container_gets_anything_of_this_machine_but_the_project(containers: dict[str, Any]) -> None:
+def test_containers_mount_only_the_project_from_the_host(containers: dict[str, Any]) -> None:
     for service, container in containers.items():
         host = container["HostConfig"]
         assert not host["Privileged"], service
@@ -62,8 +62,8 @@ def test_no_container_gets_anything_of_this_machine_but_the_project(containers: 
 
 
 @pytest.mark.parametrize("cell", ["import time; time.sleep(100)", "while True: pass"], ids=["waiting", "computing"])
-def test_a_stop_ends_within_three_seconds_and_keeps_what_a_kernel_was_writing(copy: Project, cell: str) -> None:
-    # A machine that builds an image meanwhile may be too slow once.
+def test_a_stop_takes_at_most_three_seconds_and_keeps_files_of_a_writing_kernel(copy: Project, cell: str) -> None:
+    # One try may be too slow while another test builds an image.
     assert any(_stops_in_time(copy, cell) for _ in range(3))
 
 
@@ -72,12 +72,12 @@ def _stops_in_time(copy: Project, cell: str) -> bool:
         assert kernel.run("file = open('src/data/open.txt', 'w'); file.write('kept'); print('open')") == "open"
         kernel.begin(cell)
         time.sleep(1)
-        # Docker would kill what is not done by then, with exit code 137.
+        # After that, Docker kills the container, with exit code 137.
         copy.compose("stop", "--timeout", "3")
         return copy.inspect()["State"]["ExitCode"] == 0 and copy.read("src/data/open.txt") == "kept"
 
 
-def test_a_folder_may_have_spaces_and_accents_in_its_path(built: Project, tmp_path: Path) -> None:
+def test_a_project_works_in_a_path_with_spaces_and_accents(built: Project, tmp_path: Path) -> None:
     beside = tmp_path / "Analyse d'été 1"
     beside.mkdir()
     with copied(built, beside).up() as project:

@@ -1,4 +1,4 @@
-"""The Python of docs/how-to/dask-clusters.md, against the libraries that it names and without a cluster."""
+"""The Python of docs/how-to/dask-clusters.md, with its libraries and without a cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLIENT = """
 from dask.distributed import Client
 client = Client(processes=False)
 """
-# What the operator makes of the page's pod specs.
+# The pods that the operator makes from the page's specs.
 PODS = """
 import json
 from dask_kubernetes.operator.controller.controller import build_scheduler_deployment_spec, build_worker_deployment_spec
@@ -39,7 +39,7 @@ print(sorted({{*where, *size, *{options}}} - known))
 """
 
 
-def test_the_python_of_the_page_fits_the_libraries() -> None:
+def test_the_pages_python_works_with_the_libraries() -> None:
     prove, spec, use, fargate = blocks(PAGE, "python")
     packages = re.findall(r"^\| \w+ \| `add \"?(.+?)\"?` \|$", PAGE, re.MULTILINE)
     assert len(packages) == 2
@@ -53,7 +53,7 @@ def test_the_python_of_the_page_fits_the_libraries() -> None:
     said = sh("uv", "run", "--no-project", *libraries, "python", "-c", code).stdout.splitlines()
     computed, described, unknown = said
     assert (computed, unknown) == ("328350", "[]")
-    # The parts on a cluster ignore the image's settings, which ask for a certificate.
+    # On a cluster the image's settings, which require a certificate, are ignored.
     assert (
         described.count('{"name": "DASK_ROOT_CONFIG", "value": "/none"}')
         == len(re.findall("DASK_ROOT_CONFIG", where)) * 2

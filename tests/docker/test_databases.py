@@ -29,7 +29,7 @@ ENVIRONMENT = "import os; print(dict(os.environ))"
 
 
 def block(markdown: str, language: str, having: str) -> str:
-    """Return the one block of code that says this."""
+    """Return the one block of code with these words."""
     [found] = [block for block in blocks(markdown, language) if having in block]
     return found
 
@@ -49,7 +49,7 @@ def project(engine: None, generate: Callable[..., Path]) -> Iterator[Project]:
 
 @pytest.fixture(scope="module")
 def at_first(project: Project) -> dict[str, str]:
-    """Start, and look at once how the databases are."""
+    """Start, and return the health of the databases at that moment."""
     project.compose("up", "--detach")
     return {name: project.inspect(name)["State"]["Health"]["Status"] for name in SERVERS}
 
@@ -64,17 +64,17 @@ def said(project: Project, at_first: dict[str, str]) -> dict[str, str]:
     return dict(zip(asked, project.outputs(*asked.values()), strict=True))
 
 
-def test_the_notebook_starts_when_the_databases_answer(at_first: dict[str, str]) -> None:
+def test_the_notebook_starts_once_the_databases_answer(at_first: dict[str, str]) -> None:
     assert at_first == dict.fromkeys(SERVERS, "healthy")
 
 
-def test_the_cells_of_the_page_cache_and_make_and_read_tables(said: dict[str, str]) -> None:
+def test_the_pages_cells_cache_values_and_write_and_read_tables(said: dict[str, str]) -> None:
     assert said["redis"] == "0.87"
     for database in ("mysql", "postgres"):
         assert [line.split() for line in said[database].splitlines()] == [["name", "customers"], ["0", "Ulm", "5"]]
 
 
-def test_data_outlive_the_containers(project: Project, said: dict[str, str]) -> None:
+def test_data_survive_new_containers(project: Project, said: dict[str, str]) -> None:
     project.compose("down")
     project.compose("up", "--detach")
     changes = re.compile(r"^.*(cache\.set|CREATE|REPLACE|INSERT).*\n", re.MULTILINE)
@@ -83,7 +83,7 @@ def test_data_outlive_the_containers(project: Project, said: dict[str, str]) -> 
     assert project.outputs(*reading.values()) == [said[name] for name in reading]
 
 
-def test_no_password_is_in_what_docker_tells_in_the_notebooks_environment_or_in_a_log(
+def test_passwords_are_absent_from_docker_inspect_the_notebooks_environment_and_logs(
     project: Project, said: dict[str, str]
 ) -> None:
     passwords = [path.read_text().strip() for path in (project.folder / ".secrets").iterdir() if path.stat().st_size]
@@ -95,7 +95,7 @@ def test_no_password_is_in_what_docker_tells_in_the_notebooks_environment_or_in_
     assert [where for where, text in told.items() if any(password in text for password in passwords)] == []
 
 
-def test_the_servers_have_no_privileges_and_no_published_ports(project: Project, said: dict[str, str]) -> None:
+def test_database_servers_are_unprivileged_and_unpublished(project: Project, said: dict[str, str]) -> None:
     for service, server in SERVERS.items():
         states = project.processes(service, user=service)
         assert states[0]["Name"] == server
@@ -106,26 +106,24 @@ def test_the_servers_have_no_privileges_and_no_published_ports(project: Project,
         assert not any(project.inspect(service)["NetworkSettings"]["Ports"].values())
 
 
-def test_another_user_of_the_machine_gets_nothing_from_a_database_without_its_password(
-    project: Project, said: dict[str, str]
-) -> None:
+def test_another_user_of_the_machine_is_refused_by_every_database(project: Project, said: dict[str, str]) -> None:
     found = ports(project, *SERVERS)
     assert [(service, port) for service, _, port in found] == [("mysql", 3306), ("postgres", 5432)]
     assert answers(project, found) == [("mysql", ["refused"]), ("postgres", ["refused"])]
 
 
-def test_the_administrator_of_mysql_is_not_let_in_from_the_network(said: dict[str, str]) -> None:
+def test_mysql_root_cannot_log_in_over_the_network(said: dict[str, str]) -> None:
     assert "Access denied for user 'root'@" in said["mysql as root"]
 
 
-def test_setup_gives_a_clone_passwords_that_the_databases_take_whatever_editor_saves_them(
+def test_setup_gives_a_clone_passwords_that_work_after_any_editor_saved_them(
     project: Project, said: dict[str, str], tmp_path: Path
 ) -> None:
     clone = copied(project, tmp_path)
     shutil.rmtree(clone.folder / ".secrets")
     try:
         sh(*SETUP, folder=clone.folder)
-        # As Notepad saves it, with a space too many, and as > of Windows PowerShell writes it.
+        # As Notepad saves it, with an extra space, and as > of Windows PowerShell writes it.
         for name, encoding in {"mysql": "utf-8-sig", "postgres": "utf-16"}.items():
             secret = clone.folder / ".secrets" / f"{name}_password"
             secret.write_bytes(f"{secret.read_text().strip()} \r\n".encode(encoding))
@@ -134,9 +132,7 @@ def test_setup_gives_a_clone_passwords_that_the_databases_take_whatever_editor_s
         clone.remove()
 
 
-def test_a_password_file_that_no_database_can_take_is_named_before_a_database_is_created(
-    project: Project, tmp_path: Path
-) -> None:
+def test_an_invalid_password_file_is_named_before_a_database_is_created(project: Project, tmp_path: Path) -> None:
     clone = copied(project, tmp_path)
     (clone.folder / ".secrets" / "postgres_password").write_text("secret1\r\nsecret2\r\n", encoding="utf-16")
     try:
@@ -187,16 +183,14 @@ def listens(address: str, port: int) -> bool:
         return probe.connect_ex((address, port)) == 0
 
 
-def test_a_mysql_elsewhere_is_reached_with_its_own_secret(
-    project: Project, host: str, replica: tuple[int, str]
-) -> None:
+def test_a_remote_mysql_is_reached_with_its_own_secret(project: Project, host: str, replica: tuple[int, str]) -> None:
     port, password = replica
     services = page("connect-services.md")
     ask = block(services, "sh", "replica").split()
     answers = [f"{password}\n"] * 2
     assert at_terminal(*ask, answers=answers, folder=project.folder, environment=project.environment)[0] == 0
     override = yaml.safe_load(block(services, "yaml", "replica"))
-    # The name of a machine that is nobody's.
+    # A host name that does not exist.
     override["services"]["jupyter"]["extra_hosts"] = [f"{REPLICA}:{host}"]
     (project.folder / "docker-compose.override.yml").write_text(yaml.safe_dump(override))
     elsewhere = block(services, "python", REPLICA).replace("port=3306", f"port={port}")

@@ -1,4 +1,4 @@
-"""Debian packages of production's, from the day of the archive that the base image names."""
+"""Production's Debian packages come from the snapshot that the base image names."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ COPY debian.sources /etc/apt/sources.list.d/debian.sources
 COPY built /built
 RUN PYTHONPATH=$(echo /built/*.whl) python -m ds_docker_env.image.build.context /built /
 """
-# With a user, a machine id and a link for ldconfig.
+# Their installation makes a user, a machine id and a link for ldconfig.
 PACKAGES = "dbus hello"
 
 
 class Archive:
-    """A proxy that knows one archive of Debian under every name, and what it was asked for."""
+    """A proxy that serves one Debian archive under every name, and records the requests."""
 
     def __init__(self, host: str) -> None:
         self.asked: list[str] = []
@@ -84,7 +84,7 @@ def base(engine: None) -> Iterator[str]:
     sh("docker", "image", "rm", "--force", base, check=False)
 
 
-def test_they_are_those_of_the_day_that_the_base_image_names(
+def test_debian_packages_come_from_the_base_images_snapshot(
     base: str, archive: Archive, built: Project, tmp_path: Path
 ) -> None:
     [step] = re.findall(r"^ARG DEBIAN_PACKAGES=.*\nRUN .*\n", built.read("Dockerfile"), re.MULTILINE)

@@ -17,7 +17,7 @@ from ds_docker_env.common.target import DEBIAN_RELEASES
 
 pytestmark = pytest.mark.docker
 
-# One small piece of work for each package that comes with every project.
+# A small task for each package of every project.
 WORK = """\
 import sys
 import boto3, matplotlib.pyplot as plt, numpy as np, pandas as pd, pymysql, s3fs
@@ -39,7 +39,7 @@ def default(engine: None, generate: Callable[..., Path]) -> Iterator[Project]:
         yield project
 
 
-def test_the_canonical_packages_do_their_work_on_the_chosen_python_and_debian(default: Project) -> None:
+def test_the_canonical_packages_work_on_the_chosen_python_and_debian(default: Project) -> None:
     assert default.outputs(WORK) == ["(3, 13) 2.0 4"]
     assert (default.folder / "src" / "data" / "line.png").read_bytes().startswith(b"\x89PNG")
     assert "VERSION_CODENAME=trixie" in default.run("cat", "/etc/os-release").stdout
@@ -47,7 +47,7 @@ def test_the_canonical_packages_do_their_work_on_the_chosen_python_and_debian(de
 
 @pytest.mark.skipif(os.environ.get("DS_DOCKER_ENV_EVERY_PYTHON") != "1", reason="takes ten minutes, as each week")
 @pytest.mark.parametrize(("python", "debian"), ON_OFFER)
-def test_they_do_the_same_work_on_other_pythons(
+def test_the_canonical_packages_work_on_other_pythons(
     engine: None, generate: Callable[..., Path], python: str, debian: str
 ) -> None:
     have_image(f"python:{python}-{debian}")
@@ -55,7 +55,7 @@ def test_they_do_the_same_work_on_other_pythons(
         assert project.outputs(WORK) == [f"({python.replace('.', ', ')}) 2.0 4"]
 
 
-def test_the_report_names_exactly_the_versions_of_the_lock(default: Project) -> None:
+def test_the_report_lists_exactly_the_locks_versions(default: Project) -> None:
     default.run("report")
     report = shown(default.read("src/analysis.html"))
     locked = re.findall(r"^([a-z0-9-]+)==([^\s;]+)", default.read("requirements.txt"), re.MULTILINE)
@@ -63,10 +63,10 @@ def test_the_report_names_exactly_the_versions_of_the_lock(default: Project) -> 
         assert re.search(rf"{name.replace('-', '[-_.]')}=={re.escape(version)}\b", report, re.IGNORECASE), name
 
 
-def test_vs_code_opens_the_container_of_the_notebook_with_its_python(default: Project, tmp_path: Path) -> None:
-    """Dev Containers and Codespaces are made around this command."""
+def test_vs_code_opens_the_notebooks_container_with_its_python(default: Project, tmp_path: Path) -> None:
+    """Dev Containers and Codespaces use this command."""
     project = copied(default, tmp_path)
-    # As on the machine of a person, who is not root.
+    # Users of VS Code are not root.
     sh("chown", "--recursive", "1000:1000", str(project.folder))
     override = {"services": {"jupyter": {"environment": {"FROM_THE_OVERRIDE": "yes"}}}}
     (project.folder / "docker-compose.override.yml").write_text(json.dumps(override))

@@ -29,7 +29,7 @@ SECRET = Path(".secrets", "aws_credentials")
 POINTER = Path("src", "data", "customers.csv.dvc")
 CUSTOMERS = b"id,city\n1,Bonn\n2,Ulm\n"
 ADA = {f"GIT_{who}_{what}": "ada@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-# What `dvc init` and the rest would write, by the DVC of the image.
+# Print the files that the image's DVC writes with `dvc init` and the settings.
 REAL = f"""\
 cd "$(mktemp -d)" && git init --quiet && export DVC_SITE_CACHE_DIR="$PWD/.git/site"
 {{ dvc init && dvc remote add --default storage s3://{BUCKET}/churn/ &&
@@ -41,7 +41,7 @@ git status --porcelain --untracked-files=all | cut -c 4-
 
 @pytest.fixture(scope="module")
 def storage(host: str) -> Iterator[Storage]:
-    # Half a second that the fast tests need not wait for.
+    # This import takes half a second, which fast tests do not need.
     from docker.storage import Storage
 
     with Storage(host, BUCKET) as storage:
@@ -69,7 +69,7 @@ def author(
 
 @pytest.fixture
 def mine(author: Project, tmp_path: Path) -> Iterator[Project]:
-    """Give a test the author's folder, home volume and all, for itself."""
+    """Give a test its own copy of the author's project."""
     project = copied(author, tmp_path)
     yield project
     project.remove()
@@ -81,7 +81,7 @@ def untracked(folder: Path) -> set[str]:
 
 
 def clone(project: Project, folder: Path) -> Project:
-    """Clone and do what the README says to do first."""
+    """Clone, and run the README's first command."""
     sh("git", "clone", "--quiet", str(project.folder), str(folder))
     sh(*SETUP, folder=folder)
     (folder / ".env").write_text(project.read(".env"))
@@ -96,7 +96,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def forget(project: Project, *names: str) -> None:
-    """Delete data, and all that this machine keeps of them."""
+    """Delete data and their copies on this machine."""
     for name in names:
         project.run("rm", "-r", f"src/data/{name}")
     project.run("rm", "-r", ".dvc/cache")
@@ -111,14 +111,14 @@ def fill(folder: Path) -> None:
     (folder / "large.bin").write_bytes(b"".join(made.randbytes(1_000_000) for _ in range(200)))
 
 
-def test_the_project_is_what_the_real_commands_would_have_made(author: Project) -> None:
+def test_the_rendered_dvc_files_match_the_real_commands(author: Project) -> None:
     real = sh("docker", "run", "--rm", author.image, "bash", "-c", REAL).stdout.split("\0")
     names = [".dvc/.gitignore", ".dvc/config", ".dvcignore"]
     assert [author.read(name) for name in names] == real[:3]
     assert real[3].split() == names
 
 
-def test_the_pointer_is_committed_and_data_and_settings_are_not(author: Project) -> None:
+def test_git_tracks_the_pointer_but_neither_data_nor_settings(author: Project) -> None:
     assert untracked(author.folder) == set()
     tracked = sh("git", "ls-files", folder=author.folder).stdout.split()
     assert POINTER.as_posix() in tracked
@@ -126,7 +126,7 @@ def test_the_pointer_is_committed_and_data_and_settings_are_not(author: Project)
 
 
 @pytest.mark.parametrize("target", ["src/data/folder/deep/a.csv", "src/data"])
-def test_a_file_in_a_folder_and_all_data_can_be_added(mine: Project, target: str) -> None:
+def test_a_nested_file_and_the_whole_data_directory_can_be_added(mine: Project, target: str) -> None:
     deep = mine.folder / "src" / "data" / "folder" / "deep"
     deep.mkdir(parents=True)
     (deep / "a.csv").write_bytes(b"a\n")
@@ -155,9 +155,7 @@ def test_a_clone_pulls_the_same_bytes(author: Project, tmp_path: Path) -> None:
         other.remove()
 
 
-def test_many_files_and_a_large_one_come_back_although_the_storage_vanishes_during_a_push(
-    mine: Project, storage: Storage
-) -> None:
+def test_many_files_and_a_large_one_survive_a_storage_failure_during_a_push(mine: Project, storage: Storage) -> None:
     data = mine.folder / "src" / "data"
     fill(data)
     before = digests(data)
@@ -176,7 +174,7 @@ def test_many_files_and_a_large_one_come_back_although_the_storage_vanishes_duri
             storage.start()
     assert push.returncode != 0
     assert "ERROR: failed to push data to the cloud" in push.stdout + push.stderr
-    # Retried file by file it would be half an hour.
+    # Retries for each file would take half an hour.
     assert time.monotonic() - begin < 300
     assert 50 < len(storage.objects()) - there < 1001
     assert digests(data) == before
@@ -191,7 +189,7 @@ def test_many_files_and_a_large_one_come_back_although_the_storage_vanishes_duri
     assert {path.stat().st_uid for path in data.rglob("*")} == {owner}
 
 
-def test_without_credentials_everything_starts_and_dvc_says_what_to_do(mine: Project, storage: Storage) -> None:
+def test_the_notebook_starts_without_credentials_and_dvc_asks_for_them(mine: Project, storage: Storage) -> None:
     gone = f"AWS_SHARED_CREDENTIALS_FILE={mine.folder}/gone\n"
     (mine.folder / ".env").write_text(f"AWS_ENDPOINT_URL={storage.url}\n{gone}")
     assert f"{mine.folder}/gone" in mine.compose("up", "--detach", check=False).stderr
@@ -209,7 +207,7 @@ def test_without_credentials_everything_starts_and_dvc_says_what_to_do(mine: Pro
     assert (mine.folder / "src" / "data" / "customers.csv").read_bytes() == CUSTOMERS
 
 
-def test_wrong_credentials_are_named_by_where_they_come_from(mine: Project, storage: Storage) -> None:
+def test_invalid_credentials_are_named_with_their_source(mine: Project, storage: Storage) -> None:
     (mine.folder / ".env").write_text(f"AWS_ENDPOINT_URL={storage.url}\n")
     (mine.folder / SECRET).write_text(storage.credentials.replace("secret_access_key = ", "secret_access_key = wrong"))
     said = mine.run("dvc", "push", check=False)
@@ -251,7 +249,7 @@ def as_a_worktree(project: Project, tmp_path: Path) -> Project:
 
 
 @pytest.mark.parametrize("laid_out", [inside_a_bigger_repository, as_a_worktree])
-def test_dvc_works_where_the_container_does_not_see_the_repository(
+def test_dvc_works_in_a_subdirectory_of_a_repository_and_in_a_worktree(
     author: Project, tmp_path: Path, laid_out: Callable[[Project, Path], Project]
 ) -> None:
     project = laid_out(author, tmp_path)
@@ -268,7 +266,7 @@ def test_dvc_works_where_the_container_does_not_see_the_repository(
         project.remove()
 
 
-def test_plain_dvc_on_the_host_does_the_same(mine: Project, tmp_path: Path, storage: Storage) -> None:
+def test_dvc_on_the_host_and_in_the_container_share_data(mine: Project, tmp_path: Path, storage: Storage) -> None:
     [version] = {line.split()[0] for line in mine.read("tools.txt").splitlines() if line.startswith("dvc==")}
     home = tmp_path / "home"
     (home / ".aws").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""docs/how-to/ecs.md, followed with the real AWS CLI in an imitation of AWS that starts the project's image."""
+"""The commands of docs/how-to/ecs.md, with the real AWS CLI and an imitation of AWS that starts the project's image."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ pytestmark = [pytest.mark.docker, pytest.mark.network]
 BUCKET = "example-analyses"
 REPLICA = Path(".secrets", "replica_password")
 PASSWORD = "correct horse battery staple"
-# The bcrypt hash of the token that moto's ECR gives.
+# The bcrypt hash of the token of moto's ECR.
 LOGIN = "AWS:$2b$05$abcdefghijklmnopqrstuu/4ofrUS75HrKu6f.iuRo0I/XlrmpqlC\n"
 BASE = "python:3.13-trixie"
 CUSTOMERS = b"id,city\n1,Bonn\n2,Ulm\n"
 MD5 = hashlib.md5(CUSTOMERS, usedforsecurity=False).hexdigest()
-# What `dvc add` and `dvc push` leave behind.
+# The file of `dvc add` and the object of `dvc push`.
 POINTER = f"outs:\n- md5: {MD5}\n  size: {len(CUSTOMERS)}\n  hash: md5\n  path: customers.csv\n"
 STORED = f"churn/files/md5/{MD5[:2]}/{MD5[2:]}"
-# A database would find out as well whether it is the right password.
+# The cell proves that it got the right password.
 CELL = f"""\
 import hashlib
 from pathlib import Path
@@ -51,7 +51,7 @@ if hashlib.sha256(password.encode()).hexdigest() != "{hashlib.sha256(PASSWORD.en
 
 @pytest.fixture(scope="module")
 def account(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
-    # Seconds that the fast tests need not wait for.
+    # This import takes seconds, which fast tests do not need.
     from docker.account import HOST, Account
 
     have_image(BASE)
@@ -65,7 +65,7 @@ def account(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def project(account: Account, generate: Callable[..., Path]) -> Iterator[Project]:
-    """Generate, with data and a password, and write what the page says to write."""
+    """Generate, with data and a password, and write the page's files."""
     answers = {"dvc_s3_url": f"s3://{BUCKET}/churn", "python_version": "3.13", "debian_release": "trixie"}
     with generated(generate, **answers) as project:
         for name, text in {**FILES, "src/data/customers.csv.dvc": POINTER, REPLICA: f"{PASSWORD}\n"}.items():
@@ -78,7 +78,7 @@ def project(account: Account, generate: Callable[..., Path]) -> Iterator[Project
 
 @pytest.fixture(scope="module")
 def follow(account: Account, project: Project) -> Callable[..., str]:
-    """Type a block of the page, with names of this account where the page has examples."""
+    """Run a block of the page, with this account's names in place of the examples."""
     # 150 MB, so not among the development tools.
     shell = ("uv", "run", "--no-project", "--with", "awscli==1.46.3", "bash", "-euo", "pipefail", "-c")
 
@@ -107,7 +107,7 @@ def pushed(
     ecr: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[str]:
-    """Do what is to be done once, and push, on a laptop whose own processor does not matter."""
+    """Run the commands for the first time, and push, on a laptop with any processor."""
     ours = {
         IMAGE["image"].partition("/")[0]: ecr,
         RUN["networkConfiguration"]["awsvpcConfiguration"]["subnets"][0]: account.subnet,
@@ -129,7 +129,7 @@ def pushed(
 
 
 def run(account: Account, follow: Callable[..., str]) -> tuple[list[str], str]:
-    """Run as the page says; return what is said of the task, and its log."""
+    """Run the page's commands; return the description of the task, and its log."""
     start, look = commands("Run")
     _, arn = follow(start).split()
     account.run(arn)
@@ -137,7 +137,7 @@ def run(account: Account, follow: Callable[..., str]) -> tuple[list[str], str]:
     return said.split("\t"), re.sub(r"\x1b\[[0-9;]*m", "", log)
 
 
-def test_the_task_reads_data_and_password_and_leaves_its_report_in_s3(
+def test_the_task_reads_data_and_password_and_saves_its_report_to_s3(
     account: Account, follow: Callable[..., str], pushed: str
 ) -> None:
     said, log = run(account, follow)
@@ -151,7 +151,7 @@ def test_the_task_reads_data_and_password_and_leaves_its_report_in_s3(
     assert account.s3.head_object(Bucket=BUCKET, Key=key)["ContentType"] == "text/html"
 
 
-def test_a_failing_cell_is_the_tasks_exit_code_and_in_its_log(
+def test_a_failing_cell_is_in_the_tasks_exit_code_and_log(
     account: Account, follow: Callable[..., str], pushed: str
 ) -> None:
     before = account.objects("reports/")
@@ -162,9 +162,7 @@ def test_a_failing_cell_is_the_tasks_exit_code_and_in_its_log(
     assert account.objects("reports/") == before
 
 
-def test_the_image_alone_has_notebook_and_pointers_and_says_that_there_is_no_role(
-    account: Account, pushed: str
-) -> None:
+def test_the_image_has_notebook_and_pointers_and_reports_a_missing_role(account: Account, pushed: str) -> None:
     run = ("docker", "run", "--rm", "--env", f"AWS_ENDPOINT_URL={account.url}", pushed)
     found = sh(*run, "find", ".", "-type", "f", "-printf", "%P\n").stdout.split()
     ours = {NOTEBOOK.as_posix(), "src/task.sh", "src/data/customers.csv.dvc"}
@@ -174,7 +172,7 @@ def test_the_image_alone_has_notebook_and_pointers_and_says_that_there_is_no_rol
     assert "AWS credentials are missing" in without.stderr
 
 
-def test_the_roles_may_do_this_and_no_more(account: Account, pushed: str) -> None:
+def test_the_roles_have_only_the_permissions_of_the_page(account: Account, pushed: str) -> None:
     def refused(role: str, service: str, action: str, **asked: Any) -> bool:
         with pytest.raises(ClientError, match="AccessDenied"):
             getattr(account.client(service, TASK[f"{role}RoleArn"]), action)(**asked)

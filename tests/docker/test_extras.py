@@ -14,7 +14,7 @@ pytestmark = pytest.mark.docker
 
 PAGE = page("extras.md")
 FONTS, REMOVE = blocks(PAGE, "python")
-# The fonts that the page names, with one character each, where Matplotlib looks for those of Debian's packages too.
+# The page's fonts, with one character each, in a directory where Matplotlib looks for Debian's fonts, too.
 ADD_FONTS = """\
 import matplotlib.pyplot
 from fontTools.fontBuilder import FontBuilder
@@ -55,7 +55,7 @@ plt.close()
 print("drawn")"""
 
 
-def test_matplotlib_draws_every_script_that_the_page_names_once_its_list_of_fonts_is_removed(running: Project) -> None:
+def test_matplotlib_draws_every_script_of_the_page_once_its_font_cache_is_removed(running: Project) -> None:
     assert all(family in FONTS for family in SCRIPTS)
     draw = DRAW.format(cell=FONTS.strip())
     [_, before] = running.outputs_beside_services(ADD_FONTS.format(fonts=SCRIPTS), draw)
@@ -64,7 +64,7 @@ def test_matplotlib_draws_every_script_that_the_page_names_once_its_list_of_font
     assert after == "drawn"
 
 
-def test_debian_has_the_packages_that_the_page_names(engine: None) -> None:
+def test_debian_has_the_pages_packages(engine: None) -> None:
     have_image("python:3.13-trixie")
     packages = re.findall(r"Debian packages?\b[^|`]*`([a-z0-9.+-]+)`", PAGE)
     packages += re.findall(r"(?:needs|add) ([a-z0-9.+-]+-dev)", PAGE)
@@ -74,7 +74,7 @@ def test_debian_has_the_packages_that_the_page_names(engine: None) -> None:
     assert all(f"Inst {package} " in said.stdout for package in packages)
 
 
-def test_a_theme_in_the_environment_of_the_analysis_is_one_of_jupyterlabs(built: Project) -> None:
+def test_jupyterlab_offers_a_theme_from_the_analysis_environment(built: Project) -> None:
     [theme] = re.findall(r"\| a theme .*`([\w-]+)` \|", PAGE)
     install = f"uv pip install --python /opt/analysis/bin/python {theme} && jupyter labextension list"
     said = sh("docker", "run", "--rm", "--user=root", "--entrypoint=sh", built.image, "-c", install)

@@ -37,7 +37,7 @@ LOGIN = "ada:$2b$05$abcdefghijklmnopqrstuuT5iqe/kRCBdD0cNUl29LJJUlYKsTEvG\n"
 
 @dataclass
 class Run:
-    """One run of the workflow: what each step said, and where it stopped, if it did."""
+    """One run of the workflow: the output of each step, and the step at which it stopped."""
 
     folder: Path
     said: dict[str, str] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Run:
 
 @dataclass
 class GitHub:
-    """Stands in for the runner, which runs commands, and for the actions, by the commands that their READMEs name."""
+    """A stand-in for the runner, and for the actions, by the commands in their READMEs."""
 
     project: Path
     folder: Path
@@ -62,7 +62,7 @@ class GitHub:
     keys: dict[str, str] = field(default_factory=dict)
 
     def run(self, name: str, ref_type: str = "branch", **changed: str) -> Run:
-        """Commit these files, if there are any, and run the job in a clean clone."""
+        """Commit these files and run the job in a clean clone."""
         run = Run(self.folder / name)
         run.folder.mkdir()
         self._contexts = {"github.token": TOKEN, "github.ref_type": ref_type, "cancelled()": "", "runner.arch": "X64"}
@@ -109,7 +109,7 @@ class GitHub:
         elif action == "docker/bake-action":
             command = self._bake(**inputs)
         else:
-            # The engine's own builder does here, as it uses containerd's image store.
+            # With containerd's image store, the engine's own builder is enough.
             assert action in ("", "docker/setup-buildx-action", "sigstore/cosign-installer")
         if not command:
             return
@@ -135,11 +135,11 @@ class GitHub:
         run.red = step["name"] if done.returncode else run.red
 
     def _bake(self, source: str, files: str, targets: str, load: str, provenance: str, set: str, **inputs: str) -> str:
-        """Return the command of the action; the cache is a folder in place of GitHub's."""
+        """Return the action's command, with a directory in place of GitHub's cache."""
         assert (source, load, provenance) == (".", "true", "false")
         assert set.count(",scope=X64") == 2
         cache = set.replace("from=type=gha", f"from=type=local,src={self.folder / 'layers'}")
-        # Compressing, for which GitHub has a network to save, would take longer than the rest.
+        # Compression would take longer than the rest; on GitHub it saves network traffic.
         kept = f"to=type=local,compression=uncompressed,dest={self.folder / 'layers'}"
         cache = cache.replace("to=type=gha", kept).replace(",scope=X64", "")
         options = [f"--set={override}" for override in cache.splitlines()]
@@ -149,7 +149,7 @@ class GitHub:
         return shlex.join(["docker", "buildx", "bake", "--file", files, "--provenance=false", *options, targets])
 
     def _text(self, value: object) -> str:
-        """Fill in expressions; YAML's truths become words, as actions get them."""
+        """Evaluate expressions; booleans of YAML become words, as actions get them."""
         text = str(value).lower() if isinstance(value, bool) else str(value)
         return re.sub(r"\$\{\{ (.+?) \}\}", self._value, text)
 
@@ -162,7 +162,7 @@ class GitHub:
         return value
 
     def _holds(self, condition: str) -> bool:
-        """Understand what the workflow uses of GitHub's expressions."""
+        """Evaluate the GitHub expressions that the workflow uses."""
         if condition.startswith("hashFiles"):
             return any(file for pattern in re.findall(r"'(.+?)'", condition) for file in self._workspace.glob(pattern))
         found = re.fullmatch(r"(!?)([\w.()]*)(?: == '(\w+)')?", condition.strip("${} "))
@@ -173,7 +173,7 @@ class GitHub:
 
 @pytest.fixture(scope="module")
 def project(engine: None, generate: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Generate what other tests build as well, with a pipeline, and commit it."""
+    """Generate the project that other tests build, too, with a pipeline, and commit it."""
     production = tmp_path_factory.mktemp("production") / "requirements.txt"
     production.write_text(PRODUCTION, encoding="utf-8")
     answers = {"python_version": "3.11", "debian_release": "bookworm", "ci": "github"}
@@ -196,7 +196,7 @@ def first(github: GitHub) -> Run:
     return github.run("first")
 
 
-def test_a_fresh_project_is_green_and_its_report_is_kept(github: GitHub, first: Run) -> None:
+def test_a_new_project_passes_and_its_report_is_uploaded(github: GitHub, first: Run) -> None:
     assert not first.red, first.said[first.red]
     assert list(first.said) == [
         *("Make the secrets", "Build the image", CHECK),
@@ -207,9 +207,7 @@ def test_a_fresh_project_is_green_and_its_report_is_kept(github: GitHub, first: 
     assert first.kept("reports") == ["analysis.html", "sbom.json"]
 
 
-def test_a_pin_that_drifted_from_production_is_red_at_the_check_of_a_build_with_the_layers_of_before(
-    github: GitHub, first: Run
-) -> None:
+def test_a_drifted_pin_fails_the_check_of_a_cached_build(github: GitHub, first: Run) -> None:
     assert not first.red
     text = (github.project / "production.txt").read_text(encoding="utf-8")
     drifted = text.replace(f"pytz=={PINNED['pytz']}", "pytz==2025.1")
@@ -220,7 +218,7 @@ def test_a_pin_that_drifted_from_production_is_red_at_the_check_of_a_build_with_
     assert re.search(rf"pytz +2025\.1 +{PINNED['pytz']}", run.said[run.red])
 
 
-def test_a_cell_that_fails_is_red_at_the_run_and_all_reports_are_kept(github: GitHub) -> None:
+def test_a_failing_cell_fails_the_run_and_all_reports_are_uploaded(github: GitHub) -> None:
     cell = nbformat.v4.new_code_cell("prices = {}\nprices['revenue']")
     notebook = nbformat.v4.new_notebook(cells=[cell])
     run = github.run("broken", **{"src/broken.ipynb": nbformat.writes(notebook)})
@@ -230,7 +228,7 @@ def test_a_cell_that_fails_is_red_at_the_run_and_all_reports_are_kept(github: Gi
     assert run.kept("reports") == ["analysis.html", "broken.html", "sbom.json"]
 
 
-def test_a_tag_pushes_and_signs_the_image_that_was_checked_without_a_layer_of_other_runs(
+def test_a_tag_pushes_and_signs_the_checked_image_without_cached_layers(
     github: GitHub, project: Project, tmp_path: Path
 ) -> None:
     keys, others = key_pair(tmp_path / "keys"), key_pair(tmp_path / "others")
@@ -252,12 +250,12 @@ def test_a_tag_pushes_and_signs_the_image_that_was_checked_without_a_layer_of_ot
         built = run.said["Build the image"]
         steps = dict(re.findall(r"^#(\d+) (\[.*)$", built, re.MULTILINE))
         cached = [steps[number] for number in re.findall(r"^#(\d+) CACHED$", built, re.MULTILINE)]
-        # An empty directory is the same in every run.
+        # The layer of an empty directory is the same in every run.
         assert not [step for step in cached if not re.search(" (FROM|WORKDIR) ", step)]
         login = {"DOCKER_CONFIG": str(github.folder / "docker-config")}
 
         def verified(tag: str = "v1.0", keys: Path = keys) -> str:
-            """Run the command of the page in a clone, and return what it says."""
+            """Run the page's command in a clone, and return its output."""
             [command, *_] = blocks(page("verify.md"), "sh")
             command = command.replace("cosign.pub", str(keys / "cosign.pub")).replace("-p setup", f"-p {project.image}")
             command = command.replace("ghcr.io/shop/churn:v1.0", f"{name}:{tag}")
@@ -275,7 +273,7 @@ def test_a_tag_pushes_and_signs_the_image_that_was_checked_without_a_layer_of_ot
         assert f"requirements.txt: not the file that {name}@{digest} was made from; check out commit " in verified()
         lock.write_bytes(locked)
         assert NOTHING in verified(keys=others)
-        # The job of the second processor, of which only the last step is repeated, with a small image.
+        # The second processor's job: only the last step, with a small image.
         (tmp_path / "small").mkdir()
         (tmp_path / "small" / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n", encoding="utf-8")
         sh("docker", "tag", project.image, f"{project.image}:first")
@@ -289,6 +287,6 @@ def test_a_tag_pushes_and_signs_the_image_that_was_checked_without_a_layer_of_ot
         assert re.findall(r"Platform: +(\S+)", listed) == ["linux/amd64", "linux/arm64"]
         assert digest in listed
         assert run.summary.rpartition("@")[2].strip() in listed.partition("Manifests:")[0]
-        # The tag is another image now, and its own.
+        # The tag now names the index of both images.
         assert f"Image:     {run.summary.strip().rpartition(chr(10))[2].replace(':v1.0@', '@')}\n" in verified()
         assert NOTHING in verified(tag="v1.0-arm64")

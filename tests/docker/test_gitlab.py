@@ -28,7 +28,7 @@ RUNNER = "gitlab-ci-local@4.75.1"
 TOKEN = "a-token-of-this-job"
 # The bcrypt hash of the token.
 LOGIN = "gitlab-ci-token:$2b$05$abcdefghijklmnopqrstuu1wx7x3W6Ev6.2Z.M3WBNmVe06ssyBAm\n"
-# With the token backwards, as the notebook is a file of the project itself; gitlab-ci-local keeps its own there.
+# The token is backwards, because the notebook searches its own file, too; gitlab-ci-local's files have it.
 LOOK_FOR_THE_TOKEN = f"""\
 token = "{TOKEN[::-1]}"[::-1]
 files = [file for file in pathlib.Path("/project").rglob("*") if ".gitlab-ci-local" not in file.parts]
@@ -37,7 +37,7 @@ assert pathlib.Path("/project/.git/config") in readable
 assert not [file for file in readable if token.encode() in file.read_bytes()]
 assert token not in str(os.environ)
 """
-# No registry has the image of an engine here, so the job runs in a shell with this machine's.
+# The image of an engine is not available here, so the job runs in a shell with this machine's engine.
 ENGINE = re.compile(r"^  image: docker:.*\n  services:\n(?:    .*\n)+", re.MULTILINE)
 STEPS = {
     "docker compose config": "build",
@@ -51,7 +51,7 @@ STEPS = {
 
 @pytest.fixture(scope="module")
 def runner(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install what runs GitLab's pipelines without GitLab."""
+    """Install gitlab-ci-local."""
     if shutil.which("rsync") is None:
         missing(f"no {RUNNER}: rsync is not a command")
     return commands_of(RUNNER, tmp_path_factory.mktemp("runner")) / "gitlab-ci-local"
@@ -59,7 +59,7 @@ def runner(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass(frozen=True)
 class Job:
-    """What the one job of a pipeline did and said, and where it stopped, if it did."""
+    """The output of the job, and the step at which it stopped."""
 
     steps: list[str]
     said: str
@@ -85,14 +85,14 @@ class GitLab:
         return {"HOME": str(home), "DOCKER_CONFIG": str(home / "docker")}
 
     def run(self, **variables: str) -> Job:
-        """Commit what was changed and run the job in a clean clone, for the event that these variables are those of."""
+        """Commit the changes and run the job in a clean clone, with the variables of an event."""
         folder, clone = self.project.folder, self.project.folder.parent / "clone"
         committed(folder)
         sh("git", "clone", "--quiet", str(folder), str(clone))
-        # As runners of GitLab.com do it.
+        # As a hook of GitLab.com's runners does.
         with_token = f"https://gitlab-ci-token:{TOKEN}@gitlab.example.com/shop/churn.git"
         sh("git", "remote", "set-url", "origin", with_token, folder=clone)
-        # In a checkout of GitLab's, everybody may write.
+        # GitLab's checkouts are writable for everyone.
         for path in (clone, *filter(Path.is_dir, clone.rglob("*"))):
             path.chmod(0o777)
         given = {
@@ -133,14 +133,14 @@ def gitlab(built: Project, runner: Path, tmp_path: Path) -> Iterator[GitLab]:
         }.items():
             (project.folder / name).write_text(text, encoding="utf-8")
         sh("git", "init", "--quiet", "--initial-branch", "main", folder=project.folder)
-        # Alpine's, which has cosign to install.
+        # A stand-in for Alpine's apk, which would install cosign.
         (tmp_path / "apk").write_text("#!/bin/sh\n", encoding="utf-8")
         (tmp_path / "apk").chmod(0o755)
         yield GitLab(project, runner, address)
     built.remove()
 
 
-def test_a_tag_is_checked_run_pushed_and_signed_and_no_notebook_can_read_the_token(
+def test_a_tag_is_checked_run_pushed_and_signed_and_hides_the_token_from_notebooks(
     gitlab: GitLab, tmp_path: Path
 ) -> None:
     keys = key_pair(tmp_path / "keys")
@@ -166,7 +166,7 @@ def test_a_tag_is_checked_run_pushed_and_signed_and_no_notebook_can_read_the_tok
     assert statement["predicate"]["bomFormat"] == "CycloneDX"
 
 
-def test_a_cell_that_fails_ends_a_merge_request_at_run_and_leaves_all_reports(gitlab: GitLab) -> None:
+def test_a_failing_cell_fails_the_run_of_a_merge_request_and_keeps_all_reports(gitlab: GitLab) -> None:
     gitlab.project.write_notebook("1 / 0", name="src/broken.ipynb")
     job = gitlab.run(CI_PIPELINE_SOURCE="merge_request_event")
     assert job.red == "run"

@@ -1,4 +1,4 @@
-"""Machines and habits of people: umasks, teams, links to other disks. Owners are real, and not root."""
+"""Hosts that differ: umasks, teams, links to other disks. Owners are real users, not root."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def give(project: Project, *, directories: int, files: int, group: int = ANA) ->
 
 @pytest.fixture
 def anas(built: Project, tmp_path: Path) -> Iterator[Project]:
-    """Give Ana a copy of the project in a directory that she alone may enter."""
+    """Give Ana a copy of the project in a directory that only she may enter."""
     beside = tmp_path / "home"
     beside.mkdir()
     project = copied(built, beside)
@@ -52,7 +52,7 @@ def anas(built: Project, tmp_path: Path) -> Iterator[Project]:
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o750, 0o755], ids=["umask 077", "umask 027", "umask 022"])
-def test_a_project_starts_with_any_umask_and_its_owner_has_a_name_and_a_home(anas: Project, mode: int) -> None:
+def test_a_project_starts_under_any_umask_and_its_owner_has_a_name_and_a_home(anas: Project, mode: int) -> None:
     (anas.folder / ".env").unlink()
     give(anas, directories=mode, files=mode & 0o666)
     sh(*SETUP, folder=anas.folder)
@@ -61,7 +61,7 @@ def test_a_project_starts_with_any_umask_and_its_owner_has_a_name_and_a_home(ana
     assert (anas.folder / "src" / "made" / "file").stat().st_uid == ANA
 
 
-def test_a_team_can_change_all_that_one_of_them_makes(anas: Project) -> None:
+def test_team_members_can_change_each_others_files(anas: Project) -> None:
     give(anas, directories=0o2775, files=0o664, group=ANALYSTS)
     with anas.up(), started_kernel(anas) as kernel:
         assert kernel.run("import os; os.mkdir('src/made'); open('src/made/file', 'w').close()") == ""
@@ -74,7 +74,7 @@ def test_a_team_can_change_all_that_one_of_them_makes(anas: Project) -> None:
             assert stat.S_IMODE(made.st_mode) == (0o2775 if stat.S_ISDIR(made.st_mode) else 0o664), name
 
 
-def test_a_link_to_another_disk_is_no_obstacle_and_a_mount_brings_the_data(anas: Project, tmp_path: Path) -> None:
+def test_data_may_be_linked_or_mounted_from_another_disk(anas: Project, tmp_path: Path) -> None:
     data = anas.folder / "src" / "data"
     data.rmdir()
     data.symlink_to("/mnt/nowhere")
@@ -94,9 +94,9 @@ def test_a_link_to_another_disk_is_no_obstacle_and_a_mount_brings_the_data(anas:
     assert (mounted.stdout, mounted.stderr.count("start:")) == ("1\n", 0)
 
 
-def test_a_notebook_in_a_subdirectory_and_a_program_import_the_modules_of_src(anas: Project) -> None:
+def test_notebooks_in_subdirectories_and_scripts_import_modules_of_src(anas: Project) -> None:
     (anas.folder / "src" / "total.py").write_text("def of(numbers):\n    return sum(numbers)\n")
-    # A module of the standard library stays what it is.
+    # A file in src must not shadow the standard library.
     (anas.folder / "src" / "random.py").write_text("raise RuntimeError\n")
     (anas.folder / "src" / "deep").mkdir()
     give(anas, directories=0o755, files=0o644)
@@ -107,10 +107,10 @@ def test_a_notebook_in_a_subdirectory_and_a_program_import_the_modules_of_src(an
     assert anas.run("python", "-c", "import random, total; print(total.of([1, 2]))").stdout == "3\n"
 
 
-def test_git_in_a_shell_shows_a_repository_of_others_and_commits_are_made_on_the_host(anas: Project) -> None:
+def test_git_in_the_container_reads_a_foreign_repository_but_cannot_change_it(anas: Project) -> None:
     sh("git", "init", "--quiet", folder=anas.folder)
     give(anas, directories=0o755, files=0o644)
-    # As on Docker Desktop, where another user seems to own the repository.
+    # On Docker Desktop another user seems to own the repository.
     for path in (anas.folder / ".git", *(anas.folder / ".git").rglob("*")):
         own(path, ANALYSTS)
         path.chmod(0o777)

@@ -1,4 +1,4 @@
-"""What goes into the image, what stays out, and what is built again."""
+"""The content of the image, and the layers that a change rebuilds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from docker.project import NOTEBOOK, Project, sh
 
 pytestmark = pytest.mark.docker
 
-# With the time of its source in it, a compiled file makes two builds differ, and is stale once times are rewritten.
+# A compiled file with its source's timestamp makes builds differ, and is stale once timestamps are rewritten.
 COMPILED = """\
 import importlib.util
 import sysconfig
@@ -52,7 +52,7 @@ def rebuild(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 class Build:
-    """An image and the log of how it came to be."""
+    """An image and the log of its build."""
 
     def __init__(self, tag: str, log: str) -> None:
         self.tag = tag
@@ -60,21 +60,21 @@ class Build:
 
     @property
     def steps_of_the_image(self) -> list[str]:
-        """The steps of the last stage that were not taken from the cache."""
+        """The steps of the last stage that did not come from the cache."""
         cached = set(re.findall(r"^#(\d+) CACHED$", self.log, re.MULTILINE))
         steps = dict(re.findall(r"^#(\d+) \[stage-\d+ +\d+/\d+\] (.*)$", self.log, re.MULTILINE))
         return [step for number, step in steps.items() if number not in cached]
 
     @property
     def sent(self) -> int:
-        """The largest amount of bytes that went to the engine at once."""
+        """The largest number of bytes sent to the engine at once."""
         return max(int(float(amount) * BYTES[unit]) for amount, unit in TRANSFER.findall(self.log))
 
     def said(self, *command: str) -> str:
         return sh("docker", "run", "--rm", self.tag, *command).stdout
 
 
-def test_data_and_secrets_stay_out_of_the_image_and_of_the_context(
+def test_data_and_secrets_stay_out_of_the_image_and_the_build_context(
     built: Project, rebuild: Callable[[dict[str, bytes]], Build]
 ) -> None:
     private = {
@@ -90,12 +90,12 @@ def test_data_and_secrets_stay_out_of_the_image_and_of_the_context(
     assert sorted(files) == ["/project/src/analysis.ipynb", "/project/src/deep/er/helper.py"]
 
 
-def test_editing_the_notebook_builds_only_the_last_layer_again(
+def test_editing_the_notebook_rebuilds_only_the_last_layer(
     built: Project, rebuild: Callable[[dict[str, bytes]], Build]
 ) -> None:
     rebuild({})
-    # While another worker builds without a cache, which takes minutes, the engine takes part in its steps if they are
-    # equal, instead of taking them from the cache.
+    # While another worker builds without the cache, the engine shares equal steps of that build instead of using
+    # its cache.
     for _ in range(40):
         edited = (built.folder / NOTEBOOK).read_bytes().replace(b"%pip freeze", f"# {uuid4()}".encode())
         steps = rebuild({NOTEBOOK.as_posix(): edited}).steps_of_the_image
@@ -105,7 +105,7 @@ def test_editing_the_notebook_builds_only_the_last_layer_again(
     pytest.fail(f"built again: {steps}")
 
 
-def test_uvs_settings_beside_the_lock_hold_for_the_analysis_and_not_for_the_tools(
+def test_uv_toml_applies_to_the_analysis_but_not_to_the_tools(
     rebuild: Callable[[dict[str, bytes]], Build],
 ) -> None:
     with pytest.raises(AssertionError, match=r"(?s)Required uv version `>=9999`.*process .* /build packages"):
@@ -113,12 +113,12 @@ def test_uvs_settings_beside_the_lock_hold_for_the_analysis_and_not_for_the_tool
 
 
 @pytest.mark.parametrize("environment", ["/opt/analysis", "/opt/tools"])
-def test_every_package_has_what_it_needs(built: Project, environment: str) -> None:
+def test_the_requirements_of_every_package_are_installed(built: Project, environment: str) -> None:
     checked = sh("docker", "run", "--rm", built.image, "uv", "pip", "check", "--python", environment)
     assert "All installed packages are compatible" in checked.stdout + checked.stderr
 
 
-def test_jupyterlab_is_current_and_apart_from_the_analysis(built: Project) -> None:
+def test_jupyterlab_is_current_and_separate_from_the_analysis(built: Project) -> None:
     def installed(environment: str) -> set[str]:
         listed = sh("docker", "run", "--rm", built.image, "uv", "pip", "freeze", "--python", environment).stdout
         return {line.split("==")[0] for line in listed.splitlines()}
@@ -128,7 +128,7 @@ def test_jupyterlab_is_current_and_apart_from_the_analysis(built: Project) -> No
     assert "jupyterlab==4." in (built.folder / "tools.txt").read_text(encoding="utf-8")
 
 
-def test_the_image_says_which_template_made_it_and_holds_no_other_commands(built: Project) -> None:
+def test_the_image_names_its_template_and_contains_only_its_commands(built: Project) -> None:
     labels = json.loads(sh("docker", "image", "inspect", "--format", "{{json .Config.Labels}}", built.image).stdout)
     version = labels["org.opencontainers.image.version"]
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", labels["org.opencontainers.image.revision"])
@@ -137,7 +137,7 @@ def test_the_image_says_which_template_made_it_and_holds_no_other_commands(built
     assert f"Version: {version}\n" in installed.stdout
 
 
-def test_another_wheel_than_the_dockerfile_names_stops_the_build(
+def test_a_wheel_with_another_digest_stops_the_build(
     built: Project, rebuild: Callable[[dict[str, bytes]], Build]
 ) -> None:
     [wheel] = built.folder.glob("*.whl")
@@ -145,11 +145,11 @@ def test_another_wheel_than_the_dockerfile_names_stops_the_build(
         rebuild({wheel.name: wheel.read_bytes() + b"more"})
 
 
-def test_the_image_needs_no_root(built: Project) -> None:
+def test_the_image_runs_without_root(built: Project) -> None:
     assert sh("docker", "run", "--rm", built.image, "id", "--user").stdout.strip() == "1000"
 
 
-def test_root_becomes_the_user_where_even_the_project_is_read_only(built: Project) -> None:
+def test_root_becomes_the_user_in_a_read_only_project(built: Project) -> None:
     """As on ECS."""
     run = ("docker", "run", "--rm", "--user", "root", "--read-only", "--tmpfs", "/home", built.image)
     assert sh(*run, "sh", "-c", "id -u; touch ~/mine").stdout.split() == ["1000"]
@@ -163,7 +163,7 @@ def test_the_lock_and_the_image_agree(built: Project) -> None:
 
 
 @pytest.mark.parametrize("environment", ["/opt/analysis", "/opt/tools"])
-def test_every_module_has_a_compiled_file_of_its_source_and_of_no_time(built: Project, environment: str) -> None:
+def test_every_module_has_bytecode_by_source_hash_without_timestamps(built: Project, environment: str) -> None:
     asked = (f"{environment}/bin/python", "-c", COMPILED)
     assert sh("docker", "run", "--rm", built.image, *asked).stdout == ""
 
@@ -172,7 +172,7 @@ def test_every_module_has_a_compiled_file_of_its_source_and_of_no_time(built: Pr
     ("environment", "modules"),
     [("/opt/analysis", "pandas, ipykernel.kernelapp"), ("/opt/tools", "jupyterlab.labapp, nbconvert, pip_audit")],
 )
-def test_nothing_has_to_be_compiled_at_a_start(built: Project, environment: str, modules: str) -> None:
+def test_starting_jupyterlab_compiles_nothing(built: Project, environment: str, modules: str) -> None:
     asked = (f"{environment}/bin/python", "-v", "-c", f"import {modules}")
     said = sh("docker", "run", "--rm", built.image, *asked).stderr
     loaded = re.findall(r"^# code object from '?(.*?)'?$", said, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What production's image is asked, with an engine and with a stand-in for the `docker` command."""
+"""Reading production's image, with an engine and with a stand-in for the `docker` command."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def refusal(location: str) -> str:
 
 
 @pytest.mark.docker
-def test_what_is_installed_is_said_as_pip_freeze_would_say_it(build: Callable[[str], str]) -> None:
+def test_installed_packages_are_listed_as_by_pip_freeze(build: Callable[[str], str]) -> None:
     location = build("production")
     assert packages(location) == [
         "-e file:///srv/shop#egg=shop-api",
@@ -146,7 +146,7 @@ def test_what_is_installed_is_said_as_pip_freeze_would_say_it(build: Callable[[s
 
 
 @pytest.mark.docker
-def test_python_and_debian_of_the_image_are_compared_with_the_answers(build: Callable[[str], str]) -> None:
+def test_the_images_python_and_debian_are_compared_with_the_answers(build: Callable[[str], str]) -> None:
     found = Image(build("production"))
     assert (found.python, found.debian) == ("3.11", "bookworm")
     assert disagreements(found, "3.11", "bookworm") == []
@@ -165,17 +165,17 @@ def left(location: str) -> str:
 
 
 def events(log: Path) -> list[dict[str, Any]]:
-    """Return what `docker events` has written, but for a line that it is writing."""
+    """Return the complete lines of `docker events`."""
     return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines(keepends=True) if line[-1] == "\n"]
 
 
 def removed(events: list[dict[str, Any]], identity: str) -> bool:
-    """Say whether a container of the image was there and is gone."""
+    """Return whether a container of the image existed and was removed."""
     return any(e["Action"] == "destroy" and e["Actor"]["Attributes"].get("image") == identity for e in events)
 
 
 @pytest.mark.docker
-def test_nothing_of_productions_is_started_and_nothing_is_left(
+def test_the_images_own_command_is_not_started_and_containers_are_removed(
     build: Callable[[str], str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     location = build("production")
@@ -189,7 +189,7 @@ def test_nothing_of_productions_is_started_and_nothing_is_left(
 
     monkeypatch.setattr(image, "run", _run)
     identity = sh("docker", "image", "inspect", "--format={{.Id}}", location.removeprefix("image:")).stdout.strip()
-    # Of past events the engine keeps 256, beside other tests those of seconds.
+    # The engine keeps only the last 256 events, which beside other tests is a few seconds.
     log = tmp_path / "events"
     with log.open("w") as file:
         watch = ("docker", "events", "--format=json", f"--since={start}")
@@ -202,7 +202,7 @@ def test_nothing_of_productions_is_started_and_nothing_is_left(
     assert b"shop-core" in said
     assert b"started" not in said.replace(b"echo started", b"").replace(b"/started", b"")
     assert left(location) == ""
-    # Volumes of other tests come and go meanwhile.
+    # Other tests create and remove volumes meanwhile.
     containers = {e["Actor"]["ID"] for e in events(log) if e["Actor"]["Attributes"].get("image") == identity}
     mounted = {
         e["Actor"]["ID"]
@@ -214,17 +214,17 @@ def test_nothing_of_productions_is_started_and_nothing_is_left(
 
 
 @pytest.mark.docker
-def test_a_virtual_environment_that_only_the_command_names_is_found(build: Callable[[str], str]) -> None:
+def test_a_virtual_environment_named_only_in_the_command_is_found(build: Callable[[str], str]) -> None:
     assert "shop-core==2.0" in packages(build("unannounced"))
 
 
 @pytest.mark.docker
-def test_packages_of_a_user_and_on_pythonpath_are_found(build: Callable[[str], str]) -> None:
+def test_user_packages_and_packages_on_pythonpath_are_found(build: Callable[[str], str]) -> None:
     assert packages(build("of-a-user")) == ["only-in-base==1.0", "shop-core==1.0", "Shop.Web==1.0"]
 
 
 @pytest.mark.docker
-def test_an_image_in_which_nothing_is_installed_is_refused(build: Callable[[str], str]) -> None:
+def test_an_image_without_packages_is_refused(build: Callable[[str], str]) -> None:
     assert "nothing is installed in its Python; name the image that production runs" in refusal(build("bare"))
 
 
@@ -234,7 +234,7 @@ def test_an_image_without_python_is_refused(build: Callable[[str], str]) -> None
 
 
 @pytest.mark.docker
-def test_a_python_that_hangs_is_stopped_with_its_container(
+def test_an_image_whose_python_hangs_is_stopped_with_its_container(
     build: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     location = build("slow")
@@ -244,34 +244,34 @@ def test_a_python_that_hangs_is_stopped_with_its_container(
 
 
 @pytest.mark.docker
-def test_a_python_that_takes_memory_without_end_is_one_message(build: Callable[[str], str]) -> None:
+def test_an_image_whose_python_exhausts_memory_is_one_message(build: Callable[[str], str]) -> None:
     location = build("hungry")
     assert "was killed, as it took more than 1 GB of memory; name a requirements file" in refusal(location)
     assert left(location) == ""
 
 
 @pytest.mark.docker
-def test_a_python_that_starts_processes_without_end_is_one_message(build: Callable[[str], str]) -> None:
+def test_an_image_whose_python_starts_endless_processes_is_one_message(build: Callable[[str], str]) -> None:
     location = build("multiplying")
     assert ": Cannot fork); it must be 3.6 or newer; otherwise name a requirements file" in refusal(location)
     assert left(location) == ""
 
 
 @pytest.mark.docker
-def test_a_python_of_another_processor_without_emulation_is_one_message(build: Callable[[str], str]) -> None:
+def test_an_image_for_another_processor_without_emulation_is_one_message(build: Callable[[str], str]) -> None:
     assert "cannot run (exec format error); install emulation: " in refusal(build("of-another-processor"))
 
 
 @pytest.fixture(scope="module")
 def published(build: Callable[[str], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Publish an image for two processors as one tag, and for arm64 alone as another; nothing of it stays here."""
+    """Publish an image for two processors as one tag, and for arm64 alone as another; remove both from this machine."""
     local, folder = build("of-a-user")[6:], tmp_path_factory.mktemp("published")
     with registry(folder) as address:
         name = f"{address}/team/api"
         container = sh("docker", "create", local).stdout.strip()
         sh("docker", "export", "--output", str(folder / "files.tar"), container)
         sh("docker", "rm", container)
-        # Files of this machine under the name of the other one, so that they run.
+        # Programs of this processor, labelled as arm64, so that they run.
         changes = ("--change=ENV PYTHONPATH=/deps", "--platform=linux/arm64")
         sh("docker", "import", *changes, str(folder / "files.tar"), f"{name}:arm64")
         sh("docker", "tag", local, f"{name}:amd64")
@@ -285,7 +285,7 @@ def published(build: Callable[[str], str], tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.docker
-def test_a_tag_of_two_processors_is_read_for_amd64_or_as_asked_though_the_other_one_is_here(
+def test_a_tag_for_two_processors_is_read_for_amd64_or_the_requested_platform(
     published: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sh("docker", "pull", "--quiet", "--platform", "linux/arm64", f"{published}:1")
@@ -305,7 +305,7 @@ def test_an_image_for_arm64_alone_is_read_and_reported(published: str) -> None:
 
 
 @pytest.mark.docker
-def test_an_image_that_cannot_be_pulled_says_why(engine: None) -> None:
+def test_an_image_that_cannot_be_pulled_is_refused_with_the_reason(engine: None) -> None:
     problem = refusal("image:127.0.0.1:9/team/api:1.4.2")
     assert "Docker cannot give it (" in problem
     assert "; check the registry's name and the network" in problem
@@ -327,12 +327,12 @@ def pretend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., No
 
 
 def known_as(**changed: Any) -> str:
-    """Return a script that says what Docker knows about the image."""
+    """Return a script that prints Docker's description of the image."""
     return f"echo '{json.dumps([{'Id': 'sha256:1', 'Os': 'linux', 'Architecture': 'amd64', **changed}])}'"
 
 
 def answering(**changed: Any) -> str:
-    """Return a script that says what the image's Python would."""
+    """Return a script that prints the output of the image's Python."""
     answer = {
         "distributions": [package("shop")],
         "python": "3.11.9",
@@ -420,7 +420,7 @@ def test_an_image_is_refused_for(
     assert time.monotonic() - began < 30
 
 
-def test_a_python_that_goes_on_talking_is_stopped(
+def test_an_image_whose_python_prints_endlessly_is_stopped(
     pretend: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(image, "LOOK", 1)
@@ -428,7 +428,7 @@ def test_a_python_that_goes_on_talking_is_stopped(
     assert "no answer within 1 s; name a requirements file" in refusal("image:team/api:1")
 
 
-def test_a_python_of_an_image_gets_a_gigabyte_64_processes_and_no_disk(
+def test_the_images_python_is_limited_to_a_gigabyte_and_64_processes_and_cannot_write_files(
     pretend: Callable[..., None], tmp_path: Path
 ) -> None:
     pretend(run=f"echo $* >{tmp_path}/asked; {answering()}")
@@ -438,13 +438,13 @@ def test_a_python_of_an_image_gets_a_gigabyte_64_processes_and_no_disk(
     assert {"--network=none", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges"} <= set(asked)
 
 
-def test_missing_docker_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_docker_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert "https://docs.docker.com/get-docker" in refusal("image:team/api:1")
 
 
 @pytest.mark.parametrize("reference", ["--privileged", "-v/:/host", "", "team/api 1", "team/api;ls"])
-def test_what_is_no_name_of_an_image_is_not_given_to_docker(monkeypatch: pytest.MonkeyPatch, reference: str) -> None:
+def test_an_invalid_image_name_is_not_passed_to_docker(monkeypatch: pytest.MonkeyPatch, reference: str) -> None:
     def _run(*_: object, **__: object) -> None:
         raise AssertionError("docker was run")
 
@@ -485,7 +485,7 @@ def test_an_image_disagrees_with_the_answers_by(
     assert message in problem.replace("image:team/api:1 ", "")
 
 
-def test_a_version_is_what_counts_for_conda_and_for_a_wheel_from_a_file(pretend: Callable[..., None]) -> None:
+def test_packages_from_conda_and_from_local_wheels_are_pinned_by_version(pretend: Callable[..., None]) -> None:
     conda = package("six", installer="conda", direct_url={"url": "file:///croot/six_1/work", "dir_info": {}})
     wheel = package("numpy", direct_url={"url": "file:///wheels/numpy-1.0-cp311-linux.whl", "archive_info": {}})
     web = package(
@@ -507,18 +507,18 @@ def test_the_digest_of_the_registry_is_preferred_to_the_id(pretend: Callable[...
     assert Image("image:team/third:1").provenance == "id sha256:1 of linux/amd64"
 
 
-# Docker's two image stores refuse to start an image for another platform in these words.
+# The messages with which Docker's two image stores refuse an image for another platform.
 STORES = {
     "containerd": "docker: Error response from daemon: No such image: sha256:1",
     "classic": "image with reference api was found but does not match the specified platform: wanted x, actual: y",
 }
-# What a registry says that has the image for other platforms alone, or has not got it.
+# A registry's messages if it has the image for other platforms only, or lacks it.
 ELSEWHERE = ("no match for platform in manifest: not found", "pull access denied for team/api")
 
 
 @pytest.fixture
 def holding(pretend: Callable[..., None], tmp_path: Path) -> Callable[..., None]:
-    """Pretend an engine that shows the image for one platform, has some, and a registry that has others."""
+    """Imitate an engine that shows one platform and has some, and a registry that has others."""
 
     def _holding(store: str, *here: str, there: tuple[str, ...] = (), refusal: str = ELSEWHERE[0]) -> None:
         for architecture in here:
@@ -535,7 +535,7 @@ def holding(pretend: Callable[..., None], tmp_path: Path) -> Callable[..., None]
     return _holding
 
 
-# A laptop with an arm64 processor shows that one first.
+# An arm64 laptop shows arm64 first.
 NAMES = ("arm64", "amd64")
 
 
@@ -550,14 +550,14 @@ NAMES = ("arm64", "amd64")
         ((), ("arm64",), "linux/arm64"),
     ],
 )
-def test_productions_usual_platform_is_read_on_any_laptop_and_another_only_if_there_is_no_other(
+def test_amd64_is_read_on_any_laptop_and_another_platform_only_if_it_is_missing(
     holding: Callable[..., None], store: str, here: tuple[str, ...], there: tuple[str, ...], read: str
 ) -> None:
     holding(store, *here, there=there)
     assert Image("image:team/api:1").provenance == f"id sha256:1 of {read}"
 
 
-def test_docker_default_platform_chooses_the_platform_that_is_read(
+def test_docker_default_platform_selects_the_platform(
     holding: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_DEFAULT_PLATFORM", "linux/arm64")
@@ -565,7 +565,7 @@ def test_docker_default_platform_chooses_the_platform_that_is_read(
     assert Image("image:team/api:1").provenance == "id sha256:1 of linux/arm64"
 
 
-def test_the_summary_names_the_platform_and_the_line_for_a_machine_of_another(
+def test_the_summary_names_the_platform_and_the_setting_for_another_machine(
     holding: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     holding("containerd", "arm64", refusal=ELSEWHERE[1])
@@ -580,10 +580,10 @@ def test_the_summary_names_the_platform_and_the_line_for_a_machine_of_another(
     ]
 
 
-def test_an_image_includes_nothing() -> None:
+def test_requirements_of_an_image_cannot_include_files() -> None:
     with pytest.raises(SourceError, match=r"an image includes no base\.txt"):
         Image("image:team/api:1").beside("base.txt")
 
 
-def test_the_script_is_one_for_old_pythons() -> None:
+def test_the_script_runs_on_old_pythons() -> None:
     ast.parse(image.SCRIPT, feature_version=(3, 6))

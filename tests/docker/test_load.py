@@ -1,4 +1,4 @@
-"""A server that is asked for too much: memory, disk, visitors, passwords."""
+"""A server under load: memory, disk, visitors, passwords."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from docker.project import Answer, Project, ask
 pytestmark = pytest.mark.docker
 
 TOO_LARGE = "bytearray(4_000_000_000)"
-# Shared memory, which no limit of one process counts.
+# Shared memory, which is not part of a process's limit.
 FILL_MEMORY = """\
 import mmap
 full = mmap.mmap(-1, 4_000_000_000)
@@ -47,19 +47,19 @@ def started(project: Project) -> str:
     return str(project.inspect()["State"]["StartedAt"])
 
 
-def test_a_cell_that_is_larger_than_memory_is_an_error_that_says_how_to_have_more(small: Project) -> None:
+def test_a_cell_that_exceeds_the_memory_limit_gets_an_error_with_the_setting(small: Project) -> None:
     with started_kernel(small) as kernel:
         said = kernel.run(TOO_LARGE)
         assert "MemoryError" in said and "write MEMORY=16g into .env" in said
         assert kernel.run("print('works')") == "works"
 
 
-def test_python_and_what_it_starts_count_the_processors_of_the_container(small: Project) -> None:
+def test_python_and_its_subprocesses_count_the_containers_processors(small: Project) -> None:
     with started_kernel(small) as kernel:
         assert kernel.run(COUNT_PROCESSORS) == "1 1 1"
 
 
-def test_a_cell_that_fills_the_memory_ends_its_kernel_and_not_the_server(small: Project) -> None:
+def test_a_cell_that_fills_the_memory_ends_only_its_kernel(small: Project) -> None:
     before = started(small)
     with started_kernel(small) as kernel, started_kernel(small) as bystander:
         assert bystander.run("kept = 42") == ""
@@ -78,7 +78,7 @@ def test_a_program_that_a_cell_started_ends_before_the_kernel_does(small: Projec
         assert kernel.run("print('works')") == "works"
 
 
-def test_on_a_full_disk_the_old_notebook_stays_and_the_browser_gets_the_reason(small: Project) -> None:
+def test_a_full_disk_keeps_the_old_notebook_and_the_browser_shows_the_reason(small: Project) -> None:
     path = "/api/contents/src/disk/saved.ipynb"
 
     def saved(text: str) -> Answer:

@@ -1,4 +1,4 @@
-"""A project behind a company's proxy, which Docker knows from its config.json: docs/how-to/networks.md."""
+"""A project behind a company's proxy, set in Docker's config.json: docs/how-to/networks.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from docker.project import Project, eventually
 
 pytestmark = pytest.mark.docker
 
-# A service by its name, and the bundle of an image that was built with the company's certificate.
+# A service name, and the certificates of an image that was built with the company's certificate.
 OVERRIDE = """\
 services:
   jupyter:
@@ -50,7 +50,7 @@ files = s3fs.S3FileSystem(anon=True, endpoint_url=address, config_kwargs=dict(s3
 print(files.cat("data/a.txt").decode())"""
 
 
-def test_requests_inside_the_project_go_past_a_proxy_and_all_others_through_it(
+def test_requests_within_the_project_bypass_the_proxy_and_others_use_it(
     copy: Project, proxy: ForwardProxy, host: str, tmp_path: Path
 ) -> None:
     authority = trustme.CA()

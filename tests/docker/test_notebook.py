@@ -1,4 +1,4 @@
-"""What a person sees in the browser, on a server that nobody has spoken to before."""
+"""The notebook in the browser, on a new server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from docker.project import Project, eventually
 
 pytestmark = pytest.mark.docker
 
-# A new notebook is signed when it is first saved; Jupyter Server and Tornado disagree on the unit of a default.
+# A notebook is signed at its first save; Jupyter Server and Tornado disagree on the unit of a default.
 HARMLESS = r"analysis\.ipynb is not trusted|The websocket_ping_timeout \(90000\) cannot be longer"
 VERSIONS = """\
 import sys
@@ -95,12 +95,12 @@ def test_the_debugger_stops_at_a_breakpoint_and_shows_the_variables(lab: Lab) ->
     lab.page.locator(".jp-SideBar [data-id='jp-debugger-sidebar']").click()
 
 
-def test_nothing_popped_up_between_a_person_and_the_notebook(lab: Lab) -> None:
+def test_jupyterlab_opens_without_dialogs(lab: Lab) -> None:
     expect(lab.page.locator(".jp-Dialog")).to_have_count(0)
     expect(lab.page.locator(".Toastify__toast")).to_have_count(0)
 
 
-def test_a_terminal_has_the_python_and_the_tools_of_the_notebook(lab: Lab, running: Project) -> None:
+def test_a_terminal_has_the_notebooks_python_and_tools(lab: Lab, running: Project) -> None:
     lab.menu("File", "New", "Terminal")
     terminal = lab.page.locator(".jp-Terminal")
     expect(terminal.locator(".xterm-screen")).to_be_visible()
@@ -108,7 +108,7 @@ def test_a_terminal_has_the_python_and_the_tools_of_the_notebook(lab: Lab, runni
     found = running.folder / "src" / "found"
 
     def written() -> bool:
-        # A terminal loses what is typed before its shell reads.
+        # A terminal loses input that is typed before its shell reads.
         lab.page.keyboard.type(
             "command -v python jupyter uv >/project/src/found.tmp; mv /project/src/found.tmp /project/src/found\n"
         )
@@ -120,11 +120,11 @@ def test_a_terminal_has_the_python_and_the_tools_of_the_notebook(lab: Lab, runni
     assert found.read_text().split() == ["/opt/analysis/bin/python", "/opt/tools/bin/jupyter", "/opt/tools/commands/uv"]
 
 
-def test_the_browser_met_no_error(lab: Lab) -> None:
+def test_the_browser_logged_no_errors(lab: Lab) -> None:
     assert lab.errors == []
 
 
-def test_the_log_of_a_whole_visit_holds_no_password_and_no_warning(lab: Lab, running: Project) -> None:
+def test_the_servers_log_has_neither_passwords_nor_warnings(lab: Lab, running: Project) -> None:
     log = running.log()
     assert "Jupyter Server" in log
     assert running.password not in log

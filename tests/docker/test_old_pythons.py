@@ -1,4 +1,4 @@
-"""Productions of 2021 and a little later, on Pythons on which no current JupyterLab runs."""
+"""Production files of 2021 and 2022, on Pythons that are too old for the current JupyterLab."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from docker.project import Project
 pytestmark = pytest.mark.docker
 
 PRODUCTION = {
-    # docopt has no wheel; markupsafe and pystache need a setuptools of their time, absl-py a Python of its time.
+    # docopt lacks a wheel; markupsafe and pystache need an old setuptools, absl-py an old Python.
     "3.8": {
         "numpy": "1.21.6",
         "pandas": "1.3.5",
@@ -30,7 +30,7 @@ PRODUCTION = {
         "absl-py": "0.9.0",
         "six": "1.16.0",
     },
-    # Frozen with a notebook, with one of the oldest kernels that work with JupyterLab.
+    # The output of `pip freeze` with one of the oldest kernels that work with JupyterLab.
     "3.9": {
         "numpy": "1.21.2",
         "pandas": "1.3.3",
@@ -42,7 +42,7 @@ PRODUCTION = {
         "pyzmq": "22.1.0",
         "tornado": "6.1",
         "traitlets": "5.0.5",
-        # From when Dask's commands had other names.
+        # Dask's commands had other names then.
         "dask": "2022.9.2",
         "distributed": "2022.9.2",
     },
@@ -66,7 +66,7 @@ TOOLS = "jupyter lab --version; for python in /opt/tools/bin/python /usr/bin/pyt
 
 @dataclass(frozen=True)
 class Old:
-    """A project that runs, with its Python and production's versions."""
+    """A running project, with its Python and production's versions."""
 
     project: Project
     python: str
@@ -102,7 +102,7 @@ def test_a_cell_adds_a_package_that_the_same_kernel_imports(old: Old) -> None:
     assert "\nhumanize==" in old.project.read("requirements.txt")
 
 
-def test_jupyterlab_is_current_all_the_same_on_debians_python(old: Old) -> None:
+def test_jupyterlab_is_current_on_debians_python(old: Old) -> None:
     version, *pythons = old.project.run("sh", "-c", TOOLS).stdout.split()
     assert version.startswith("4.")
     assert pythons == ["/usr/bin/python3.11", "/usr/bin/python3.11"]
@@ -120,13 +120,13 @@ def test_a_widget_in_the_browser_and_the_old_kernel_talk_to_each_other(old: Old,
 
 
 @pytest.mark.parametrize("old", ["3.9"], indirect=True)
-def test_workers_are_of_the_dask_that_production_pins(old: Old) -> None:
+def test_dask_workers_have_productions_version(old: Old) -> None:
     versions = "print({one['packages']['distributed'] for one in client.get_versions(check=True)['workers'].values()})"
     said = old.project.outputs_beside_services(cells()["Dask"], versions)
     assert said == ["4950", repr({old.pinned["distributed"]})]
 
 
-def test_the_lock_is_made_again_without_the_old_python_being_in_the_way(old: Old) -> None:
+def test_lock_works_beside_an_old_python(old: Old) -> None:
     before = old.project.read("requirements.txt")
     old.project.run("lock")
     assert undated(old.project.read("requirements.txt")) == undated(before)

@@ -28,7 +28,7 @@ COMMANDS = (
     "uv pip install pluggy",
     "uv add sortedcontainers",
 )
-# As people and their programs write into an environment, each in its own way past the lock.
+# Ways in which users and programs write into an environment past the lock.
 BY_HAND = {
     "pip with a target": "pip install --target $site ply",
     "uv into the image": "uv pip install --python /opt/analysis ply",
@@ -55,7 +55,7 @@ def locked(project: Project) -> dict[str, str]:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Return all files of a project, without those of git and of the test."""
+    """Return all files of a project, without git's and the test's."""
     paths = [path for path in folder.rglob("*") if path.is_file() or path.is_symlink()]
     named = {path.relative_to(folder).as_posix(): path for path in paths}
     return {
@@ -66,19 +66,19 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def give(project: Project, text: dict[str, str]) -> None:
-    """Write locks, as `git pull` and `git switch` do."""
+    """Replace the locks, as `git pull` and `git switch` do."""
     for name, content in text.items():
         (project.folder / name).write_text(content, encoding="utf-8")
 
 
 def shell(project: Project, command: str, *, check: bool = True) -> Done:
-    """Type a command in a terminal of the notebook that runs."""
+    """Run a command in a terminal of the running notebook."""
     return project.compose("exec", "--no-TTY", "jupyter", "bash", "-c", command, check=check)
 
 
 @contextmanager
 def override(project: Project, text: str) -> Iterator[None]:
-    """Give the containers of a project other networks or volumes."""
+    """Change the networks or volumes of a project's containers."""
     file = project.folder / "docker-compose.override.yml"
     file.write_text(text, encoding="utf-8")
     try:
@@ -88,7 +88,7 @@ def override(project: Project, text: str) -> Iterator[None]:
         file.unlink()
 
 
-def test_a_cell_adds_packages_and_the_next_one_imports_them_in_the_same_kernel(
+def test_a_cell_adds_packages_and_the_next_cell_imports_them_in_the_same_kernel(
     running: Project, browser: Browser
 ) -> None:
     with logged_in(browser, running) as lab:
@@ -98,7 +98,7 @@ def test_a_cell_adds_packages_and_the_next_one_imports_them_in_the_same_kernel(
         assert re.fullmatch(r"(Adding humanize, toolz.*\n)+New: +humanize \d\S*\nNew: +toolz \d\S*\s*", said)
         imported = lab.run_new_cell("import humanize, toolz\nprint(kept + 1, humanize.intcomma(1234567))")
         expect(imported).to_contain_text("42 1,234,567")
-        # An older wrapt than the kernel has imported.
+        # This needs an older wrapt than the kernel has imported.
         moved = lab.run_new_cell('%pip install "deprecated<1.2.19"')
         expect(moved).to_contain_text(re.compile(r"Moved: +wrapt 2\S+ -> 1\."))
         expect(moved).to_contain_text(re.compile(r"Restart the kernel: it has imported wrapt 2\S+ \(now 1\.\S+\)\."))
@@ -112,7 +112,7 @@ def test_a_cell_adds_packages_and_the_next_one_imports_them_in_the_same_kernel(
     assert running.read("requirements.in").endswith("\nhumanize\ntoolz>=0.12\ndeprecated<1.2.19\n")
 
 
-def test_every_command_that_people_try_in_a_terminal_adds_a_package(running: Project) -> None:
+def test_the_usual_terminal_commands_add_a_package(running: Project) -> None:
     for command in COMMANDS:
         name = command.split()[-1]
         assert re.fullmatch(rf"New: +{name} \d\S*\n", shell(running, command).stdout)
@@ -139,7 +139,7 @@ def test_a_kernel_imports_a_package_that_was_added_from_the_host(running: Projec
         assert kernel.run("import parse; print(parse.parse('{:d} cities', '5 cities')[0])") == "5"
 
 
-def test_reports_and_other_containers_of_the_project_have_the_package(running: Project) -> None:
+def test_reports_and_other_containers_import_an_added_package(running: Project) -> None:
     name = running.write_notebook("import humanize; print('in the report:', humanize.intcomma(1234567))")
     script = "import humanize; print(humanize.intcomma(1234))"
     said = running.run("bash", "-c", f"report {name} && python -c '{script}'").stdout
@@ -148,7 +148,7 @@ def test_reports_and_other_containers_of_the_project_have_the_package(running: P
 
 
 @pytest.mark.parametrize("command", BY_HAND.values(), ids=BY_HAND)
-def test_nothing_but_the_commands_changes_the_environment(running: Project, command: str) -> None:
+def test_only_the_commands_can_change_the_environment(running: Project, command: str) -> None:
     places = "overlay=$(realpath /opt/analysis/packages/current); site=$(echo $overlay/lib/python3.*/site-packages)"
     state = "state() { pip freeze 2>&1; find $overlay -type f -exec md5sum {} + | sort | md5sum; }"
     said = shell(running, f"{places}; {state}; state; ({command}) >/dev/null 2>&1; echo exit code $?; state").stdout
@@ -157,7 +157,7 @@ def test_nothing_but_the_commands_changes_the_environment(running: Project, comm
     assert before == after and "humanize==" in before
 
 
-def test_a_removed_package_can_no_longer_be_imported(running: Project) -> None:
+def test_a_removed_package_cannot_be_imported(running: Project) -> None:
     with started_kernel(running) as kernel:
         assert re.search(r"Gone: +toolz", kernel.run("%pip uninstall -y toolz"))
         assert "ModuleNotFoundError" in kernel.run("import toolz")
@@ -196,16 +196,14 @@ def test_a_colleagues_container_installs_a_newer_lock_when_it_or_a_kernel_starts
             assert kernel.run("import toolz").startswith("ModuleNotFoundError")
 
 
-def test_without_a_network_a_newer_lock_stops_the_start_and_the_message_names_the_way_out(
-    running: Project, copy: Project
-) -> None:
+def test_a_newer_lock_without_a_network_stops_the_start_with_a_fix(running: Project, copy: Project) -> None:
     give(copy, locks(running))
     with override(copy, INTERNAL):
         started = copy.run("jupyter", "lab", "--version", check=False)
         assert started.returncode == 2 and "4." not in started.stdout
         assert "are missing, which docker compose up --build installs, too; fix this first:\n" in started.stderr
         assert "the package index cannot be reached" in started.stderr
-        # It compares all the same.
+        # `check` still compares.
         assert "installed packages differ from requirements.txt" in copy.run("check", check=False).stdout
 
 
@@ -218,7 +216,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("surroundings", "command", "said"), FAULTS.values(), ids=FAULTS)
-def test_a_fault_is_one_message_and_not_a_byte_changes(
+def test_a_failing_command_is_one_message_and_leaves_every_byte(
     copy: Project, surroundings: str, command: str, said: str
 ) -> None:
     with override(copy, surroundings):
@@ -238,8 +236,8 @@ MOMENTS: dict[str, Callable[[Path], bool]] = {
 }
 
 
-def test_a_container_that_is_killed_leaves_the_old_state_or_the_new_one_whole(built: Project, tmp_path: Path) -> None:
-    """Kill it while a package is installed, while the others are linked, and before and after files are replaced."""
+def test_a_killed_container_leaves_the_whole_old_or_new_state(built: Project, tmp_path: Path) -> None:
+    """Kill it while a package is installed, while others are linked, and before and after files are replaced."""
     packages = tmp_path / "packages"
     packages.mkdir()
     packages.chmod(0o1777)
@@ -257,25 +255,25 @@ def test_a_container_that_is_killed_leaves_the_old_state_or_the_new_one_whole(bu
             assert dict(line.split("==") for line in said[:-1]) == versions
             assert (name in versions) == bool(changed) == (said[-1] == "0")
             before = after
-        # It installs whatever a container before it was killed at.
+        # A later `add` installs the packages of the killed containers.
         copy.run("add", *MOMENTS)
         assert locked(copy).keys() >= MOMENTS.keys()
 
 
 def killed_at(project: Project, name: str, reached: Callable[[], bool]) -> None:
-    """Add a package, and kill the container as soon as something is reached; add it again if that was missed."""
+    """Add a package, and kill the container at a moment; repeat if the moment was missed."""
     command = ("docker", "compose", "run", "--rm", "--no-TTY", "--name", project.name, "jupyter", "add", name)
     environment = {**os.environ, **project.environment}
     for _ in range(5):
         with subprocess.Popen(
             command, cwd=project.folder, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as adding:
-            # Asking Docker would take longer than most of these moments.
+            # Asking Docker would take longer than most of these moments last.
             while adding.poll() is None and not reached():
                 time.sleep(0.001)
             if adding.returncode is None:
                 sh("docker", "kill", project.name, check=False)
                 return
-        # On busy processors a moment may be shorter than the time between two looks.
+        # On a busy machine a moment may be missed.
         project.run("remove", name)
     raise AssertionError(f"{name} was added five times before it could be killed")

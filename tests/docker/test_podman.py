@@ -26,7 +26,7 @@ BASE = "python:3.13-trixie"
 
 @dataclass(frozen=True)
 class Machine:
-    """A container with Podman in it, whose user has the project in the home folder."""
+    """A container with Podman, whose user has the project in the home directory."""
 
     name: str
 
@@ -34,7 +34,7 @@ class Machine:
         return sh("docker", "exec", self.name, "sh", "-c", command, check=check)
 
     def status(self, *options: str) -> str:
-        """Return the status with which the notebook's server answers."""
+        """Return the HTTP status of the notebook's server."""
         curl = "curl --silent --output /dev/null --write-out '%{http_code}' http://127.0.0.1:8888/api/contents"
         return self.sh(f"{curl} {' '.join(options)}", check=False).stdout
 
@@ -46,7 +46,7 @@ def machine(engine: None, generate: Callable[..., Path]) -> Iterator[Machine]:
     recipe = Path(__file__).with_name("podman.Dockerfile")
     sh("docker", "build", "--quiet", "--tag", image, "--file", str(recipe), str(project))
     try:
-        # Privileged, as containers in a container are; the user in it is not. Overlays need a volume below them.
+        # Nested containers need a privileged one, and overlays a volume; the user inside is unprivileged.
         storage = f"{name}:/home/analyst/.local/share/containers"
         sh("docker", "run", "--detach", "--privileged", "--name", name, "--volume", storage, image)
         sh("docker", "cp", f"{project}/.", f"{name}:/home/analyst/project")
@@ -87,7 +87,7 @@ def test_the_user_is_not_root_and_owns_the_report(built: Machine) -> None:
     assert built.sh("stat --format %U src/analysis.html").stdout.strip() == "analyst"
 
 
-def test_what_holds_the_notebook_back_with_docker_holds_it_back_here(built: Machine) -> None:
+def test_the_notebook_is_confined_as_with_docker(built: Machine) -> None:
     said = built.sh(
         "podman-compose run --rm jupyter sh -c 'grep -E \"^(CapEff|NoNewPrivs)\" /proc/self/status'",
         check=False,

@@ -22,7 +22,7 @@ from docker.project import Done, Project, sh
 pytestmark = pytest.mark.docker
 
 PASSWORD = f"canary-{secrets.token_hex(8)}"
-# A source whose build looks for secrets, and keeps what it finds in its module.
+# A source whose build looks for secrets, and writes them into its module.
 SPY = """\
 import os
 from pathlib import Path
@@ -41,7 +41,7 @@ setup(name="acme-spy", version="1.0", py_modules=["acme_spy"])
 
 @pytest.fixture(scope="module")
 def index(host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackageIndex]:
-    """Serve packages of our own to this machine and to containers, for a password."""
+    """Serve packages to this machine and to containers, with a password."""
     with PackageIndex(tmp_path_factory.mktemp("index"), f"me:{PASSWORD}", host) as index:
         index.add("acme-prices", "1.0")
         index.add("acme-tools", "2.0")
@@ -53,7 +53,7 @@ def index(host: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Packa
 def private(
     index: PackageIndex, generate: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Project]:
-    """Generate where ``~/.netrc`` has the password, and keep of the analysis only its kernel."""
+    """Generate with the password in ``~/.netrc``, and reduce the analysis to its kernel."""
     home = tmp_path_factory.mktemp("home")
     host = index.url.split("/")[2].split(":")[0]
     (home / ".netrc").write_text(f"machine {host} login me password {PASSWORD}\nmachine other login a password b\n")
@@ -72,13 +72,13 @@ def build(private: Project) -> Done:
     return private.build()
 
 
-def test_the_login_is_in_one_file_only_and_alone(private: Project) -> None:
+def test_the_login_is_in_one_private_file(private: Project) -> None:
     holding = [path for path in private.folder.rglob("*") if path.is_file() and PASSWORD.encode() in path.read_bytes()]
     assert holding == [private.folder / ".secrets" / "netrc"]
     assert len(holding[0].read_text().splitlines()) == 1
 
 
-def test_without_the_password_the_build_stops_and_names_the_index(
+def test_the_build_stops_without_the_password_and_names_the_index(
     private: Project, index: PackageIndex, tmp_path: Path
 ) -> None:
     clone = copied(private, tmp_path)
@@ -88,19 +88,21 @@ def test_without_the_password_the_build_stops_and_names_the_index(
     assert re.search(rf"{re.escape(index.url)}.*401 Unauthorized", said.stdout + said.stderr)
 
 
-def test_with_the_password_the_image_has_productions_package(private: Project, build: Done) -> None:
+def test_the_image_gets_productions_package_with_the_password(private: Project, build: Done) -> None:
     listed = sh("docker", "run", "--rm", private.image, "uv", "pip", "freeze", "--python", "/opt/analysis").stdout
     assert "acme-prices==1.0\n" in listed
 
 
-def test_a_source_that_the_login_brings_is_built_without_it_with_what_was_locked(private: Project, build: Done) -> None:
+def test_a_source_behind_the_login_is_built_without_it_and_with_locked_requirements(
+    private: Project, build: Done
+) -> None:
     assert re.search(r"\n# acme-spy==1\.0\n(\w+==.*\n(    --hash=.*\n)+)+\Z", private.read("build-requirements.txt"))
     look = "import acme_spy; print(acme_spy.user, *acme_spy.found)"
     user, _, found = sh("docker", "run", "--rm", private.image, "python", "-c", look).stdout.partition(" ")
     assert user == "65534" and "PATH=" in found and PASSWORD not in found
 
 
-def test_lock_and_take_over_get_in_with_the_password(private: Project, index: PackageIndex, build: Done) -> None:
+def test_lock_and_take_over_use_the_password(private: Project, index: PackageIndex, build: Done) -> None:
     with (private.folder / "requirements.in").open("a") as file:
         file.write("acme-tools\n")
     index.add("acme-prices", "1.1")
@@ -117,7 +119,7 @@ def test_lock_and_take_over_get_in_with_the_password(private: Project, index: Pa
     assert PASSWORD not in lock + said
 
 
-def test_pip_and_uv_take_a_companys_settings_as_build_secrets(private: Project, index: PackageIndex) -> None:
+def test_pip_and_uv_read_a_companys_settings_from_build_secrets(private: Project, index: PackageIndex) -> None:
     settings = {
         "pip.conf": (f"[global]\nindex-url = {index.url}\nretries = 0\n", f"Looking in indexes: {index.url}"),
         "uv.toml": ('required-version = ">=9999"\n', "Required uv version `>=9999`"),
@@ -131,7 +133,7 @@ def test_pip_and_uv_take_a_companys_settings_as_build_secrets(private: Project, 
         assert shown in said.stderr, said.stderr
 
 
-def test_behind_a_companys_proxy_and_certificate_the_build_asks_the_index_of_a_fork_and_no_other(
+def test_a_build_behind_a_companys_proxy_asks_only_the_forks_index(
     private: Project,
     index: PackageIndex,
     proxy: ForwardProxy,
@@ -139,7 +141,7 @@ def test_behind_a_companys_proxy_and_certificate_the_build_asks_the_index_of_a_f
     host: str,
     tmp_path: Path,
 ) -> None:
-    """With as few tools and packages as the steps of the build need."""
+    """The tools and packages are the fewest that the build needs."""
     (tmp_path / ".netrc").write_text(f"machine {COMPANY} login me password {PASSWORD}\n")
     url = f"https://{COMPANY}/simple/"
     answers = {"python_version": "3.11", "debian_release": "bookworm", "_package_index": url}
@@ -168,7 +170,7 @@ def test_behind_a_companys_proxy_and_certificate_the_build_asks_the_index_of_a_f
 
 
 def mirror(index: PackageIndex, folder: Path, lock: str) -> None:
-    """Put what a lock names onto the index, from the public one."""
+    """Copy the packages of a lock from the public index."""
     (folder / "lock.txt").parent.mkdir()
     (folder / "lock.txt").write_text(lock)
     of_the_image = ("--python-version=3.11", "--only-binary=:all:", "--platform=manylinux_2_17_x86_64")

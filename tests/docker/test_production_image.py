@@ -1,4 +1,4 @@
-"""Generating from an image that production runs."""
+"""Generation from an image that production runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def production(engine: None, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     sh("docker", "image", "rm", "--force", tag, check=False)
 
 
-def test_what_is_installed_in_productions_image_is_locked(
+def test_the_lock_has_the_packages_of_productions_image(
     cookiecutter: Callable[..., Generated], production: str
 ) -> None:
     generated = cookiecutter(
@@ -41,7 +41,7 @@ def test_what_is_installed_in_productions_image_is_locked(
     assert "production has started" not in generated.stdout + generated.stderr
 
 
-def test_an_image_on_another_python_is_refused_with_the_answers_that_fit(
+def test_an_image_with_another_python_is_refused_with_the_matching_answers(
     cookiecutter: Callable[..., Generated], production: str
 ) -> None:
     generated = cookiecutter(production_requirements=f"image:{production}")

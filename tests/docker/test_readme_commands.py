@@ -1,4 +1,4 @@
-"""The commands of the README and of the pages that it links to, word for word, one after another."""
+"""The commands of the README and of the pages that it links to, verbatim and in order."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def commands(markdown: str) -> list[str]:
 
 
 def command(markdown: str, *words: str) -> str:
-    """Return the one command that has these words."""
+    """Return the one command with these words."""
     [found] = {line for line in commands(markdown) if all(word in line for word in words)}
     return found
 
 
 @pytest.fixture(scope="module")
 def reader(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Give a person who follows the README a folder, and an image name that is not the other tests'."""
+    """Give a reader of the README a directory and an image name of their own."""
     project = copied(built, tmp_path_factory.mktemp("reader"))
     slug = f"{built.image}-reader"
     for name in ("README.md", "docker-compose.yml"):
@@ -54,7 +54,7 @@ def reader(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def follow(project: Project, line: str) -> str:
-    """Type a command, but let what would stay in the foreground go on behind."""
+    """Run a command; those that would stay in the foreground run in the background."""
     typed = line.replace(UP, f"{UP} --detach").replace(FREEZE, "cat ../api/in-the-image.txt")
     typed = typed.replace(RUN, f"docker run --detach --name {project.name}-run --publish 127.0.0.1:{project.port}:8888")
     typed = typed.replace(SHELL, f"{SHELL} --no-TTY").replace(" churn", f" {project.image}")
@@ -66,7 +66,7 @@ def follow(project: Project, line: str) -> str:
         assert code == 0, said
         return said
     if typed.startswith(UP):
-        # Which leaves nothing to compress.
+        # Build first, without compression.
         project.build()
     said = sh("bash", "-euo", "pipefail", "-c", typed, folder=project.folder, environment=project.environment).stdout
     if typed.startswith(UP):
@@ -74,8 +74,8 @@ def follow(project: Project, line: str) -> str:
     return said
 
 
-def test_every_command_of_the_readme_works_in_its_order(reader: Project) -> None:
-    # This asks a public database; test_audit.py gives it one of its own.
+def test_every_command_of_the_readme_works_in_order(reader: Project) -> None:
+    # `audit` asks a public database; test_audit.py has a local one.
     lines = [line for line in commands(reader.read("README.md")) if not line.endswith(" audit")]
     assert len(lines) >= 5
     for line in lines:
@@ -87,7 +87,7 @@ def test_every_command_of_the_readme_works_in_its_order(reader: Project) -> None
     assert logs_in(reader)
 
 
-def test_a_password_in_a_file_of_windows_powershell_opens_the_server(reader: Project) -> None:
+def test_a_password_file_written_by_windows_powershell_opens_the_server(reader: Project) -> None:
     (reader.folder / PASSWORD).write_text("words of Windows\r\n", encoding="utf-16")
     reader.compose("restart", "jupyter")
     reader.wait_until_answering()
@@ -98,7 +98,7 @@ def test_a_password_in_a_file_of_windows_powershell_opens_the_server(reader: Pro
     reader.compose("restart", "jupyter")
 
 
-def test_a_newer_production_file_is_taken_over_from_each_place_and_moves_only_what_it_names(reader: Project) -> None:
+def test_a_newer_production_file_from_each_place_moves_only_its_packages(reader: Project) -> None:
     mounted, start, again, piped, check = commands(page("take-over.md"))
     [mount] = blocks(page("take-over.md"), "yaml")
     (reader.folder / "docker-compose.override.yml").write_text(mount, encoding="utf-8")
@@ -106,7 +106,7 @@ def test_a_newer_production_file_is_taken_over_from_each_place_and_moves_only_wh
     dry = follow(reader, f"{mounted} --dry-run").splitlines()
     assert reader.read("requirements.txt") == before
     said = follow(reader, mounted).splitlines()
-    # After the build, which the first command does.
+    # The first command also prints the build.
     assert dry[-len(said) : -1] == said[:-1]
     [moved] = [line for line in said if line.startswith(("Moved:", "New:", "Gone:"))]
     assert moved.startswith(f"Moved:      pytz {PINNED['pytz']} -> {NEWER}")
@@ -161,7 +161,7 @@ def test_a_failing_cell_is_an_error_of_the_report(reader: Project) -> None:
     assert "ZeroDivisionError" in tried.stdout + tried.stderr
 
 
-def test_a_package_is_added_and_production_stays_as_it_is(reader: Project) -> None:
+def test_adding_a_package_keeps_productions_versions(reader: Project) -> None:
     before = reader.read("requirements.txt")
     add = command(reader.read("README.md"), "jupyter add").replace("polars", "humanize")
     assert re.search(r"^New: +humanize \d", follow(reader, add), re.MULTILINE)
@@ -176,7 +176,7 @@ def test_a_package_is_added_and_production_stays_as_it_is(reader: Project) -> No
     assert pins(reader.read("requirements.txt")) == pins(after)
 
 
-def test_the_next_image_holds_the_package_and_the_volume_nothing_once_no_container_uses_it(reader: Project) -> None:
+def test_the_next_image_has_the_package_and_the_unused_volume_is_emptied(reader: Project) -> None:
     owner, mounted = reader.folder.stat(), (f"{reader.folder}:/project", f"{reader.name}_packages:/opt/packages")
     options = (f"--user={owner.st_uid}:{owner.st_gid}", *(f"--volume={each}" for each in mounted))
     other = sh("docker", "run", "--detach", *options, reader.image, "sleep", "1d").stdout.strip()
@@ -189,7 +189,7 @@ def test_the_next_image_holds_the_package_and_the_volume_nothing_once_no_contain
         of_image = "import humanize, os; print(humanize.__file__, os.listdir('/opt/packages'))"
         said = reader.compose("exec", "--no-TTY", "jupyter", "python", "-c", of_image).stdout
         assert said.startswith("/opt/analysis/lib/") and Path(held).name in said
-        # Its packages are there although another image runs.
+        # The packages remain although another image runs.
         assert sh(*in_other).stdout.startswith(overlay)
     finally:
         sh("docker", "rm", "--force", other)
@@ -205,7 +205,7 @@ def pins(lock: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)", lock, re.MULTILINE))
 
 
-def test_a_fresh_clone_starts_after_the_command_that_its_error_names_and_touches_nothing_of_the_other(
+def test_a_new_clone_starts_after_the_command_in_its_error_beside_the_other_clone(
     reader: Project, tmp_path: Path
 ) -> None:
     author, clone = tmp_path / "author", tmp_path / "clone"
@@ -224,7 +224,7 @@ def test_a_fresh_clone_starts_after_the_command_that_its_error_names_and_touches
         project = Project(clone, image=name, name=name)
         before = reader.inspect()["State"]["StartedAt"]
         try:
-            # From .env, as for a person.
+            # Compose takes the project name from .env.
             sh(*UP.split(), "--detach", folder=clone, environment={"PORT": str(project.port)})
             project.wait_until_answering()
             assert logs_in(project)

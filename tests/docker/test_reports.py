@@ -1,4 +1,4 @@
-"""Figures and widgets in the notebook and in its report, on a machine without internet."""
+"""Figures and widgets in the notebook and in its report, without internet."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def project(engine: None, generate: Callable[..., Path], tmp_path_factory: pytes
 
 
 def asked_of_the_internet(page: Page) -> list[str]:
-    """Return a list that fills with requests to other machines, which fail from now on."""
+    """Make requests to other machines fail, and return the list that records them."""
     asked: list[str] = []
 
     def answer(route: object, request: object) -> None:
@@ -56,9 +56,7 @@ def asked_of_the_internet(page: Page) -> list[str]:
     return asked
 
 
-def test_reports_are_whole_without_internet_and_show_parameters_and_the_cell_that_failed(
-    project: Project, browser: Browser
-) -> None:
+def test_reports_work_offline_and_show_parameters_and_the_failing_cell(project: Project, browser: Browser) -> None:
     src = project.folder / "src"
     before = (src / "figures.ipynb").read_bytes()
     container = ("docker", "run", "--rm", "--user=root", "--network=none", f"--volume={project.folder}:/project")
@@ -85,9 +83,7 @@ def test_reports_are_whole_without_internet_and_show_parameters_and_the_cell_tha
     assert asked == []
 
 
-def test_jupyterlab_shows_the_same_figures_without_internet_and_exports_them_as_report_does(
-    project: Project, browser: Browser
-) -> None:
+def test_jupyterlab_shows_figures_offline_and_exports_them_like_report(project: Project, browser: Browser) -> None:
     with project.up(), logged_in(browser, project) as lab:
         asked = asked_of_the_internet(lab.page)
         lab.run_new_cell("rate = 7")

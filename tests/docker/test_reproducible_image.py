@@ -1,4 +1,4 @@
-"""The command of docs/how-to/same-image.md that builds the same image again, in the hands of two people."""
+"""The command of docs/how-to/same-image.md that builds the same image again, run by two people."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def slug(engine: None) -> Iterator[str]:
     sh("docker", "image", "rm", "--force", slug, f"{slug}-reader", check=False)
 
 
-# Minutes each, and what the others can show, this one does.
+# Each project takes minutes, and this one covers the others.
 USUAL = "production"
 
 
 @pytest.mark.parametrize("name", PROJECTS if os.environ.get("DS_DOCKER_ENV_EVERY_DIGEST") else [USUAL])
-def test_two_people_get_the_same_digest_from_one_commit_and_after_one_package_more(
+def test_two_people_get_the_same_digest_from_one_commit_and_after_adding_a_package(
     name: str, slug: str, generate: Callable[..., Path], tmp_path: Path
 ) -> None:
     answers = PROJECTS[name]
@@ -72,7 +72,7 @@ def test_two_people_get_the_same_digest_from_one_commit_and_after_one_package_mo
     assert created(slug) == int(sh("git", "log", "-1", "--format=%ct", folder=author).stdout)
 
 
-def test_a_mirror_that_compose_builds_from_is_in_the_plan_too(generate: Callable[..., Path], engine: None) -> None:
+def test_a_mirror_in_compose_is_in_the_build_plan(generate: Callable[..., Path], engine: None) -> None:
     project = generate()
     override = "services: {jupyter: {build: {secrets: [pip.conf]}}}\nsecrets: {pip.conf: {file: pip.conf}}\n"
     write_files(project, {"docker-compose.override.yml": override, "pip.conf": ""})
@@ -85,7 +85,7 @@ def test_a_mirror_that_compose_builds_from_is_in_the_plan_too(generate: Callable
 
 
 def built(project: Path, name: str, *, again: bool = False, **environment: str) -> str:
-    """Type the page's commands for a clone of this name, or from its last build; return the digest that they print."""
+    """Run the page's commands for a clone of this name, or from its last build; return the printed digest."""
     environment |= {"COMPOSE_PROJECT_NAME": name}
     time, bake, load, inspect = commands(name)
     if again:
@@ -102,7 +102,7 @@ def built(project: Path, name: str, *, again: bool = False, **environment: str) 
 
 
 def fill_the_cache(project: Path, slug: str) -> None:
-    """Build what the page does, and keep nothing of it but the steps."""
+    """Build as the page does, and keep only the steps."""
     environment = {"COMPOSE_PROJECT_NAME": slug}
     time, bake, *_ = commands(slug)
     bake = re.sub(r"output=\S+(?=\")", "output=type=cacheonly", bake.replace("--no-cache ", ""))
@@ -124,7 +124,7 @@ def created(image: str) -> float:
 
 
 def leave_traces(project: Path) -> None:
-    """Add what a person who works here leaves behind and git ignores; its files are older than the commit."""
+    """Add files that git ignores and that are older than the commit, as work leaves them."""
     src = project / "src"
     for name in ("__pycache__/model.cpython-313.pyc", ".ipynb_checkpoints/analysis.ipynb", "data/raw/a.csv", "a.html"):
         (src / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""That the notebook computes the same again, on another machine."""
+"""The notebook computes the same results on another machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.docker
 
 SETTINGS = ("LC_ALL", "OMP_NUM_THREADS", "PYTHONHASHSEED", "TZ")
 NAME = "src/asked.ipynb"
-# What differs between machines: the order of a set, local time, the sums of threads, the ids in a figure.
+# Results that could differ: the order of a set, local time, sums over threads, the ids in a figure.
 CELLS = (
     "print(set('abcdefgh'), hash('a'))",
     "import time; print(time.tzname, time.localtime(0).tm_hour)",
@@ -31,13 +31,13 @@ print(hashlib.sha256(figure.getvalue()).hexdigest())""",
 )
 
 
-def test_another_machine_makes_the_same_report_byte_for_byte(running: Project) -> None:
+def test_the_report_is_identical_on_another_machine(running: Project) -> None:
     running.write_notebook(*CELLS, name=NAME)
     path = (running.folder / NAME).with_suffix(".html")
     running.run("report", NAME)
     report = path.read_bytes()
     path.unlink()
-    # With another name and time zone, and with one processor.
+    # Another host name, another time zone, and one processor.
     moved = 'ln -sf /usr/share/zoneinfo/Asia/Tokyo /etc/localtime; exec as-owner "$@"'
     sh(
         *("docker", "run", "--rm", "--user=root", "--hostname=elsewhere", "--cpuset-cpus=0"),
@@ -47,13 +47,13 @@ def test_another_machine_makes_the_same_report_byte_for_byte(running: Project) -
     assert path.read_bytes() == report
 
 
-def test_text_has_the_same_letters_whatever_the_base_image_says(running: Project) -> None:
+def test_text_is_utf_8_with_any_locale_of_the_base_image(running: Project) -> None:
     letters = ("docker", "run", "--rm", "--env=LANG=POSIX", running.image, "env")
     count = ("sh", "-c", "printf ä | wc --chars")
     assert [sh(*letters, *unset, *count).stdout for unset in ((), ("--unset=LC_ALL",))] == ["1\n", "2\n"]
 
 
-def test_python_has_the_settings_however_it_is_started(running: Project) -> None:
+def test_every_way_to_start_python_has_the_settings(running: Project) -> None:
     ask = f"import os; print([os.environ.get(name) for name in {SETTINGS}])"
     settings = "['C.UTF-8', '1', '0', 'UTC']"
     python = ("python", "-c", ask)
@@ -63,6 +63,6 @@ def test_python_has_the_settings_however_it_is_started(running: Project) -> None
     assert running.outputs_beside_services(ask) == [settings]
 
 
-def test_a_cell_gets_as_many_threads_as_are_asked_for(copy: Project) -> None:
+def test_a_cell_gets_the_configured_number_of_threads(copy: Project) -> None:
     (copy.folder / ".env").write_text("THREADS=2\n", encoding="utf-8")
     assert copy.run("printenv", "OMP_NUM_THREADS").stdout == "2\n"

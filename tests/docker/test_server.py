@@ -1,4 +1,4 @@
-"""Who gets in, what the container is allowed to do, and what outlives it."""
+"""Logins, the rights of the container, and the data that survive it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_only_the_password_opens_the_server(running: Project) -> None:
     assert ask(contents, token=running.password).status == 200
 
 
-def test_docker_sees_that_the_server_is_healthy(running: Project) -> None:
+def test_docker_reports_the_server_as_healthy(running: Project) -> None:
     eventually(lambda: running.inspect()["State"]["Health"]["Status"] == "healthy", "the container is healthy")
 
 
@@ -48,7 +48,7 @@ def test_only_this_machine_reaches_the_server(running: Project) -> None:
     assert running.compose("port", "jupyter", str(running.port)).stdout.strip() == f"127.0.0.1:{running.port}"
 
 
-def test_a_new_password_counts_after_a_restart(copy: Project) -> None:
+def test_a_new_password_takes_effect_after_a_restart(copy: Project) -> None:
     with copy.up():
         old = copy.password
         chosen = copy.folder / "chosen"
@@ -60,7 +60,7 @@ def test_a_new_password_counts_after_a_restart(copy: Project) -> None:
         assert logs_in(copy)
 
 
-def test_the_browser_offers_no_password_that_would_outlive_the_secret(running: Project) -> None:
+def test_the_browser_cannot_change_the_password(running: Project) -> None:
     login = ask(f"{running.url}/login")
     assert 'name="password"' in login.text
     assert 'name="new_password"' not in login.text
@@ -71,7 +71,7 @@ def test_the_login_page_says_where_the_password_is_and_the_log_where_the_server_
     assert set(re.findall(r"http://[^/\s]+", running.log())) == {running.url}
 
 
-def test_with_a_blank_password_the_server_still_asks_for_a_token(copy: Project) -> None:
+def test_a_blank_password_makes_the_server_ask_for_a_token(copy: Project) -> None:
     (copy.folder / PASSWORD).write_text(" \n", encoding="utf-8")
     with copy.up():
         assert ask(f"{copy.url}/api/contents").status == 403
@@ -79,7 +79,7 @@ def test_with_a_blank_password_the_server_still_asks_for_a_token(copy: Project) 
         assert ask(f"{copy.url}/api/contents", token=printed_token(copy.log())).status == 200
 
 
-def test_a_password_that_cannot_be_read_is_the_reason_in_the_log_until_it_can_be_read(copy: Project) -> None:
+def test_an_unreadable_password_is_logged_until_it_can_be_read(copy: Project) -> None:
     (copy.folder / PASSWORD).chmod(0)
     copy.compose("up", "--detach")
     eventually(lambda: copy.inspect()["RestartCount"] > 0, "the server stopped")
@@ -89,7 +89,7 @@ def test_a_password_that_cannot_be_read_is_the_reason_in_the_log_until_it_can_be
     eventually(lambda: ask(f"{copy.url}/api").status == 200, "the server started by itself")
 
 
-def test_without_a_password_file_nothing_starts_and_the_path_is_named(copy: Project) -> None:
+def test_a_missing_password_file_stops_the_start_and_is_named(copy: Project) -> None:
     (copy.folder / PASSWORD).unlink()
     tried = copy.compose("up", "--detach", check=False)
     assert tried.returncode != 0
@@ -99,7 +99,7 @@ def test_without_a_password_file_nothing_starts_and_the_path_is_named(copy: Proj
 
 @pytest.fixture(scope="module", params=[1000, 4242, 0], ids="uid-{}".format)
 def owned(request: Any, built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Start the project from a folder that belongs to this user, its password readable for nobody else."""
+    """Start the project from a directory of this user, who alone can read its password."""
     if sys.platform == "win32" or (os.geteuid() != 0 and request.param != os.geteuid()):
         missing("only root can give a folder to somebody else")
     project = copied(built, tmp_path_factory.mktemp("owned"))
@@ -110,7 +110,7 @@ def owned(request: Any, built: Project, tmp_path_factory: pytest.TempPathFactory
         yield project
 
 
-def test_files_made_in_the_notebook_belong_to_the_owner_of_the_folder(owned: Project) -> None:
+def test_files_made_in_the_notebook_belong_to_the_projects_owner(owned: Project) -> None:
     code = "import getpass, os; open('data/made.csv', 'w').close(); os.mkdir('data/more'); print(getpass.getuser())"
     owned.api("/api/contents/src/saved.txt", method="PUT", body={"type": "file", "format": "text", "content": ""})
     [user] = owned.outputs(code)
@@ -120,7 +120,7 @@ def test_files_made_in_the_notebook_belong_to_the_owner_of_the_folder(owned: Pro
     assert user in ("root", "analyst", "owner")
 
 
-def test_nothing_runs_with_a_capability_or_as_another_user(owned: Project) -> None:
+def test_every_process_runs_as_the_owner_without_capabilities(owned: Project) -> None:
     owner = owned.folder.stat()
     assert owned.api("/api/kernels", method="POST", body={"name": "python3"}).status == 201
     processes = owned.processes()
@@ -133,29 +133,29 @@ def test_nothing_runs_with_a_capability_or_as_another_user(owned: Project) -> No
         assert process["NoNewPrivs"] == "1"
 
 
-def test_a_shell_in_the_running_container_is_the_owners_and_starts_programs_in_tmp(owned: Project) -> None:
+def test_a_shell_in_the_running_container_is_the_owners_and_runs_programs_in_tmp(owned: Project) -> None:
     start = "cp /bin/true /tmp/program && /tmp/program"
     shell = f"{start} && touch src/from-shell $HOME/from-shell && id -u && grep CapEff /proc/self/status"
     said = owned.compose("exec", "--no-TTY", "jupyter", "bash", "-c", shell).stdout.split()
-    # Root keeps those of the start.
+    # Root keeps the capabilities of the start.
     owner = owned.folder.stat().st_uid
     assert said == [str(owner), "CapEff:", "0" * 16 if owner else f"{0b111 << 6:016x}"]
     assert (owned.folder / "src" / "from-shell").stat().st_uid == owned.folder.stat().st_uid
 
 
-def test_an_owner_can_write_the_project_the_home_and_directories_for_temporary_files(owned: Project) -> None:
+def test_the_owner_can_write_src_the_home_and_temporary_directories(owned: Project) -> None:
     closed = "find /opt/analysis -type d -writable"
     assert owned.compose("exec", "--no-TTY", "jupyter", "sh", "-c", closed).stdout == ""
     if owned.folder.stat().st_uid == 0:
-        return  # The files of the image are root's, too (decision 59).
-    # The kernel's own: devices and shared memory, and what a process may say about itself.
+        return  # Root also owns the files of the image (decision 59).
+    # Directories of the kernel, and those that the owner may write.
     known = " -o ".join(f"-path /{name}" for name in ("proc", "sys", "dev", "home", "opt/packages", "project", "tmp"))
     walk = f"find / \\( {known} \\) -prune -o -writable ! -type l -print 2>/dev/null; true"
     said = owned.compose("exec", "--no-TTY", "jupyter", "sh", "-c", walk).stdout
     assert sorted(said.split()) == ["/run/lock", "/var/tmp"]
 
 
-def test_settings_of_jupyterlab_outlive_the_container(copy: Project) -> None:
+def test_jupyterlabs_settings_survive_a_new_container(copy: Project) -> None:
     with copy.up():
         dark = {"raw": json.dumps({"theme": "JupyterLab Dark"})}
         assert copy.api(THEME, method="PUT", body=dark).status == 204

@@ -1,4 +1,4 @@
-"""A project that proves itself with nothing but Docker; test_readme_commands.py takes over a newer production file."""
+"""`check` with Docker alone; test_readme_commands.py takes over a newer production file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def offline(copy: Project) -> Project:
     return copy
 
 
-def test_a_fresh_image_holds_productions_versions_and_says_what_it_could_not_compare(offline: Project) -> None:
+def test_a_new_image_has_productions_versions_and_check_names_gaps(offline: Project) -> None:
     checked = offline.run("check")
     first, second, template = checked.stdout.splitlines()
     held = f"{len(PINNED)} of {len(PINNED)} versions of production.txt are installed"
@@ -41,7 +41,7 @@ def test_a_fresh_image_holds_productions_versions_and_says_what_it_could_not_com
     assert re.fullmatch(r"Template:   ds-docker-env [\d.]+, commit [0-9a-f]{40}(-dirty)?", template)
 
 
-def test_an_image_older_than_its_lock_is_told_to_be_built_again(copy: Project) -> None:
+def test_check_asks_for_a_restart_if_the_image_is_older_than_its_lock(copy: Project) -> None:
     edit(copy, "requirements.txt", "\nsix==1.17.0", "\nsix==1.16.0")
     edit(copy, "production.txt", "six==1.17.0", "six==1.16.0")
     checked = copy.run("check", check=False)
@@ -51,7 +51,7 @@ def test_an_image_older_than_its_lock_is_told_to_be_built_again(copy: Project) -
     assert "jupyter lock" not in checked.stdout
 
 
-def test_a_requirement_of_an_installed_package_that_is_missing_is_named(copy: Project) -> None:
+def test_check_names_a_missing_requirement_of_a_package(copy: Project) -> None:
     lock = copy.read("requirements.txt")
     edit(copy, "requirements.txt", lock, without(lock, ["jmespath"]))
     checked = copy.run("bash", "-c", "readlink /opt/analysis/packages; check", check=False)
@@ -61,7 +61,7 @@ def test_a_requirement_of_an_installed_package_that_is_missing_is_named(copy: Pr
     assert re.match(rf"/opt/packages/3\.11-bookworm-{this_machine()}-[0-9a-f]{{16}}\n", checked.stdout)
 
 
-def test_a_file_that_is_missing_is_no_difference_but_an_error(offline: Project) -> None:
+def test_a_missing_file_is_an_error_and_not_a_difference(offline: Project) -> None:
     (offline.folder / "production.txt").unlink()
     checked = offline.run("check", check=False)
     assert checked.returncode == 2

@@ -1,4 +1,4 @@
-"""Every Compose file that the questions can give, as far as its text goes: rendering alone takes milliseconds."""
+"""The text of every Compose file that the questions can produce: rendering takes milliseconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rendering import CHOICES, Renderer, answers
 
 from ds_docker_env.generation.services import SERVICES
 
-# Without a parser in C, 256 files take 3 s.
+# The parser in C is faster: without it, 256 files take 3 s.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 SERVERS = {"dask": ["dask-scheduler", "dask-worker"]}
 
@@ -33,7 +33,7 @@ def test_every_choice_of_services_gives_a_compose_file_without_an_empty_key() ->
     assert len(CHOICES) == 2 ** len(SERVICES)
     for asked in answers():
         compose = yaml.load(render("docker-compose.yml", **asked), LOADER)
-        # A named volume has nothing more to say, and the writer is in no profile.
+        # Named volumes have empty settings, and the writer an empty list of profiles.
         said = [found for found in empty(compose) if not found.startswith("/volumes/")]
         assert said == ["/services/writer/profiles"], asked
         # JupyterLab starts Datasette.
@@ -46,7 +46,7 @@ def test_every_choice_of_services_gives_a_compose_file_without_an_empty_key() ->
         for name, service in compose["services"].items():
             assert service.items() >= (limits if name == "passwords" else compose["x-limits"]).items()
         waited_for = compose["services"]["jupyter"]["depends_on"]
-        # Which a worker waits for.
+        # The worker waits for the scheduler.
         healthy = {name: {"condition": "service_healthy"} for name in servers if name != "dask-scheduler"}
         assert waited_for == ({"writer": {"condition": "service_started"}, **healthy} if servers else ["writer"])
         assert all("healthcheck" in compose["services"][name] for name in ("jupyter", *servers))
@@ -58,7 +58,7 @@ def test_every_choice_of_services_gives_a_compose_file_without_an_empty_key() ->
         assert {volume for volume in volumes if volume[0] != "."} == {*compose["volumes"]}
 
 
-def test_only_the_writer_and_setup_can_write_what_this_machine_runs_next_and_a_notebook_sees_no_password_file() -> None:
+def test_only_writer_and_setup_can_write_files_that_the_host_runs_and_the_notebook_sees_only_its_secrets() -> None:
     render = Renderer()
     for asked in answers():
         compose = yaml.load(render("docker-compose.yml", **asked), LOADER)
@@ -79,7 +79,7 @@ def test_only_the_writer_and_setup_can_write_what_this_machine_runs_next_and_a_n
         }
 
 
-def test_each_container_is_confined_and_has_no_password_in_its_environment() -> None:
+def test_each_container_is_confined_and_its_environment_is_free_of_passwords() -> None:
     compose = yaml.safe_load(Renderer()("docker-compose.yml", services=CHOICES[-1]))
     ports = {name: service["ports"] for name, service in compose["services"].items() if "ports" in service}
     assert ports == {"jupyter": ["127.0.0.1:${PORT:-8888}:${PORT:-8888}"]}

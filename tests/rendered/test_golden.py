@@ -7,7 +7,7 @@ import pytest
 from golden import PAIR, PROJECTS, RICHEST, golden, rendered
 from offers import PAIRS, needs
 
-# Lines, comments included.
+# Lines, with comments.
 BUDGET = {
     "default": {"Dockerfile": 60, "docker-compose.yml": 45, "README.md": 85, "in all": 300},
     "production": {
@@ -19,7 +19,7 @@ BUDGET = {
         **{".github/workflows/analysis.yml": 90},
     },
 }
-# The lines of requirements.in, which the golden trees leave out, with the template's own packages.
+# Lines of requirements.in with the template's packages; the golden trees leave it out.
 REQUIREMENTS = {"default": 12, "production": 13, "richest": 23}
 PROGRAMS = {
     "a heredoc": r"<<-?\\?[\"']?[A-Z_]{2,}",
@@ -33,7 +33,7 @@ PROGRAMS = {
 @needs(*RICHEST["services"].split(", "))
 @pytest.mark.skipif(PAIR not in PAIRS, reason=f"not on offer: Python {PAIR[0]} on {PAIR[1]}")
 @pytest.mark.parametrize("name", PROJECTS)
-def test_a_project_is_as_its_golden_tree_shows(name: str) -> None:
+def test_a_project_matches_its_golden_tree(name: str) -> None:
     now, shown = rendered(name), golden(name)
     assert now.keys() == shown.keys(), "run: uv run tests/golden.py"
     for file, text in now.items():
@@ -41,14 +41,14 @@ def test_a_project_is_as_its_golden_tree_shows(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PROJECTS)
-def test_a_person_has_no_more_lines_to_review_than_the_budget_has(name: str) -> None:
+def test_the_lines_to_review_stay_within_the_budget(name: str) -> None:
     lines = Counter({file: len(text.splitlines()) for file, text in golden(name).items()})
     lines["in all"] = lines.total() + REQUIREMENTS[name]
     over = {file: lines[file] for file, most in BUDGET[name].items() if lines[file] > most}
     assert over == {}, f"{name}: lines of each file over its budget of {BUDGET[name]}"
 
 
-def test_no_file_holds_a_program_or_a_failure_that_is_hidden() -> None:
+def test_rendered_files_have_neither_heredocs_nor_hidden_failures() -> None:
     found = [
         f"{name}/{file}: {what}: {hit[0]}"
         for name in PROJECTS
@@ -60,7 +60,7 @@ def test_no_file_holds_a_program_or_a_failure_that_is_hidden() -> None:
 
 
 @pytest.mark.parametrize("name", PROJECTS)
-def test_each_file_that_a_readme_names_is_there_or_made_by_a_command(name: str) -> None:
+def test_each_file_named_in_a_readme_exists_or_is_made_by_a_command(name: str) -> None:
     others = {"requirements.in", "requirements.txt", "tools.txt", "src/analysis.html"}
     named = set(re.findall(r"`([\w./]+\.(?:txt|in|ipynb|html|yml|md))`", golden(name)["README.md"]))
     assert named

@@ -1,4 +1,4 @@
-"""What there is in other languages than English says the same as in English."""
+"""Pages and questions in other languages say the same as in English."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ COMBINATIONS = {
 # A heading, a paragraph, an item, a row of a table, or a block of code.
 PIECE = re.compile(r"^```[\s\S]*?^```$|^\S.*(?:\n(?!```|- |\||#+ |\d+\. ).+)*", re.MULTILINE)
 KIND = re.compile(r"#+ |- |\d+\. |\||")
-# What stands behind a line of code, or a name in a tree of files.
+# A comment behind a line of code, or behind a name in a tree of files.
 COMMENT = re.compile(r"(?<=[\w/]) {2,}.*|(?<!\S)#.*")
-# In words: a command or a name, an address, the target of a link.
+# In prose: a command or a name, an address, the target of a link.
 KEPT = re.compile(r"`[^`]+`|(?<=\]\()[^)]+|https?://[^\s)>;,]+(?<![.:])")
 
 
 def kept(piece: str) -> list[str]:
-    """Return what a translation has to keep."""
+    """Return the parts that a translation has to keep."""
     if piece.startswith("```"):
         return [COMMENT.sub("", line).rstrip() for line in piece.splitlines()]
     names = [re.sub(r"^README\.\w\w\.md$", "README.md", " ".join(name.split())) for name in KEPT.findall(piece)]
@@ -49,7 +49,7 @@ def kept(piece: str) -> list[str]:
 
 
 def untranslated(english: str, other: str) -> str:
-    """Return what only one of them says, in words for whoever has to translate it."""
+    """Return the parts that only one of them has, in words for translators."""
     theirs, ours = PIECE.findall(english), PIECE.findall(other)
     matcher = SequenceMatcher(None, [str(kept(piece)) for piece in theirs], [str(kept(piece)) for piece in ours], False)
     return "\n\n".join(
@@ -60,7 +60,7 @@ def untranslated(english: str, other: str) -> str:
 
 
 @pytest.mark.parametrize("language", OTHERS)
-def test_the_readme_of_this_template_says_the_same_in_each_language(language: str) -> None:
+def test_the_templates_readme_is_the_same_in_each_language(language: str) -> None:
     names = ("README.md", f"README.{language}.md")
     english, other = ((TEMPLATE / name).read_text(encoding="utf-8") for name in names)
     assert f"](README.{language}.md)" in english
@@ -77,7 +77,7 @@ def test_a_projects_readme_has_the_same_commands_in_each_language(language: str,
     assert not (missing := untranslated(english, other)), f"templates/README.{language}.md\n\n{missing}"
 
 
-def test_what_is_to_be_translated_is_shown() -> None:
+def test_a_missing_translation_is_shown() -> None:
     english = "Run `a` or `b`.\n\n```sh\na\n    b\n```\n\n- One\n- Two\n"
     other = "Rode `a`.\n\n```sh\na\n    c\n```\n\n- Um\n\nE rode `c`.\n"
     said = untranslated(english, other)
@@ -85,7 +85,7 @@ def test_what_is_to_be_translated_is_shown() -> None:
     assert said.endswith("TRANSLATE\n\n- Two\n\nINSTEAD OF\n\nE rode `c`.")
 
 
-def test_words_comments_and_the_order_in_a_sentence_are_the_translators_own() -> None:
+def test_translators_may_change_words_comments_and_word_order() -> None:
     english = "Run `a`, then `b c`:\n\n```sh\nx --y     # now\n```\n\n```\n├── data/    your data\n```\n"
     other = "Depois de `b\nc`, rode `a`:\n\n```sh\nx --y  # já\n```\n\n```\n├── data/    seus dados\n```\n"
     assert not untranslated(english, other)
@@ -102,12 +102,12 @@ def test_every_question_is_asked_in_each_language(language: str) -> None:
 
 
 def choices(prompt: Any) -> list[str]:
-    """Return the answers that a prompt has words for."""
+    """Return the answers that a prompt describes."""
     return list(prompt) if isinstance(prompt, dict) else []
 
 
 @pytest.mark.parametrize("language", OTHERS)
-def test_a_language_is_spoken_from_the_first_question_to_the_replay(
+def test_a_language_applies_from_the_first_question_to_the_replay(
     cookiecutter: Callable[..., Generated], monkeypatch: pytest.MonkeyPatch, language: str
 ) -> None:
     monkeypatch.delitem(conftest.ANSWERS, "_language")
@@ -124,9 +124,7 @@ def test_a_language_is_spoken_from_the_first_question_to_the_replay(
 
 
 @pytest.mark.parametrize("language", ["xx", "", "../README"])
-def test_a_language_that_there_is_not_is_refused_with_those_that_there_are(
-    bake: Callable[..., Generated], language: str
-) -> None:
+def test_an_unknown_language_is_refused_with_the_known_ones(bake: Callable[..., Generated], language: str) -> None:
     refused = bake(_language=language)
     assert refused.exit_code == -1
     assert (

@@ -1,4 +1,4 @@
-"""Files of a project that no golden tree shows, or whose effect a text does not show."""
+"""Files of a project that are not in a golden tree, or whose text does not show their effect."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DEFAULT = {
 
 
 def tree(project: Path) -> set[str]:
-    """Return the names of what is in a project, but for git's repository."""
+    """Return the names in a project, without its git repository."""
     found = {path.relative_to(project).as_posix() + "/" * path.is_dir() for path in project.rglob("*")}
     return {name for name in found if not name.startswith(".git/")}
 
@@ -40,7 +40,7 @@ def tree(project: Path) -> set[str]:
         "gitlab": {".gitlab-ci.yml", "renovate.json"},
     }.items(),
 )
-def test_a_project_has_a_handful_of_files_and_a_pipeline_adds_its_own_only(
+def test_a_project_has_a_handful_of_files_and_a_pipeline_adds_only_its_own(
     bake: Bake, ci: str, files: set[str]
 ) -> None:
     project = bake(ci=ci).project
@@ -48,7 +48,7 @@ def test_a_project_has_a_handful_of_files_and_a_pipeline_adds_its_own_only(
     assert tree(project) == DEFAULT | files
 
 
-def test_python_and_debian_agree_in_dockerfile_lock_and_tools_of_a_project_with_production(
+def test_dockerfile_lock_and_tools_have_the_same_python_and_debian(
     bake: Bake, offline: PackageIndex, tmp_path: Path
 ) -> None:
     offline.add("requests", "2.32.4")
@@ -67,7 +67,7 @@ def test_python_and_debian_agree_in_dockerfile_lock_and_tools_of_a_project_with_
     assert rich.read("tools.txt") == (TEMPLATE / "locks" / f"tools-{debian}.txt").read_text()
 
 
-def test_every_rendered_file_looks_hand_written_whatever_is_chosen() -> None:
+def test_every_rendered_file_looks_hand_written_for_every_choice() -> None:
     render, names = Renderer(), ["Dockerfile", ".gitignore", ".dockerignore"]
     names += [path.relative_to(PROJECT).as_posix() for path in PROJECT.rglob("*.*") if path.suffix in (".json", ".yml")]
     few = [asked for asked in answers() if asked["services"] in ("", CHOICES[-1])]
@@ -84,7 +84,7 @@ def test_every_rendered_file_looks_hand_written_whatever_is_chosen() -> None:
         assert not re.search(r"[ \t\r]$", text, re.MULTILINE), name
         words = text
         if name == "README.md":
-            # But for the command.
+            # The command line may contain "cookiecutter".
             assert not re.search(r"cookiecutter(?! --)", text), name
             words = re.sub(r"^```.*?^```$|^\|.*$", "", text, flags=re.MULTILINE | re.DOTALL)
             words = re.sub(r"\]\(.*?\)|^https://\S+", "]", words, flags=re.MULTILINE)
@@ -92,8 +92,8 @@ def test_every_rendered_file_looks_hand_written_whatever_is_chosen() -> None:
             assert max(map(len, words.splitlines())) <= 120, max(words.splitlines(), key=len)
 
 
-def test_git_and_the_image_take_no_key_wherever_it_was_dropped(tmp_path: Path) -> None:
-    """Docker's patterns are compared with git's, which are tried."""
+def test_git_and_the_image_ignore_keys_in_every_directory(tmp_path: Path) -> None:
+    """git's patterns are tried, and Docker's compared with them."""
     render = Renderer()
     text = render(".gitignore")
     ignored = [line for line in text.partition("# Data")[0].splitlines()[1:] if not line.startswith("!")]
@@ -111,7 +111,7 @@ def test_git_and_the_image_take_no_key_wherever_it_was_dropped(tmp_path: Path) -
     assert git("status", "--porcelain", "--untracked-files=all", folder=tmp_path) == "?? .gitignore\n"
 
 
-def test_a_clone_on_windows_has_the_line_ends_that_were_committed(bake: Bake, tmp_path: Path) -> None:
+def test_a_clone_on_windows_keeps_the_committed_line_endings(bake: Bake, tmp_path: Path) -> None:
     project, clone = bake().project, tmp_path / "clone"
     committed(project)
     git("-c", "core.autocrlf=true", "clone", "--quiet", str(project), str(clone), folder=tmp_path)

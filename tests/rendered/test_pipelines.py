@@ -1,4 +1,4 @@
-"""The pipelines of ``ci=github`` and ``ci=gitlab``, as far as their text goes: the golden trees show one of each."""
+"""The texts of the pipelines of ``ci=github`` and ``ci=gitlab``: the golden trees show one of each."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def render() -> Renderer:
 
 @pytest.fixture(scope="module")
 def pipelines(render: Renderer) -> dict[str, dict[str, str]]:
-    """Return each distinct text of both, with answers that give it."""
+    """Return each distinct text of both, with its answers."""
     return {render(name, **asked): asked for name in (GITHUB, GITLAB) for asked in answers()}
 
 
@@ -46,7 +46,7 @@ def job(text: str) -> dict[str, Any]:
     return found
 
 
-def test_every_project_has_the_steps_that_it_needs_in_this_order(pipelines: dict[str, dict[str, str]]) -> None:
+def test_every_pipeline_has_its_steps_in_order(pipelines: dict[str, dict[str, str]]) -> None:
     for text, asked in pipelines.items():
         on_github = "steps" in job(text)
         names = [
@@ -91,7 +91,7 @@ def test_pytest_runs_if_the_project_has_tests(render: Renderer, tmp_path: Path) 
 
 
 @linux
-def test_every_secret_that_compose_needs_is_made_in_the_job_as_in_a_new_clone(
+def test_the_job_makes_every_secret_of_compose_as_in_a_new_clone(
     pipelines: dict[str, dict[str, str]], render: Renderer, tmp_path: Path
 ) -> None:
     for number, (text, asked) in enumerate(pipelines.items()):
@@ -105,7 +105,7 @@ def test_every_secret_that_compose_needs_is_made_in_the_job_as_in_a_new_clone(
         assert all(made[name] for name in made if name.endswith("_password"))
 
 
-def test_only_the_last_command_gets_the_token_of_github_and_nothing_of_the_project_runs_after_it(
+def test_only_the_last_command_gets_githubs_token_and_project_code_runs_before_it(
     pipelines: dict[str, dict[str, str]],
 ) -> None:
     for text in pipelines:
@@ -129,10 +129,10 @@ def test_only_the_last_command_gets_the_token_of_github_and_nothing_of_the_proje
     "key, visible, signed",
     [("", "public", True), ("", "private", False), ("env://COSIGN_PRIVATE_KEY", "private", True)],
 )
-def test_a_tag_is_signed_with_the_key_that_is_there_and_without_one_only_where_the_public_log_tells_nothing_new(
+def test_a_tag_is_signed_with_the_key_and_without_one_only_in_public_projects(
     key: str, visible: str, signed: bool, render: Renderer, tmp_path: Path
 ) -> None:
-    """With stand-ins of Docker, cosign and apk, which say how they are called."""
+    """Stand-ins of Docker, cosign and apk print their arguments."""
     off = "$(env | grep -c '^COSIGN_.*=false$')"
     for name in ("docker", "cosign", "apk"):
         (tmp_path / name).write_text(f"#!/bin/sh\necho {name} $* {off} >&2\ncase $* in *inspect*) echo pushed;; esac\n")
@@ -156,16 +156,16 @@ def test_a_tag_is_signed_with_the_key_that_is_there_and_without_one_only_where_t
         variables |= {"PATH": f"{tmp_path}:{os.environ['PATH']}", "GITHUB_STEP_SUMMARY": os.devnull}
         done = subprocess.run(["bash", "-ec", script], env=variables, check=True, capture_output=True, text=True)
         said = [line for line in done.stderr.splitlines() if line.startswith("cosign")]
-        # Three settings are off with a key: the log, and what is new in cosign 3 and does not go without it.
+        # A key turns three settings off: the log, and two features of cosign 3 that need it.
         last = f"pushed {3 if key else 0}"
         attest = f"cosign attest --yes --type cyclonedx --predicate sbom.json {last}"
         assert said == ([f"cosign sign --yes {last}", attest] if signed else [])
 
 
-def test_no_token_of_gitlab_is_in_a_file_that_a_container_of_the_project_sees(
+def test_gitlabs_token_is_not_in_the_files_that_containers_see(
     pipelines: dict[str, dict[str, str]], tmp_path: Path
 ) -> None:
-    """The runner keeps it out of .git/config, and what an administrator's hook wrote there is replaced."""
+    """The runner keeps it out of .git/config, and the job replaces the address that an administrator's hook wrote."""
     for analysis in (job(text) for text in pipelines if "script" in job(text)):
         assert analysis["variables"]["FF_GIT_URLS_WITHOUT_TOKENS"] == "true"
         first, *others = analysis["script"]
@@ -180,7 +180,7 @@ def test_no_token_of_gitlab_is_in_a_file_that_a_container_of_the_project_sees(
 
 @linux
 def test_the_image_of_a_second_processor_is_added_to_the_tag_of_the_first(render: Renderer, tmp_path: Path) -> None:
-    """On GitHub by the second job of a matrix, on GitLab by a job analysis-arm64."""
+    """On GitHub the second job of a matrix adds it, on GitLab the job analysis-arm64."""
     (tmp_path / "docker").write_text("#!/bin/sh\necho $* >&2\n")
     (tmp_path / "docker").chmod(0o755)
     on_github, on_gitlab = job(render(GITHUB)), job(render(GITLAB))
@@ -207,10 +207,10 @@ def test_the_image_of_a_second_processor_is_added_to_the_tag_of_the_first(render
 
 
 @linux
-def test_the_token_of_a_gitlab_job_becomes_keys_of_the_role_in_the_secret_and_is_in_no_file(
+def test_gitlabs_id_token_becomes_aws_keys_in_the_secret_and_is_not_written_to_a_file(
     render: Renderer, tmp_path: Path
 ) -> None:
-    """With stand-ins of apk and of AWS's answer."""
+    """Stand-ins replace apk and AWS."""
     analysis = job(render(GITLAB, **DATA))
     assert analysis["id_tokens"]["AWS_ID_TOKEN"] == {"aud": "$CI_SERVER_URL"}
     assert "AWS_ID_TOKEN" not in job(render(GITLAB))["id_tokens"]

