@@ -39,12 +39,3 @@ def test_the_lock_has_the_packages_of_productions_image(
     assert "\nImage:      read for linux/amd64\n" in generated.stdout
     assert re.search(r"^# digest sha256:[0-9a-f]{64} of linux/amd64$", generated.read("production.txt"), re.MULTILINE)
     assert "production has started" not in generated.stdout + generated.stderr
-
-
-def test_an_image_with_another_python_is_refused_with_the_matching_answers(
-    cookiecutter: Callable[..., Generated], production: str
-) -> None:
-    generated = cookiecutter(production_requirements=f"image:{production}")
-    assert generated.exit_code != 0
-    assert "runs Python 3.11 on bookworm; choose python_version 3.11 and debian_release bookworm" in generated.stderr
-    assert not generated.project.exists()

@@ -153,14 +153,6 @@ def test_a_report_is_made_without_a_browser(reader: Project) -> None:
     follow(reader, command(page("same-results.md"), "PYTHONHASHSEED=random"))
 
 
-def test_a_failing_cell_is_an_error_of_the_report(reader: Project) -> None:
-    name = reader.write_notebook("1 / 0", name="src/failing.ipynb")
-    line = f"{command(reader.read('README.md'), 'jupyter report')} {name}"
-    tried = sh(*shlex.split(line), folder=reader.folder, environment=reader.environment, check=False)
-    assert tried.returncode == 1
-    assert "ZeroDivisionError" in tried.stdout + tried.stderr
-
-
 def test_adding_a_package_keeps_productions_versions(reader: Project) -> None:
     before = reader.read("requirements.txt")
     add = command(reader.read("README.md"), "jupyter add").replace("polars", "humanize")
