@@ -118,7 +118,7 @@ def pushed(
         for example, real in ours.items():
             text = text.replace(example, real)
         path.write_text(text, encoding="utf-8")
-    follow(commands("Once")[0])
+    follow(commands("Set up AWS once")[0])
     [push] = commands("Push the image")
     docker = str(tmp_path_factory.mktemp("docker"))
     with pytest.raises(AssertionError, match="does not support value set by DOCKER_DEFAULT_PLATFORM: linux/arm64"):
@@ -130,7 +130,7 @@ def pushed(
 
 def run(account: Account, follow: Callable[..., str]) -> tuple[list[str], str]:
     """Run the page's commands; return the description of the task, and its log."""
-    start, look = commands("Run")
+    start, look = commands("Run the task")
     _, arn = follow(start).split()
     account.run(arn)
     said, _, log = follow(look, {"0123456789abcdef0123456789abcdef": arn.rpartition("/")[2]}).partition("\n")

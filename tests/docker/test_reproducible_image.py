@@ -113,8 +113,8 @@ def fill_the_cache(project: Path, slug: str) -> None:
 
 def commands(slug: str) -> list[str]:
     """Return the page's commands for a project of this name."""
-    [block] = blocks(page("same-image.md"), "sh")
-    return block.replace(" churn-3f9a1c\n", f" {slug}\n").splitlines()
+    typed = "".join(blocks(page("same-image.md"), "sh"))
+    return typed.replace(" churn-3f9a1c\n", f" {slug}\n").splitlines()
 
 
 def created(image: str) -> float:
