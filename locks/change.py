@@ -15,6 +15,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ds_docker_env.common import uv
+from ds_docker_env.common.redaction import some
 from ds_docker_env.common.shipped import LOCKS
 from ds_docker_env.common.sources.command import run_git
 from ds_docker_env.common.target import MACHINES
@@ -50,8 +51,7 @@ def known(locks: list[Path]) -> tuple[Rows, list[str]]:
                 rows[package["name"], package["version"], advisory["id"], fixed].append(path.stem)
         unknown = [package["name"] for package in packages if "skip_reason" in package]
         if unknown:
-            some = ", ".join(unknown[:3]) + (f" and {len(unknown) - 3} others" if unknown[3:] else "")
-            silent.append(f"{path.stem}: the database of advisories does not know {some}")
+            silent.append(f"{path.stem}: the database of advisories does not know {some(unknown, 3)}")
     return rows, silent
 
 

@@ -33,7 +33,7 @@ _LEGACY, _SETUPTOOLS = ["setuptools>=40.8.0"], "setuptools.build_meta"
 _DECLARING = {"flit_core.buildapi", "flit.buildapi", "poetry.core.masonry.api", "pdm.backend", "hatchling.build"}
 # Sources that are downloaded at the same time, each into memory.
 _AT_ONCE = 4
-_DYNAMIC = "it asks for more while it is built"
+_DYNAMIC = "its build may request more"
 
 
 @dataclass
@@ -57,7 +57,7 @@ class BuildRequirements:
             for source, packages in self.debian.items()
         ]
         needs += [
-            f"To build:   {source} requires Python {pythons}, so it may not build; check python_version"
+            f"To build:   {source} requires Python {pythons}, so its build may fail; check python_version"
             for source, pythons in self.pythons.items()
         ]
         return needs + [f"Not fixed:  build requirements of {source}: {why}" for source, why in self.unfixed.items()]

@@ -15,14 +15,13 @@ from datetime import datetime, timedelta, timezone
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
 from ds_docker_env.common.day import last_second
+from ds_docker_env.common.redaction import some
 from ds_docker_env.pinning.indexes import settings_of_uv
 
 # A fork that wants another number changes it here; a person sets exclude-newer in uv.toml.
 DAYS = 7
 # Times that packages without dates are found, one behind another, before all are taken for such packages.
 _ROUNDS = 3
-# Of many names in one line.
-_NAMED = 5
 _NOTED = re.compile(r"^# uv .*, index as of (\S+)$", re.MULTILINE)
 _UNDATED = re.compile(r"^warning: `([^`]+)` is missing an upload date", re.MULTILINE)
 _FILTERED = re.compile(r"^hint: `([^`]+)` was filtered by `exclude-newer`", re.MULTILINE)
@@ -116,9 +115,8 @@ class Cooldown:
             lines.append(f"Too new:    {each}: released {when}, but {why}")
         names = [] if self.off else sorted(self.undated)
         if self.off or names:
-            more = f" and {len(names) - _NAMED} more" if names[_NAMED:] else ""
-            which = f"{', '.join(names[:_NAMED])}{more}: " if names else ""
-            lines.append(f"Undated:    {which}the index does not say when files were uploaded, so any release is taken")
+            which = f"{some(names)}: " if names else ""
+            lines.append(f"Undated:    {which}the index has no upload dates, so any release is allowed")
         return lines
 
 

@@ -137,14 +137,14 @@ def prove_each(production: Production, lock: str, target: Target) -> Parity:
 def require_hashes(lock: Mapping[str, Locked]) -> None:
     """Raise `ParityError` if there is a package in a lock whose download cannot be checked."""
     if unhashed := sorted(name for name, package in lock.items() if not package.hashes):
-        raise ParityError(f"{', '.join(unhashed)}: the index provides no hashes; use one that does")
+        raise ParityError(f"{', '.join(unhashed)}: the index provides no hashes; use an index that does")
 
 
 def require_no_password(*texts: str) -> None:
     """Raise `ParityError` if a text for git has a URL with a password."""
     if any(without_credentials(text) != text for text in texts):
         raise ParityError(
-            "the lock would contain a URL with a password; put it into a netrc file, and name the index without"
+            "the lock would contain a URL with a password; remove the password there, and put it into ~/.netrc"
         )
 
 
@@ -170,6 +170,6 @@ def _message(difference: Difference) -> str:
     if pin.version and not pin.holds(found.version):
         return f"{wanted}, but the lock has {found.version}; please report this"
     return (
-        f"{wanted} has the hash {min(sha256(pin))[:23]}..., unknown to the index; "
-        "find out whether production's file or the index was changed"
+        f"{wanted} has the hash {min(sha256(pin))[:23]}... in production's file, but others on the index; "
+        "check which of them was changed"
     )

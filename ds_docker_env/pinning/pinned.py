@@ -67,14 +67,14 @@ def pin(
         analysis = analysis.with_setuptools()
     analysis = analysis.without_floors({pin.name for pin in production.pins})
     wheels_only = set(map(name_of_entry, entries(analysis.lock)))
-    read_toml(settings, "uv.toml", "correct it, or take it away")
+    read_toml(settings, "uv.toml", "correct or remove it")
     own = own_settings(settings)
     before, built_with = ("", "") if day else (analysis.before, built_with)
     lock = make_lock(production, analysis.requirements, wheels_only, target, before, own, say, built_with, day)
     packages = read_each(lock.text)
     missing = left_out(lock, packages)
     if refused := [
-        f"the service {service} needs {line}, but {missing[line]}; leave {service} out, or move production first"
+        f"services: {service} needs {line}: {missing[line]}; leave {service} out, or update production first"
         for line in missing
         if (service := analysis.clients.get(package_name(line)))
     ]:
@@ -113,19 +113,17 @@ def require_notebook(analysis: Analysis) -> None:
         try:
             names.add(name_of(line))
         except InvalidRequirement:
-            problems.append(
-                f"requirements.in: {line!r} is not a package with a range of versions; write it as name>=1.0"
-            )
+            problems.append(f"requirements.in: invalid requirement {line!r}; write it as name>=1.0")
     if not problems and REQUIRED not in names:
-        problems.append(f"requirements.in: {REQUIRED} is missing, without which there is no notebook; add it again")
+        problems.append(f"requirements.in: {REQUIRED} is missing, but notebooks need it; add it again")
     if problems:
         raise RequirementsError(*problems)
 
 
 def _with_note(lock: Lock) -> str:
-    """Return the lock with its contradictions named below the command in its header."""
+    """Return the lock with its conflicts below the command in its header."""
     if not lock.contradictions:
         return lock.text
     header, command, rest = lock.text.split("\n", 2)
-    notes = [f"# production runs all its pins, though {contradiction}" for contradiction in lock.contradictions]
+    notes = [f"# production runs pins that conflict: {conflict}" for conflict in lock.contradictions]
     return "\n".join([header, command, *notes, rest])

@@ -274,7 +274,7 @@ def check_reached(said: str) -> None:
     """Raise `RefusedError`, `UntrustedError` or `UnreachableError` if uv says that it could not use an index."""
     if refused := _REFUSED.search(said):
         raise RefusedError(
-            f"the index {refused[1]} asks for a password and got none that it takes; put it into ~/.netrc: "
+            f"the index {refused[1]} requires a valid login; add it to ~/.netrc: "
             f"machine {urlsplit(refused[1]).hostname} login NAME password PASSWORD",
             url=refused[1],
         )

@@ -25,7 +25,7 @@ REQUIRED = "ipykernel"
 _SAYS_ALL = SpecifierSet(">=6.5")
 # Named pins of which pairs are tried: ten pairs.
 _PAIRED = 5
-_TOGETHER = "versions taken together"
+_TOGETHER = "pins in combination"
 
 
 @dataclass
@@ -148,10 +148,8 @@ class Search:
         found = [each for each in named if self.resolver.together([each], []).impossible]
         if required := [each for each in found if name_of(each) == REQUIRED]:
             python = self.resolver.target.python
-            raise LockError(
-                f"{required[0]}: the index has no release up to {day} for Python {python}; name a later day"
-            )
-        self.left_out |= dict.fromkeys(found, f"the index has no release up to {day} that fits here")
+            raise LockError(f"{required[0]}: the index has no release for Python {python} up to {day}; use a later day")
+        self.left_out |= dict.fromkeys(found, f"no compatible release up to {day}")
         return bool(found)
 
     def _without_conflicts(self, attempt: Attempt) -> bool:
@@ -172,7 +170,7 @@ class Search:
     def _with_twins_settled(self, attempt: Attempt) -> bool:
         held = settle(self.resolver, self._possible)
         if held:
-            self.contradictions.append(f"{' and '.join(held)} exclude each other")
+            self.contradictions.append(" and ".join(held))
             self._hold(held)
         return held is not None
 
@@ -202,7 +200,7 @@ class Search:
         for pair in combinations(sorted(resolver.named_pins(attempt)[:_PAIRED], key=order.index), 2):
             if not resolver.together([], pair, overrides=resolver.overrides).impossible:
                 continue
-            both = f"{pair[0]} and {pair[1]} exclude each other"
+            both = f"{pair[0]} and {pair[1]}"
             one, other = pair
             if (new := [pin for pin in pair if pin not in resolver.overrides]) and (
                 resolver.excludes(one, other) or resolver.excludes(other, one)
@@ -245,4 +243,4 @@ class Search:
 
 def beside(pins: str) -> str:
     """Return the reason for leaving out a package that these pins exclude."""
-    return f"it cannot live beside production's {pins}"
+    return f"conflicts with production's {pins}"

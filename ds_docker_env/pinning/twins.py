@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from ds_docker_env.common.redaction import some
 from ds_docker_env.pinning.builds import Failure
-from ds_docker_env.pinning.diagnosis import some
 from ds_docker_env.pinning.parity import read_lock
 from ds_docker_env.pinning.production.model import Production, name_of, pinned_version, same_version
 from ds_docker_env.pinning.resolver import Attempt, Resolver
@@ -117,9 +117,9 @@ def lines(production: Production, versions: Mapping[str, str]) -> list[str]:
     found = [f"Conda:      {', '.join(said)}"]
     for shown, name in other.items():
         if name in versions:
-            found.append(f"Different:  {shown} (conda) in production, {name}=={versions[name]} from the index here")
+            found.append(f"Different:  {shown} (conda) in production, {name}=={versions[name]} here")
     if lost := [shown for shown, name in other.items() if name not in versions]:
-        found.append(f"Not here:   {some(lost)} (conda) cannot be installed from the package index on this Python")
+        found.append(f"Not here:   {some(lost)} (conda): not installable from the package index on this Python")
     return found
 
 

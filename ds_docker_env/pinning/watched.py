@@ -186,13 +186,13 @@ def _stalled(log: _Log, stall: float) -> str:
     if log.building:
         source = [*log.building][-1]
         return (
-            f"{source}: building it from source stood still for {stall:g} s and was stopped; generate again "
-            "with a network that its build can use, or offer a wheel of it on an index that production's file names"
+            f"{source}: its build from source made no progress for {stall:g} s and was stopped; "
+            "check the network that the build uses, or publish a wheel on production's index"
         )
     request = f" (last request: {log.address})" if log.address else ""
     return (
-        f"uv: {log.step or 'it'} stood still for {stall:g} s and was stopped{request}; check the network and the "
-        "package index; if the index is that slow, set UV_HTTP_TIMEOUT to more seconds"
+        f"uv: {log.step or 'it'} made no progress for {stall:g} s and was stopped{request}; "
+        "check the network and the package index, or set UV_HTTP_TIMEOUT to more seconds for a slow index"
     )
 
 

@@ -40,7 +40,7 @@ def test_a_wheel_for_the_glibc_of_trixie_is_locked_there_and_refused_on_bookworm
 ) -> None:
     for machine in (AMD64, ARM64):
         offline.add("new", "1.0", tag=f"cp311-cp311-manylinux_2_39_{machine}")
-    assert "new==1.0 has wheels for manylinux_2_39_aarch64, manylinux_2_39_x86_64 only" in pin("new==1.0\n").stderr
+    assert "new==1.0 has wheels only for manylinux_2_39_aarch64, manylinux_2_39_x86_64," in pin("new==1.0\n").stderr
     trixie = pin("new==1.0\n", debian="trixie")
     assert "Compiled" not in trixie.stdout and "Only amd64" not in trixie.stdout
     lock = trixie.read("requirements.txt")
@@ -74,7 +74,7 @@ def test_a_package_that_one_processor_needs_has_a_marker_such_as_what_a_stub_of_
     assert "\ntensorflow==2.10.1 \\\n" in lock
     assert "\ntensorflow-cpu-aws==2.10.1 ; platform_machine == 'aarch64' \\\n" in lock
     assert "\ntriton==3.0 ; platform_machine == 'x86_64' \\\n" in lock
-    assert "Production: 1 of the 3 packages that it installs are pinned and kept exactly" in generated.stdout
+    assert "Production: 1 of 3 packages pinned and kept exactly" in generated.stdout
 
 
 def test_pins_by_processor_are_each_locked_and_proven_for_theirs(pin: Pin, offline: PackageIndex) -> None:
@@ -114,14 +114,13 @@ def test_pins_that_arm64_cannot_have_are_named_and_the_lock_is_for_amd64_only(pi
     )
     lock = generated.read("requirements.txt")
     assert machines(lock) == [AMD64]
-    why = (
-        "cuda-0==1.0, cuda-1==1.0, cuda-2==1.0, cuda-3==1.0, cuda-4==1.0 and 3 more: no wheel or source for linux/arm64"
-    )
+    shown = "cuda-0==1.0, cuda-1==1.0, cuda-2==1.0, cuda-3==1.0, cuda-4==1.0"
+    why = f"{shown} and 3 more: no wheel or source for linux/arm64"
     assert why_amd64_only(lock) == why
     assert f"requirements.txt:2: {why}" in generated.stdout
     assert "write DOCKER_DEFAULT_PLATFORM=linux/amd64 into .env" in generated.stdout
     assert "Production: 7 of 7 pins kept exactly" in generated.stdout
-    assert 'aws==1.0 ; platform_machine == "aarch64" does not apply on linux/amd64 and this Python' in generated.stdout
+    assert "Elsewhere:  aws==1.0: not for linux/amd64 and Python 3.11" in generated.stdout
 
 
 @pytest.mark.parametrize("pinned", ["torch==1.13.1", "torch"])
@@ -140,9 +139,9 @@ def test_what_a_source_must_be_built_from_on_one_processor_is_named(pin: Pin, of
     offline.add_source("odd", "1.0")
     offline.add_source("always", "1.0")
     summary = pin("scipy==1.5.4\nodd==1.0\nalways==1.0\n").stdout
-    assert "Compiled:   scipy==1.5.4 on linux/arm64: no wheel, so compiled in the image" in summary
-    assert "Compiled:   odd==1.0 on linux/amd64: no wheel, so compiled in the image" in summary
-    assert "Compiled:   always==1.0 on linux/amd64 and linux/arm64: no wheel, so compiled in the image" in summary
+    assert "Compiled:   scipy==1.5.4 in the image: no wheel for linux/arm64\n" in summary
+    assert "Compiled:   odd==1.0 in the image: no wheel for linux/amd64\n" in summary
+    assert "Compiled:   always==1.0 in the image: no wheel for linux/amd64 and linux/arm64\n" in summary
 
 
 def test_versions_that_differ_between_processors_are_named_unless_production_pins_them(

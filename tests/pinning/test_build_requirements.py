@@ -18,7 +18,7 @@ from ds_docker_env.pinning import build_requirements
 from ds_docker_env.pinning.archive import SourceFile, read_archive
 from ds_docker_env.pinning.parity import read_lock
 
-DYNAMIC = "it asks for more while it is built"
+DYNAMIC = "its build may request more"
 
 
 def built_with(generated: Generated, source: str, machine: str = AMD64) -> dict[str, str]:

@@ -398,7 +398,7 @@ def test_entries_for_other_systems_are_left_out(read_environment: Read) -> None:
 
 def test_an_environment_for_another_python_is_refused(read_environment: Read) -> None:
     with pytest.raises(
-        RequirementsError, match=r"is for Python ==3\.12\.\*, not 3\.11; choose production's python_version"
+        RequirementsError, match=r"is for Python ==3\.12\.\*, not 3\.11; set python_version to production's Python"
     ):
         read_environment("python=3.12.1=hab00c5b_1_cpython\nsix=1.16.0=py_0")
 
@@ -406,13 +406,13 @@ def test_an_environment_for_another_python_is_refused(read_environment: Read) ->
 REFUSED = {
     "conda-lock's file for a Mac": ("x", CONDA_LOCK.replace("linux-64", "osx-64"), "x: has no packages for linux-64;"),
     "pixi's lock for a Mac": ("x", PIXI.replace("linux-64", "osx-64"), "for linux-64 in the environment default; make"),
-    "not a package": ("x", "dependencies:\n- =1\n", "x:2: '=1' is not a conda package"),
+    "not a package": ("x", "dependencies:\n- =1\n", "x:2: invalid conda package '=1'"),
     "too many words": (
         "x",
         "dependencies:\n- https://conda.example/t/tk/main::foo bar baz\n",
-        "x:2: 'foo bar baz' is not a conda",
+        "x:2: invalid conda package 'foo bar baz'",
     ),
-    "a row that is none": ("x", TABLE + "numpy==1.26.4\n", "x:9: 'numpy==1.26.4' is not a conda package"),
+    "a row that is none": ("x", TABLE + "numpy==1.26.4\n", "x:9: invalid conda package 'numpy==1.26.4'"),
 }
 
 
@@ -448,12 +448,12 @@ dependencies:
   - six==1.16.0
 """
 SUMMARY = """\
-Contradict: needy==1.0.0 and other==2.0.0 exclude each other, but production runs them
+Conflict:   needy==1.0.0 and other==2.0.0: locked as production runs them
 Conda:      4 of 13 packages pinned to conda's version, 1 bounded or open as in production, \
 3 not on the package index: mkl, r-base, _libgcc_mutex
-Different:  opencv=4.8.1 (conda) in production, opencv-python==4.8.1.78 from the index here
-Different:  pytorch=1.0.9 (conda) in production, torch==1.0.1 from the index here
-Not here:   fiona=1.9.0, pysam, scipy=1.9.9 (conda) cannot be installed from the package index on this Python
+Different:  opencv=4.8.1 (conda) in production, opencv-python==4.8.1.78 here
+Different:  pytorch=1.0.9 (conda) in production, torch==1.0.1 here
+Not here:   fiona=1.9.0, pysam, scipy=1.9.9 (conda): not installable from the package index on this Python
 """
 
 
@@ -484,12 +484,11 @@ def test_condas_versions_hold_and_those_that_the_index_lacks_are_named(
     }
     assert versions.items() <= generated.locked.items()
     assert generated.locked.keys().isdisjoint({"mkl", "r-base", "scipy", "pysam", "fiona"})
-    assert "Not pinned: opencv" not in generated.stdout
-    kinds = ("Contradict:", "Conda:", "Different:", "Not here:")
+    kinds = ("Conflict:", "Conda:", "Different:", "Not here:")
     assert [line for line in generated.stdout.splitlines() if line.startswith(kinds)] == SUMMARY.splitlines()
     text = generated.read("production.txt")
     assert "opencv-python==4.8.1.*\n" in text
-    assert re.search("^Open:       2 of them", generated.stdout, re.MULTILINE)
+    assert re.search("^Open:       2 may", generated.stdout, re.MULTILINE)
     assert "#   pytorch=1.0.9 (conda)\n" in text
 
 
@@ -508,7 +507,7 @@ def test_a_bound_of_conda_goes_before_a_package_of_the_analysis(pin: Callable[..
     offline.add("pandas", "1.0", "2.2")
     generated = pin("-r e.yml\n", beside={"e.yml": "dependencies: [pandas<1.1]\n"})
     assert generated.locked["pandas"] == "1.0"
-    assert "Older:      pandas>=1.1, " in generated.stdout
+    assert "Older:      pandas>=1.1: " in generated.stdout
 
 
 def test_a_bound_that_pip_broke_in_production_is_named(pin: Callable[..., Any], offline: PackageIndex) -> None:
@@ -516,7 +515,7 @@ def test_a_bound_that_pip_broke_in_production_is_named(pin: Callable[..., Any], 
     offline.add("scipy", "1.15.0", requires=("numpy>=2",))
     generated = pin("-r e.yml\n", beside={"e.yml": "dependencies: [numpy<2, pip: [scipy==1.15.0]]\n"})
     assert generated.locked["numpy"] == "9999.1"
-    assert "Different:  numpy<2 (conda) in production, numpy==9999.1 from the index here" in generated.stdout
+    assert "Different:  numpy<2 (conda) in production, numpy==9999.1 here" in generated.stdout
 
 
 def test_three_packages_that_exclude_each_other_through_an_extra_are_locked(
@@ -528,7 +527,7 @@ def test_three_packages_that_exclude_each_other_through_an_extra_are_locked(
     together = "dependencies: [python=3.11.9, tinycss2=1.5.0, bleach=6.3.0, nbconvert=7.16.0]\n"
     generated = pin("-r e.yml\n", beside={"e.yml": together})
     assert generated.stdout.startswith("Production: 3 of 3 pins kept exactly")
-    assert "exclude each other, but production runs them" in generated.stdout
+    assert ": locked as production runs them" in generated.stdout
 
 
 def test_a_package_of_conda_that_needs_what_the_index_lacks_is_left_out(
@@ -538,4 +537,4 @@ def test_a_package_of_conda_that_needs_what_the_index_lacks_is_left_out(
     offline.add("six", "1.16.0")
     generated = pin("-r e.yml\n", beside={"e.yml": "dependencies: [pyqt=5.9.2, six=1.16.0]\n"})
     assert generated.locked["six"] == "1.16.0"
-    assert "Not here:   pyqt=5.9.2 (conda) cannot be installed from the package index" in generated.stdout
+    assert "Not here:   pyqt=5.9.2 (conda): not installable from the package index" in generated.stdout

@@ -15,7 +15,7 @@ from ds_docker_env.common import uv
 from ds_docker_env.common.errors import UvError
 from ds_docker_env.pinning.cooldown import DAYS, Cooldown, time_of
 
-UNDATED = "the index does not say when files were uploaded, so any release is taken"
+UNDATED = "the index has no upload dates, so any release is allowed"
 
 
 def yesterday() -> datetime:
@@ -49,7 +49,7 @@ def test_a_package_of_conda_that_was_left_out_has_to_wait_like_others(pin: Pin, 
     offline.add("prod", "1.0", requires=("six",))
     generated = pin("-r e.yml\nprod==1.0\n", beside={"e.yml": "dependencies: [six=9.9.9]\n"})
     assert generated.locked["six"] == "1.16"
-    assert "Different:  six=9.9.9 (conda) in production, six==1.16 from the index here" in generated.stdout
+    assert "Different:  six=9.9.9 (conda) in production, six==1.16 here" in generated.stdout
 
 
 def test_a_release_that_productions_pin_forces_is_taken_and_named_and_no_other(pin: Pin, offline: PackageIndex) -> None:
@@ -81,7 +81,7 @@ def test_production_of_a_day_is_locked_beside_packages_of_that_day(
     offline.add("pandas", "9999.2", uploaded=copied)
     location = f"git+{repository.as_uri()}@{{}}#requirements.txt"
     refused = pin("", location=location.format("2020-01-02")).stderr
-    assert refused.endswith("ipykernel>=6: the index has no release up to 2020-01-02 for Python 3.11; name a later day")
+    assert refused.endswith("ipykernel>=6: the index has no release for Python 3.11 up to 2020-01-02; use a later day")
     generated = pin("", location=location.format("2026-03-01"))
     assert [generated.locked[name] for name in ("prod", "forced", "pandas")] == ["2.0", "2.0", "9999.1"]
     commit = f"commit {git('rev-parse', 'main~1', folder=repository).strip()} of 2020-01-01"

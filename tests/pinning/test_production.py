@@ -33,11 +33,11 @@ def test_it_reads(read: Read, content: bytes) -> None:
 UNREADABLE = {
     "an empty file": (b"\n\n", "is empty"),
     "a binary file": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0", "is not a text file"),
-    "only comments": (b"# nothing here\n", "names no package"),
-    "conda's own format": (b"a==1\nnumpy=1.26.4=py311_0\n", "(it comes from conda); name environment.yml"),
+    "only comments": (b"# nothing here\n", "contains no packages"),
+    "conda's own format": (b"a==1\nnumpy=1.26.4=py311_0\n", "(it comes from conda); use environment.yml"),
     "a version that conda hides": (
         b"numpy @ file:///croot/numpy_1700/work\n",
-        "hides the version; name environment.yml",
+        "hides the version; use environment.yml",
     ),
     "a variable": (b"numpy==${NUMPY}\n", "contains a variable"),
     "a missing include": (b"-r missing.txt\n", "no such file; check the path (included at"),
@@ -54,7 +54,7 @@ UNREADABLE = {
     "a marker for locks": (b"a==1 ; 'canary' in extras", "(its marker cannot be decided)"),
     "a number of 5,000 digits": (b"a==" + b"9" * 5_000, "(it is too long)"),
     "an equality with nothing": (b"a===", "'...' is not a requirement (it does not have a valid version)"),
-    "an index without an address": (b"--index-url http://[x\na==1", "'http://[x' is not a valid address"),
+    "an index without an address": (b"--index-url http://[x\na==1", "'http://[x' is not a valid URL"),
     "an include without an address": (b"-r http://[x\na==1", "is no address"),
     "10,001 entries": (b"a==1\n" * 10_001, "has more than 10,000 entries"),
     "the head of a key": (b"-----BEGIN RSA canary-----\n", "'-----BEGIN ...' is not"),
@@ -190,7 +190,7 @@ def test_the_last_index_is_used_as_in_pip_and_the_other_is_named(read: Read) -> 
     lines = [f"--index-url https://{host}.example/simple\n" for host in "aab"]
     found = read("".join([*lines, "--extra-index-url https://c.example/\nsix==1.16.0\n"]).encode())
     assert list(found.indexes) == [lines[2].strip(), "--extra-index-url https://c.example/"]
-    assert found.ignored == {lines[0].strip(): "is replaced by a later --index-url"}
+    assert found.ignored == {lines[0].strip(): "replaced by a later --index-url"}
 
 
 DROPPED = {
@@ -260,7 +260,7 @@ def test_a_hash_below_a_line_that_is_refused_is_not_another_problem(read: Read) 
 
 
 def test_a_file_without_a_package_of_an_index_says_what_it_has(read: Read) -> None:
-    with pytest.raises(GenerationError, match=r"names no package from an index, only git\+https://x/y; is it"):
+    with pytest.raises(GenerationError, match=r"contains no packages from a package index, only git\+https://x/y;"):
         read(b"git+https://x/y\n")
 
 
@@ -330,7 +330,7 @@ def test_a_lock_for_another_python_than_the_chosen_one_is_refused(name: str, tmp
     path.write_text(LOCKS[name] % "3.11")
     assert [pin.name for pin in read_production(str(path), Target("3.11")).pins] == ["a"]
     path.write_text(LOCKS[name] % "3.12")
-    with pytest.raises(GenerationError, match=r"is for Python .*3\.12.*, not 3\.11; choose"):
+    with pytest.raises(GenerationError, match=r"is for Python .*3\.12.*, not 3\.11; set python_version"):
         read_production(str(path), Target("3.11"))
 
 

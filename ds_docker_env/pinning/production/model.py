@@ -14,8 +14,8 @@ from packaging.version import InvalidVersion, Version
 from ds_docker_env.common.errors import RefusedError, UnreachableError, UntrustedError
 from ds_docker_env.common.target import Target
 
-# Why a directory in --find-links or as an index has no effect.
-DIRECTORY = "is a directory on production's machine, so only package indexes are used"
+# Why --find-links or an index is ignored if it is a directory.
+DIRECTORY = "a directory on production's machine"
 
 
 @dataclass(frozen=True)
@@ -188,8 +188,8 @@ class Production:
             if isinstance(error, RefusedError | UntrustedError):
                 return type(error)(f"{where}: {error.problems[0]}", url=error.url)
             return UnreachableError(
-                f"{where}: the index {address}, which production names, cannot be reached; "
-                "connect to its network, or set UV_DEFAULT_INDEX or uv.toml for yours and take the line out",
+                f"{where}: the index {address} cannot be reached; connect to its network, "
+                "or remove this line and set your index in UV_DEFAULT_INDEX or uv.toml",
                 url=error.url,
             )
         return error

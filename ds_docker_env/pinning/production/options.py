@@ -14,7 +14,7 @@ _VALUED = {
     "--hash",
 }
 _BUILD = "--no-binary"
-_NOTHING = "has no effect on a lock"
+_NOTHING = "no effect on a lock"
 
 
 def without_options(line: str) -> tuple[str, list[str]] | None:
@@ -44,4 +44,4 @@ def without_options(line: str) -> tuple[str, list[str]] | None:
 
 def why_ignored(option: str) -> str:
     """Return why a lock does not need an option."""
-    return "applies to production only; the image installs a wheel if there is one" if option == _BUILD else _NOTHING
+    return "the image installs a wheel if the index has one" if option == _BUILD else _NOTHING

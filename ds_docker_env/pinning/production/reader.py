@@ -21,13 +21,13 @@ from pip_requirements_parser import RequirementsFile
 
 from ds_docker_env.common.decoding import decode
 from ds_docker_env.common.errors import GenerationError, RequirementsError
-from ds_docker_env.common.redaction import printable, without_credentials
+from ds_docker_env.common.redaction import printable, some, without_credentials
 from ds_docker_env.common.sources import Source, included, source_of
 from ds_docker_env.common.target import MACHINES, PYTHON_VERSIONS, Target
 from ds_docker_env.pinning.production import distribution
 from ds_docker_env.pinning.production.formats import as_requirements
 from ds_docker_env.pinning.production.formats.conda_names import twin
-from ds_docker_env.pinning.production.formats.reading import ENTRIES
+from ds_docker_env.pinning.production.formats.reading import ENTRIES, TOO_MANY
 from ds_docker_env.pinning.production.model import DIRECTORY, Pin, Production, as_lines
 from ds_docker_env.pinning.production.options import why_ignored, without_options
 from ds_docker_env.pinning.production.unreadable import dropped, shown, unreadable
@@ -75,10 +75,10 @@ def read_production(location: str, target: Target) -> Production:
         *_contradictions(production, reading.ranges, target),
     ]
     if not (production.pins or production.unpinned or problems):
-        why = "names no package"
+        why = "contains no packages"
         if production.left_out:
-            why = f"names no package from an index, only {printable(', '.join(list(production.left_out)[:_ALIKE]))}"
-        raise RequirementsError(f"{source.name}: {why}; is it the right file?")
+            why += f" from a package index, only {printable(some(list(production.left_out), _ALIKE))}"
+        raise RequirementsError(f"{source.name}: {why}; check that it is the right file")
     if problems:
         raise RequirementsError(*problems)
     return production
@@ -124,7 +124,7 @@ class _Reading:
         if converted.python:
             production.pythons[source.name] = converted.python
         if len(_LINE.findall(converted.text)) > ENTRIES:
-            raise RequirementsError(f"{source.name}: has more than {ENTRIES:,} entries; is it the right file?")
+            raise RequirementsError(f"{source.name}: {TOO_MANY}")
         self._take_text(_SPACES.sub(" ", converted.text), source, constraint=constraint)
 
     def _take_text(self, text: str, source: Source, *, constraint: bool) -> None:
@@ -196,7 +196,7 @@ class _Reading:
         if exact and not constraint and (theirs := distribution.left_out(str(requirement))):
             production.left_out |= theirs
         elif exact and not _allows(requirement.specifier, exact.version):
-            self.problems.append(f"{where}: {requirement} contradicts itself; correct it to production's version")
+            self.problems.append(f"{where}: {requirement} contradicts itself; write production's version")
         elif exact:
             pin = Pin(
                 name=name,
@@ -219,14 +219,12 @@ class _Reading:
             return
         url = entry.link.url if entry.link else ""
         if url.startswith("file:") and entry.name and _CONDA_BUILD.search(url):
-            fix = "name environment.yml instead, made with: conda env export > environment.yml"
+            fix = "use environment.yml instead, made with: conda env export > environment.yml"
             self._add_problem(where, plain, f"was built by conda, which hides the version; {fix}")
         elif not (url.startswith(("http:", "https:")) and entry.name) or entry.is_editable:
             self.production.left_out[plain] = canonicalize_name(entry.name or "")
         elif plain != line:
-            self.problems.append(
-                f"{where}: {plain!r} holds a password, which the lock would show; put it into ~/.netrc instead"
-            )
+            self.problems.append(f"{where}: {plain!r} holds a password, which the lock would show; move it to ~/.netrc")
         elif problem := _problem(url):
             self.problems.append(f"{where}: {plain!r} {problem}")
         else:
@@ -261,7 +259,7 @@ class _Reading:
         """Ignore the other ``--index-url``, because pip takes the last."""
         for other in [each for each in self.production.indexes if each.startswith("--index-url ") and each != option]:
             del self.production.indexes[other]
-            self.production.ignored[other] = "is replaced by a later --index-url"
+            self.production.ignored[other] = "replaced by a later --index-url"
 
     def _include(self, source: Source, reference: str, where: str, *, constraint: bool) -> None:
         try:
@@ -269,7 +267,7 @@ class _Reading:
             if file.name in self.seen and (constraint or not self.seen[file.name]):
                 return
             if len(self.seen) >= _FILES:
-                raise RequirementsError(f"{reference}: is one of more than {_FILES} files; name the one with the pins")
+                raise RequirementsError(f"{reference}: is one of more than {_FILES} files; use the one with the pins")
             self.seen[file.name] = constraint
             if (content := file.read()).strip():
                 self.read(file, content, constraint=constraint)
@@ -324,7 +322,7 @@ def _contradictions(
             ]
             for other, where in found:
                 text = f"{pin.where}: {pin.name}{pin.specifier} contradicts {other} at {where}"
-                problems[f"{text}; keep only the one that production has, as pip freeze shows it"] = None
+                problems[f"{text}; keep only the version that pip freeze shows in production"] = None
     return list(problems)
 
 
@@ -348,7 +346,7 @@ def _python_mismatches(production: Production, target: Target) -> list[str]:
             if not SpecifierSet(wanted).contains(target.full_python):
                 why = f"is for Python {wanted}, not {target.python}"
                 offered = any(SpecifierSet(wanted).contains(Target(each).full_python) for each in PYTHON_VERSIONS)
-                way = "choose production's python_version" if offered else "move production to a newer Python first"
+                way = "set python_version to production's Python" if offered else "update production's Python first"
                 problems.append(f"{name}: {why}; {way}")
     return problems
 
@@ -356,9 +354,9 @@ def _python_mismatches(production: Production, target: Target) -> list[str]:
 def _problem(address: str) -> str:
     """Return why uv must not get an address: it would put the environment's secrets in place of variables."""
     if "${" in address:
-        return "holds a variable, which only one machine knows; write the address itself"
+        return "contains a variable; write the full address"
     try:
         urlsplit(address)
     except ValueError as error:
-        return f"is not a valid address ({error}); correct it"
-    return "" if _ADDRESS.fullmatch(address) else "is not a valid address (it holds a space, a quote or \\); correct it"
+        return f"is not a valid URL ({error}); correct it"
+    return "" if _ADDRESS.fullmatch(address) else "is not a valid URL (it contains a space, a quote or \\); correct it"

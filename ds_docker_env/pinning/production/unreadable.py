@@ -41,7 +41,7 @@ _KINDS = tuple(
         (
             r"^[\w.-]+=[\w.!]+=[\w.]+$",
             "it comes from conda",
-            "name environment.yml instead, made with: conda env export > environment.yml",
+            "use environment.yml instead, made with: conda env export > environment.yml",
         ),
         (_NAME + r"=\s*[\"'{]", "it is a TOML entry", "write it as name==version"),
         (_NAME + r"(?:=[<>]|~>|\^|=(?![=<>~]))", "unknown operator", "write ==, >=, <= or ~="),

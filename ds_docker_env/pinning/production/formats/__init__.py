@@ -36,9 +36,7 @@ def as_requirements(text: str, name: str) -> Converted:
     try:
         return _convert(text.replace("\r\n", "\n"), name, last) or Converted(text, ())
     except RecursionError:
-        raise RequirementsError(
-            f"{name}: is nested too deeply for a file that a tool wrote; make it again with: pip freeze"
-        ) from None
+        raise RequirementsError(f"{name}: is nested too deeply; make the file again with: pip freeze") from None
 
 
 def _convert(text: str, name: str, last: str) -> Converted | None:

@@ -62,7 +62,7 @@ def from_table(text: str, name: str) -> Converted:
         row = _ROW.fullmatch(entry)
         if row is None:
             if entry and not _HEADING.match(entry):
-                page.problem(number, f"{excerpt(entry, 80)!r} is not a conda package")
+                page.problem(number, f"invalid conda package {excerpt(entry, 80)!r}")
         elif row["channel"] == "pypi" or row["build"] in _PIPS_BUILDS:
             page.require(number, row["name"], version=row["version"])
         elif row["channel"] == "<develop>" or row["build"] == "<develop>":

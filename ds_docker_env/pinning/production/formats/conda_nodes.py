@@ -22,9 +22,9 @@ def document(text: str, name: str, remedy: str) -> yaml.Node | None:
         return yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         where = f"{name}:{error.problem_mark.line + 1}" if error.problem_mark else name
-        raise RequirementsError(f"{where}: is not YAML ({error.problem}); {remedy}") from None
+        raise RequirementsError(f"{where}: invalid YAML ({error.problem}); {remedy}") from None
     except yaml.YAMLError as error:
-        raise RequirementsError(f"{name}: is not YAML ({str(error).splitlines()[0]}); {remedy}") from None
+        raise RequirementsError(f"{name}: invalid YAML ({str(error).splitlines()[0]}); {remedy}") from None
 
 
 def under(node: yaml.Node | None, *keys: str) -> yaml.Node | None:

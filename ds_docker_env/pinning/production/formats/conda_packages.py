@@ -38,7 +38,7 @@ class Packages:
         else:
             # A channel may be a URL with a token.
             plain = excerpt(text.rpartition("::")[2].partition("[")[0], 80)
-            self._page.problem(line, f"{plain!r} is not a conda package")
+            self._page.problem(line, f"invalid conda package {plain!r}")
 
     def add_archive(self, line: int, url: str) -> None:
         """Note a package by the URL of its archive; one of another form is production's own code."""

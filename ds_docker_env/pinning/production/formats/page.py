@@ -142,14 +142,14 @@ class Page:
 
     def _check(self, line: int, what: str, value: str, fine: bool) -> None:
         if not fine:
-            self.problem(line, f"{excerpt(value)!r} is not a valid {what}" if value else f"the entry has no {what}")
+            self.problem(line, f"invalid {what} {excerpt(value)!r}" if value else f"the entry has no {what}")
 
     def _normal(self, line: int, marker: str) -> str:
         """Return a marker as `packaging` writes it; one that is invalid or would take seconds is a problem."""
         try:
             normal = str(Marker(marker)) if marker and len(marker) <= _LENGTH else ""
         except InvalidMarker as error:
-            self.problem(line, f"{excerpt(marker)!r} is not a valid marker ({str(error).splitlines()[0]})")
+            self.problem(line, f"invalid marker {excerpt(marker)!r} ({str(error).splitlines()[0]})")
             return ""
         self._check(line, "marker", marker, len(marker) <= _LENGTH and not _BREAKS.search(normal))
         return normal

@@ -21,7 +21,7 @@ def from_poetry_lock(text: str, name: str) -> Converted:
     metadata = table(lock.get("metadata"))
     version = text_of(metadata, "lock-version") or "1.0"
     if version.partition(".")[0] not in ("1", "2"):
-        raise RequirementsError(f"{name}: is a poetry.lock of version {version}, which is not supported; {_REMEDY}")
+        raise RequirementsError(f"{name}: unsupported version {version} of poetry.lock; {_REMEDY}")
     entries = tables(lock.get("package"))
     lines = entry_lines(text, "package", len(entries))
     taken = [(entry, line) for entry, line in zip(entries, lines, strict=True) if _is_main(entry)]

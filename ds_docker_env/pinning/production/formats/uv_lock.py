@@ -19,7 +19,7 @@ from ds_docker_env.common.redaction import excerpt
 from ds_docker_env.pinning.production.formats.page import Converted, Page
 from ds_docker_env.pinning.production.formats.reading import entry_lines, read_toml, table, tables, text_of, texts
 
-_REMEDY = "make it again with: uv lock, or name the output of: uv export --no-dev --no-emit-project"
+_REMEDY = "make it again with: uv lock, or use the output of: uv export --no-dev --no-emit-project"
 _EXPORT = ("export", "--frozen", "--offline", "--no-config", "--no-dev", "--no-annotate", "--no-header")
 # Names of sources on production's disk, and how messages call them.
 _LOCAL = {"editable": "directory", "virtual": "directory", "directory": "directory", "path": "file"}
