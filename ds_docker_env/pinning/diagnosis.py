@@ -1,4 +1,4 @@
-"""Why production cannot be locked, found by trying rather than by reading uv's explanation."""
+"""Why production cannot be locked: found by trials with uv, because its explanation is long."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _GONE = re.compile(r"there (?:is|are) no versions? of|only \S+ (?:is|are) availa
 _ABI_TAG = re.compile(r"`cp(\d)(\d+)m?u?`")
 _PLATFORMS = re.compile(r"on the following platforms?: ((?:`[^`]+`(?:, )?)+)")
 _NEEDS = re.compile(r"([\w.-]+)(?:\[[^]]*\])?(?:==\S+)? depends? on\s+(([\w.-]+)\S*)")
-# https://peps.python.org/pep-0625/. Archives that uv does not unpack are another case: the image builds them.
+# https://peps.python.org/pep-0625/. If uv only fails to unpack an archive, the image builds it.
 _ARCHIVE = re.compile(r"non-PEP 625")
-# The other systems on which people freeze production's file, in uv's names.
+# Other systems on which production's file may have been frozen, in uv's notation.
 _SYSTEMS = ("windows", "macos")
 
 
@@ -81,7 +81,7 @@ def missing(attempt: Attempt) -> bool:
 def foreign(resolver: Resolver, pins: Sequence[str]) -> dict[str, str]:
     """Return pins that are for Windows or macOS only, on any Python, with their markers.
 
-    Such a pin has files for that system alone, or needs a package that has.
+    Such a pin, or a package that it needs, has files for that system only.
     """
     found = {}
     for pin in pins:
@@ -227,7 +227,7 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
 
 
 def _system_of_needed(resolver: Resolver, pin: str, alone: Attempt) -> str:
-    """Return the ``sys_platform`` of a package that prevents a pin on Linux, if it has files for that system alone."""
+    """Return the ``sys_platform`` of a dependency that excludes Linux, if it has files for that system only."""
     for platform in _SYSTEMS:
         lock = read_lock(resolver.installable(pin, platform).text, AMD64)
         for name in (name for name in alone.names if name in lock):

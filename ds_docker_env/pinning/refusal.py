@@ -21,7 +21,7 @@ from ds_docker_env.pinning.production.model import name_of
 from ds_docker_env.pinning.resolver import Attempt, Resolver, check_reached
 from ds_docker_env.pinning.search import beside
 
-# Names of well-known packages, each with the names of its modules if these differ.
+# Names of well-known packages, each with its modules if their names differ.
 _KNOWN = Path(sys.prefix, "etc", "packages.txt")
 _MISSING = re.compile(r"([\w.-]+) was not found in the (?:package registry|provided package locations|cache)")
 

@@ -18,9 +18,9 @@ _NOTHING = "no effect on a lock"
 
 
 def without_options(line: str) -> tuple[str, list[str]] | None:
-    """Return a requirement with its hashes and the names of its other options, or nothing if one is unknown.
+    """Return a requirement with its hashes, and the names of its other options, or ``None`` if one is unknown.
 
-    The names are pip's, so they cannot contain a secret.
+    Values are dropped, because they may contain a secret.
     """
     requirement, _, rest = line.partition(" -")
     try:

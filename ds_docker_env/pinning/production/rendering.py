@@ -1,4 +1,4 @@
-"""The files of a project that repeat what production's file says."""
+"""The files of a project that are made from production's file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ds_docker_env.pinning.production.model import Production, as_lines
 
 
 def render_production(production: Production, today: date, day: str = "") -> str:
-    """Return production.txt: where the pins came from, perhaps on which day, and the pins."""
+    """Return production.txt: the source of the pins, the day if there is one, and the pins."""
     provenance = f"# {production.provenance}\n" if production.provenance else ""
     parts = [
         "# Production's versions; the lock holds each of them exactly.\n"
@@ -32,7 +32,7 @@ def render_constraints(production: Production) -> str:
 
 
 def render_overrides(overrides: Iterable[str]) -> str:
-    """Return overrides.txt, which makes uv lock pins that exclude each other."""
+    """Return overrides.txt, with which uv locks pins that conflict."""
     title = "# Production runs pins that conflict. These versions override the requirements of other packages."
     return as_lines([title, *overrides])
 

@@ -22,7 +22,7 @@ _VARIABLES = sorted(default_environment())
 
 
 def from_pipfile_lock(text: str, name: str) -> Converted:
-    """Take the section ``default``; raise `RequirementsError`, also for JSON that is something else."""
+    """Take the section ``default``; raise `RequirementsError`, also for other JSON."""
     try:
         lock = json.loads(text)
     except json.JSONDecodeError as error:
@@ -90,7 +90,7 @@ def _take(package: str, entry: dict[str, Any], line: int, page: Page) -> None:
 
 
 def _lines(text: str, packages: Iterable[str]) -> list[int]:
-    """Return the line of each key of ``default``; one that cannot be found is on the line of the one before."""
+    """Return the line of each key of ``default``, or the line of the previous key if one is not found."""
     default = re.search(r'"default"\s*:\s*\{', text)
     end = default.end() if default else 0
     line = text.count("\n", 0, end) + 1

@@ -15,7 +15,7 @@ _REMEDY = "make the file again, or use the output of: pip freeze"
 
 
 def from_pylock(text: str, name: str) -> Converted:
-    """Take what is installed without extras and with the default groups; raise `RequirementsError`."""
+    """Take the packages of the default groups, without extras; raise `RequirementsError`."""
     try:
         lock = Pylock.from_dict(read_toml(text, name, _REMEDY))
     except PylockUnsupportedVersionError as error:

@@ -1,4 +1,4 @@
-"""TOML read without trust: parsed, with the lines of its entries, and fields that may be missing or of a wrong type."""
+"""Untrusted TOML: its entries with their lines, and fields that may be missing or have a wrong type."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read_toml(text: str, name: str, remedy: str) -> dict[str, Any]:
 
 
 def entry_lines(text: str, key: str, count: int) -> list[int]:
-    """Return the lines of the ``[[key]]`` headers, or the first line for each entry if they are written otherwise."""
+    """Return the lines of the ``[[key]]`` headers, or line 1 for each entry if there are not ``count`` headers."""
     header = re.compile(rf"^[ \t]*\[\[[ \t]*{key}[ \t]*\]\]", re.MULTILINE)
     lines = []
     line, end = 1, 0
@@ -54,7 +54,7 @@ def table(value: object) -> dict[str, Any]:
 
 
 def tables(value: object) -> list[dict[str, Any]]:
-    """Return the tables of an array, also one by itself."""
+    """Return the tables of an array, or a single table as a list."""
     if isinstance(value, dict):
         return [value]
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

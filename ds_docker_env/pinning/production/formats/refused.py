@@ -1,4 +1,4 @@
-"""Files that people name as production's file, but that do not hold versions in a form that can be read."""
+"""Files that are often used as production's file, but have no versions in a readable form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FREEZE = "pip freeze > requirements.txt"
 
 
 def refuse(text: str, name: str, last: str) -> None:
-    """Raise `RequirementsError` with the kind of the file and the command for a usable one; return if it may be usable.
+    """Raise `RequirementsError` with the kind of the file and the command for a usable one, if the kind is refused.
 
     ``last`` is the last component of the file's path, in lower case.
     """
@@ -23,16 +23,16 @@ def refuse(text: str, name: str, last: str) -> None:
         )
     for kind in _KINDS:
         if last in kind.names or (kind.content and re.search(kind.content, text, re.MULTILINE)):
-            raise RequirementsError(f"{name}: is {kind.what}; {kind.way}: {kind.command}")
+            raise RequirementsError(f"{name}: is {kind.description}; {kind.way}: {kind.command}")
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """A kind of file: its names, a line that only it has, what it is, and the way to a usable file."""
+    """A kind of file: its names, the pattern of a line that only it has, its description, and the fix."""
 
     names: tuple[str, ...]
     content: str
-    what: str
+    description: str
     command: str
     way: str = "make a file with"
 
