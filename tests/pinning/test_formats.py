@@ -16,7 +16,7 @@ from ds_docker_env.pinning.production.formats import Converted, as_requirements,
 
 @pytest.fixture(autouse=True)
 def public(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let an example address be the public index, in the locks below."""
+    """Take an example URL in the locks below for the public index."""
     monkeypatch.setattr(page, "PUBLIC_INDEX", re.compile(r"https://public\.example/simple"))
 
 
@@ -109,7 +109,7 @@ each_lock = pytest.mark.parametrize("case", LOCKS.values(), ids=LOCKS)
 
 
 def taken(text: str, name: str) -> list[str]:
-    """Return the requirements, with hashes and commits as short as in the cases, and what is left out."""
+    """Return the requirements, with hashes and commits shortened as in the cases, and left-out packages."""
     converted = as_requirements(text, name)
     lines = [re.sub(r"(sha256:[0-9a-f]{4}|@9a455a38)[0-9a-f]+", r"\1", line) for line in converted.text.splitlines()]
     return [line for line in (*lines, *converted.left_out) if line]
@@ -137,7 +137,7 @@ def test_pip_reads_each_requirement_on_the_line_of_its_entry(case: Case, tmp_pat
 
 
 @each_lock
-def test_a_lock_is_known_by_its_content_and_windows_line_ends_change_nothing(case: Case) -> None:
+def test_a_lock_is_recognised_by_its_content_also_with_windows_line_ends(case: Case) -> None:
     converted = as_requirements(case.text, case.name)
     assert as_requirements(case.text, "https://example.com/download/17") == converted
     assert as_requirements(case.text.replace("\n", "\r\n"), case.name) == converted
@@ -145,7 +145,7 @@ def test_a_lock_is_known_by_its_content_and_windows_line_ends_change_nothing(cas
 
 @pytest.mark.parametrize("name", ["requirements.txt", "https://example.com/poetry.lock/raw", "environment.txt", "prod"])
 @pytest.mark.parametrize("text", [PLAIN, PLAIN.replace("\n", "\r\n"), "\n", "# dependencies: none\nsix==1.16.0"])
-def test_a_file_of_no_other_format_stays_as_it_is(text: str, name: str) -> None:
+def test_plain_requirements_are_unchanged(text: str, name: str) -> None:
     assert as_requirements(text, name) == Converted(text, ())
 
 
@@ -227,7 +227,7 @@ NEEDED = {
 
 
 @pytest.mark.parametrize(("text", "expected"), NEEDED.values(), ids=NEEDED)
-def test_a_uv_lock_holds_what_the_project_needs(text: str, expected: list[str]) -> None:
+def test_a_uv_lock_becomes_the_requirements_of_the_project(text: str, expected: list[str]) -> None:
     assert taken(text, "uv.lock") == expected
 
 
@@ -245,7 +245,7 @@ GROUPS = {
 
 
 @pytest.mark.parametrize(("marker", "expected"), GROUPS.items(), ids=GROUPS)
-def test_a_pylock_holds_the_default_groups_and_no_extras(marker: str, expected: list[str]) -> None:
+def test_a_pylock_becomes_the_default_groups_without_extras(marker: str, expected: list[str]) -> None:
     text = f'{PYLOCK}version = "1"\nmarker = "{marker}"\nsdist = {{ path = "a-1.tar.gz", hashes = {{ md5 = "1" }} }}\n'
     assert taken(text, "pylock.toml") == expected
 
@@ -342,7 +342,7 @@ INJECTED = {
 
 
 @pytest.mark.parametrize("text", INJECTED.values(), ids=INJECTED)
-def test_no_value_becomes_another_line_or_an_option(text: str) -> None:
+def test_a_value_never_becomes_another_line_or_an_option(text: str) -> None:
     with pytest.raises(RequirementsError, match=r"x:\d+: invalid "):
         as_requirements(text, "x")
 
@@ -358,7 +358,7 @@ def test_aliases_of_yaml_are_not_multiplied() -> None:
     assert len(taken(text, "environment.yml")) == 1000
 
 
-def test_plain_requirements_need_no_parser_of_another_format() -> None:
+def test_plain_requirements_import_only_their_own_parser() -> None:
     program = (
         "import sys; sys.modules.update(yaml=None, tomllib=None)\n"
         "from ds_docker_env.pinning.production.formats import as_requirements\n"

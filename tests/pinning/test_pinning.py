@@ -48,7 +48,7 @@ def test_productions_version_wins_over_a_newer_one_and_over_the_templates(genera
     assert f"Added:      {len(added) + Target(PYTHON).has_setuptools} packages" in generated.stdout
 
 
-def test_every_line_of_the_lock_has_a_hash_and_production_txt_says_where_the_pins_came_from(
+def test_the_lock_has_hashes_and_production_txt_names_the_source_of_the_pins(
     pin: Pin, offline: PackageIndex, tmp_path: Path
 ) -> None:
     digest = offline.add("hashed", "1.0")
@@ -103,7 +103,7 @@ Ignored:    --global-option of user, --config-settings of user, --pre: no effect
 """
 
 
-def test_what_is_not_as_in_production_and_what_deserves_a_look_is_reported(
+def test_the_summary_names_every_difference_from_production(
     pin: Pin, offline: PackageIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
@@ -132,7 +132,7 @@ def test_what_is_not_as_in_production_and_what_deserves_a_look_is_reported(
         assert f"#   {line}\n" in text
 
 
-def test_included_files_are_read_and_constraints_only_bound_also_what_is_added_later(
+def test_included_files_are_read_and_constraints_bound_also_packages_that_are_added_later(
     pin: Pin, offline: PackageIndex
 ) -> None:
     offline.add("numpy", "1.26")
@@ -175,7 +175,7 @@ def test_a_file_in_git_is_taken_at_its_tag_with_the_commit(pin: Pin, offline: Pa
     assert re.search(r"^# commit [0-9a-f]{40}$", generated.read("production.txt"), re.MULTILINE)
 
 
-def test_a_package_that_cannot_live_beside_production_is_left_out_with_the_pin_that_is_the_reason(
+def test_a_package_that_conflicts_with_production_is_left_out_with_the_pin_that_is_the_reason(
     pin: Pin, offline: PackageIndex
 ) -> None:
     offline.add("old-core", "1.0")
@@ -195,7 +195,7 @@ def test_a_package_that_cannot_live_beside_production_is_left_out_with_the_pin_t
 @pytest.mark.parametrize(
     ("production", "version", "added"), [("pymysql==0.10\n", "79.0.1", True), ("setuptools==82.0.1\n", "82.0.1", False)]
 )
-def test_setuptools_is_in_the_notebook_as_it_is_in_productions_image_if_production_does_not_pin_it(
+def test_setuptools_is_in_the_notebook_as_in_productions_image(
     pin: Pin, offline: PackageIndex, production: str, version: str, added: bool
 ) -> None:
     offline.add("setuptools", "80.0", "82.0.1")
@@ -212,7 +212,7 @@ def test_setuptools_is_in_the_notebook_as_it_is_in_productions_image_if_producti
         ("ipykernel<6\n", "3.11", "5.5", "conflicts with production's pins in combination; the lock has"),
     ],
 )
-def test_an_old_kernel_that_works_with_jupyterlab_is_used_where_production_has_one_or_admits_no_other(
+def test_an_old_kernel_is_used_if_production_has_one_or_excludes_newer_ones(
     pin: Pin, offline: PackageIndex, production: str, python: str, version: str, reason: str
 ) -> None:
     old_kernels(offline)
@@ -251,7 +251,7 @@ def test_an_old_kernel_of_another_python_changes_nothing(pin: Pin, offline: Pack
         ),
     ],
 )
-def test_production_that_admits_no_kernel_for_jupyterlab_is_refused_with_the_pin_that_is_the_reason(
+def test_production_without_a_kernel_for_jupyterlab_is_refused_with_the_pin_that_is_the_reason(
     pin: Pin, offline: PackageIndex, production: str, python: str, reason: str
 ) -> None:
     old_kernels(offline)
@@ -266,9 +266,7 @@ def old_kernels(offline: PackageIndex) -> None:
     offline.add("jedi", "0.15", "0.18")
 
 
-def test_all_pins_that_cannot_be_had_are_refused_with_their_lines_and_the_way_out(
-    pin: Pin, offline: PackageIndex
-) -> None:
+def test_all_unavailable_pins_are_refused_with_their_lines_and_a_fix(pin: Pin, offline: PackageIndex) -> None:
     offline.add("here", "1.0")
     offline.add("gone", "1.0")
     offline.add("user-of-gone", "1.0", requires=("gone==0.9",))
@@ -296,9 +294,7 @@ def test_all_pins_that_cannot_be_had_are_refused_with_their_lines_and_the_way_ou
     assert "--extra-index-url" in message
 
 
-def test_a_pin_that_only_a_directory_of_production_has_is_refused_with_the_way_out(
-    pin: Pin, offline: PackageIndex
-) -> None:
+def test_a_pin_from_a_directory_on_productions_machine_is_refused_with_a_fix(pin: Pin, offline: PackageIndex) -> None:
     message = pin("--find-links ./wheels\nours==1.0\n").stderr
     assert (
         "requirements.txt:2: ours==1.0 is not on the package index, and --find-links ./wheels is a directory on "
@@ -330,9 +326,7 @@ def test_a_virtual_environment_of_an_old_debian_is_not_taken_for_the_operating_s
     assert pin("pkg-resources==0.0.0\npygobject==3.42\n").locked["pygobject"] == "3.42"
 
 
-def test_a_local_version_that_production_leaves_open_is_taken_as_pip_takes_it_and_said(
-    pin: Pin, offline: PackageIndex
-) -> None:
+def test_a_pin_takes_the_local_version_that_pip_would_take(pin: Pin, offline: PackageIndex) -> None:
     offline.add("torch", "2.1.0", "2.1.0+cpu")
     generated = pin("torch==2.1.0\n")
     assert generated.locked["torch"] == "2.1.0+cpu"
@@ -343,7 +337,7 @@ def test_a_local_version_that_production_leaves_open_is_taken_as_pip_takes_it_an
     )
 
 
-def test_the_header_of_the_lock_says_which_uv_made_it_and_how_new_the_index_could_be(
+def test_the_header_of_the_lock_has_the_version_of_uv_and_the_time_of_the_index(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     installed = subprocess.run([*uv.find(), "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
@@ -353,7 +347,7 @@ def test_the_header_of_the_lock_says_which_uv_made_it_and_how_new_the_index_coul
     assert header("uv pip compile").endswith("index as of 2025-01-31")
 
 
-def test_pins_that_exclude_each_other_are_locked_as_production_runs_them(pin: Pin, offline: PackageIndex) -> None:
+def test_conflicting_pins_are_locked_as_production_runs_them(pin: Pin, offline: PackageIndex) -> None:
     offline.add("wanted", "1.0", "2.0")
     offline.add("wants", "1.0", requires=("wanted>=2",))
     offline.add("s3fs", "2021.4", "9999.1", requires=("wanted>=2",))
@@ -374,7 +368,7 @@ def test_pins_that_exclude_each_other_are_locked_as_production_runs_them(pin: Pi
     assert generated.locked == locked
 
 
-def test_three_pins_that_exclude_each_other_in_turn_are_locked(pin: Pin, offline: PackageIndex) -> None:
+def test_three_pins_that_conflict_in_turn_are_locked(pin: Pin, offline: PackageIndex) -> None:
     offline.add("cryptography", "1.0", "2.0")
     offline.add("pyopenssl", "1.0", "2.0", requires=("cryptography<2",))
     offline.add("salt", "1.0", requires=("pyopenssl>=2", "cryptography>=2"))
@@ -384,7 +378,7 @@ def test_three_pins_that_exclude_each_other_in_turn_are_locked(pin: Pin, offline
     assert "Conflict:   salt==1.0 and cryptography==1.0: locked" in generated.stdout
 
 
-def test_pins_that_fall_out_over_an_open_version_are_locked_with_the_one_that_suits_the_others(
+def test_pins_that_conflict_over_an_open_version_are_locked_with_the_version_for_the_first_pin(
     pin: Pin, offline: PackageIndex
 ) -> None:
     offline.add("fastapi", "0.92", "0.99")
@@ -395,9 +389,7 @@ def test_pins_that_fall_out_over_an_open_version_are_locked_with_the_one_that_su
     assert "and request-id==1.0 over fastapi==0.99, which production does not pin" in generated.stdout
 
 
-def test_an_open_version_that_is_held_already_is_not_tried_again(
-    offline: PackageIndex, tmp_path: Path, write: Write
-) -> None:
+def test_an_open_version_is_overridden_only_once(offline: PackageIndex, tmp_path: Path, write: Write) -> None:
     for name in ("fastapi", "core"):
         offline.add(name, "1", "2")
     offline.add("cors", "1", requires=("fastapi>=2", "core>=2"))
@@ -421,18 +413,14 @@ def test_productions_index_stays_in_the_lock_when_locking_again(
         assert f"--extra-index-url {other.url}" in generated.read("requirements.txt")
 
 
-def test_an_index_of_productions_that_cannot_be_reached_is_named_with_its_line(
-    pin: Pin, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreachable_index_is_named_with_its_line(pin: Pin, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("UV_DEFAULT_INDEX")
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     message = pin("# ours\n--index-url http://127.0.0.1:9/simple\na==1\n").stderr
     assert "requirements.txt:2: the index http://127.0.0.1:9/simple cannot be reached" in message
 
 
-def test_what_is_for_windows_or_macos_alone_is_left_out_on_any_python_and_is_no_problem_beside_others(
-    pin: Pin, offline: PackageIndex
-) -> None:
+def test_pins_for_windows_or_macos_are_left_out_on_any_python(pin: Pin, offline: PackageIndex) -> None:
     for python in ("38", "39"):
         offline.add("pywin32", "306", tag=f"cp{python}-cp{python}-win_amd64")
     offline.add("pywin32", "311", tag="cp311-cp311-win_amd64")
@@ -462,7 +450,7 @@ def test_a_constraint_for_another_system_is_left_out_once(pin: Pin, offline: Pac
     assert pin(bounded, beside={"c.txt": "pywin32==306\n"}).locked["pywin32"] == "307"
 
 
-def test_a_pin_that_needs_on_linux_what_cannot_be_had_is_never_taken_for_one_of_another_system(
+def test_a_pin_with_a_missing_dependency_on_linux_is_not_taken_for_another_system(
     pin: Pin, offline: PackageIndex
 ) -> None:
     offline.add("torch", "2.0", requires=('nvidia==12 ; platform_system == "Linux"',))
@@ -498,7 +486,7 @@ def test_debian_packages_that_a_source_needs_are_named_and_written_into_the_dock
     assert "\n# python-ldap==3.4: needs" in generated.read("build-requirements.txt")
 
 
-def test_a_source_that_no_longer_builds_is_named_with_its_line(pin: Pin, offline: PackageIndex) -> None:
+def test_a_source_that_does_not_build_is_named_with_its_line(pin: Pin, offline: PackageIndex) -> None:
     offline.add_source("ours", "0.5.4", said="SyntaxError: Missing parentheses in call to 'print'")
     message = pin("\nours==0.5.4\n").stderr
     assert "requirements.txt:2: ours==0.5.4 has no wheel here and does not build here: SyntaxError" in message
@@ -543,7 +531,7 @@ def guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Package
         yield index
 
 
-def test_an_index_asks_for_the_password_in_netrc_which_goes_to_the_image_build_and_nowhere_else(
+def test_a_password_in_netrc_goes_only_to_the_index_and_the_image_build(
     generate: Pin, guarded: PackageIndex, tmp_path: Path
 ) -> None:
     production = f"# ours\n--extra-index-url {guarded.url}\nours==1.0\n"
@@ -565,7 +553,7 @@ def test_an_index_asks_for_the_password_in_netrc_which_goes_to_the_image_build_a
         assert stat.S_IMODE((generated.project / ".secrets" / "netrc").stat().st_mode) == 0o600
 
 
-def test_the_index_of_a_fork_is_asked_instead_of_every_other_and_gets_its_login(
+def test_the_index_of_a_fork_replaces_all_others_and_gets_its_login(
     bake: Callable[..., Generated], write: Write, guarded: PackageIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     guarded.add_analysis_packages()
@@ -599,7 +587,7 @@ def test_a_password_in_uvs_own_settings_stays_out_of_the_lock(
 
 
 @pytest.mark.parametrize("form", ["{url}#sha256={digest}", "{url} --hash=sha256:{digest}"])
-def test_what_comes_from_a_url_is_kept_only_if_it_is_still_the_same(pin: Pin, offline: PackageIndex, form: str) -> None:
+def test_a_package_from_a_url_is_compared_with_its_hash(pin: Pin, offline: PackageIndex, form: str) -> None:
     digest = offline.add("model", "1.0").removeprefix("sha256:")
     url = f"{offline.url}model/model-1.0-py3-none-any.whl"
     refused = pin(f"model @ {form.format(url=url, digest='0' * 64)}\n")
@@ -609,7 +597,7 @@ def test_what_comes_from_a_url_is_kept_only_if_it_is_still_the_same(pin: Pin, of
     assert f"From a URL: model @ {url}, locked with the hash of the present file" in generated.stdout
 
 
-def test_what_comes_from_a_url_that_cannot_be_reached_has_no_hash_to_compare(
+def test_a_package_from_an_unreachable_url_comes_from_the_index_without_a_hash(
     pin: Pin, offline: PackageIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
@@ -622,13 +610,13 @@ def test_what_comes_from_a_url_that_cannot_be_reached_has_no_hash_to_compare(
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="netrc in Python 3.10 knows no quotes")
-def test_a_password_with_odd_characters_arrives_as_it_is(tmp_path: Path) -> None:
+def test_a_password_with_special_characters_is_unchanged(tmp_path: Path) -> None:
     odd = {"a.example.com": ("me", 'p w"\\#:@'), "b.example.com": ("token", "#1")}
     (tmp_path / "netrc").write_text(as_netrc(odd))
     assert {host: (found[0], found[2]) for host, found in netrc.netrc(tmp_path / "netrc").hosts.items()} == odd
 
 
-def test_what_production_leaves_open_is_not_pushed_back_by_the_analysis(pin: Pin, offline: PackageIndex) -> None:
+def test_an_open_package_of_production_is_not_older_because_of_the_analysis(pin: Pin, offline: PackageIndex) -> None:
     offline.add("fsspec", "1.0", "2.0")
     offline.add("datasets", "1.0", requires=("fsspec",))
     offline.add("datasets", "5.0", requires=("fsspec<2",))

@@ -117,7 +117,7 @@ def test_two_spellings_of_one_version_do_not_contradict_each_other(read: Read) -
     assert len(read(b"a==1.0\na==1\n").pins) == 2
 
 
-def test_a_range_is_no_pin(read: Read) -> None:
+def test_a_range_is_not_a_pin(read: Read) -> None:
     production = read(b"a==1.*\nb>=1\nc\nd~=1.4\n")
     assert production.pins == []
     assert len(production.unpinned) == 4
@@ -237,7 +237,7 @@ REASONS = {
 
 
 @pytest.mark.parametrize(("line", "message"), [*DROPPED.items(), *REASONS.items()])
-def test_a_line_that_pip_drops_or_refuses_says_why_and_gives_a_fix(read: Read, line: str, message: str) -> None:
+def test_a_line_that_pip_ignores_or_refuses_has_a_reason_and_a_fix(read: Read, line: str, message: str) -> None:
     with pytest.raises(GenerationError, match=r"requirements\.txt:2: '.*'.*; \w") as caught:
         read(f"a==1\n{line}\nb==1\n".encode())
     assert len(caught.value.problems) == 1
@@ -259,7 +259,7 @@ def test_a_hash_below_a_line_that_is_refused_is_not_another_problem(read: Read) 
     assert len(caught.value.problems) == 1
 
 
-def test_a_file_without_a_package_of_an_index_says_what_it_has(read: Read) -> None:
+def test_a_file_without_packages_from_an_index_is_refused_with_its_content(read: Read) -> None:
     with pytest.raises(GenerationError, match=r"contains no packages from a package index, only git\+https://x/y;"):
         read(b"git+https://x/y\n")
 
@@ -286,7 +286,7 @@ def test_production_txt_reads_back_as_the_same_pins(read: Read, tmp_path: Path) 
     assert second.unpinned == first.unpinned
 
 
-def test_production_from_version_control_is_left_out_whatever_its_name(read: Read) -> None:
+def test_a_package_from_version_control_is_left_out(read: Read) -> None:
     lines = ["git+https://git.example.com/boto.git@2.43#egg=boto==2.43.0-patch3", "-e git+ssh://x"]
     assert list(read("\n".join(["a==1", *lines]).encode()).left_out) == lines
 
@@ -363,7 +363,7 @@ def test_a_fork_of_poetry_1_is_decided_by_the_pythons_of_the_packages(tmp_path: 
         read_production(str(path), Target("3.10"))
 
 
-def test_spaces_and_addresses_without_end_take_no_time(read: Read) -> None:
+def test_long_spaces_and_addresses_are_read_in_linear_time(read: Read) -> None:
     began = time.monotonic()
     assert len(read(b"a==1" + b" " * 100_000 + b"\n--index-url http://" + b"://a:b" * 20_000 + b"\n").pins) == 1
     assert time.monotonic() - began < 30
