@@ -1,6 +1,6 @@
-"""Say in Markdown what a refresh has moved, and what is known about the locks: ``uv run locks/change.py``.
+"""Print the changes of a refresh and the advisories about the locks in Markdown: ``uv run locks/change.py``.
 
-The exit code is 0 only if nothing is.
+The exit code is 0 only if the audit is complete and without advisories.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ds_docker_env.common import uv
+from ds_docker_env.common.redaction import some
 from ds_docker_env.common.shipped import LOCKS
 from ds_docker_env.common.sources.command import run_git
 from ds_docker_env.common.target import MACHINES
@@ -24,7 +25,7 @@ Rows = dict[tuple[str, ...], list[str]]
 
 
 def moved(locks: list[Path]) -> Rows:
-    """Return what each package was and is, by the names of the locks; the last commit has what it was."""
+    """Return each change since the last commit, with the names of the locks."""
     rows: Rows = defaultdict(list)
     for path in locks:
         committed = run_git("-C", str(path.parent), "show", f"HEAD:./{path.name}") or ""
@@ -35,7 +36,7 @@ def moved(locks: list[Path]) -> Rows:
 
 
 def known(locks: list[Path]) -> tuple[Rows, list[str]]:
-    """Return the advisories by the names of the locks, and what could not be audited."""
+    """Return each advisory with the names of the locks, and the gaps in the audit."""
     rows: Rows = defaultdict(list)
     silent: list[str] = []
     for path in locks:
@@ -50,13 +51,12 @@ def known(locks: list[Path]) -> tuple[Rows, list[str]]:
                 rows[package["name"], package["version"], advisory["id"], fixed].append(path.stem)
         unknown = [package["name"] for package in packages if "skip_reason" in package]
         if unknown:
-            some = ", ".join(unknown[:3]) + (f" and {len(unknown) - 3} others" if unknown[3:] else "")
-            silent.append(f"{path.stem}: the database of advisories does not know {some}")
+            silent.append(f"{path.stem}: the database of advisories does not know {some(unknown, 3)}")
     return rows, silent
 
 
 def table(head: str, rows: Rows) -> list[str]:
-    """Return a table in Markdown, whose last column is where."""
+    """Return a table in Markdown, whose last column names the locks."""
     columns = [*head.split(), "in"]
     lines = [" | ".join([*row, _where(locks)]) for row, locks in sorted(rows.items())]
     return ["", f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}", *(f"| {line} |" for line in lines)]
@@ -71,13 +71,13 @@ def _changes(before: Mapping[str, Locked], after: Mapping[str, Locked]) -> Itera
 
 
 def _where(locks: list[str]) -> str:
-    """Return the names shortened, as GitHub takes no more than 65,536 letters."""
+    """Return shortened names, because GitHub's limit is 65,536 characters."""
     names = [name.removeprefix("requirements-") for name in locks]
     return ", ".join(name for name in names if name.removesuffix("-options") == name or name[:-8] not in names)
 
 
 def _audit(path: Path) -> list[dict[str, Any]]:
-    """Return what pip-audit, of the version that ships with the template, says of each package."""
+    """Return the results for each package from pip-audit, in the version that ships with the template."""
     options = ["--disable-pip", "--require-hashes", "--progress-spinner", "off", "--desc", "off", "--format", "json"]
     command = ["--constraints", "tools-trixie.txt", "pip-audit", *options, "--requirement", path.name]
     done = uv.run("tool", "run", "--quiet", *command, folder=path.parent)
@@ -91,14 +91,12 @@ def _audit(path: Path) -> list[dict[str, Any]]:
 if __name__ == "__main__":
     every = sorted(LOCKS.glob("*.txt"))
     if rows := moved(every):
-        print("What `uv run locks/refresh.py` has moved.", *table("package from to", rows), "", sep="\n")
+        print("Changes by `uv run locks/refresh.py`:", *table("package from to", rows), "", sep="\n")
     vulnerable, silent = known(every)
     if vulnerable:
-        print(
-            "What pip-audit knows about the locks.", *table("package version advisory fixed", vulnerable), "", sep="\n"
-        )
+        print("Advisories from pip-audit:", *table("package version advisory fixed", vulnerable), "", sep="\n")
     if silent:
-        print("What pip-audit could not audit.\n", *(f"- {line}" for line in silent), sep="\n")
+        print("Gaps in the audit:\n", *(f"- {line}" for line in silent), sep="\n")
     if not (vulnerable or silent):
-        print(f"pip-audit knows nothing about what is in these {len(every)} locks.")
+        print(f"pip-audit: no known vulnerabilities in {len(every)} locks.")
     sys.exit(bool(vulnerable or silent))

@@ -18,7 +18,7 @@ from ds_docker_env.common.shipped import LOCKS
 from ds_docker_env.pinning.production.formats import conda_names
 
 SOURCE = "conda-pypi"
-# The robot that collects the names sometimes mistakes a digest in an address for one.
+# The source sometimes takes a digest in a URL for a name.
 _DIGEST = re.compile(r"[0-9a-f]{40,}")
 
 

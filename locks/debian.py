@@ -34,25 +34,25 @@ libncursesw5-dev libpng-dev libpq-dev libreadline-dev libsqlite3-dev libssl-dev 
 libxslt-dev libyaml-dev make mercurial netbase openssh-client patch procps sq subversion tk-dev tzdata unzip uuid-dev
 wget xz-utils zlib1g-dev
 """
-# Programs that builds start, besides the libraries, and their packages.
+# Programs that builds start, and their packages.
 PROGRAMS = {name: name for name in ("bison", "cargo", "cmake", "flex", "gfortran", "rustc", "swig")}
 PROGRAMS |= {"javac": "default-jdk"}
 # Programs that count as needed if Debian builds a source with them; the others are on the package index too.
 STARTED = {"cargo", "default-jdk", "gfortran", "swig"}
 PROGRAMS |= dict.fromkeys(["mysql_config", "mysql.h"], "default-libmysqlclient-dev")
-# Packages that every image has; their headers have names that libraries use too.
+# Packages of every image; their headers have names that libraries also use.
 EVERYWHERE = {"libc6-dev", "linux-libc-dev", "libstdc++-12-dev", "libgcc-12-dev", "libpython3.11-dev"}
 # Libraries of other languages, and of tests.
 _NOT = re.compile(r"(python|pypy|libpython|librust-|ruby|golang|node-|dh-|gobject-introspection)|.*(gtest|benchmark)")
 _HEADER = re.compile(r"usr/include/(?:x86_64-linux-gnu/)?(.*\.h)$")
-# Programs and files that tell how to link a library.
+# Programs and files with the link options of a library.
 _OTHER = re.compile(r"^usr/(?:bin/([\w-]*[-_]config)|(?:lib|share)/(?:x86_64-linux-gnu/)?pkgconfig/(.*\.pc))$")
 _SAYING = re.compile(r"[-_]config$|\.pc$")
-# Header names that any source may use for its own.
+# Header names that any source may use for itself.
 _GENERAL = re.compile(
     r"(config|types?|utils?|version|common|error|memory|list|table|string|buffer|base|core|api)(\.h|/)$"
 )
-# Packages with more names than these are frameworks, which few sources use.
+# Packages with more names are frameworks, which few sources use.
 _HEADERS, _DIRECTORIES = 12, 2
 _APT = """\
 Dir::Etc::SourceParts "{folder}/sources"; Dir::Etc::SourceList "/dev/null"; Dir::Etc::PreferencesParts "{folder}/none";
@@ -189,7 +189,7 @@ class Release:
         all_of = {
             name: names
             for name, names in all_of.items()
-            # Such as X11/, which many libraries share.
+            # Many libraries share a directory such as X11/.
             if not names & EVERYWHERE and (len(names) == 1 or not name.endswith("/") or names & self.image)
         }
         known = {

@@ -1,4 +1,4 @@
-"""Lock again everything that ships with the template, at today's versions: ``uv run locks/refresh.py``."""
+"""Renew all locks that ship with the template: ``uv run locks/refresh.py``."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ OF_TOOLS = "locks/refresh.py of ds-docker-env"
 
 
 def refresh(inputs: list[str], output: str, python: str, documented: str, again: str) -> None:
-    """Lock files together for both processors; stop with what uv says if that fails.
+    """Lock files together for both processors; exit with uv's message if that fails.
 
-    A lock that would only be newer stays. ``UV_EXCLUDE_NEWER`` with today's date takes a release of the last days.
+    A lock with the same versions stays. ``UV_EXCLUDE_NEWER`` with today's date allows releases of the last days.
     """
     print(f"{output} ...", flush=True)
     path = LOCKS / output
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     command = compile_command(python, Target(PYTHON_VERSIONS[0]).platform, *inputs, output=output)
-    # Without pyproject.toml's settings, which are for the tests.
+    # The settings in pyproject.toml are for the tests.
     command += ["--no-config"]
     cooldown = Cooldown.of(before, ())
     amd64 = _lock(path, [*command, "--upgrade"], documented, cooldown, before)
@@ -51,7 +51,7 @@ def refresh(inputs: list[str], output: str, python: str, documented: str, again:
 
 
 def refresh_build_requirements(name: str, target: Target) -> set[str]:
-    """Lock what the sources in a lock are built with; return the name of the file, if there are any."""
+    """Lock the build requirements of a lock; return the name of the file if there is one."""
     lock, path = (LOCKS / name).read_text(encoding="utf-8"), LOCKS / f"build-{name}"
     with TemporaryDirectory() as folder:
         resolver = Resolver(Path(folder), Production("the template", ""), set(), target)
@@ -64,7 +64,7 @@ def refresh_build_requirements(name: str, target: Target) -> set[str]:
 
 
 def refresh_all(kind: str, made_for: str, python: str, documented: str, again: str = LOCK_AGAIN) -> set[str]:
-    """Lock what every project has, and apart from it what any may have: an option may need something older."""
+    """Lock the packages of every project, and separately those with all options, which may need older versions."""
     plain, optional = lock_name(kind, made_for), lock_name(kind, made_for, options=True)
     refresh([f"{kind}.in"], plain, python, documented, again)
     options = sorted(path.name for path in LOCKS.glob(f"{kind}-*.in"))
@@ -73,7 +73,7 @@ def refresh_all(kind: str, made_for: str, python: str, documented: str, again: s
 
 
 def _lock(path: Path, command: Sequence[str], documented: str, cooldown: Cooldown, preferred: str) -> Attempt:
-    """Lock with the versions of another lock, if they can stay, and without releases of the last days."""
+    """Lock with the versions of another lock if possible, and without releases of the last days."""
     while True:
         path.write_text(preferred, encoding="utf-8", newline="\n")
         noted = ["--custom-compile-command", header(documented, cooldown.noted)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Sequence
 
 # Characters of one message, of which the last say what to do.
 _LENGTH, _END = 2_000, 500
@@ -55,6 +56,11 @@ def redacted(address: str) -> str:
 def excerpt(text: str, length: int = 200) -> str:
     """Return the beginning of a text; cut before its credentials are removed, half of one would stay."""
     return without_credentials(text)[:length]
+
+
+def some(names: Sequence[str], shown: int = 5) -> str:
+    """Return the first of many names, and the number of the others."""
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if names[shown:] else "")
 
 
 def printable(text: str) -> str:

@@ -40,6 +40,7 @@ _PLATFORM = re.compile(r"(?<=-manylinux_2_)\d+")
 AMD64, ARM64 = "x86_64", "aarch64"
 MACHINES = {AMD64: "linux/amd64", ARM64: "linux/arm64"}
 LOCK_AGAIN = "docker compose run --rm jupyter lock"
+EMULATED = "DOCKER_DEFAULT_PLATFORM=linux/amd64"
 _NOTE = re.compile(r"^# for (linux/\w+)(?: and (linux/\w+)| only)", re.MULTILINE)
 _REASON = re.compile(r"^# for linux/\w+ only: (.*)$", re.MULTILINE)
 

@@ -22,6 +22,7 @@ from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
 from ds_docker_env.common.target import (
     ARM64,
+    EMULATED,
     LOCK_AGAIN,
     MACHINES,
     Target,
@@ -48,10 +49,9 @@ from ds_docker_env.pinning.resolver import Attempt, Resolver, header, same_versi
 from ds_docker_env.pinning.wheels import build_requirements, offers
 
 _PREFIX = "ds-docker-env-"
-_EMULATED = "DOCKER_DEFAULT_PLATFORM=linux/amd64"
 # The second is uv's name for it, which users may know.
 AT = ("--at", "--exclude-newer")
-EMULATE = f"write {_EMULATED} into .env, then run: docker compose up --build"
+EMULATE = f"write {EMULATED} into .env, then run: docker compose up --build"
 
 
 def run(options: Sequence[str]) -> int:
@@ -214,7 +214,7 @@ def unsuited(lock: str, target: Target) -> str:
 def only_amd64(lock: str) -> list[str]:
     """Return a line for a lock that arm64 cannot have."""
     why = why_amd64_only(lock)
-    return [f"Only amd64: {why}; on arm64, write {_EMULATED} into .env"] if why else []
+    return [f"Only amd64: {why}; on arm64, write {EMULATED} into .env"] if why else []
 
 
 def overrides_here() -> list[str]:

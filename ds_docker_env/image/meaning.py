@@ -7,6 +7,7 @@ from datetime import datetime
 
 from packaging.version import InvalidVersion, Version
 
+from ds_docker_env.common.redaction import some
 from ds_docker_env.common.target import Target
 from ds_docker_env.image.releases import Release, look_up
 from ds_docker_env.pinning.moves import Moves
@@ -88,8 +89,7 @@ def _listed(verb: str, these: frozenset[frozenset[str]], others: frozenset[froze
     """Return the vulnerabilities that share no name with others, each by its CVE if it has one."""
     known = frozenset().union(*others)
     names = sorted(map(_shown, filter(known.isdisjoint, these)))
-    more = f" and {len(names) - _NAMED} more" if names[_NAMED:] else ""
-    return f"{verb} {', '.join(names[:_NAMED])}{more}" if names else ""
+    return f"{verb} {some(names, _NAMED)}" if names else ""
 
 
 def _shown(names: frozenset[str]) -> str:

@@ -1,4 +1,4 @@
-"""Pins in a process of its own, which has the parsing libraries."""
+"""Pins in a separate process, which has the parsing libraries."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ds_docker_env.pinning.pinned import pin, require_notebook, versions_in
 
 
 def main() -> None:
-    """Answer what `pin` takes, in JSON, with ``files`` and ``summary``, or with ``problems``.
+    """Read the arguments of `pin` as JSON, and print ``files`` and ``summary``, or ``problems``, as JSON.
 
-    Stop, with all that uv has started, after a signal and when the hook is gone, which reads standard error.
+    Stop uv and its children after a signal, and if the hook no longer reads standard error.
     """
     for number in STOPPING:
         signal.signal(number, _stop)
@@ -47,7 +47,7 @@ def _say(step: str) -> None:
 
 
 def _stop(*_: object) -> None:
-    """Interrupt once; a second time would interrupt what is done about the first."""
+    """Interrupt once; a second signal would interrupt the cleanup."""
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

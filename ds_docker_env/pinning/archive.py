@@ -23,19 +23,19 @@ from ds_docker_env.common import debian, uv
 from ds_docker_env.common.errors import RequirementsError
 from ds_docker_env.pinning.production.formats.reading import read_toml, table, texts
 
-# Seconds for a source to arrive, and bytes that are read; h2o has 270 MB.
+# The time limit of a download, and its size limit; h2o has 270 MB.
 _SECONDS, _MOST = 300, 400_000_000
 # The directory in uv's cache for archives that were read, by hash; increment the number when `Archive` changes.
 _KEPT = "ds-docker-env-sources-1"
-# Files at the top that are read, and those that a compiler reads.
+# Files at the top of a source, and suffixes of compiled code.
 _TOP = {"pyproject.toml", "setup.py", "setup.cfg", "PKG-INFO", "Cargo.toml"}
 _C = {".c", ".cc", ".cpp", ".cxx", ".h", ".hpp", ".hh", ".pyx", ".pxd"}
 _FORTRAN = {".f", ".f77", ".f90", ".f95", ".F", ".F90"}
 _COMPILED = {*_C, *_FORTRAN, ".rs", ".i"}
-# Bytes of one file.
+# The size limit of one file.
 _LONG = 2_000_000
 _INCLUDED = re.compile(r"^\s*(?:#\s*include\s*[<\"]|cdef extern from [\"']<?)([\w./+-]+)[>\"']", re.MULTILINE)
-# The most libraries that one source is assumed to need.
+# A source with more libraries uses those that it finds.
 _LIBRARIES = 3
 _TESTS = re.compile(r"(^|/)(tests?|examples?|benchmarks?|docs?)/")
 # https://pypi.org/classifiers/ and https://docs.rs/about/metadata
@@ -54,7 +54,7 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Archive:
-    """The texts at the top of a source by name, the endings of all its files, and the headers that it lacks.
+    """The texts at the top of a source by name, and the suffixes of its code.
 
     ``headers`` are included by its code, but not part of it.
     """
@@ -76,15 +76,15 @@ class Archive:
 
     @property
     def system(self) -> str:
-        """Return the ``sys_platform`` if the source declares that it is for one system only, or nothing.
+        """Return the ``sys_platform`` if the source declares a single system, or nothing.
 
-        Pure Python has to declare it twice, because many such packages run elsewhere too.
+        Pure Python has to declare it twice, because many such packages also run elsewhere.
         """
         info = self.files.get("PKG-INFO", "")
         systems = set(_SYSTEM.findall(info))
         if len(systems) == 1 and (self.is_compiled or _PLATFORM.search(info)):
             return _SYSTEMS.get(systems.pop(), "")
-        cargo = read_toml(self.files.get("Cargo.toml", ""), "Cargo.toml", "ask its authors")
+        cargo = read_toml(self.files.get("Cargo.toml", ""), "Cargo.toml", "report it to its authors")
         metadata = table(table(cargo.get("package")).get("metadata"))
         targets = texts(table(table(metadata.get("docs")).get("rs")).get("targets"))
         return "win32" if targets and all("-windows-" in target for target in targets) else ""
@@ -98,7 +98,6 @@ class Archive:
         rust = ".rs" in self.endings and re.search(r"maturin|setuptools[-_]rust", asked)
         if (found := known.needs.get(name)) is None:
             libraries = {known.package_of(header) for header in self.headers} - {"", *known.image}
-            # A source with more libraries uses those that it finds.
             found = [] if len(libraries) > _LIBRARIES else [*libraries]
             found += ["gfortran"] if _FORTRAN.intersection(self.endings) else []
         needed = {each for each in found if each != "cargo"} | ({"cargo"} if rust else set())
@@ -106,7 +105,7 @@ class Archive:
 
 
 def read_archive(file: SourceFile) -> Archive:
-    """Download a source and read it; raise `RequirementsError` if it cannot be read or has another hash."""
+    """Download a source and read it; raise `RequirementsError` if it is unreadable or has another hash."""
     return _read(file.url, tuple(file.sha256))
 
 
@@ -120,7 +119,7 @@ def _read(url: str, sha256: Collection[str]) -> Archive:
         content = _download(url)
         digest = hashlib.sha256(content).hexdigest()
         if digest not in sha256:
-            raise RequirementsError(f"{url}: its hash is not in the lock")
+            raise RequirementsError(f"{url}: its hash differs from the lock")
         files: dict[str, str] = {}
         names, included = set(), set()
         for name, text in _members(content):
@@ -168,7 +167,7 @@ def _members(content: bytes) -> Iterator[tuple[str, str]]:
 
 def _download(url: str) -> bytes:
     if re.match(r"https?:", url):
-        # Only here: importing requests takes a while.
+        # The import takes a while.
         from ds_docker_env.common.sources.web import WebFile
 
         return WebFile(url, size=_MOST, seconds=_SECONDS).read()

@@ -1,6 +1,6 @@
-"""What the sources in a lock are built with: the requirements that they declare, locked with hashes.
+"""The build requirements of the sources in a lock, locked with hashes.
 
-Nothing of a source is run. So what it asks for only while it is built is known if it stands there as plain text.
+They are read from the files of a source, which is never run, so requirements that its build computes are unknown.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from ds_docker_env.pinning.processors import merge
 from ds_docker_env.pinning.production.formats.reading import read_toml, table, text_of, texts
 from ds_docker_env.pinning.resolver import Resolver
 
-_HEADING = "# What packages without a wheel are built with.\n"
-# https://packaging.python.org/en/latest/specifications/pyproject-toml/#pyproject-build-system-table; as uv takes it.
+_HEADING = "# Build requirements of packages without a wheel.\n"
+# Defaults, as in uv: https://packaging.python.org/en/latest/specifications/pyproject-toml/#pyproject-build-system-table
 _LEGACY, _SETUPTOOLS = ["setuptools>=40.8.0"], "setuptools.build_meta"
-# These ask for no more than they declare; setuptools before 70.1 asks for wheel.
+# These request only declared requirements; setuptools before 70.1 also requests wheel.
 _DECLARING = {"flit_core.buildapi", "flit.buildapi", "poetry.core.masonry.api", "pdm.backend", "hatchling.build"}
-# Sources that are downloaded at the same time, each into memory.
+# Sources that are downloaded at the same time; each is held in memory.
 _AT_ONCE = 4
-_DYNAMIC = "it asks for more while it is built"
+_DYNAMIC = "its build may request more"
 
 
 @dataclass
 class BuildRequirements:
-    """The text of build-requirements.txt, and why those of a source are not all fixed, by requirement.
+    """The text of build-requirements.txt, and findings about sources, by requirement.
 
-    ``debian`` are the Debian packages that sources need and the official image lacks. ``pythons`` are the
-    Requires-Python of sources that exclude this Python.
+    ``unfixed`` says why the build requirements of a source are not all locked. ``debian`` are the Debian packages that
+    a source needs and the official image lacks. ``pythons`` are the Requires-Python of sources for other Pythons.
     """
 
     text: str = ""
@@ -51,13 +51,13 @@ class BuildRequirements:
 
     @property
     def lines(self) -> list[str]:
-        """Return a line for each source that needs more than this image, or whose build requirements are not fixed."""
+        """Return a line for each finding about a source."""
         needs = [
             f"To build:   {source} needs {' '.join(packages)} in DEBIAN_PACKAGES of the Dockerfile"
             for source, packages in self.debian.items()
         ]
         needs += [
-            f"To build:   {source} requires Python {pythons}, so it may not build; check python_version"
+            f"To build:   {source} requires Python {pythons}, so its build may fail; check python_version"
             for source, pythons in self.pythons.items()
         ]
         return needs + [f"Not fixed:  build requirements of {source}: {why}" for source, why in self.unfixed.items()]
@@ -65,7 +65,7 @@ class BuildRequirements:
 
 @dataclass
 class _Asked:
-    """The requirements of a source, why these may be incomplete, and its other needs, as in `BuildRequirements`."""
+    """The build requirements of a source, why they may be incomplete, and the findings of `BuildRequirements`."""
 
     requirements: list[str]
     why: str = ""
@@ -81,7 +81,7 @@ def lock_build_requirements(
     known: Mapping[str, str] = MappingProxyType({}),
     everywhere: Collection[str] = (),
 ) -> BuildRequirements:
-    """Lock what these sources of a lock are built with, by requirement; versions ``before`` stay if they can.
+    """Lock the build requirements of these sources; versions ``before`` stay if possible.
 
     ``known`` has the locked requirements of sources that are not read again. Only sources that are built
     ``everywhere``, not just for arm64, get Debian packages in the image.
@@ -138,7 +138,7 @@ def from_urls(lock: str) -> dict[str, SourceFile]:
 
 
 def _lock(resolver: Resolver, requirements: Collection[str], before: str, lock: str) -> str:
-    """Return the versions of build requirements as a lock for the processors of another; raise `GenerationError`."""
+    """Lock build requirements for the processors of ``lock``; raise `GenerationError`."""
     amd64 = resolver.build_requirements(requirements, before)
     if not amd64.text:
         raise RequirementsError(f"uv finds no wheels for {', '.join(requirements)}")
@@ -152,7 +152,7 @@ def _lock(resolver: Resolver, requirements: Collection[str], before: str, lock: 
 
 
 def _asked(source: str, read: Future[Archive], resolver: Resolver) -> _Asked:
-    """Return what a source asks for, with what uv.toml adds to it."""
+    """Return the build requirements of a source, with those that uv.toml adds."""
     name = canonicalize_name(re.split(r"==| @ ", source)[0])
     try:
         archive = read.result()
@@ -170,14 +170,15 @@ def _asked(source: str, read: Future[Archive], resolver: Resolver) -> _Asked:
 
 
 def _bounding(bounds: Collection[str], requirements: Collection[str]) -> Iterator[str]:
-    """Return the bounds on packages that are asked for."""
+    """Yield the bounds on packages that are among the requirements."""
     names = {canonicalize_name(Requirement(each).name) for each in requirements}
     yield from (bound for bound in bounds if bound and canonicalize_name(Requirement(bound).name) in names)
 
 
 def _declared(files: Mapping[str, str]) -> _Asked:
-    """Return what the files at the top of a source declare; raise `RequirementsError` if they cannot be read."""
-    system = table(read_toml(files.get("pyproject.toml", ""), "pyproject.toml", "ask its authors").get("build-system"))
+    """Return the declared build requirements of a source; raise `RequirementsError` for unreadable files."""
+    project = read_toml(files.get("pyproject.toml", ""), "pyproject.toml", "report it to its authors")
+    system = table(project.get("build-system"))
     requirements = texts(system.get("requires")) if "requires" in system else _LEGACY
     backend = text_of(system, "build-backend") or _SETUPTOOLS
     if backend.startswith(_SETUPTOOLS) and "backend-path" not in system:
@@ -189,7 +190,7 @@ def _declared(files: Mapping[str, str]) -> _Asked:
 
 
 def _setup_requires(files: Mapping[str, str]) -> list[str] | None:
-    """Return what setup.py and setup.cfg ask for besides, or None if that is known only when they run.
+    """Return the ``setup_requires`` of setup.py and setup.cfg, or ``None`` if the build computes them.
 
     https://setuptools.pypa.io/en/latest/deprecated/changed_keywords.html
     """
@@ -206,7 +207,7 @@ def _setup_requires(files: Mapping[str, str]) -> list[str] | None:
                     break
             else:
                 return None
-        # They can be anything that pip does not take, such as a file.
+        # Some are invalid in pip, such as a file.
         return [str(Requirement(each.strip())) for each in found]
     except (ConfigError, InvalidRequirement, SyntaxError, ValueError, TypeError):
         return None

@@ -1,4 +1,4 @@
-"""What uv has to be told about packages that do not build or describe themselves here, for uv.toml."""
+"""Settings in uv.toml for packages that do not build here or have invalid metadata."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from ds_docker_env.pinning.production.model import Pin
 
 _UNBUILT = re.compile(r"Failed to (?:download and )?build `(?P<pin>(?P<name>[\w.-]+)[^`\s]*)[^`]*`")
 _INVALID = re.compile(r"Because (?P<pin>(?P<name>[\w.-]+)==\S+) has invalid metadata")
-# What sources say that were written for an older setuptools, and the last one that has it:
+# Errors of sources for an older setuptools, and the bound that helps:
 # https://setuptools.pypa.io/en/stable/history.html
 _OLD_SETUPTOOLS = {
     "No module named 'pkg_resources'": "setuptools<82",
     "use_2to3 is invalid": "setuptools<58",
     "cannot import name 'Feature' from 'setuptools'": "setuptools<46",
 }
-# They need distutils and `pkgutil.ImpImporter`, which Python 3.12 removed.
+# These need distutils and `pkgutil.ImpImporter`, which Python 3.12 removed.
 _NOT_ON_NEW_PYTHONS = {"setuptools<58", "setuptools<46"}
 _MISSING = re.compile(r"No module named '?(\w+)")
-# What a source may be given though production does not pin it; any other name could be anybody's package.
+# Build tools that a source gets even if production does not pin them. Other names could be any project on the index.
 _BUILD_TOOLS = {"cython": "cython<3", "numpy": "numpy"}
-# A source for Python 2, which no image can build.
+# Errors of sources for Python 2, which do not build in the image either.
 _HOPELESS = re.compile(r"^\s*(SyntaxError|TabError|IndentationError)\b", re.MULTILINE)
 _UNPACKED = "Failed to extract"
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A package that cannot be built or described: its normalised name, why in a few words, and all that it said.
+    """A package that does not build or has invalid metadata: its normalised name, the reason, and the whole output.
 
-    ``pin`` is the package as uv names it, with its version.
+    ``pin`` is the package with its version, in uv's notation.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Failure:
 
     @classmethod
     def find(cls, stderr: str) -> Failure | None:
-        """Return the package with which uv could not go on, if its explanation names one."""
+        """Return the package that stopped uv, if its explanation names one."""
         if found := _UNBUILT.search(stderr):
             said = stderr[found.end() :].partition("\nhint:")[0].strip()
             refused = _UNPACKED in said
@@ -68,11 +68,10 @@ class Failure:
 
 @dataclass
 class Building:
-    """What makes awkward pins of production's work.
+    """Workarounds for pins that do not build here.
 
-    ``setuptools`` bounds it for all sources; ``requires`` holds, by package, what a source needs besides what it says
-    itself; ``undescribed`` holds the pins that cannot be asked here what they need, and why. ``settings`` are a
-    person's own for uv.
+    ``setuptools`` bounds it for all sources. ``requires`` maps packages to undeclared build requirements.
+    ``undescribed`` are pins whose dependencies are unknown here, with the reason. ``settings`` is the user's uv.toml.
     """
 
     settings: str = ""
@@ -81,10 +80,9 @@ class Building:
     undescribed: dict[Pin, str] = field(default_factory=dict)
 
     def learn(self, failure: Failure, pins: Collection[Pin], target: Target) -> bool:
-        """Take note of what would help one of these pins, and say whether another try is worth while.
+        """Note a workaround for a pin that failed; say whether to try again.
 
-        What fails on this machine may well work in the image, which has production's Python, Debian's compiler and the
-        Debian packages that the Dockerfile names.
+        A build that fails here may work in the image, which has production's Python, a compiler and Debian packages.
         """
         pin = next((pin for pin in pins if pin.name == failure.name and pin.applies(target)), None)
         if pin is None or pin in self.undescribed or _HOPELESS.search(failure.said):
@@ -94,13 +92,13 @@ class Building:
             self.setuptools = old
             return target.has_setuptools or old not in _NOT_ON_NEW_PYTHONS
         if missing := _missing(failure, pins):
-            # Not tried here: production's version may have no wheel for this machine's Python.
+            # Not tried here, because production's version may lack a wheel for the Python of this machine.
             self.requires[failure.name] = missing
         self.undescribed[pin] = failure.why
         return True
 
     def forget(self, names: Collection[str]) -> bool:
-        """Stop leaving packages of these names to the image; say whether there were any."""
+        """Forget the workarounds for these packages; say whether there were any."""
         lost = [pin for pin in self.undescribed if pin.name in names]
         for pin in lost:
             del self.undescribed[pin]
@@ -110,7 +108,7 @@ class Building:
     def render(self) -> str:
         """Return uv.toml, https://docs.astral.sh/uv/reference/settings/, or nothing.
 
-        Everything stands at its beginning and in one line each, so that any settings can follow.
+        The workarounds come first and outside tables, so that any settings can follow.
         """
         lines = []
         if self.setuptools:

@@ -1,4 +1,4 @@
-"""Releases of the last days, which locks leave out, as most malicious ones are found and removed within days.
+"""The cooldown: locks leave out releases of the last days, because most malicious ones are removed within days.
 
 https://docs.astral.sh/uv/concepts/resolution/#dependency-cooldowns
 """
@@ -15,14 +15,13 @@ from datetime import datetime, timedelta, timezone
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
 from ds_docker_env.common.day import last_second
+from ds_docker_env.common.redaction import some
 from ds_docker_env.pinning.indexes import settings_of_uv
 
-# A fork that wants another number changes it here; a person sets exclude-newer in uv.toml.
+# Forks change the number here; users set exclude-newer in uv.toml.
 DAYS = 7
-# Times that packages without dates are found, one behind another, before all are taken for such packages.
+# After as many rounds with packages without dates, the index is assumed to have no dates.
 _ROUNDS = 3
-# Of many names in one line.
-_NAMED = 5
 _NOTED = re.compile(r"^# uv .*, index as of (\S+)$", re.MULTILINE)
 _UNDATED = re.compile(r"^warning: `([^`]+)` is missing an upload date", re.MULTILINE)
 _FILTERED = re.compile(r"^hint: `([^`]+)` was filtered by `exclude-newer`", re.MULTILINE)
@@ -31,12 +30,12 @@ _OWN = re.compile(r"^\s*exclude-newer\s*=", re.MULTILINE)
 
 @dataclass
 class Cooldown:
-    """How new a release may be, and the packages for which that does not hold.
+    """The time limit for releases, and the packages that are exempt.
 
-    ``limit`` is a time, or blank if any release will do or if uv knows of a limit by itself. It does not hold for what
-    production ``pins``, for ``undated`` packages, of which the index does not say when they were uploaded, and for
-    packages of which nothing older fits production, and which are ``forced``, until that is ``settled``. ``day`` is the
-    day that a person named, or at which the project is ``held``, or a blank.
+    ``limit`` is blank if any release is allowed or if uv's own settings have a limit. Exempt are packages that
+    production ``pins``, ``undated`` packages without upload dates, and ``forced`` packages, whose older releases do not
+    fit production; once ``settled``, others are not forced. ``day`` is the day that a user named, or at which the
+    project is ``held``, or blank.
     """
 
     limit: str = ""
@@ -51,10 +50,10 @@ class Cooldown:
 
     @classmethod
     def of(cls, lock: str, pins: Collection[str], settings: str = "", given: str = "", held: str = "") -> Cooldown:
-        """Return the cooldown for the next lock after this one, whose versions all stay available.
+        """Return the cooldown for the next lock after ``lock``, whose versions stay available.
 
-        A day that is ``given``, or at which the project is ``held``, takes precedence over a limit that a person has
-        set for uv, in ``settings``, the project's uv.toml, or elsewhere. A given day may precede the limit of the lock.
+        A day that is ``given``, or at which the project is ``held``, overrides a limit in ``settings``, the project's
+        uv.toml, or in other settings of uv. A given day may precede the limit of the lock.
         """
         noted = _NOTED.search(lock)
         before = time_of(noted[1]) if noted else None
@@ -68,7 +67,7 @@ class Cooldown:
 
     @property
     def options(self) -> list[str]:
-        """Return options of uv."""
+        """Return the options for uv."""
         if not self.limit:
             return []
         names = sorted({*self.pins, *self.undated, *self.forced})
@@ -76,13 +75,13 @@ class Cooldown:
 
     @property
     def noted(self) -> str:
-        """Return how new the index can have been apart from production's pins, or nothing for now."""
+        """Return the limit for the header of the lock, or nothing if the lock has newer releases."""
         return "" if self.forced and not self.day else self.limit
 
     def learn(self, said: str, *, force: bool = False) -> bool:
-        """Take note of the packages to which it cannot be applied, from what uv said; say whether to try again.
+        """Exempt packages that need it, from uv's output; say whether to try again.
 
-        ``force`` also exempts packages of which nothing older fits.
+        ``force`` also exempts packages whose older releases do not fit.
         """
         if not self.limit:
             return False
@@ -97,18 +96,18 @@ class Cooldown:
         return bool(undated or forced)
 
     def filtered(self, said: str) -> list[str]:
-        """Return the packages that uv, which found no lock, left releases out of."""
+        """Return the packages whose new releases the limit excluded, when uv did not find a lock."""
         return list(dict.fromkeys(_FILTERED.findall(said))) if self.limit else []
 
     @property
     def why(self) -> str:
-        """Return the reason for leaving out a release, for a person."""
+        """Return the reason for excluding a release, for a message."""
         if self.day:
             return f"released after {self.day}"
         return f"released after {self.limit}, and releases of the last {DAYS} days are left out"
 
     def lines(self, taken: Collection[str] = ()) -> list[str]:
-        """Return lines for a person; ``taken`` are new releases in the lock that production pins or forces."""
+        """Return the lines for a summary; ``taken`` are new releases that production pins or forces."""
         when = f"after {self.day}" if self.day else f"in the last {DAYS} days"
         lines = [f"Held at:    {self.day} (UTC): packages as the index had them then"] if self.held else []
         for each in taken:
@@ -116,19 +115,18 @@ class Cooldown:
             lines.append(f"Too new:    {each}: released {when}, but {why}")
         names = [] if self.off else sorted(self.undated)
         if self.off or names:
-            more = f" and {len(names) - _NAMED} more" if names[_NAMED:] else ""
-            which = f"{', '.join(names[:_NAMED])}{more}: " if names else ""
-            lines.append(f"Undated:    {which}the index does not say when files were uploaded, so any release is taken")
+            which = f"{some(names)}: " if names else ""
+            lines.append(f"Undated:    {which}the index has no upload dates, so any release is allowed")
         return lines
 
 
 def without_undated(said: str) -> str:
-    """Return what uv said, without a line for each file of which the index does not say when it was uploaded."""
+    """Return uv's output without its warnings about missing upload dates."""
     return "".join(line for line in said.splitlines(keepends=True) if not _UNDATED.match(line))
 
 
 def time_of(limit: str) -> datetime | None:
-    """Return the end of a limit as uv takes it, a day or a time, or nothing for another one, such as ``3 days``."""
+    """Return the end of a day or a time in uv's notation, or nothing for a duration such as ``3 days``."""
     with suppress(ValueError):
         found = datetime.fromisoformat(limit.replace("Z", "+00:00"))
         found = found + timedelta(1) if len(limit) == len("2026-01-01") else found

@@ -1,4 +1,4 @@
-"""Why production cannot be locked, found by trying rather than by reading uv's explanation."""
+"""Why production cannot be locked: found by trials with uv, because its explanation is long."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from ds_docker_env.common.analysis import old_kernel
 from ds_docker_env.common.errors import LockError
+from ds_docker_env.common.redaction import some
 from ds_docker_env.common.target import AMD64, PYTHON_VERSIONS
 from ds_docker_env.pinning.builds import Failure
 from ds_docker_env.pinning.parity import read_lock
@@ -24,46 +25,39 @@ _GONE = re.compile(r"there (?:is|are) no versions? of|only \S+ (?:is|are) availa
 _ABI_TAG = re.compile(r"`cp(\d)(\d+)m?u?`")
 _PLATFORMS = re.compile(r"on the following platforms?: ((?:`[^`]+`(?:, )?)+)")
 _NEEDS = re.compile(r"([\w.-]+)(?:\[[^]]*\])?(?:==\S+)? depends? on\s+(([\w.-]+)\S*)")
-# https://peps.python.org/pep-0625/. Archives that uv does not unpack are another case: the image builds them.
+# https://peps.python.org/pep-0625/. If uv only fails to unpack an archive, the image builds it.
 _ARCHIVE = re.compile(r"non-PEP 625")
-# The other systems on which people freeze production's file, in uv's names.
+# Other systems on which production's file may have been frozen, in uv's notation.
 _SYSTEMS = ("windows", "macos")
-# Of many names in one message.
-_NAMED = 5
 
 
 @dataclass(frozen=True)
 class Obstacle:
-    """Why there is no lock for a processor, and the file and line of the first requirement that is the reason."""
+    """The reason that a processor has only part of the lock: the file and line of a requirement, and a message."""
 
     where: str
     why: str
 
 
-def some(names: Sequence[str]) -> str:
-    """Return the first of many names, and how many more there are."""
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if names[_NAMED:] else "")
-
-
 def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
-    """Return the error with a message for each cause: what, where, and the way out."""
+    """Return the error with a message for each cause."""
     source = resolver.production.source
     alone = resolver.without([])
     if alone.text:
-        pins = reason(resolver, kernel, attempt) or "these versions"
+        pins = reason(resolver, kernel, attempt) or "production's versions"
         if name_of(kernel) != "ipykernel":
-            why = "an old ipykernel does not work with another version"
+            why = "old versions of ipykernel need it"
         elif kernel in old_kernel("3.11"):
-            why = "JupyterLab does not work with an older one"
+            why = "JupyterLab does not work with older versions"
         else:
-            why = f"older ones do not run on Python {resolver.target.python}"
-        return LockError(f"{source}: {kernel} cannot live beside {pins}; {why}; move production first")
+            why = f"older versions do not run on Python {resolver.target.python}"
+        return LockError(f"{source}: {kernel} conflicts with {pins}; {why}; update production first")
     if impossible := _impossible_pins(resolver, alone):
         return LockError(*(_impossible(resolver, pin, said) for pin, said in impossible.items()))
     if (failure := Failure.find(alone.stderr)) and failure.unbuilt:
         return LockError(
-            f"{line_of(resolver, failure.pin)}: {failure.pin} has no wheel here and its source no longer builds; "
-            f"move production to a version with a wheel, or publish one on its index; it {failure.why}",
+            f"{line_of(resolver, failure.pin)}: {failure.pin} has no wheel here and {failure.why}; "
+            "update production to a version with a wheel, or publish a wheel on its index",
         )
     by_name = {name_of(pin): pin for pin in resolver.named_pins(alone)}
     found = [
@@ -71,23 +65,23 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
     ]
     if len({pin for pin, _, _ in found}) > 1 == len({over for _, _, over in found}):
         needs = " but ".join(f"{pin} ({line_of(resolver, pin)}) needs {need}" for pin, need, _ in found)
-        return LockError(f"{source}: {needs}; pin {found[0][2]} in this file too, as pip freeze shows it in production")
+        return LockError(f"{source}: {needs}; pin {found[0][2]} to the version that pip freeze shows in production")
     named = ", ".join(f"{pin} ({line_of(resolver, pin)})" for pin in by_name.values())
     return LockError(
-        f"{named or source}: these versions cannot be locked together, and production's file does not pin all that "
-        f"they need; use a complete file, made with: pip freeze; uv says: {alone.said}",
+        f"{named or source}: these versions cannot be locked together, and the file does not pin all their "
+        f"dependencies; make a complete file in production with: pip freeze; uv says: {alone.said}",
     )
 
 
 def missing(attempt: Attempt) -> bool:
-    """Say whether uv's explanation is that no index has the package, or this version of it, for any Python."""
+    """Say whether uv did not find the package, or this version of it, on any index for any Python."""
     return bool(_UNKNOWN.search(attempt.words) or _GONE.search(attempt.said))
 
 
 def foreign(resolver: Resolver, pins: Sequence[str]) -> dict[str, str]:
     """Return pins that are for Windows or macOS only, on any Python, with their markers.
 
-    Such a pin has files for that system alone, or needs a package that has.
+    Such a pin, or a package that it needs, has files for that system only.
     """
     found = {}
     for pin in pins:
@@ -103,9 +97,9 @@ def foreign(resolver: Resolver, pins: Sequence[str]) -> dict[str, str]:
 
 
 def obstacle(resolver: Resolver, analysis: Sequence[str], amd64: str, attempt: Attempt) -> Obstacle:
-    """Return why there is no lock for the processor of a resolver, while there is one for ``amd64``.
+    """Return why the lock ``amd64`` is not possible for the processor of a resolver.
 
-    These are all pins that cannot be had for it, or a requirement that needs such a version.
+    The reason is all pins that are unavailable for this processor, or a requirement that needs such a version.
     """
     target, production = resolver.target, resolver.production
     offered = offers(resolver, amd64)[AMD64]
@@ -130,9 +124,9 @@ def obstacle(resolver: Resolver, analysis: Sequence[str], amd64: str, attempt: A
 
 
 def compiled(resolver: Resolver, offered: Mapping[str, Offer]) -> dict[str, list[str]]:
-    """Return the pins of packages known for their wheels that have none for this Python, and the Pythons with one.
+    """Return the pins without a wheel for this Python, of packages known for their wheels, and the Pythons with one.
 
-    A lock can hold them, but the image has to compile them, which seldom works: more likely it is the wrong Python.
+    The image has to compile them, which seldom works: often python_version is not production's.
     """
     missing = [
         str(pin)
@@ -145,7 +139,7 @@ def compiled(resolver: Resolver, offered: Mapping[str, Offer]) -> dict[str, list
 
 
 def reason(resolver: Resolver, requirement: str, attempt: Attempt) -> str:
-    """Return the pins, of those in uv's explanation, beside which a package cannot live, or nothing."""
+    """Return the pins in uv's explanation that conflict with a package, or nothing."""
     named = resolver.named_pins(attempt)
     for pins in [[pin] for pin in named] + [named]:
         if pins and resolver.together([requirement], pins).impossible:
@@ -164,7 +158,7 @@ def line_of(resolver: Resolver, pin: str) -> str:
 
 
 def _impossible_pins(resolver: Resolver, attempt: Attempt) -> dict[str, Attempt]:
-    """Return all pins that cannot be had, with uv's words; as it names a few at a time, go on without those."""
+    """Return all unavailable pins with uv's words; it names only a few at a time."""
     impossible: dict[str, Attempt] = {}
     seen: list[str] = []
     while not attempt.text and (named := [pin for pin in resolver.named_pins(attempt) if pin not in seen]):
@@ -177,63 +171,63 @@ def _impossible_pins(resolver: Resolver, attempt: Attempt) -> dict[str, Attempt]
 
 
 def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
-    """Return the message for an unavailable pin, from uv's answer about it ``alone``."""
+    """Return the message for an unavailable pin, from uv's answer ``alone`` about this pin only."""
     where, python = line_of(resolver, pin), resolver.target.python
     name, version = name_of(pin), Requirement(pin).specifier
     lacking = _UNKNOWN.search(alone.words) or _GONE.search(alone.words)
     if lacking and (directories := resolver.production.directories):
         return (
-            f"{where}: {pin} is not on the package index, and {directories[0]} {DIRECTORY.partition(',')[0]}; "
-            f"publish it on an index, or write: {name_of(pin)} @ https://..."
+            f"{where}: {pin} is not on the package index, and {directories[0]} is {DIRECTORY}; "
+            f"publish {name} on an index, or write: {name} @ https://..."
         )
     if _UNKNOWN.search(alone.words):
         return (
-            f"{where}: {pin} is not on the package index in any version; if it is private, name its index in "
+            f"{where}: {pin} is not on the package index in any version; if {name} is private, add its index to "
             "production's file with --extra-index-url"
         )
     if fitting := [version for version in PYTHON_VERSIONS if resolver.available(pin, version).text]:
         return (
             f"{where}: {pin} does not run on Python {python}; "
-            f"it does on {', '.join(fitting)}: choose production's python_version"
+            f"it does on {', '.join(fitting)}; set python_version to production's Python"
         )
     if _ARCHIVE.search(alone.words):
         return (
             f"{where}: {pin} is on the package index only as an archive with a name that uv refuses; "
-            f"build its wheel with: pip wheel --no-deps {pin}, and publish it on production's index"
+            f"publish a wheel on production's index, made with: pip wheel --no-deps {pin}"
         )
     if (failure := Failure.find(alone.stderr)) and failure.unbuilt:
         return (
-            f"{where}: {failure.pin} has no wheel for Python {python} and its source no longer builds; "
-            f"check production's python_version, or publish a wheel on production's index; it {failure.why}"
+            f"{where}: {failure.pin} has no wheel for Python {python} and {failure.why}; "
+            "check python_version, or publish a wheel on production's index"
         )
     if pythons := [".".join(tag) for tag in _ABI_TAG.findall(alone.words.partition("ABI tags:")[2])]:
         return (
-            f"{where}: {pin} has wheels for Python {', '.join(dict.fromkeys(pythons))} only, which no notebook kernel "
-            "of today runs on; move production to a newer Python first"
+            f"{where}: {pin} has wheels only for Python {', '.join(dict.fromkeys(pythons))}, which is too old for "
+            "notebook kernels; update production's Python first"
         )
     if platforms := _PLATFORMS.search(alone.words):
         return (
-            f"{where}: {pin} has wheels for {platforms[1].replace('`', '')} only, and no source; "
-            "move production to a version with a wheel for Linux, or publish one on its index"
+            f"{where}: {pin} has wheels only for {platforms[1].replace('`', '')}, and no source; "
+            "update production to a version with a wheel for Linux, or publish one on its index"
         )
     if local := pin.partition("+")[2].partition(" ")[0]:
         return (
-            f"{where}: {pin} is not on the package index: builds called +{local} have an index of their own; "
-            "name it in production's file with --extra-index-url on a line of its own"
+            f"{where}: {pin} is not on the package index; +{local} builds have a separate index; "
+            "add it to production's file with --extra-index-url on a separate line"
         )
     if _GONE.search(alone.said):
         near = [*_nearest(resolver, name, f"<{version}"), *_nearest(resolver, name, f">{version}", "lowest")]
         are = "versions are" if near[1:] else "version is"
-        others = f"the nearest {are} {' and '.join(near)}" if near else "it has no other version for this Python"
+        others = f"the nearest {are} {' and '.join(near)}" if near else "other versions do not support this Python"
         return (
             f"{where}: {pin} is not, or no longer, on the package index; {others}; "
-            "move production to another version, or publish the wheel on production's index"
+            "change the version in production, or publish its wheel on production's index"
         )
-    return f"{where}: {pin} is not available for Linux on the package index; uv says: {alone.said}"
+    return f"{where}: {pin} is not available for Linux; check its version and python_version; uv says: {alone.said}"
 
 
 def _system_of_needed(resolver: Resolver, pin: str, alone: Attempt) -> str:
-    """Return the ``sys_platform`` of a package that prevents a pin on Linux, if it has files for that system alone."""
+    """Return the ``sys_platform`` of a dependency that excludes Linux, if it has files for that system only."""
     for platform in _SYSTEMS:
         lock = read_lock(resolver.installable(pin, platform).text, AMD64)
         for name in (name for name in alone.names if name in lock):

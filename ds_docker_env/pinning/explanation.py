@@ -1,4 +1,4 @@
-"""The one sentence in uv's messages that gives the reason."""
+"""The reason in uv's messages, in one sentence."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def sentence(said: str) -> str:
         reason = ([each for each in reasons if "==" in each] or reasons)[-1]
     else:
         *_, last = _CAUSE.split(text)
-        # What is wrong with a marked line stands below the mark, or above the line if nothing does; uv wraps it.
+        # uv writes the problem below the mark, or above the line if the mark is last; it wraps long lines.
         below = " ".join(last.rpartition("^\n")[2].split()) if "^\n" in last else ""
         lines = (
             [below]

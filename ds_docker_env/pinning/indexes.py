@@ -19,7 +19,7 @@ from ds_docker_env.pinning.production.formats.reading import read_toml, table, t
 _PYPI = "https://pypi.org/simple"
 # PyPI's own headers, as uv recommends: https://docs.astral.sh/uv/concepts/indexes/#customizing-cache-control-headers
 _FILES = 'files = "max-age=365000000, immutable"'
-# Pages of other indexes show a new upload at once, so they are not cached.
+# Pages of other indexes are not cached, because they may show a new upload at once.
 _PAGES = 'api = "max-age=600"'
 # Settings of an index that still apply beside another entry with its address.
 _PLACE = {"name", "url", "default", "explicit"}
@@ -38,7 +38,7 @@ class Kept(NamedTuple):
 
 
 def keep(settings: str, *requirements: str) -> Kept:
-    """Return uv.toml with the indexes of the environment, and with cache headers for each index.
+    """Return uv.toml with the indexes of the environment and cache headers for each index.
 
     uv takes the header from the first entry with the address of an index, which need not be the entry that it uses:
     https://docs.astral.sh/uv/concepts/indexes/#searching-across-multiple-indexes. ``requirements`` are texts with lines
@@ -74,7 +74,7 @@ def _moved(variable: str, environment: dict[str, str]) -> Iterator[str]:
     """Yield entries for the indexes in a variable and empty it in ``environment``, where logins stay."""
     given = [_GIVEN.fullmatch(word) for word in os.environ.get(variable, "").split()]
     if not all(given) or any(_plain(found[2]) != without_credentials(found[2]) for found in filter(None, given)):
-        # A directory, or a token that uv.toml would show.
+        # A directory, or a token, which uv.toml would show.
         return
     for number, found in enumerate(filter(None, given)):
         name, parts = found[1] or f"{variable.lower()}-{number}", urlsplit(found[2])
@@ -94,7 +94,7 @@ def _plain(url: str) -> str:
 
 
 def _named(text: str) -> Iterator[str]:
-    """Yield the addresses of the indexes in a uv.toml that have no other settings."""
+    """Yield the URLs of the indexes in a uv.toml, except those with other settings."""
     settings = _parsed(text)
     for part in (settings, table(settings.get("pip"))):
         yield from (text_of(each, "url") for each in tables(part.get("index")) if each.keys() <= _PLACE)

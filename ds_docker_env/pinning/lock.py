@@ -1,4 +1,4 @@
-"""Making the lock: production's versions first, then as much of the analysis as can live beside them."""
+"""The lock: production's versions, and the packages of the analysis that are compatible with them."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ from ds_docker_env.pinning.wheels import Offer, build_requirements, foreign_sour
 
 @dataclass
 class Lock:
-    """The text of requirements.txt, and what a person should know of it.
+    """The text of requirements.txt, and facts for the summary.
 
-    ``left_out`` names packages with the production pin that is the reason; ``kernel`` are the requirements of an old
-    kernel, if production has one or admits no newer one; ``overrides`` are locked against what other
-    packages ask of them, and ``contradictions`` say why; ``compiled`` names pins without a wheel for this Python, and
-    the Pythons that have one, ``compiled_on`` the packages without one for a processor, or for both;
-    ``building`` is what uv has to be told about awkward packages; ``yanked`` are versions that their authors have
-    withdrawn; ``obstacle`` is why the lock is for x86-64 only; ``fresh`` are lines about releases that are too new;
-    ``build_requirements`` are for what has no wheel.
+    ``left_out`` maps packages to the production pin that excludes them. ``kernel`` are the requirements of an old
+    kernel, if production has one or excludes newer ones. ``overrides`` are versions that override the requirements of
+    other packages, and ``contradictions`` the conflicts behind them. ``compiled`` maps pins without a wheel for this
+    Python to the Pythons with one; ``compiled_on`` maps processors to packages without a wheel. ``building`` has
+    workarounds for sources. ``yanked`` are withdrawn versions. ``obstacle`` is why the lock is for x86-64 only.
+    ``fresh`` are lines about releases that are too new. ``build_requirements`` are for packages without a wheel.
     """
 
     text: str = ""
@@ -59,18 +58,17 @@ def make_lock(
     built_with: str = "",
     day: str = "",
 ) -> Lock:
-    """Lock production with the analysis packages, each a requirement with a floor, for both processors if possible.
+    """Lock production with the analysis packages, which have lower bounds, for both processors if possible.
 
-    Packages that cannot live beside production are left out, except ipykernel: its newest compatible version is used.
-    ``wheels_only`` names packages that are never built from source unless production pins them: uv would build
-    ten-year-old ones only to explain a conflict.
-    Versions in the lock ``before`` stay if they can, and those in build-requirements.txt, ``built_with``; ``say`` is
-    told each step. With a ``day`` the index is as it was then.
+    Packages that conflict with production are left out, except ipykernel: its newest compatible version is used.
+    Packages in ``wheels_only`` are never built from source unless production pins them, because uv would build
+    ten-year-old ones only to explain a conflict. Versions in the lock ``before`` and in build-requirements.txt,
+    ``built_with``, stay if possible. ``say`` gets each step. With a ``day``, the index is as it was then.
     Packages for Windows or macOS only, or from an unreachable URL, are noted in ``production``.
-    Raise `LockError` when production or ipykernel cannot be locked, `UvError` when uv fails.
+    Raise `LockError` if production or ipykernel cannot be locked, `UvError` if uv fails.
     """
     with tempfile.TemporaryDirectory(prefix="ds-docker-env-") as folder:
-        # A person on arm64 gets the same lock.
+        # Users on arm64 get the same lock.
         resolver = Resolver(Path(folder), production, set(wheels_only), target.on(AMD64), say=say)
         resolver.before, resolver.building.settings = before, settings
         resolver.cooldown = Cooldown.of(before, (), settings, day)
@@ -106,7 +104,7 @@ def make_lock(
 
 
 def fresh(cooldown: Cooldown, offered: Mapping[str, Mapping[str, Offer]]) -> list[str]:
-    """Return the lines of a cooldown about a lock, from the offers of the indexes for it."""
+    """Return the lines of a cooldown about a lock, from the upload times of its packages."""
     limit = time_of(cooldown.limit)
     named = {*cooldown.forced, *(cooldown.pins if cooldown.day else ())}
     known = {name: offer for each in offered.values() for name, offer in each.items() if name in named}
@@ -115,7 +113,7 @@ def fresh(cooldown: Cooldown, offered: Mapping[str, Mapping[str, Offer]]) -> lis
 
 
 def _complete(lock: Lock, amd64: Attempt, resolver: Resolver, analysis: list[str]) -> None:
-    """Make the lock for x86-64 one for both processors, or note what is in the way."""
+    """Extend the lock for x86-64 to both processors, or note the obstacle."""
     lock.yanked = amd64.yanked
     arm64 = replace(resolver, target=resolver.target.on(ARM64))
 

@@ -1,4 +1,4 @@
-"""The proof that a lock, or an environment, holds production's versions, read from it itself and not through uv."""
+"""The proof that a lock, or an environment, has production's versions, without uv."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _VIA = re.compile(r"^    #(?: via|  ) (\S.*)\n", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Locked:
-    """One package in a lock; ``hashes`` is None where it is installed and nobody knows them any more."""
+    """A package in a lock; ``hashes`` is ``None`` for an installed package, whose hashes are unknown."""
 
     version: str
     hashes: frozenset[str] | None
@@ -30,7 +30,7 @@ class Locked:
 
 @dataclass(frozen=True)
 class Difference:
-    """A pin that is not held, and what is there instead, if anything; with the same version its hash is unknown."""
+    """A pin that the lock does not have, and the package there instead; with the same version, the hash differs."""
 
     pin: Pin
     found: Locked | None
@@ -38,7 +38,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Parity:
-    """Which pins are held and by what, which do not apply on Linux and this Python, and which are not held."""
+    """The pins that a lock has, those that do not apply on Linux and this Python, and the differences."""
 
     held: Mapping[Pin, Locked]
     elsewhere: tuple[Pin, ...]
@@ -46,7 +46,7 @@ class Parity:
 
 
 def entries(lock: str) -> list[str]:
-    """Return the text of each package in a lock as uv writes it, with its hashes and what asked for it."""
+    """Return the text of each package in a lock as uv writes it, with its hashes and the packages that need it."""
     return _ENTRY.split(lock)[1:]
 
 
@@ -90,10 +90,10 @@ def read_each(lock: str) -> dict[str, dict[str, Locked]]:
 
 
 def compare(production: Production, packages: Mapping[str, Locked], target: Target) -> Parity:
-    """Look for every pin that applies among packages by normalised name, with that version and those hashes.
+    """Compare every pin that applies with packages by normalised name: their versions and hashes.
 
-    Versions are compared by PEP 440, where a pin without a local version takes any; a pin from a constraints file
-    counts if its package is there.
+    Versions are compared by PEP 440, so a pin without a local version allows any. A pin from a constraints file counts
+    only if its package is there.
     """
     held: dict[Pin, Locked] = {}
     elsewhere, differences = [], []
@@ -123,7 +123,7 @@ def prove(production: Production, lock: Mapping[str, Locked], target: Target) ->
 def prove_each(production: Production, lock: str, target: Target) -> Parity:
     """Prove a lock, and that all its packages have hashes, for each of its processors; raise `ParityError`.
 
-    Return which pins are held on any of them, and which apply on none.
+    Return the pins that the lock has for any processor, and those that do not apply on any.
     """
     proofs = []
     for machine, packages in read_each(lock).items():
@@ -135,21 +135,21 @@ def prove_each(production: Production, lock: str, target: Target) -> Parity:
 
 
 def require_hashes(lock: Mapping[str, Locked]) -> None:
-    """Raise `ParityError` if there is a package in a lock whose download cannot be checked."""
+    """Raise `ParityError` if a package in a lock lacks hashes."""
     if unhashed := sorted(name for name, package in lock.items() if not package.hashes):
-        raise ParityError(f"{', '.join(unhashed)}: the index provides no hashes; use one that does")
+        raise ParityError(f"{', '.join(unhashed)}: the index provides no hashes; use an index that does")
 
 
 def require_no_password(*texts: str) -> None:
-    """Raise `ParityError` if a text for git has a URL with a password."""
+    """Raise `ParityError` if a text that git will store has a URL with a password."""
     if any(without_credentials(text) != text for text in texts):
         raise ParityError(
-            "the lock would contain a URL with a password; put it into a netrc file, and name the index without"
+            "the lock would contain a URL with a password; remove the password there, and put it into ~/.netrc"
         )
 
 
 def sha256(pin: Pin) -> set[str]:
-    """Return those of production's hashes that can be compared: indexes have no others."""
+    """Return production's sha256 hashes, the only kind on indexes."""
     return {hash_ for hash_ in pin.hashes if hash_.startswith("sha256:")}
 
 
@@ -158,7 +158,7 @@ def _requirement(entry: str) -> Requirement:
 
 
 def _known(pin: Pin, found: Locked) -> bool:
-    # One is enough: the index may have dropped a wheel since.
+    # One hash is enough, because the index may have removed a wheel since.
     return found.hashes is None or not sha256(pin) or bool(sha256(pin) & found.hashes)
 
 
@@ -170,6 +170,6 @@ def _message(difference: Difference) -> str:
     if pin.version and not pin.holds(found.version):
         return f"{wanted}, but the lock has {found.version}; please report this"
     return (
-        f"{wanted} has the hash {min(sha256(pin))[:23]}..., unknown to the index; "
-        "find out whether production's file or the index was changed"
+        f"{wanted} has the hash {min(sha256(pin))[:23]}... in production's file, but others on the index; "
+        "check which of them was changed"
     )

@@ -1,4 +1,4 @@
-"""From checked answers to the lock and its summary; runs in a process of its own that has the parsing libraries."""
+"""From checked answers to the lock and its summary; runs in a separate process, which has the parsing libraries."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _FOREIGN = re.compile(r"^[^\w\s#-]", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Pinned:
-    """The files to write, by name, where one without text is not to be there, and the lines of the summary."""
+    """The files by name, of which empty ones are not written, and the lines of the summary."""
 
     files: dict[str, str]
     summary: list[str]
@@ -55,9 +55,9 @@ def pin(
 ) -> Pinned:
     """Read production, lock it with the analysis packages and prove the result; raise `GenerationError`.
 
-    ``settings`` is the uv.toml that is there already; ``say`` is told each step; versions in ``built_with``, the
-    build-requirements.txt that is there, stay if they can.
-    On a ``day``, or that of the location, other packages are as the index had them then, whatever was locked before.
+    ``settings`` is the present uv.toml; ``say`` gets each step; versions in ``built_with``, the present
+    build-requirements.txt, stay if possible. With a ``day``, or that of the location, other packages are as the index
+    had them then, and former locks do not count.
     """
     day = day or day_of(location)
     if location.startswith("image:") and (wrong := disagreements(Image(location), target.python, target.debian)):
@@ -67,14 +67,14 @@ def pin(
         analysis = analysis.with_setuptools()
     analysis = analysis.without_floors({pin.name for pin in production.pins})
     wheels_only = set(map(name_of_entry, entries(analysis.lock)))
-    read_toml(settings, "uv.toml", "correct it, or take it away")
+    read_toml(settings, "uv.toml", "correct or remove it")
     own = own_settings(settings)
     before, built_with = ("", "") if day else (analysis.before, built_with)
     lock = make_lock(production, analysis.requirements, wheels_only, target, before, own, say, built_with, day)
     packages = read_each(lock.text)
     missing = left_out(lock, packages)
     if refused := [
-        f"the service {service} needs {line}, but {missing[line]}; leave {service} out, or move production first"
+        f"services: {service} needs {line}: {missing[line]}; leave {service} out, or update production first"
         for line in missing
         if (service := analysis.clients.get(package_name(line)))
     ]:
@@ -99,7 +99,7 @@ def pin(
 
 
 def versions_in(lock: str, machine: str) -> dict[str, Locked]:
-    """Return the packages of a lock for a processor, or nothing if it is not as uv wrote it, such as amid a merge."""
+    """Return the packages of a lock for a processor, or nothing if it was edited, such as by a merge conflict."""
     try:
         return {} if _FOREIGN.search(lock) else read_lock(lock, machine)
     except InvalidRequirement:
@@ -107,25 +107,23 @@ def versions_in(lock: str, machine: str) -> dict[str, Locked]:
 
 
 def require_notebook(analysis: Analysis) -> None:
-    """Raise `RequirementsError` if a requirements.in that a person edited cannot be locked, or without a notebook."""
+    """Raise `RequirementsError` if an edited requirements.in has invalid lines or lacks ipykernel."""
     problems, names = [], set()
     for line in analysis.requirements:
         try:
             names.add(name_of(line))
         except InvalidRequirement:
-            problems.append(
-                f"requirements.in: {line!r} is not a package with a range of versions; write it as name>=1.0"
-            )
+            problems.append(f"requirements.in: invalid requirement {line!r}; write it as name>=1.0")
     if not problems and REQUIRED not in names:
-        problems.append(f"requirements.in: {REQUIRED} is missing, without which there is no notebook; add it again")
+        problems.append(f"requirements.in: {REQUIRED} is missing, but notebooks need it; add it again")
     if problems:
         raise RequirementsError(*problems)
 
 
 def _with_note(lock: Lock) -> str:
-    """Return the lock with its contradictions named below the command in its header."""
+    """Return the lock with its conflicts below the command in its header."""
     if not lock.contradictions:
         return lock.text
     header, command, rest = lock.text.split("\n", 2)
-    notes = [f"# production runs all its pins, though {contradiction}" for contradiction in lock.contradictions]
+    notes = [f"# production runs pins that conflict: {conflict}" for conflict in lock.contradictions]
     return "\n".join([header, command, *notes, rest])

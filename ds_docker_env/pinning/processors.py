@@ -1,4 +1,4 @@
-"""One lock for two processors: made for each, written once, with markers on lines that differ."""
+"""One lock for two processors, with markers on lines that differ."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def for_both(
     why: Callable[[Attempt], str],
     again: str = LOCK_AGAIN,
 ) -> str:
-    """Return a lock for x86-64 made one for both processors, or one that says in its header why it is not.
+    """Return a lock for x86-64 extended to both processors, or with a header that says why arm64 is missing.
 
-    ``solve`` makes the lock for arm64 and keeps the versions of a lock that it is given if it can: those of ``amd64``,
-    then those that the project's lock ``before`` has for arm64 alone. ``why`` returns the reason if there is none;
-    ``again`` is the command that makes the lock again. Raise `UnreachableError` if it is the network.
+    ``solve`` makes the lock for arm64, and keeps versions of ``amd64``, then those that the project's lock ``before``
+    has for arm64 only, if possible. ``why`` returns the reason for a failure. ``again`` is the command that makes the
+    lock again. Raise `UnreachableError` if an index is unreachable.
     """
     arm64 = solve(amd64 + "".join(each for each in entries(before) if _ONLY_ARM64 in each))
     if arm64.text:
@@ -37,9 +37,9 @@ def for_both(
 
 
 def for_arm64(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments of uv for arm64, without those that move versions, as they apply to x86-64 first."""
+    """Return the arguments of uv for arm64, without those that move versions: arm64 follows x86-64."""
     known, others = _known(arguments)
-    # Older templates name none, or linux, which is x86-64 to uv.
+    # Locks of older templates lack the option, or have "linux", which is x86-64 in uv.
     named = known.python_platform if AMD64 in known.python_platform else f"{AMD64}-unknown-linux-gnu"
     return [*others, "--python-platform", named.replace(AMD64, ARM64)]
 
@@ -67,9 +67,9 @@ def merge(amd64: str, arm64: str) -> str:
 
 
 def differing(packages: Mapping[str, Mapping[str, Locked]], known: Collection[str]) -> list[str]:
-    """Return a line for each package, apart from those that are known, that processors have in different versions.
+    """Return a line for each package whose version differs between processors, except for ``known`` names.
 
-    ``packages`` are those of a lock by processor and normalised name, ``known`` are names.
+    ``packages`` are those of a lock by processor and normalised name.
     """
     common = set.intersection(*map(set, packages.values())) - set(known)
     return [
@@ -100,7 +100,7 @@ def _by_requirement(lock: str) -> dict[str, str]:
 
 
 def _with_notes(entry: str, other: str) -> str:
-    """Return an entry that names all that need it, as uv does."""
+    """Return an entry that names all packages that need it, as uv does."""
     by = sorted({*needed_by(entry), *needed_by(other)})
     lines = f"    # via {by[0]}\n" if len(by) == 1 else "".join(["    # via\n", *(f"    #   {each}\n" for each in by)])
     return _VIA_LINES.sub("", entry) + (lines if by else "")

@@ -1,4 +1,4 @@
-"""Why a package cannot be added, or not in its newest version, found by trying what can be locked together."""
+"""Why a package, or its newest version, cannot be added: found by trials with uv."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from ds_docker_env.pinning.diagnosis import line_of, reason
 from ds_docker_env.pinning.parity import Locked, read_lock
 from ds_docker_env.pinning.production.model import name_of
 from ds_docker_env.pinning.resolver import Attempt, Resolver, check_reached
+from ds_docker_env.pinning.search import beside
 
-# Names of well-known packages, each with the names of its modules if these differ.
+# Names of well-known packages, each with its modules if their names differ.
 _KNOWN = Path(sys.prefix, "etc", "packages.txt")
 _MISSING = re.compile(r"([\w.-]+) was not found in the (?:package registry|provided package locations|cache)")
 
 
 def refuse(said: str, wanted: Sequence[str], resolver: Resolver) -> LockError:
-    """Return the error for requirements that uv could not lock, where it ``said`` why.
+    """Return the error for requirements that uv could not lock, from the reason that it ``said``.
 
-    Raise `UnreachableError` where it is the network.
+    Raise `UnreachableError` if the reason is the network.
     """
     check_reached(said)
     if missing := {canonicalize_name(name) for name in _MISSING.findall(" ".join(said.split()))}:
-        return LockError(*(f"{name}: is not on the package index{similar(name)}" for name in sorted(missing)))
+        return LockError(*(f"{name}: not on the package index{similar(name)}" for name in sorted(missing)))
     if failure := Failure.find(said):
         return LockError(
-            f"{failure.name}: {failure.why}; add a version with a wheel, or the Debian packages that it needs to "
-            "DEBIAN_PACKAGES in the Dockerfile"
+            f"{failure.name}: {failure.why}; add a version with a wheel, or add the Debian packages that its build "
+            "needs to DEBIAN_PACKAGES in the Dockerfile"
         )
     problems = [problem for each in wanted if (problem := _problem(resolver, each, Attempt("", said)))]
     return LockError(
@@ -47,7 +48,7 @@ def refuse(said: str, wanted: Sequence[str], resolver: Resolver) -> LockError:
 def older(wanted: Sequence[str], lock: Mapping[str, Locked], resolver: Resolver, upgrade: bool = False) -> list[str]:
     """Return a line for each requirement that allows a newer version than the lock has, with the reason.
 
-    ``upgrade`` says that other packages could already move for them. Without an answer of the index there is none.
+    ``upgrade`` says that other packages could already change for them. Return an empty list if uv fails.
     """
     lines = []
     fixed = {pin.name for pin in resolver.production.fixed}
@@ -60,23 +61,23 @@ def older(wanted: Sequence[str], lock: Mapping[str, Locked], resolver: Resolver,
                 continue
             pins = _reason(resolver, f"{name}=={newest}")
             advice = "" if upgrade else f"; run: add --upgrade {name}"
-            why = f"cannot live beside production's {_placed(resolver, pins)}" if pins else f"would move others{advice}"
-            lines.append(f"Older:      {name} {lock[name].version}; the newest, {newest}, {why}")
+            why = beside(_placed(resolver, pins)) if pins else f"would change other packages{advice}"
+            lines.append(f"Older:      {name} {lock[name].version}; {newest}, the newest, {why}")
     return lines
 
 
 def similar(name: str, names: Collection[str] = ()) -> str:
-    """Return a question after names that are similar to this one, or nothing."""
+    """Return a question with known names that are similar, or the advice to check the name."""
     lines = [line.split() for line in _KNOWN.read_text(encoding="utf-8").splitlines()] if _KNOWN.exists() else []
     packages = {canonicalize_name(known): line[0] for line in lines for known in line} | {each: each for each in names}
     found = [packages[name]] if name in packages else []
     found += [packages[each] for each in get_close_matches(name, packages, n=3, cutoff=0.75)]
     found = [each for each in dict.fromkeys(found) if each != name]
-    return f"; did you mean {' or '.join(found)}?" if found else "; check its name"
+    return f"; did you mean {' or '.join(found)}?" if found else "; check the name"
 
 
 def _problem(resolver: Resolver, wanted: str, attempt: Attempt) -> str:
-    """Return why a requirement cannot be locked, or nothing if it is not the reason."""
+    """Return why a requirement cannot be locked, or nothing if another one is the reason."""
     name, python = name_of(wanted), resolver.target.python
     if pinned := next((pin for pin in resolver.production.fixed if pin.name == name), None):
         return f"{wanted}: production pins {_placed(resolver, str(pinned))}; change it there, then run take-over"
@@ -86,7 +87,7 @@ def _problem(resolver: Resolver, wanted: str, attempt: Attempt) -> str:
     if pins := reason(resolver, wanted, attempt):
         fitting = read_lock(resolver.resolve([name]).text, resolver.target.machine).get(name)
         advice = f'run: add "{name}=={fitting.version}"' if fitting else "change production's pin first"
-        return f"{wanted}: cannot live beside production's {_placed(resolver, pins)}; {advice}"
+        return f"{wanted}: {beside(_placed(resolver, pins))}; {advice}"
     return ""
 
 

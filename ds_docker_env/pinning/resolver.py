@@ -1,4 +1,4 @@
-"""What uv can resolve: production with the analysis, or a few pins by themselves, to find out why not."""
+"""Questions to uv: whether production can be locked with the analysis, and which pins conflict."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from ds_docker_env.pinning.explanation import sentence
 from ds_docker_env.pinning.production.model import Pin, Production, as_lines, name_of
 
 LOCK = "requirements.txt"
-# Pins to look at in one explanation; the reason is among the first.
+# The number of pins in an explanation that are tried; the reason is among the first.
 _NAMED = 8
-# The progress message during questions that no lock depends on.
+# The progress message during the search for a reason.
 _ASKING = "finding out which versions conflict"
 _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?")
 _UNREACHABLE = re.compile(
@@ -46,7 +46,7 @@ _URL = re.compile(r"https?://[^\s`'\")]+")
 
 @dataclass(frozen=True)
 class Attempt:
-    """A lock, or what uv said instead; the text is empty when there is no lock. ``yanked`` are versions in the lock."""
+    """A lock, or an empty text and uv's explanation; ``yanked`` are versions in the lock."""
 
     text: str
     stderr: str
@@ -54,7 +54,7 @@ class Attempt:
 
     @property
     def impossible(self) -> bool:
-        """Say whether uv has found out that there is no such lock."""
+        """Say whether uv did not find a lock."""
         return not self.text
 
     @property
@@ -75,12 +75,12 @@ class Attempt:
 
 @dataclass
 class Resolver:
-    """Runs uv for one production file in one folder.
+    """Runs uv for one production file in one directory.
 
-    ``wheels_only`` are never built from source unless production pins them; ``overrides`` are pins of production's that
-    are locked against what other packages ask of them; versions in the lock ``before`` stay if they can; ``building``
-    learns how sources are built, and ``cooldown`` which packages cannot wait; ``say`` is told each step; ``answers``
-    are those to earlier questions.
+    Packages in ``wheels_only`` are never built from source unless production pins them. ``overrides`` are pins that
+    override the requirements of other packages. Versions in the lock ``before`` stay if possible. ``building`` learns
+    how to build sources, and ``cooldown`` which packages are exempt. ``say`` gets each step. ``answers`` caches
+    answers to earlier questions.
     """
 
     folder: Path
@@ -99,21 +99,21 @@ class Resolver:
         return self._compile(analysis, self.production.requirements(), overrides=self.overrides, step="resolving")
 
     def together(self, analysis: Sequence[str], pins: Sequence[str], overrides: Sequence[str] = ()) -> Attempt:
-        """Ask whether these packages and these pins can live together, without the rest of production."""
+        """Ask whether these packages and these pins are compatible, without the rest of production."""
         return self._ask(analysis, self.production.only(pins), overrides=overrides)
 
     def excludes(self, one: str, other: str) -> bool:
-        """Say whether one pin excludes another, whatever that one asks for itself."""
+        """Say whether one pin excludes another, apart from the requirements of the other one."""
         pin = next(pin for pin in self.production.fixed if str(pin) == other)
         described = replace(self, building=replace(self.building, undescribed={**self.building.undescribed, pin: ""}))
         return described.together([], [one, other], overrides=self.overrides).impossible
 
     def available(self, pin: str, python: str = "") -> Attempt:
-        """Ask whether an index has this pin for a Python, whatever it depends on and is marked for."""
+        """Ask whether an index has this pin for a Python; ignore its dependencies and its marker."""
         return self._ask([], self.production.only([_unmarked(pin)]), "--no-deps", target=self._running(python))
 
     def installable(self, pin: str, platform: str = "") -> Attempt:
-        """Ask whether this pin can be installed on a platform with all its dependencies, and nothing else."""
+        """Ask whether this pin can be installed with its dependencies on a platform."""
         return self._ask([], self.production.only([_unmarked(pin)]), platform=platform)
 
     def wheels(self, pins: Sequence[str], python: str = "") -> Attempt:
@@ -122,32 +122,32 @@ class Resolver:
         return self._ask([], self.production.only(map(_unmarked, pins)), *wheels, target=self._running(python))
 
     def files(self, pins: Sequence[str], python: str = "") -> Attempt:
-        """Ask which files the indexes have of these pins, for every platform from a Python on, in pylock.toml."""
+        """Ask for the files of these pins on the indexes, for every platform, in pylock.toml."""
         described = {Pin(name_of(pin), str(Requirement(pin).specifier), (), "", frozenset(), ""): "" for pin in pins}
-        # Told that they need nothing, uv looks into none of them and builds none.
+        # With empty metadata, uv neither downloads nor builds these pins.
         building = Building(own_settings(self.building.settings), undescribed=described)
         asking = replace(self, wheels_only=set(), before="", building=building, target=self.target.on(AMD64))
         lines = as_lines(self.production.indexes)
         return asking._ask(pins, lines, "--no-deps", every=True, target=asking._running(python))
 
     def exist(self, requirements: Sequence[str]) -> Attempt:
-        """Ask whether the indexes have each of these for this Python, whatever it depends on."""
+        """Ask whether the indexes have each of these for this Python; ignore dependencies."""
         described = {Pin(name_of(each), "", (), "", frozenset(), ""): "" for each in requirements}
         building = Building(own_settings(self.building.settings), undescribed=described)
         asking = replace(self, wheels_only=set(), before="", building=building)
         return asking._ask([], self.production.only(requirements), "--no-deps")
 
     def build_requirements(self, requirements: Collection[str], before: str) -> Attempt:
-        """Lock what sources are built with, from wheels alone; versions ``before`` stay if they can."""
+        """Lock build requirements from wheels only; versions ``before`` stay if possible."""
         wheels = ("--only-binary", ":all:", "--no-annotate")
         return replace(self, before=before)._ask([*requirements], as_lines(self.production.indexes), *wheels)
 
     def newest(self, names: Sequence[str], *options: str) -> Attempt:
-        """Ask for the newest version of each of these packages, whatever it depends on."""
+        """Ask for the newest version of each of these packages; ignore dependencies."""
         return self._ask(names, self.production.only([]), "--no-deps", *options)
 
     def without(self, pins: Sequence[str], *options: str) -> Attempt:
-        """Resolve production alone, less these pins."""
+        """Resolve production by itself, without these pins."""
         others = [pin for pin in map(str, self.production.pins) if pin not in pins]
         production = self.production.only([*others, *self.production.unpinned])
         return self._ask([], production, *options, overrides=self.overrides)
@@ -162,7 +162,7 @@ class Resolver:
         return [pins[name] for name in attempt.names if name in pins][:_NAMED]
 
     def _ask(self, analysis: Sequence[str], production: str, *options: str, **further: Any) -> Attempt:
-        """Return an answer of `_compile`; a question is repeated only if something was learnt meanwhile."""
+        """Return an answer of `_compile`; repeat a question only if uv's settings have changed since."""
 
         def question() -> str:
             return repr((self, analysis, production, options, further))
@@ -191,7 +191,7 @@ class Resolver:
             "" if every else platform or target.platform,
             *(["--emit-index-url"] if self.production.indexes else []),
             *(["--overrides", "overrides.txt"] if overrides else []),
-            # uv takes the newest of what it meets first, and what production leaves open comes before the analysis.
+            # uv prefers new versions of the packages in the first file, so production's open packages come first.
             *("production.txt", "requirements.in"),
             output=output,
         )
@@ -208,7 +208,7 @@ class Resolver:
                 return attempt
 
     def _learn(self, failure: Failure, target: Target) -> bool:
-        """Find another way for a source that does not build; say whether there is one to try."""
+        """Find a workaround for a source that does not build; say whether to try again."""
         if any(pin.name == failure.name for pin in self.production.fixed):
             learned = self.building.learn(failure, self.production.fixed, target)
             # A conda package that does not build may be left out.
@@ -227,7 +227,7 @@ class Resolver:
         step: str,
     ) -> Attempt:
         kept = indexes.keep(self.building.render(), files["production.txt"])
-        # Not what was left out meanwhile.
+        # Packages that were left out since are not exempt.
         self.cooldown.pins = {pin.name for pin in self.production.fixed}
         for name, text in {**files, "uv.toml": kept.settings}.items():
             (self.folder / name).write_text(text, encoding="utf-8", newline="\n")
@@ -238,8 +238,7 @@ class Resolver:
             done = watched.run(
                 *command,
                 *("--no-progress", "--color", "never"),
-                # Saves uv the search for the target's Python, 0.3 s where pyenv is installed, and a look at an
-                # environment that is new each time.
+                # Without this, uv searches for the target's Python, which takes 0.3 s with pyenv.
                 *("--python", os.path.realpath(sys.executable)),
                 *("--custom-compile-command", header(" ".join(["uv", *command]), self.cooldown.noted)),
                 *(f"--only-binary={name}" for name in sorted(self.wheels_only - self.production.built())),
@@ -251,7 +250,7 @@ class Resolver:
                 step=step,
                 environment=kept.environment,
             )
-            # A question is answered with what the lock may hold.
+            # Questions do not exempt packages from the cooldown.
             if not self.cooldown.learn(done.stderr, force=bool(done.returncode) and step != _ASKING):
                 break
         written = output.exists() and not done.returncode
@@ -265,7 +264,7 @@ class Resolver:
         return attempt
 
     def _cache(self) -> list[str]:
-        """Keep what an old setuptools built apart, or uv would know it the next time and nobody that it was needed."""
+        """Separate the builds of an old setuptools: from uv's usual cache, later locks would not learn its bound."""
         bound = self.building.setuptools
         return ["--cache-dir", str(uv.cache() / f"ds-docker-env-{bound.replace('<', '-before-')}")] if bound else []
 
@@ -274,7 +273,7 @@ def check_reached(said: str) -> None:
     """Raise `RefusedError`, `UntrustedError` or `UnreachableError` if uv says that it could not use an index."""
     if refused := _REFUSED.search(said):
         raise RefusedError(
-            f"the index {refused[1]} asks for a password and got none that it takes; put it into ~/.netrc: "
+            f"the index {refused[1]} requires a valid login; add it to ~/.netrc: "
             f"machine {urlsplit(refused[1]).hostname} login NAME password PASSWORD",
             url=refused[1],
         )
@@ -289,9 +288,9 @@ def check_reached(said: str) -> None:
 
 
 def compile_command(full_python: str, platform: str, *inputs: str, output: str = LOCK) -> list[str]:
-    """Return the arguments of uv that make a lock; they stand in its header and work in the project too.
+    """Return the arguments of uv that make a lock; they are in its header and also work in the project.
 
-    A lock for no ``platform`` is for all.
+    Without a ``platform``, the lock is universal.
     """
     return [
         *("pip", "compile", "--generate-hashes", "--python-version", full_python),
@@ -301,7 +300,7 @@ def compile_command(full_python: str, platform: str, *inputs: str, output: str =
 
 
 def header(command: str, limit: str = "") -> str:
-    """Return what stands in the header of a lock: the command, uv's version, and how new the index could be."""
+    """Return the header of a lock: the command, uv's version, and the time of the index."""
     limit = limit or os.environ.get("UV_EXCLUDE_NEWER", "")
     if not time_of(limit):
         limit = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -309,17 +308,17 @@ def header(command: str, limit: str = "") -> str:
 
 
 def same_versions(one: str, other: str) -> bool:
-    """Say whether two locks differ in nothing but uv's version and the time of the index."""
+    """Say whether two locks differ only in uv's version and the time of the index."""
     return re.sub(_MADE, "", one, count=1) == re.sub(_MADE, "", other, count=1)
 
 
 def _unmarked(pin: str) -> str:
-    """Return a pin without its marker, because uv finds a lock for pins that do not apply, too."""
+    """Return a pin without its marker, because uv also finds a lock for pins that do not apply."""
     return pin.partition(" ; ")[0]
 
 
 def _with_plain_indexes(lock: str) -> str:
-    """Remove the logins from the index lines: uv writes its own settings there, whatever is in them."""
+    """Remove the logins from the index lines, which uv takes from its own settings."""
 
     def plain(lines: re.Match[str]) -> str:
         return as_lines(dict.fromkeys(without_credentials(line) for line in lines[0].splitlines()))

@@ -1,4 +1,4 @@
-"""The search for a lock: all of production, and as much of the analysis as can live beside it."""
+"""The search for a lock: all of production, and the packages of the analysis that are compatible."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from ds_docker_env.pinning.production.model import Pin, name_of
 from ds_docker_env.pinning.resolver import Attempt, Resolver
 from ds_docker_env.pinning.twins import leave_out_impossible, leave_out_missing, settle
 
-# Without it there is no notebook on production's versions at all.
+# A notebook on production's versions needs it.
 REQUIRED = "ipykernel"
 # Older kernels do not declare all their requirements.
-_SAYS_ALL = SpecifierSet(">=6.5")
-# Named pins of which pairs are tried: ten pairs.
+_DECLARING = SpecifierSet(">=6.5")
+# The number of pins of which pairs are tried: ten pairs.
 _PAIRED = 5
-_TOGETHER = "versions taken together"
+_TOGETHER = "pins in combination"
 
 
 @dataclass
 class Search:
-    """A search with the packages of the ``analysis``, each a requirement with a floor.
+    """A search with the packages of the ``analysis``, which have lower bounds.
 
-    ``left_out`` says why some of them are not in the lock; ``kernel`` are the requirements of an old kernel, if
-    production has one or admits no newer one; ``contradictions`` name pins that override the requirements of others.
+    ``left_out`` says why some of them are not in the lock. ``kernel`` are the requirements of an old kernel, if
+    production has one or excludes newer ones. ``contradictions`` name pins that override the requirements of others.
     Packages for another system, and unavailable ones, are noted in the production of the ``resolver``.
     """
 
@@ -48,13 +48,13 @@ class Search:
         """Return the lock for x86-64; raise `LockError` when production or a kernel cannot be locked."""
         self._leave_out_what_no_index_has()
         if self.resolver.cooldown.day:
-            # A newer package of the analysis is left out, but not one that production needs.
+            # Production's dependencies may be newer than the day; packages of the analysis may not.
             Search(self.resolver, []).resolve()
             self.resolver.cooldown.settled = True
         self._leave_out(self._below_floor())
-        if any(pin.name == REQUIRED and not _SAYS_ALL.contains(pin.version) for pin in self._pins):
+        if any(pin.name == REQUIRED and not _DECLARING.contains(pin.version) for pin in self._pins):
             self.kernel = old_kernel(self.resolver.target.python)
-        # The first remedy that changes anything, and says so, is used; the cheap and certain ones come first.
+        # The first remedy that changes something is used; cheap and certain ones come first.
         remedies = (
             self._without_twins,
             self._without_later_releases,
@@ -99,7 +99,7 @@ class Search:
     def _of_the_system(self) -> list[Pin]:
         """Return the pins of programs of production's operating system that the index does not have.
 
-        If the file lists any other package of the system, pins of which the index has only the source count, too.
+        If the file lists other packages of the system, pins that the index has only as a source count, too.
         """
         resolver = self.resolver
         programs = [pin for pin in resolver.production.pins if pin.name in distribution.PROGRAMS]
@@ -112,7 +112,7 @@ class Search:
         return [pin for pin in programs if pin in lost or (found[pin].text and resolver.wheels([str(pin)]).impossible)]
 
     def _below_floor(self) -> dict[str, str]:
-        """Return the packages of which production pins a version below the floor, which needs no resolver to see."""
+        """Return the packages that production pins below their lower bounds."""
         return {
             requirement: str(pin)
             for requirement in self.analysis
@@ -141,21 +141,19 @@ class Search:
         return leave_out_impossible(self.resolver, attempt, self._possible)
 
     def _without_later_releases(self, attempt: Attempt) -> bool:
-        """Leave out packages that the index did not have yet on the day asked for; raise `LockError` for a kernel."""
+        """Leave out packages without a release up to the day; raise `LockError` if the kernel is one."""
         if not (day := self.resolver.cooldown.day):
             return False
         named = [each for each in self.wanted if name_of(each) in attempt.names]
         found = [each for each in named if self.resolver.together([each], []).impossible]
         if required := [each for each in found if name_of(each) == REQUIRED]:
             python = self.resolver.target.python
-            raise LockError(
-                f"{required[0]}: the index has no release up to {day} for Python {python}; name a later day"
-            )
-        self.left_out |= dict.fromkeys(found, f"the index has no release up to {day} that fits here")
+            raise LockError(f"{required[0]}: the index has no release for Python {python} up to {day}; use a later day")
+        self.left_out |= dict.fromkeys(found, f"no compatible release up to {day}")
         return bool(found)
 
     def _without_conflicts(self, attempt: Attempt) -> bool:
-        """Leave out packages that uv's explanation names and that cannot live beside a pin, each tried by itself."""
+        """Leave out packages in uv's explanation that conflict with a pin, each tried by itself."""
         named = [each for each in self._optional if name_of(each) in attempt.names]
         return self._leave_out({each: pins for each in named if (pins := reason(self.resolver, each, attempt))})
 
@@ -163,7 +161,7 @@ class Search:
         return self.resolver.production.restrict(foreign(self.resolver, self.resolver.named_pins(attempt)))
 
     def _with_contradictions(self, attempt: Attempt) -> bool:
-        """Override requirements with pins that exclude each other, as production runs them."""
+        """Override requirements with pins that conflict, as production runs them."""
         contradictions = self._contradictions(attempt)
         self.contradictions += contradictions
         self._hold(list(dict.fromkeys(pin for pins in contradictions.values() for pin in pins)))
@@ -172,12 +170,12 @@ class Search:
     def _with_twins_settled(self, attempt: Attempt) -> bool:
         held = settle(self.resolver, self._possible)
         if held:
-            self.contradictions.append(f"{' and '.join(held)} exclude each other")
+            self.contradictions.append(" and ".join(held))
             self._hold(held)
         return held is not None
 
     def _with_an_old_kernel(self, attempt: Attempt) -> bool:
-        """Use an older kernel if production admits no other."""
+        """Use an older kernel if production excludes newer ones."""
         for requirement in self.wanted if not self.kernel else ():
             if name_of(requirement) == REQUIRED and not (alone := self.resolver.resolve([requirement])).text:
                 self.kernel = old_kernel(self.resolver.target.python)
@@ -185,11 +183,11 @@ class Search:
         return False
 
     def _hold(self, pins: Sequence[str]) -> None:
-        """Override what packages require with pins, and leave out packages of the analysis that contradict them."""
+        """Override requirements with pins, and leave out packages of the analysis that conflict with these."""
         resolver = self.resolver
         resolver.overrides += [pin for pin in pins if pin not in resolver.overrides]
         for pin in pins:
-            # Not a package that would contradict only what this pin is held against.
+            # Packages that conflict only with requirements that this pin overrides stay.
             held = [other for other in resolver.overrides if other != pin]
             if resolver.together(self._optional, [pin], overrides=held).impossible:
                 lost = [each for each in self._optional if resolver.together([each], [pin], overrides=held).impossible]
@@ -202,7 +200,7 @@ class Search:
         for pair in combinations(sorted(resolver.named_pins(attempt)[:_PAIRED], key=order.index), 2):
             if not resolver.together([], pair, overrides=resolver.overrides).impossible:
                 continue
-            both = f"{pair[0]} and {pair[1]} exclude each other"
+            both = f"{pair[0]} and {pair[1]}"
             one, other = pair
             if (new := [pin for pin in pair if pin not in resolver.overrides]) and (
                 resolver.excludes(one, other) or resolver.excludes(other, one)
@@ -213,9 +211,9 @@ class Search:
         return found
 
     def _disputed(self, pair: tuple[str, str], attempt: Attempt) -> str:
-        """Return a version of the package that two pins disagree about: one that suits all but the later in the file.
+        """Return a version of the package over which two pins conflict: one that fits all pins but the second.
 
-        pip chose so while it still installed such files, before its release 20.3.
+        pip before 20.3, which installed such files, chose this version.
         """
         resolver = self.resolver
         others = read_lock(resolver.without([pair[1]]).text, AMD64)
@@ -228,7 +226,7 @@ class Search:
         return ""
 
     def _one_by_one(self) -> Attempt:
-        """Add the packages singly, for a conflict that no pin explains by itself."""
+        """Add the packages one by one, for a conflict that a single pin does not explain."""
         kept: list[str] = []
         optional = self._optional
         for requirement in [*(each for each in self.wanted if each not in optional), *optional]:
@@ -244,5 +242,5 @@ class Search:
 
 
 def beside(pins: str) -> str:
-    """Return the reason for leaving out a package that these pins exclude."""
-    return f"it cannot live beside production's {pins}"
+    """Return the reason for leaving out a package that conflicts with these pins."""
+    return f"conflicts with production's {pins}"

@@ -1,4 +1,4 @@
-"""Requirements that stand for conda packages, if the index does not have them."""
+"""Requirements that stand for conda packages, and their conflicts on the package index."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from ds_docker_env.common.redaction import some
 from ds_docker_env.pinning.builds import Failure
-from ds_docker_env.pinning.diagnosis import some
 from ds_docker_env.pinning.parity import read_lock
 from ds_docker_env.pinning.production.model import Production, name_of, pinned_version, same_version
 from ds_docker_env.pinning.resolver import Attempt, Resolver
@@ -22,9 +22,9 @@ _PARTS = ("_", "lib", "ld_impl", "font", "xorg-", "aws-c-", "ca-certificates")
 
 
 def leave_out_missing(resolver: Resolver) -> None:
-    """Leave out the conda packages that no index has in conda's version.
+    """Leave out the conda packages whose version is not on an index.
 
-    If the index has a version that begins with it, such as 4.8.1.78 for 4.8.1, that one is required instead.
+    If the index has a longer version, such as 4.8.1.78 for 4.8.1, require that instead.
     """
     production = resolver.production
     while twins := sorted(production.twins):
@@ -49,7 +49,7 @@ def leave_out_missing(resolver: Resolver) -> None:
 def leave_out_impossible(resolver: Resolver, attempt: Attempt, possible: set[str]) -> bool:
     """Leave out each conda package that prevents a lock by itself; say whether there were any.
 
-    Other packages are added to ``possible`` and not tried again.
+    Add the others to ``possible``, so that they are not tried again.
     """
     failure = Failure.find(attempt.stderr)
     names = [failure.name] if failure else attempt.names
@@ -63,9 +63,9 @@ def leave_out_impossible(resolver: Resolver, attempt: Attempt, possible: set[str
 
 
 def settle(resolver: Resolver, possible: set[str]) -> list[str] | None:
-    """Resolve conflicts of conda packages that prevent a lock of production alone, by leaving out or overriding.
+    """Resolve conflicts between conda packages that prevent a lock of production by itself.
 
-    Return the pins to override with, if there are any, or None if this does not help.
+    Return the pins that must override requirements, perhaps an empty list, or ``None`` if nothing changed.
     """
     if not resolver.production.conda or (alone := resolver.without([])).text:
         return None
@@ -83,7 +83,7 @@ def settle(resolver: Resolver, possible: set[str]) -> list[str] | None:
 
 
 def _conflict(resolver: Resolver, requirements: list[str]) -> list[str]:
-    """Return the last few of some requirements that exclude each other, or nothing if all can live together."""
+    """Return the few requirements that conflict, or nothing if all are compatible."""
 
     def impossible(some_of_them: list[str]) -> bool:
         return resolver.together([], some_of_them, overrides=resolver.overrides).impossible
@@ -117,9 +117,9 @@ def lines(production: Production, versions: Mapping[str, str]) -> list[str]:
     found = [f"Conda:      {', '.join(said)}"]
     for shown, name in other.items():
         if name in versions:
-            found.append(f"Different:  {shown} (conda) in production, {name}=={versions[name]} from the index here")
+            found.append(f"Different:  {shown} (conda) in production, {name}=={versions[name]} here")
     if lost := [shown for shown, name in other.items() if name not in versions]:
-        found.append(f"Not here:   {some(lost)} (conda) cannot be installed from the package index on this Python")
+        found.append(f"Not here:   {some(lost)} (conda): not installable from the package index on this Python")
     return found
 
 

@@ -1,4 +1,4 @@
-"""uv, which may take as long as it makes progress."""
+"""uv without a time limit, but stopped if it makes no progress."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from ds_docker_env.common.errors import StallError
 from ds_docker_env.common.progress import Say, silent
 from ds_docker_env.common.redaction import excerpt, redacted
 
-# Seconds without a request, a step of a build or any work of a processor. uv itself gives an answer of an index 30 s.
+# Seconds without a request, a step of a build or processor time. uv itself waits 30 s for an answer of an index.
 STALL = 120
 # Processor time in a second that counts as idle: uv uses 0.0002 s while it waits for a build.
 _IDLE = 0.001
 # uv's own names for the seconds that it waits for an index, https://docs.astral.sh/uv/reference/environment/
 _HTTP_TIMEOUTS = ("UV_HTTP_TIMEOUT", "UV_REQUEST_TIMEOUT", "HTTP_TIMEOUT")
-# What uv says of each request and of each build, https://docs.astral.sh/uv/reference/environment/#rust_log
+# Log messages of uv for each request and each build, https://docs.astral.sh/uv/reference/environment/#rust_log
 _LOG = {"RUST_LOG": "off,uv_distribution=debug,uv_client::cached_client=debug"}
 _LOGGED = re.compile(r"^(?:DEBUG|INFO|WARN) .*\n?", re.MULTILINE)
 _BEGUN = re.compile(r"DEBUG (?:Preparing metadata for|Building): (\S+)")
@@ -47,11 +47,11 @@ def run(
     step: str = "",
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> subprocess.CompletedProcess[str]:
-    """Run uv in a folder and return what it said, its middle cut if it is long; raise `UvError`.
+    """Run uv in a directory and return its output, shortened in the middle if it is long; raise `UvError`.
 
-    ``say`` is told again and again what uv does: the ``step``, or what it builds or downloads. ``environment`` adds to
-    that of this process. Raise `StallError` if uv and all that it started stand still for `STALL` seconds; nothing of
-    it lives on then, nor after any other exception.
+    ``say`` gets the current action several times a second: the ``step``, a build or a download. ``environment`` adds
+    to the environment of this process. Raise `StallError` if uv and its children make no progress for `STALL` seconds.
+    After any exception, all of them are killed.
     """
     command = [*uv.find(), *arguments]
     variables = {**os.environ, **uv.ENVIRONMENT, **environment, **_LOG}
@@ -71,7 +71,7 @@ def run(
 
 @dataclass
 class _Log:
-    """The log of uv so far, and the current steps in it; ``building`` maps sources to their start times."""
+    """The log of uv, and its current actions; ``building`` maps sources to their start times."""
 
     file: BinaryIO
     usual: str
@@ -81,7 +81,7 @@ class _Log:
     rest: bytes = b""
 
     def grew(self) -> bool:
-        """Read what is new, and say whether there was anything."""
+        """Read new lines, and say whether there were any."""
         if new := self.file.read():
             *lines, self.rest = (self.rest + new).split(b"\n")
             for line in lines:
@@ -90,7 +90,7 @@ class _Log:
 
     @property
     def step(self) -> str:
-        """Return a few words for what uv does now, without a password."""
+        """Return the current action in a few words, without passwords."""
         if self.building:
             source, begun = [*self.building.items()][-1]
             minutes = int(time.monotonic() - begun) // 60
@@ -102,7 +102,7 @@ class _Log:
         if downloading := _DOWNLOADING.match(line):
             self.downloading.append(excerpt(downloading[1]))
             return
-        # The next that uv says of a source is what it found in it.
+        # The next message about a source means that its download is complete.
         self.downloading = [source for source in self.downloading if source not in line]
         if begun := _BEGUN.match(line):
             self.building[excerpt(begun[1])] = time.monotonic()
@@ -132,7 +132,7 @@ def _start(
 
 def _watch(process: subprocess.Popen[bytes], log: _Log, say: Say) -> None:
     stall = max([STALL, *(2 * int(value) for name in _HTTP_TIMEOUTS if (value := os.environ.get(name, "")).isdigit())])
-    # Counted in pauses, as a computer that slept or is overloaded has not stood still.
+    # Count the pauses: by the clock, sleep or overload of the machine would look like a stall.
     quiet = looked = worked = 0.0
     while True:
         # Most runs of uv end within 0.1 s.
@@ -186,18 +186,18 @@ def _stalled(log: _Log, stall: float) -> str:
     if log.building:
         source = [*log.building][-1]
         return (
-            f"{source}: building it from source stood still for {stall:g} s and was stopped; generate again "
-            "with a network that its build can use, or offer a wheel of it on an index that production's file names"
+            f"{source}: its build from source made no progress for {stall:g} s and was stopped; "
+            "check the network that the build uses, or publish a wheel on production's index"
         )
     request = f" (last request: {log.address})" if log.address else ""
     return (
-        f"uv: {log.step or 'it'} stood still for {stall:g} s and was stopped{request}; check the network and the "
-        "package index; if the index is that slow, set UV_HTTP_TIMEOUT to more seconds"
+        f"uv: {log.step or 'it'} made no progress for {stall:g} s and was stopped{request}; "
+        "check the network and the package index, or set UV_HTTP_TIMEOUT to more seconds for a slow index"
     )
 
 
 def _package(address: str) -> str:
-    """Return name and version of a package that is behind an address, or nothing."""
+    """Return the name and version of the package at an address, or nothing."""
     file = unquote(urlsplit(address).path.rpartition("/")[2])
     with contextlib.suppress(ValueError):
         name, version = parse_wheel_filename(file)[:2] if file.endswith(".whl") else parse_sdist_filename(file)

@@ -1,4 +1,4 @@
-"""Which versions have a wheel for which processor, and which only a source."""
+"""The wheels and sources that indexes offer for each processor."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from ds_docker_env.pinning.resolver import Attempt, Resolver
 # Names from before https://peps.python.org/pep-0600/
 _OLD_NAMES = ("manylinux2014", "manylinux2010", "manylinux1")
 _TAGS = re.compile(r"-([^-/]+)-([^-/]+)-([^-/]+)\.whl")
-# How tags of platforms begin, and `sys_platform` there.
+# Prefixes of platform tags, and their `sys_platform`.
 _SYSTEMS = {"win": "win32", "macosx": "darwin"}
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A version, the processors for which an index has a wheel of it, and its source, if the index has it.
+    """A version on an index: the processors with a wheel, and the source if there is one.
 
-    ``uploaded`` is when its first file came to the index, if that says so; ``wheel`` is the address of one, or blank.
+    ``uploaded`` is the upload time of its first file, if known; ``wheel`` is the URL of a wheel, or blank.
     """
 
     version: str
@@ -44,14 +44,14 @@ class Offer:
     wheel: str = ""
 
     def lacks(self, machine: str) -> bool:
-        """Say whether this version cannot be had for a processor."""
+        """Say whether a processor has neither a wheel nor a source of this version."""
         return machine not in self.wheels and not self.source
 
 
 def offers(resolver: Resolver, lock: str) -> dict[str, dict[str, Offer]]:
-    """Return what the indexes have of the versions in a lock, by processor and normalised name.
+    """Return the offers for the versions in a lock, by processor and normalised name.
 
-    There is nothing of packages from a URL, and of none at all if uv does not say.
+    Packages from a URL are missing; if uv fails, all are.
     """
     said = resolver.files([requirement_of_entry(entry) for entry in entries(lock) if " @ " not in entry])
     found = {(name, offer.version): offer for name, offer in read_offers(said, resolver.target)}
@@ -66,12 +66,11 @@ def offers(resolver: Resolver, lock: str) -> dict[str, dict[str, Offer]]:
 
 
 def read_offers(said: Attempt, target: Target) -> Iterator[tuple[str, Offer]]:
-    """Yield the normalised name of each package in an answer of `Resolver.files`, and what the indexes have of it."""
+    """Yield the normalised name and the offer of each package in an answer of `Resolver.files`."""
     runnable = {machine: _tags(target.on(machine)) for machine in MACHINES}
     yanked = set(map(name_of, said.yanked))
-    for package in tables(read_toml(said.text, "pylock.toml", "").get("packages")):
+    for package, tags in _packages(said):
         name, files = text_of(package, "name"), tables(package.get("wheels"))
-        tags = {tag for file in files for tag in _tags_of(file)}
         wheels = [machine for machine in MACHINES if tags & runnable[machine]]
         times = [file.get("upload-time") for file in (*files, *tables(package.get("sdist")))]
         uploaded = min((time for time in times if isinstance(time, datetime)), default=None)
@@ -81,16 +80,15 @@ def read_offers(said: Attempt, target: Target) -> Iterator[tuple[str, Offer]]:
 
 def system_of(resolver: Resolver, pin: str) -> str:
     """Return the ``sys_platform`` of all files of a pin, for any Python, or nothing if that includes Linux."""
-    # uv's universal answer needs a wheel for this Python or a newer one.
+    # uv's universal answer requires a wheel for this Python or a newer one.
     for python in dict.fromkeys([PYTHON_VERSIONS[0], resolver.target.python, PYTHON_VERSIONS[-1]]):
-        for package in tables(read_toml(resolver.files([pin], python).text, "pylock.toml", "").get("packages")):
-            tags = {tag for wheel in tables(package.get("wheels")) for tag in _tags_of(wheel)}
+        for package, tags in _packages(resolver.files([pin], python)):
             return "" if "sdist" in package else _system(tags)
     return ""
 
 
 def foreign_sources(resolver: Resolver, offered: Mapping[str, Offer]) -> dict[str, str]:
-    """Return production's pins with no wheel for Linux and a source for another system, with markers."""
+    """Return production's pins without a wheel for Linux whose source is for another system, with markers."""
     found = {}
     for pin in resolver.production.pins:
         offer = offered.get(pin.name)
@@ -109,7 +107,7 @@ def build_requirements(
     offered: Mapping[str, Mapping[str, Offer]] | None = None,
     known: Mapping[str, str] = MappingProxyType({}),
 ) -> BuildRequirements:
-    """Lock what the sources in a lock are built with, as `lock_build_requirements` does."""
+    """Lock the build requirements of the sources in a lock, as `lock_build_requirements` does."""
     offered = offered or offers(resolver, lock)
     if entries(lock) and not any(offered.values()):
         return BuildRequirements(before, {"requirements.txt": "uv does not say which packages have no wheel"})
@@ -128,6 +126,12 @@ def _to_build(
         if offer.source and machine not in offer.wheels
     }
     return found | from_urls(lock)
+
+
+def _packages(said: Attempt) -> Iterator[tuple[dict[str, Any], set[str]]]:
+    """Yield each package in an answer of `Resolver.files`, with the tags of its wheels."""
+    for package in tables(read_toml(said.text, "pylock.toml", "").get("packages")):
+        yield package, {tag for wheel in tables(package.get("wheels")) for tag in _tags_of(wheel)}
 
 
 def _source(package: dict[str, Any]) -> SourceFile | None:

@@ -151,7 +151,7 @@ def test_a_service_whose_client_cannot_live_beside_production_stops_generation(
     generated = bake(services="redis", production_requirements=write("six==1.17.0\n"))
     assert generated.exit_code != 0
     assert not generated.project.exists()
-    assert "the service redis needs redis>=2.10, but it cannot live" in generated.stderr
+    assert "services: redis needs redis>=2.10: conflicts with" in generated.stderr
     assert "production's six==1.17.0" in generated.stderr
 
 

@@ -194,7 +194,7 @@ def test_a_vulnerability_is_accepted_by_any_of_its_names_until_a_day_and_needles
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("[[accepted]\n", r"audit\.toml:1: is not TOML .*; correct it"),
+        ("[[accepted]\n", r"audit\.toml:1: invalid TOML .*; correct it"),
         (
             "[[ignored]]\nid = 1\n",
             r"audit\.toml: holds something else than accepted vulnerabilities; write",

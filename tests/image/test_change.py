@@ -141,13 +141,14 @@ def test_packages_that_move_and_those_that_are_not_in_their_newest_version_are_n
         "Moved:      tool 1.0 -> 2.0\n"
         "New:        old 1.0\n"
         "New:        plot 1.0\n"
-        "Older:      old 1.0; the newest, 2.0, cannot live beside production's prod==1.0 (production.txt:3)\n"
+        "Older:      old 1.0; 2.0, the newest, conflicts with production's prod==1.0 (production.txt:3)\n"
         "Next:       restart kernels and services that have imported tool\n"
     )
     image.index.add("plot", "1.1", requires=("tool>=3",))
     add.run(["plot"])
     assert capsys.readouterr().out == (
-        "Unchanged:  plot 1.0\nOlder:      plot 1.0; the newest, 1.1, would move others; run: add --upgrade plot\n"
+        "Unchanged:  plot 1.0\n"
+        "Older:      plot 1.0; 1.1, the newest, would change other packages; run: add --upgrade plot\n"
     )
     add.run(["--upgrade", "plot"])
     assert (image.packages["plot"], image.packages["tool"]) == ("1.1", "3.0")
@@ -201,10 +202,10 @@ def test_a_package_is_added_as_of_the_day_at_which_the_project_is_held(
 
 
 REFUSED = {
-    "beside>=1": r"beside>=1: cannot live beside production's prod==1.0 \(production.txt:3\); run: add \"beside==0.1\"",
+    "beside>=1": r"beside>=1: conflicts with production's prod==1.0 \(production.txt:3\); run: add \"beside==0.1\"",
     "prod>=2": r"prod>=2: production pins prod==1.0 \(production.txt:3\); change it there, then run take-over",
-    "poalrs": r"poalrs: is not on the package index; did you mean polars\?",
-    "sklearn": r"sklearn: is not on the package index; did you mean scikit-learn\?",
+    "poalrs": r"poalrs: not on the package index; did you mean polars\?",
+    "sklearn": r"sklearn: not on the package index; did you mean scikit-learn\?",
     "shared2>=9": r"shared2>=9: no matching version for Python 3.11; the newest is 1.0",
     "broken": r"broken: does not build here: .*Fortran; add a version with a wheel",
     "./mine": r"\./mine: a file or directory has no version to lock; put your modules into src",
@@ -284,7 +285,7 @@ def test_a_conflict_names_its_own_reason_where_production_overrides_and_names_se
     with pytest.raises(GenerationError) as refused:
         add.run(["beside>=1", "prod"])
     assert refused.value.problems == (
-        'beside>=1: cannot live beside production\'s prod==1.0 (production.txt:1); run: add "beside==0.1"',
+        'beside>=1: conflicts with production\'s prod==1.0 (production.txt:1); run: add "beside==0.1"',
     )
 
 

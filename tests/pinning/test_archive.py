@@ -19,12 +19,12 @@ CARGO = '[package.metadata.docs.rs]\ntargets = ["x86_64-pc-windows-msvc"]\n'
         (Archive({"PKG-INFO": WINDOWS + LINUX}, {".c"}), ""),
         (Archive({"PKG-INFO": "Classifier: Operating System :: MacOS :: MacOS X\n"}, {".m", ".c"}), "darwin"),
         (Archive({"PKG-INFO": "Name: a\n", "Cargo.toml": CARGO}, {".rs"}), "win32"),
-        # Such as win32-setctime, which does nothing on Linux, and pyreadline, which fails there.
+        # Such as win32-setctime, which is useless on Linux, and pyreadline, which fails there.
         (Archive({"PKG-INFO": WINDOWS}, {".py"}), ""),
         (Archive({"PKG-INFO": f"Platform: Windows XP\n{WINDOWS}"}, {".py"}), "win32"),
     ],
 )
-def test_a_source_is_for_one_system_if_it_says_so_and_of_no_other(archive: Archive, system: str) -> None:
+def test_a_source_that_declares_a_single_system_is_for_that_system(archive: Archive, system: str) -> None:
     assert archive.system == system
 
 
@@ -34,16 +34,16 @@ def test_a_source_is_for_one_system_if_it_says_so_and_of_no_other(archive: Archi
         ("python-ldap", Archive({}, {".c"}), "bookworm", ["libldap2-dev", "libsasl2-dev"]),
         # Its libcurl depends on the other one.
         ("python-ldap", Archive({}, {".c"}), "trixie", ["libsasl2-dev"]),
-        # A base image of a team's own.
+        # A custom base image.
         ("python-ldap", Archive({}, {".c"}), "noble", ["libldap2-dev", "libsasl2-dev"]),
         ("python-ldap", Archive({}, {".py"}), "trixie", []),
         ("psycopg2", Archive({}, {".c"}, {"libpq-fe.h"}), "trixie", []),
         ("ours", Archive({}, {".c"}, {"sasl/sasl.h", "Python.h", "openssl/ssl.h"}), "trixie", ["libsasl2-dev"]),
         ("ours", Archive({"pyproject.toml": 'requires = ["maturin"]'}, {".rs"}), "trixie", ["cargo"]),
-        # An old version, from before it was written in Rust.
+        # An old version, which is not in Rust.
         ("cryptography", Archive({}, {".c"}), "trixie", []),
         ("ours", Archive({}, {".f90"}), "trixie", ["gfortran"]),
-        # It uses the libraries that it finds.
+        # Its build uses the libraries that it finds.
         ("uwsgi", Archive({}, {".c"}, {"ldap.h", "sql.h", "sasl/sasl.h", "snappy-c.h", "GeoIP.h"}), "bookworm", []),
     ],
 )
@@ -53,7 +53,7 @@ def test_debian_packages_are_those_that_the_official_image_lacks(
     assert archive.debian_packages(name, release) == packages
 
 
-def test_a_source_for_another_python_says_for_which() -> None:
+def test_a_source_for_another_python_is_reported_with_its_python() -> None:
     assert Archive({"PKG-INFO": "Requires-Python: >=2.6, <3\n"}).excludes("3.11.14") == ">=2.6, <3"
     assert Archive({"PKG-INFO": "Requires-Python: >=3.6\n"}).excludes("3.11.14") == ""
 

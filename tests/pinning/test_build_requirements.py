@@ -1,4 +1,4 @@
-"""What sources are built with: read from them without running them, and locked with hashes."""
+"""Build requirements, read from sources without running them, and locked with hashes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ds_docker_env.pinning import build_requirements
 from ds_docker_env.pinning.archive import SourceFile, read_archive
 from ds_docker_env.pinning.parity import read_lock
 
-DYNAMIC = "it asks for more while it is built"
+DYNAMIC = "its build may request more"
 
 
 def built_with(generated: Generated, source: str, machine: str = AMD64) -> dict[str, str]:
-    """Return the versions that a source is built with; fail if one has no hash."""
+    """Return the build requirements of a source by name; fail if one lacks a hash."""
     assert generated.exit_code == 0, generated.stderr
     locked = read_lock(sections(generated.read("build-requirements.txt"))[source].requirements, machine)
     assert all(package.hashes for package in locked.values())
@@ -37,19 +37,19 @@ def index(offline: PackageIndex) -> PackageIndex:
     return offline
 
 
-def test_what_a_source_is_built_with_is_locked_with_hashes(pin: Pin, index: PackageIndex) -> None:
+def test_build_requirements_of_a_source_are_locked_with_hashes(pin: Pin, index: PackageIndex) -> None:
     index.add_source("old", "1.0", files={"setup.py": "raise SystemExit('it runs')"})
     generated = pin("old==1.0\n")
     assert built_with(generated, "old==1.0") == {"setuptools": "79.0.1", "wheel": "0.40"}
     assert "Not fixed" not in generated.stdout
 
 
-def test_a_project_of_wheels_has_no_such_file(pin: Pin, index: PackageIndex) -> None:
+def test_a_project_without_sources_lacks_build_requirements(pin: Pin, index: PackageIndex) -> None:
     index.add("numpy", "1.21")
     assert not (pin("numpy==1.21\n").project / "build-requirements.txt").exists()
 
 
-def test_sources_that_exclude_each_other_have_their_own_versions(pin: Pin, index: PackageIndex) -> None:
+def test_conflicting_build_requirements_are_locked_separately(pin: Pin, index: PackageIndex) -> None:
     for name, wanted in {"old": "setuptools<58", "new": "setuptools>=61"}.items():
         system = f'[build-system]\nrequires = ["{wanted}"]\nbuild-backend = "setuptools.build_meta"\n'
         project = f'[project]\nname = "{name}"\nversion = "1.0"\n'
@@ -59,7 +59,7 @@ def test_sources_that_exclude_each_other_have_their_own_versions(pin: Pin, index
     assert built_with(generated, "new==1.0")["setuptools"] == "79.0.1"
 
 
-def test_what_production_needs_to_build_counts_too(pin: Pin, index: PackageIndex) -> None:
+def test_build_requirements_include_undeclared_ones_in_productions_version(pin: Pin, index: PackageIndex) -> None:
     index.add("numpy", "1.21")
     index.add_source("bottleneck", "1.2", said="ModuleNotFoundError: No module named 'numpy'")
     index.add_source("pystache", "0.5.4", said="error in pystache setup command: use_2to3 is invalid.")
@@ -69,7 +69,7 @@ def test_what_production_needs_to_build_counts_too(pin: Pin, index: PackageIndex
     assert f"\n# bottleneck==1.2: not fixed, {DYNAMIC}\n" in generated.read("build-requirements.txt")
 
 
-def test_the_bound_on_setuptools_that_production_needs_counts_too(pin: Pin, index: PackageIndex) -> None:
+def test_build_requirements_obey_the_bound_on_setuptools(pin: Pin, index: PackageIndex) -> None:
     setup = "raise SystemExit('error in pystache setup command: use_2to3 is invalid.')"
     index.add_setuptools("57.0", "79.0.1")
     index.add_source("pystache", "0.5.4", files={"setup.py": setup})
@@ -77,7 +77,7 @@ def test_the_bound_on_setuptools_that_production_needs_counts_too(pin: Pin, inde
     assert built_with(generated, "pystache==0.5.4")["setuptools"] == "57.0"
 
 
-def test_a_processor_has_what_it_needs_and_wheels_alone_are_taken(pin: Pin, index: PackageIndex) -> None:
+def test_build_requirements_are_wheels_for_each_processor(pin: Pin, index: PackageIndex) -> None:
     requires = '["setuptools", "neon; platform_machine == \'aarch64\'", "cython"]'
     system = f'[build-system]\nrequires = {requires}\nbuild-backend = "setuptools.build_meta"\n'
     index.add("neon", "1.0")
@@ -89,7 +89,7 @@ def test_a_processor_has_what_it_needs_and_wheels_alone_are_taken(pin: Pin, inde
     assert built_with(generated, "fast==1.0", ARM64) == {**common, "neon": "1.0"}
 
 
-def test_where_there_are_no_wheels_it_is_said(pin: Pin, index: PackageIndex) -> None:
+def test_build_requirements_without_wheels_are_named(pin: Pin, index: PackageIndex) -> None:
     system = '[build-system]\nrequires = ["nowhere"]\nbuild-backend = "flit_core.buildapi"\n'
     index.add_source("lost", "1.0", files={"pyproject.toml": f'{system}[project]\nname = "lost"\nversion = "1.0"\n'})
     generated = pin("lost==1.0\n")
@@ -121,14 +121,12 @@ BACKEND = '[build-system]\nrequires = ["a>=1"]\nbuild-backend = "{}"\n'
         ({"pyproject.toml": BACKEND.format("setuptools.build_meta") + 'backend-path = ["."]\n'}, ["a>=1"], DYNAMIC),
     ],
 )  # fmt: skip
-def test_what_a_source_asks_for_is_read_where_it_says_so(
-    files: dict[str, str], requirements: list[str], why: str
-) -> None:
+def test_declared_requirements_of_a_source_are_read(files: dict[str, str], requirements: list[str], why: str) -> None:
     asked = build_requirements._declared(files)
     assert (asked.requirements, asked.why) == (requirements, why)
 
 
-def test_a_zip_is_read_too_and_neither_files_deeper_inside_nor_long_ones_are(tmp_path: Path) -> None:
+def test_files_at_the_top_of_a_zip_are_read_unless_they_are_long(tmp_path: Path) -> None:
     names = {"a-1/setup.py": "top", "a-1/deep/setup.cfg": "deep", "a-1/PKG-INFO": "long" * 500_000}
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:

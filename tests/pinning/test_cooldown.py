@@ -15,7 +15,7 @@ from ds_docker_env.common import uv
 from ds_docker_env.common.errors import UvError
 from ds_docker_env.pinning.cooldown import DAYS, Cooldown, time_of
 
-UNDATED = "the index does not say when files were uploaded, so any release is taken"
+UNDATED = "the index has no upload dates, so any release is allowed"
 
 
 def yesterday() -> datetime:
@@ -26,9 +26,7 @@ def limit_of_today() -> str:
     return (datetime.now(timezone.utc) - timedelta(DAYS)).strftime("%Y-%m-%dT00:00:00Z")
 
 
-def test_a_release_of_yesterday_is_left_out_and_productions_pin_of_yesterday_is_taken(
-    pin: Pin, offline: PackageIndex
-) -> None:
+def test_a_release_of_yesterday_is_left_out_unless_production_pins_it(pin: Pin, offline: PackageIndex) -> None:
     offline.add("prod", "1.0")
     offline.add("prod", "2.0", uploaded=yesterday())
     offline.add("pandas", "9999.2", uploaded=yesterday())
@@ -37,22 +35,22 @@ def test_a_release_of_yesterday_is_left_out_and_productions_pin_of_yesterday_is_
     assert generated.locked["pandas"] == "9999.1"
     assert "Too new" not in generated.stdout
     assert f"index as of {limit_of_today()}\n" in generated.read("requirements.txt")
-    # The command in the header, without the cooldown, makes the same.
+    # The command in the header, without the cooldown, makes the same lock.
     locked = generated.locked
     generated.lock_again()
     assert generated.locked == locked
 
 
-def test_a_package_of_conda_that_was_left_out_has_to_wait_like_others(pin: Pin, offline: PackageIndex) -> None:
+def test_a_conda_package_that_was_left_out_is_not_exempt(pin: Pin, offline: PackageIndex) -> None:
     offline.add("six", "1.16")
     offline.add("six", "1.17", uploaded=yesterday())
     offline.add("prod", "1.0", requires=("six",))
     generated = pin("-r e.yml\nprod==1.0\n", beside={"e.yml": "dependencies: [six=9.9.9]\n"})
     assert generated.locked["six"] == "1.16"
-    assert "Different:  six=9.9.9 (conda) in production, six==1.16 from the index here" in generated.stdout
+    assert "Different:  six=9.9.9 (conda) in production, six==1.16 here" in generated.stdout
 
 
-def test_a_release_that_productions_pin_forces_is_taken_and_named_and_no_other(pin: Pin, offline: PackageIndex) -> None:
+def test_only_a_release_that_production_forces_is_exempt(pin: Pin, offline: PackageIndex) -> None:
     offline.add("forced", "1.0")
     offline.add("forced", "2.0", uploaded=yesterday())
     offline.add("prod", "2.0", requires=("forced>=2",), uploaded=yesterday())
@@ -61,12 +59,12 @@ def test_a_release_that_productions_pin_forces_is_taken_and_named_and_no_other(p
     assert generated.locked["forced"] == "2.0"
     assert generated.locked["pandas"] == "9999.1"
     assert f"Too new:    forced 2.0: released in the last {DAYS} days, but nothing older fits" in generated.stdout
-    # So that the next lock does not move it back.
+    # Otherwise the next lock would move it back.
     assert "index as of " in generated.read("requirements.txt")
     assert f"index as of {limit_of_today()}" not in generated.read("requirements.txt")
 
 
-def test_production_of_a_day_is_locked_beside_packages_of_that_day(
+def test_production_of_a_day_is_locked_with_packages_of_that_day(
     pin: Pin, offline: PackageIndex, tmp_path: Path
 ) -> None:
     repository = tmp_path / "shop"
@@ -81,7 +79,7 @@ def test_production_of_a_day_is_locked_beside_packages_of_that_day(
     offline.add("pandas", "9999.2", uploaded=copied)
     location = f"git+{repository.as_uri()}@{{}}#requirements.txt"
     refused = pin("", location=location.format("2020-01-02")).stderr
-    assert refused.endswith("ipykernel>=6: the index has no release up to 2020-01-02 for Python 3.11; name a later day")
+    assert refused.endswith("ipykernel>=6: the index has no release for Python 3.11 up to 2020-01-02; use a later day")
     generated = pin("", location=location.format("2026-03-01"))
     assert [generated.locked[name] for name in ("prod", "forced", "pandas")] == ["2.0", "2.0", "9999.1"]
     commit = f"commit {git('rev-parse', 'main~1', folder=repository).strip()} of 2020-01-01"
@@ -95,9 +93,7 @@ def test_production_of_a_day_is_locked_beside_packages_of_that_day(
     assert ", index as of 2026-03-01T23:59:59Z\n" in generated.read("requirements.txt")
 
 
-def test_what_production_needs_is_taken_after_the_day_though_a_package_of_conda_is_left_out(
-    pin: Pin, offline: PackageIndex, tmp_path: Path
-) -> None:
+def test_a_dependency_of_production_may_be_newer_than_the_day(pin: Pin, offline: PackageIndex, tmp_path: Path) -> None:
     write_files(tmp_path / "shop", {"e.yml": "dependencies: [six=9.9.9, pip: [prod==1.0]]\n"})
     committed(tmp_path / "shop", "2020-01-01T12:00:00Z")
     offline.add("six", "1.16")
@@ -118,7 +114,7 @@ def test_packages_of_an_index_without_dates_are_taken_and_named(pin: Pin, offlin
     assert f"Undated:    ours: {UNDATED}" in generated.stdout
 
 
-def test_an_index_without_any_date_is_used_as_before(pin: Pin, offline: PackageIndex) -> None:
+def test_an_index_without_dates_is_used_without_a_cooldown(pin: Pin, offline: PackageIndex) -> None:
     offline.dates = False
     for page in offline.folder.glob("simple/*/index.json"):
         page.unlink()
@@ -142,7 +138,7 @@ def test_the_versions_of_the_lock_before_stay_available() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="its settings are elsewhere there")
-def test_a_persons_own_limit_for_uv_holds_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_users_limit_for_uv_replaces_the_cooldown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert Cooldown.of("", ["prod"]).options == [
         "--exclude-newer",
@@ -152,7 +148,7 @@ def test_a_persons_own_limit_for_uv_holds_instead(tmp_path: Path, monkeypatch: p
     (tmp_path / "uv").mkdir()
     (tmp_path / "uv" / "uv.toml").write_text('exclude-newer = "14 days"\n')
     assert Cooldown.of("", ["prod"]).options == []
-    # But not against one that is typed.
+    # A typed day overrides the setting.
     assert Cooldown.of("", [], given="2026-01-01").options == ["--exclude-newer", "2026-01-01T23:59:59Z"]
     (tmp_path / "uv" / "uv.toml").write_text("exclude-newer-package = { prod = false }\n")
     assert Cooldown.of("", ()).options == ["--exclude-newer", limit_of_today()]

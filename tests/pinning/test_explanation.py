@@ -1,4 +1,4 @@
-"""The sentence of uv's messages that a person reads."""
+"""The reason in uv's messages, in one sentence."""
 
 from __future__ import annotations
 
@@ -71,11 +71,11 @@ error: Couldn't parse requirement in `production.txt` at position 13
         ("killed", "killed"),
     ],
 )
-def test_one_sentence_holds_the_reason_and_no_progress_hint_or_path(said: str, reason: str) -> None:
+def test_the_sentence_has_the_reason_without_progress_hints_and_paths(said: str, reason: str) -> None:
     assert sentence(said) == reason
 
 
-def test_a_long_sentence_is_cut_and_holds_no_password() -> None:
+def test_a_long_sentence_is_cut_without_a_password() -> None:
     said = sentence(f"error: https://me:canary@example.com/ {'is long ' * 99}")
     assert len(said) < 210 and said.endswith("...")
     assert "canary" not in said

@@ -1,6 +1,6 @@
-"""Hostile input, thrown at what reads it.
+"""Hostile input for every reader of files, URLs and answers.
 
-A few examples of each kind here, always the same ones; thousands of new ones with ``--hypothesis-profile=thorough``.
+Runs a few fixed examples of each kind, or thousands of new ones with ``--hypothesis-profile=thorough``.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ FORMATS = {
 
 @pytest.fixture(scope="module", autouse=True)
 def closed() -> Iterator[None]:
-    """Let nothing out of this process: neither to a network nor to git and Docker, whose arguments are looked at."""
+    """Replace networks, git and Docker, and check the arguments of the programs."""
 
     def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
         assert not [word for word in command if word.startswith("-") and "PWNED" in word], command
@@ -126,14 +126,14 @@ def closed() -> Iterator[None]:
 
 
 def locked(production: Production, analysis: list[str], *_: object) -> Lock:
-    """Stand in for uv, which finds a version for all that production names."""
+    """Replace uv by one that finds a version for every package of production."""
     pins = {pin.name: str(pin).partition(" ;")[0] for pin in production.fixed}
     asked = {name: pins.get(name, f"{name}==9999.1") for name in (*sorted(production.names()), "ipykernel")}
     return Lock("# made\n# by\n" + "".join(f"{pin} \\\n    --hash=sha256:00\n" for pin in asked.values()))
 
 
 def refused(action: Callable[[], Any], *, secret: str = CANARY) -> Any:
-    """Return what an action returns, or nothing where it is refused with messages that a person can read."""
+    """Return the result of an action, or ``None`` if it is refused with readable messages."""
     try:
         return action()
     except GenerationError as error:
@@ -150,12 +150,12 @@ def can_be_read(line: str, *, secret: str = CANARY) -> None:
 
 
 def secret_of(text: str) -> str:
-    """Return the canary, or what no text holds where its address was torn so that nobody could see a login in it."""
+    """Return the canary, or an impossible text if the URL is so damaged that it no longer has a login."""
     return CANARY if CANARY not in without_credentials(text) else "\0"
 
 
 def mutated(text: str) -> st.SearchStrategy[str]:
-    """Return texts near this one: parts of it are lost, repeated, or make room for something hostile."""
+    """Return texts like this one: parts of it are removed, repeated or replaced by hostile ones."""
     place = st.integers(0, len(text))
     values = [found.span() for found in re.finditer(r"(?<=[\"'=]{1})[^\"'=\n]+|(?<=: )\S+|(?<=- )\S+", text)]
     gap = st.one_of(st.sampled_from(values), st.tuples(place, place).map(lambda ends: (min(ends), max(ends))))
@@ -178,7 +178,7 @@ def mutated(text: str) -> st.SearchStrategy[str]:
 
 @st.composite
 def files(draw: st.DrawFn, text: str) -> bytes:
-    """Return the bytes of texts near this one, in any encoding and perhaps cut."""
+    """Return texts like this one as bytes, in any encoding and perhaps cut."""
     encoding = draw(st.sampled_from(["utf-8", "utf-8", "utf-8", "utf-16", "utf-16-le", "latin-1"]))
     content = draw(mutated(text)).encode(encoding, errors="replace")
     noise = draw(st.one_of(st.just(b""), st.binary(max_size=4)))
@@ -187,7 +187,7 @@ def files(draw: st.DrawFn, text: str) -> bytes:
 
 
 def taken_over(name: str, content: bytes) -> None:
-    """Do all that generation does with a production file, but for uv, and look at what comes out."""
+    """Run all steps of generation for a production file except uv, and check the results."""
     with tempfile.TemporaryDirectory() as folder:
         place, again = Path(folder, name), Path(folder, "production.txt")
         (Path(folder) / "other.txt").write_text("other==1.0\n-r requirements.txt\n", encoding="utf-8")
@@ -271,13 +271,13 @@ HOSTILE_ANSWERS = {
 
 @st.composite
 def few_hostile_answers(draw: st.DrawFn) -> dict[str, str]:
-    """Return two texts and a few other answers: of many, nearly all would be refused."""
+    """Return two texts and a few other answers; with many, nearly all would be refused."""
     names = draw(st.sets(st.sampled_from(sorted(HOSTILE_ANSWERS)), max_size=2))
     return {name: draw(HOSTILE_ANSWERS[name]) for name in ("question", "data", *sorted(names))}
 
 
 @given(hostile=few_hostile_answers())
-def test_answers_are_rendered_to_the_letter_or_refused_with_a_message(hostile: dict[str, str]) -> None:
+def test_answers_are_rendered_exactly_or_refused_with_a_message(hostile: dict[str, str]) -> None:
     answers = ANSWERS | {"project_slug": "churn"} | hostile
     secret = secret_of("\n".join(hostile.values()))
     raw = answers | {"__production_requirements": absolute_location(answers["production_requirements"])}

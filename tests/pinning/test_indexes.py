@@ -18,7 +18,7 @@ from ds_docker_env.pinning import indexes
 from ds_docker_env.pinning.builds import Building
 from ds_docker_env.pinning.resolver import Resolver
 
-# It counts how often it is asked what the source depends on.
+# Counts the requests for the dependencies of the source.
 BACKEND = """\
 import os
 def prepare_metadata_for_build_wheel(folder, settings=None):
@@ -44,7 +44,7 @@ def counted(tmp_path: Path) -> Callable[[PackageIndex, str], Callable[[], int]]:
     return _counted
 
 
-def test_each_source_is_built_once_in_a_generation_with_a_conflict_and_in_the_next_one_not_at_all(
+def test_each_source_is_built_once_in_two_generations(
     pin: Pin, offline: PackageIndex, counted: Callable[[PackageIndex, str], Callable[[], int]]
 ) -> None:
     builds = [counted(offline, name) for name in ("slow", "slower")]
@@ -77,7 +77,7 @@ LOGIN, ENCODED = "ana:p@ss/word", "ana:p%40ss%2Fword"
         ({}, "", "", "--extra-index-url PLAIN"),
     ],
 )
-def test_the_index_may_be_named_in_any_way_and_ask_for_a_login(
+def test_a_login_works_for_every_way_to_name_an_index(
     tmp_path: Path,
     offline: PackageIndex,
     monkeypatch: pytest.MonkeyPatch,
@@ -117,7 +117,7 @@ def test_the_index_may_be_named_in_any_way_and_ask_for_a_login(
         assert builds() == 1
 
 
-def test_what_a_person_says_of_an_index_still_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_users_settings_for_an_index_stay_in_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(indexes, "settings_of_uv", lambda: iter([]))
     for own in (
         '[[index]]\nurl = "https://packages.example.com/simple"\ncache-control = { files = "no-cache" }\n',
@@ -130,7 +130,7 @@ def test_what_a_person_says_of_an_index_still_holds(monkeypatch: pytest.MonkeyPa
     assert indexes.keep(inline).settings == inline
 
 
-def test_pages_are_kept_where_pypi_says_so_itself_and_are_new_where_a_person_may_upload(
+def test_only_pages_of_pypi_are_cached(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://packages.example.com/simple")
@@ -141,7 +141,7 @@ def test_pages_are_kept_where_pypi_says_so_itself_and_are_new_where_a_person_may
     assert "max-age=600" in public
 
 
-def test_a_token_or_a_directory_in_a_variable_stays_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_or_a_directory_stays_in_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     for value in ("https://packages.example.com/simple?token=canary", "./wheels https://packages.example.com/simple"):
         monkeypatch.setenv("UV_INDEX", value)
         kept = indexes.keep("")

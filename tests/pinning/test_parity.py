@@ -27,7 +27,7 @@ DIFFERENT = {
     "a local version more than an arbitrary one": ("a===1.0", "a==1.0+cpu", "but the lock has 1.0+cpu"),
     "another local version": ("a==1.0+cpu", "a==1.0+cu118", "but the lock has 1.0+cu118"),
     "a local version less": ("a==1.0+cpu", "a==1.0", "but the lock has 1.0"),
-    "another hash": (f"a==1.0 --hash={HASH}", f"a==1.0 --hash=sha256:{'b' * 64}", "unknown to the index"),
+    "another hash": (f"a==1.0 --hash={HASH}", f"a==1.0 --hash=sha256:{'b' * 64}", "but others on the index"),
 }
 
 

@@ -56,7 +56,7 @@ def test_the_header_says_for_which_processors_a_lock_is() -> None:
     assert machines(HEADER) == [AMD64]
 
 
-def test_arm64_keeps_the_versions_of_the_lock_for_amd64_and_its_own_packages_those_that_they_had() -> None:
+def test_arm64_keeps_the_versions_of_amd64_and_its_own_former_versions() -> None:
     amd64, arm64 = HEADER + entry("numpy==2.1.0"), HEADER + entry("aws==1.0") + entry("numpy==2.1.0")
     before = merge(HEADER + entry("numpy==2.0.0"), HEADER + entry("aws==1.0") + entry("numpy==1.9.0"))
     given = []
@@ -71,14 +71,14 @@ def test_arm64_keeps_the_versions_of_the_lock_for_amd64_and_its_own_packages_tho
     assert lock == merge(amd64, arm64).replace("\n# uv ", f"\n{note()}\n# uv ")
 
 
-def test_a_lock_that_arm64_has_not_says_in_its_header_why_and_a_network_that_fails_is_no_reason() -> None:
+def test_a_lock_without_arm64_gives_the_reason_in_its_header_unless_an_index_is_unreachable() -> None:
     lock = for_both(HEADER + entry("a==1"), "", lambda preferred: Attempt("", "no wheels"), lambda said: said.stderr)
     assert lock == (HEADER + entry("a==1")).replace("\n# uv ", "\n# for linux/amd64 only: no wheels\n# uv ")
     with pytest.raises(UnreachableError):
         for_both(HEADER, "", lambda preferred: Attempt("", "error sending request"), lambda attempt: "the network")
 
 
-def test_the_arguments_for_arm64_move_no_version_but_bound_the_index_too() -> None:
+def test_the_arguments_for_arm64_bound_the_index_without_moving_versions() -> None:
     command = "pip compile --generate-hashes --python-platform x86_64-manylinux_2_36 --output-file requirements.txt"
     options = "--upgrade -U -P numpy --upgrade-package=pandas --upgrade-package six --exclude-newer 2026-01-01"
     assert shlex.join(for_arm64(shlex.split(f"{command} requirements.in {options}"))) == (

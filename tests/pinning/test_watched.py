@@ -1,4 +1,4 @@
-"""Generation may take as long as it makes progress, and leaves nothing behind when it does not."""
+"""Generation continues while it makes progress, and otherwise stops without leftovers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from package_index import PackageIndex
 from ds_docker_env.common import progress
 from ds_docker_env.pinning import watched
 
-# Of a source that needs a build to say what it depends on; `work` is done first.
+# The backend of a source whose dependencies are known only after a build; `work` comes first.
 BACKEND = """\
 import os, subprocess, sys, time
 def prepare_metadata_for_build_wheel(folder, settings=None):
@@ -35,7 +35,7 @@ def build_wheel(*arguments):
     raise SystemExit("not built by a test")
 """
 COMPUTES = "end = time.time() + 0.9\n    while time.time() < end: pass"
-# With a child, and one whose parent is gone.
+# With a child, and with a process whose parent has ended.
 HANGS = """\
 sleep = f"import os, time; open({pids!r}, 'a').write(f'{{{{os.getpid()}}}}\\\\n'); time.sleep(600)"
     start = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', sys.argv[1]])"
@@ -73,7 +73,7 @@ def alive(pids: list[int]) -> list[int]:
 def test_an_index_that_is_slow_but_steady_may_take_longer_than_a_stall(
     pin: Pin, offline: PackageIndex, impatient: None
 ) -> None:
-    # Each is known only when the one before is there, by two answers.
+    # Each step depends on the previous one and needs two answers.
     for number in range(3):
         offline.add(f"chain-{number}", "1.0", requires=(f"chain-{number + 1}",))
     offline.add("chain-3", "1.0")
@@ -95,15 +95,15 @@ def test_a_source_that_compiles_silently_may_take_longer_than_a_stall(
     [
         (
             "slow",
-            "resolving stood still for 0.6 s and was stopped (last request: http://127.0.0.1:",
+            "resolving made no progress for 0.6 s and was stopped (last request: http://127.0.0.1:",
         ),
         (
             "slow-1.0.tar.gz",
-            "downloading slow 1.0 stood still for 0.6 s and was stopped (last request: http://127.0.0.1:",
+            "downloading slow 1.0 made no progress for 0.6 s and was stopped (last request: http://127.0.0.1:",
         ),
     ],
 )
-def test_an_index_that_stops_amid_an_answer_ends_generation(
+def test_an_index_that_stops_during_an_answer_stops_generation(
     pin: Pin, offline: PackageIndex, impatient: None, monkeypatch: pytest.MonkeyPatch, file: str, message: str
 ) -> None:
     offline.add_source("slow", "1.0")
@@ -115,16 +115,16 @@ def test_an_index_that_stops_amid_an_answer_ends_generation(
     assert f"fix this first:\n  uv: {message}" in refused.stderr
 
 
-def test_a_build_that_hangs_ends_generation_with_its_name_and_leaves_no_process(
+def test_a_build_that_hangs_stops_with_all_its_processes(
     pin: Pin, impatient: None, monkeypatch: pytest.MonkeyPatch, hanging: Callable[[], list[int]]
 ) -> None:
-    # Like uv itself while it waits.
+    # As idle as uv while it waits.
     work, ticks = watched._work, itertools.count(step=0.00001)
     monkeypatch.setattr(watched, "_work", lambda process: work(process) + next(ticks))
     refused = pin("slow==1.0\n")
     assert refused.exit_code == 1
     assert (
-        "fix this first:\n  slow==1.0: building it from source stood still for 0.6 s and was stopped; "
+        "fix this first:\n  slow==1.0: its build from source made no progress for 0.6 s and was stopped; "
         in refused.stderr
     )
     assert len(hanging()) == 3
@@ -133,7 +133,7 @@ def test_a_build_that_hangs_ends_generation_with_its_name_and_leaves_no_process(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no process groups and no pseudo-terminals")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGKILL"])
-def test_in_a_terminal_one_line_names_what_is_built_and_a_signal_ends_that_with_all_its_processes(
+def test_a_terminal_shows_the_build_on_one_line_and_a_signal_ends_all_processes(
     tmp_path: Path, write: Write, hanging: Callable[[], list[int]], name: str
 ) -> None:
     import pty

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from ds_docker_env.common import certificates, day
 from ds_docker_env.common.errors import DayError, SourceError
-from ds_docker_env.common.redaction import without_credentials
+from ds_docker_env.common.redaction import some, without_credentials
 from ds_docker_env.common.sources.command import PROTOCOLS, Folder, TooLargeError, git_environment, run, run_git
 from ds_docker_env.common.sources.interface import MAX_BYTES, Remote, too_large
 
@@ -363,8 +363,7 @@ def _there(files: list[str], wanted: str) -> str:
 
 def _few(names: list[str], wanted: str) -> str:
     close = get_close_matches(wanted, names, n=_SHOWN, cutoff=0.4)
-    shown = close or names[:_SHOWN]
-    return ", ".join(shown) + (f" and {len(names) - len(shown)} more" if len(names) > len(shown) else "")
+    return some([*close, *(name for name in names if name not in close)], len(close) or _SHOWN)
 
 
 _ADVICE = {

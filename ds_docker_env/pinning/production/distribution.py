@@ -1,4 +1,4 @@
-"""Packages of Debian's, Ubuntu's or Red Hat's own Python, which `pip freeze` lists and indexes do not have."""
+"""Packages of the Python in Debian, Ubuntu or Red Hat: `pip freeze` lists them, but indexes do not have them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _THEIRS = re.compile(
     r"(?=\s|;|$)",
     re.ASCII | re.IGNORECASE,
 )
-# Programs of the system and their requirements. An index may have a package of the same name, perhaps production's.
+# Programs of the system and their dependencies. Indexes may have packages of the same names.
 PROGRAMS = {
     *("apt-clone", "apt-listchanges", "apturl", "brlapi", "cloud-init", "command-not-found", "cupshelpers", "defer"),
     *("dbus-python", "distro-info", "dnf", "duplicity", "ec2-hibinit-agent", "gpg", "gyp", "hibagent"),

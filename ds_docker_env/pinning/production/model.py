@@ -1,4 +1,4 @@
-"""Production's file as pins, and everything else that it says about packages."""
+"""Production's file as pins, requirements and options."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from packaging.version import InvalidVersion, Version
 from ds_docker_env.common.errors import RefusedError, UnreachableError, UntrustedError
 from ds_docker_env.common.target import Target
 
-# Why a directory in --find-links or as an index has no effect.
-DIRECTORY = "is a directory on production's machine, so only package indexes are used"
+# Why --find-links or an index is ignored if it is a directory.
+DIRECTORY = "a directory on production's machine"
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ class Pin:
 
 @dataclass
 class Production:
-    """What production's file says.
+    """The content of production's file.
 
-    ``pins`` are installed; ``constraints`` and ``bounds`` bind only what is installed anyway (``-c``); ``unpinned``
-    leave the version open or name a URL, of which ``downloads`` keep the hashes; ``left_out`` are not taken from an
-    index (production's own code, VCS), with their names where known; ``indexes`` are option lines without credentials
-    and where they stand; ``ignored`` are options without effect on a lock, and why; ``pythons`` are specifiers of the
-    Pythons that files are for, by name; ``conda`` maps conda's notation of a package to the requirement that
-    stands for it, one of ``pins`` or ``unpinned``.
+    ``pins`` are installed. ``constraints`` and ``bounds`` (``-c``) apply only to packages that are installed anyway.
+    ``unpinned`` leave the version open or name a URL, whose hashes are in ``downloads``. ``left_out`` are not from an
+    index (production's own code, VCS), with their names if known. ``indexes`` maps option lines without credentials
+    to their file and line. ``ignored`` maps options to the reason. ``pythons`` maps files to specifiers of their
+    Pythons. ``conda`` maps conda's notation of a package to the requirement that stands for it, one of ``pins`` or
+    ``unpinned``.
     """
 
     source: str
@@ -82,7 +82,7 @@ class Production:
     conda: dict[str, str] = field(default_factory=dict)
 
     def restrict(self, markers: Mapping[str, str]) -> bool:
-        """Note that these pins apply only where their markers hold; say whether that is new."""
+        """Add markers to pins; say whether any pin changed."""
         before = self.fixed
         self.pins, self.constraints = (
             [replace(pin, marker=markers.get(str(pin), pin.marker)) for pin in pins]
@@ -99,7 +99,7 @@ class Production:
         self._keep_known_twins()
 
     def leave_out_url(self, url: str) -> bool:
-        """Leave out what comes from the host of a URL that cannot be reached; say whether there was anything."""
+        """Leave out packages from the host of an unreachable URL; say whether there were any."""
         host = urlsplit(url).netloc
         lost = [line for line in self.unpinned if host and f"://{host}/" in line]
         for line in lost:
@@ -110,7 +110,7 @@ class Production:
 
     @property
     def directories(self) -> list[str]:
-        """Return the options that name a directory on production's machine as an index."""
+        """Return the options whose index is a directory on production's machine."""
         return [option for option, why in self.ignored.items() if why == DIRECTORY]
 
     @property
@@ -120,11 +120,11 @@ class Production:
 
     @property
     def near(self) -> set[str]:
-        """Return the requirements that only come near the conda packages that they stand for."""
+        """Return the requirements with another version than the conda packages that they stand for."""
         return {twin for shown, twin in self.conda.items() if f"{shown} (conda)" in self.left_out}
 
     def replace_twin(self, requirement: str, near: str = "") -> None:
-        """Leave out the conda packages of a requirement, and add another, perhaps, that comes near them."""
+        """Leave out the conda packages of a requirement, and require another version, ``near``, if there is one."""
         lost = self._forget_twin(requirement)
         self.left_out |= {f"{shown} (conda)": name_of(requirement) for shown in lost}
         if near:
@@ -164,15 +164,15 @@ class Production:
 
     @property
     def fixed(self) -> tuple[Pin, ...]:
-        """Return what is pinned, installed or only bound; an installed one comes first."""
+        """Return all pins, those of installed packages first."""
         return (*self.pins, *self.constraints)
 
     def names(self) -> set[str]:
-        """Return what production names itself, pinned or not."""
+        """Return the names of the packages in production's file, pinned or not."""
         return {pin.name for pin in self.fixed} | set(map(name_of, self.unpinned))
 
     def built(self) -> set[str]:
-        """Return the names of packages that may be built from source: all except open packages of conda."""
+        """Return the names of packages that may be built from source: all except unpinned conda packages."""
         return self.names() - {name_of(twin) for twin in self.twins if not pinned_version(twin)}
 
     def urls(self) -> list[str]:
@@ -188,26 +188,26 @@ class Production:
             if isinstance(error, RefusedError | UntrustedError):
                 return type(error)(f"{where}: {error.problems[0]}", url=error.url)
             return UnreachableError(
-                f"{where}: the index {address}, which production names, cannot be reached; "
-                "connect to its network, or set UV_DEFAULT_INDEX or uv.toml for yours and take the line out",
+                f"{where}: the index {address} cannot be reached; connect to its network, "
+                "or remove this line and set your index in UV_DEFAULT_INDEX or uv.toml",
                 url=error.url,
             )
         return error
 
     def requirements(self) -> str:
-        """Return what production installs as plain requirements, one a line."""
+        """Return the requirements that production installs, one on each line."""
         return as_lines([*self.option_lines(), *(str(pin) for pin in self.pins), *self.unpinned])
 
     def only(self, requirements: Iterable[str]) -> str:
-        """Return a few requirements by themselves, with production's indexes and constraints."""
+        """Return these requirements with production's indexes and constraints."""
         return as_lines([*self.option_lines(), *requirements])
 
     def option_lines(self) -> list[str]:
-        """Return the option lines of production.txt: its indexes, and its constraints if there are any."""
+        """Return the option lines of production.txt: indexes, and constraints if there are any."""
         return [*self.indexes, *(["-c constraints.txt"] if self.constraints_text() else [])]
 
     def constraints_text(self) -> str:
-        """Return the constraints as a file, which is empty if there are none."""
+        """Return the text of constraints.txt, perhaps empty."""
         return as_lines([*(str(pin) for pin in self.constraints), *self.bounds])
 
 
@@ -225,7 +225,7 @@ def pinned_version(requirement: str) -> str:
 
 
 def same_version(one: str, other: str) -> bool:
-    """Compare two versions by PEP 440, or to the letter where they do not follow it."""
+    """Compare two versions by PEP 440, or as strings if they are invalid."""
     try:
         return Version(one) == Version(other)
     except InvalidVersion:
@@ -233,5 +233,5 @@ def same_version(one: str, other: str) -> bool:
 
 
 def as_lines(lines: Iterable[str]) -> str:
-    """Return a text with each of these on a line."""
+    """Return a text with these lines."""
     return "".join(f"{line}\n" for line in lines)

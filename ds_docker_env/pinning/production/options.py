@@ -14,13 +14,13 @@ _VALUED = {
     "--hash",
 }
 _BUILD = "--no-binary"
-_NOTHING = "has no effect on a lock"
+_NOTHING = "no effect on a lock"
 
 
 def without_options(line: str) -> tuple[str, list[str]] | None:
-    """Return a requirement with its hashes and the names of its other options, or nothing if one is unknown.
+    """Return a requirement with its hashes, and the names of its other options, or ``None`` if one is unknown.
 
-    The names are pip's, so they cannot contain a secret.
+    Values are dropped, because they may contain a secret.
     """
     requirement, _, rest = line.partition(" -")
     try:
@@ -44,4 +44,4 @@ def without_options(line: str) -> tuple[str, list[str]] | None:
 
 def why_ignored(option: str) -> str:
     """Return why a lock does not need an option."""
-    return "applies to production only; the image installs a wheel if there is one" if option == _BUILD else _NOTHING
+    return "the image installs a wheel if the index has one" if option == _BUILD else _NOTHING

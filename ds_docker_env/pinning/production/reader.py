@@ -1,4 +1,4 @@
-"""Production's requirements file, read into pins and what else it holds."""
+"""The reader of production's requirements file."""
 
 from __future__ import annotations
 
@@ -21,47 +21,46 @@ from pip_requirements_parser import RequirementsFile
 
 from ds_docker_env.common.decoding import decode
 from ds_docker_env.common.errors import GenerationError, RequirementsError
-from ds_docker_env.common.redaction import printable, without_credentials
+from ds_docker_env.common.redaction import printable, some, without_credentials
 from ds_docker_env.common.sources import Source, included, source_of
 from ds_docker_env.common.target import MACHINES, PYTHON_VERSIONS, Target
 from ds_docker_env.pinning.production import distribution
 from ds_docker_env.pinning.production.formats import as_requirements
 from ds_docker_env.pinning.production.formats.conda_names import twin
-from ds_docker_env.pinning.production.formats.reading import ENTRIES
+from ds_docker_env.pinning.production.formats.reading import ENTRIES, TOO_MANY
 from ds_docker_env.pinning.production.model import DIRECTORY, Pin, Production, as_lines
 from ds_docker_env.pinning.production.options import why_ignored, without_options
 from ds_docker_env.pinning.production.unreadable import dropped, shown, unreadable
 
-# Directories in which conda builds: such an entry names a file that no longer exists and hides the version.
+# Directories in which conda builds. Such an entry names a file that was deleted, and hides the version.
 _CONDA_BUILD = re.compile(r"/(croots?|feedstock_root|conda-bld|bld|tmp/build|abs_\w+|concourse|ci(_\w+)?)/")
 _INDEX_OPTIONS = {"index_url": "--index-url", "extra_index_urls": "--extra-index-url", "find_links": "--find-links"}
 _URL_HASH = re.compile(r"[#&](sha\d+)=([0-9a-f]+)")
-# These parts behind a # do not say where a package is, as a subdirectory does.
+# Parts of a URL fragment that do not locate a package; a subdirectory does.
 _FRAGMENT = re.compile(r"(?<=[#&])(?:sha\d+|md5|egg)=[^&]*&?")
-# Its name may be one that pip took, once.
 _VCS = re.compile(r"(-e\s*|--editable[= ]\s*)?(git|hg|svn|bzr)\+")
 _LINE = re.compile(r"^[^\S\n]*(?!#|--hash)\S", re.MULTILINE)
-# A pin, at the beginning or after something else.
+# A pin, at the beginning of a line or after a space.
 _PINNED = re.compile(r"(?:^|(?<=\s))[A-Za-z0-9][\w.-]*(?:\[[^\]]{0,100}\])?\s*={2,3}\s*\d")
 _FILES = 50
 # The number of problems with the same reason that are shown.
 _ALIKE = 3
 _ADDRESS = re.compile(r"https?://[^\s\\\"']+", re.IGNORECASE)
-# The parser's time grows with their square. pip sees the same without them.
+# The parser takes quadratic time for spaces; for pip, one is equivalent.
 _SPACES = re.compile(r"[^\S\r\n]{2,}")
-# Python converts numbers up to 4,300 digits, and versions are compared in many places.
+# Python converts only numbers up to 4,300 digits, and versions are compared in many places.
 _DIGITS = re.compile(r"\d{1000}")
 _LENGTH = 20_000
-# What may follow === is anything but a space.
+# After ===, packaging accepts all characters except spaces.
 _VERSION = re.compile(r"[\w.!+*-]+")
-# Any Python will do to find out whether a marker can be decided.
+# To find out whether a marker can be evaluated, any Python is sufficient.
 _ANY_ENVIRONMENT = Target(PYTHON_VERSIONS[-1]).marker_environment()
 
 
 def read_production(location: str, target: Target) -> Production:
     """Read the file at a location that `source_of` knows, and the files that it includes.
 
-    Raise `SourceError` where a file cannot be had, `RequirementsError` with every line that is wrong.
+    Raise `SourceError` if a file cannot be read, `RequirementsError` with every invalid line.
     """
     source = source_of(location)
     content = source.read()
@@ -75,17 +74,17 @@ def read_production(location: str, target: Target) -> Production:
         *_contradictions(production, reading.ranges, target),
     ]
     if not (production.pins or production.unpinned or problems):
-        why = "names no package"
+        why = "contains no packages"
         if production.left_out:
-            why = f"names no package from an index, only {printable(', '.join(list(production.left_out)[:_ALIKE]))}"
-        raise RequirementsError(f"{source.name}: {why}; is it the right file?")
+            why += f" from a package index, only {printable(some(list(production.left_out), _ALIKE))}"
+        raise RequirementsError(f"{source.name}: {why}; check that it is the right file")
     if problems:
         raise RequirementsError(*problems)
     return production
 
 
 def parse(text: str) -> RequirementsFile:
-    """Parse the text of a requirements file as pip does, without what it includes."""
+    """Parse the text of a requirements file as pip does, without included files."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "requirements.txt")
         path.write_text(text, encoding="utf-8-sig", newline="\n")
@@ -94,10 +93,10 @@ def parse(text: str) -> RequirementsFile:
 
 @dataclass
 class _Reading:
-    """Reads files into ``production``; ``seen`` are those that were read, each with whether it only bounds.
+    """Reads files into ``production``; ``seen`` maps them to whether they are constraints.
 
-    ``ranges`` are all requirements without an exact version by normalised name, with their files and lines; ``alike``
-    are the indexes of problems with the same reason.
+    ``ranges`` are all requirements without an exact version by normalised name, with their files and lines. ``alike``
+    maps reasons to the indexes of their problems.
     """
 
     production: Production
@@ -108,7 +107,7 @@ class _Reading:
 
     @property
     def all_problems(self) -> list[str]:
-        """Return the problems; the last one shown of many alike has the number of the others."""
+        """Return the problems; of many alike, the last one shown has the number of the others."""
         more = {found[_ALIKE - 1]: len(found) - _ALIKE for found in self.alike.values() if len(found) > _ALIKE}
         return [
             f"{problem} (and {more[index]} more such lines)" if index in more else problem
@@ -124,7 +123,7 @@ class _Reading:
         if converted.python:
             production.pythons[source.name] = converted.python
         if len(_LINE.findall(converted.text)) > ENTRIES:
-            raise RequirementsError(f"{source.name}: has more than {ENTRIES:,} entries; is it the right file?")
+            raise RequirementsError(f"{source.name}: {TOO_MANY}")
         self._take_text(_SPACES.sub(" ", converted.text), source, constraint=constraint)
 
     def _take_text(self, text: str, source: Source, *, constraint: bool) -> None:
@@ -187,7 +186,7 @@ class _Reading:
             requirement = _requirement(str(entry.req) + (f" ; {entry.marker}" if entry.marker else ""))
         except (ValueError, UndefinedEnvironmentName, RecursionError) as error:
             undecided = isinstance(error, (UndefinedComparison, UndefinedEnvironmentName))
-            # What an error quotes, behind a colon, may be a secret.
+            # After the colon, an error may quote a secret.
             reason = "its marker cannot be decided" if undecided else re.split(r"[:'\"\n]", str(error))[0]
             self._refuse(where, line, unreadable(line, reason))
             return
@@ -196,7 +195,7 @@ class _Reading:
         if exact and not constraint and (theirs := distribution.left_out(str(requirement))):
             production.left_out |= theirs
         elif exact and not _allows(requirement.specifier, exact.version):
-            self.problems.append(f"{where}: {requirement} contradicts itself; correct it to production's version")
+            self.problems.append(f"{where}: {requirement} contradicts itself; write production's version")
         elif exact:
             pin = Pin(
                 name=name,
@@ -219,14 +218,12 @@ class _Reading:
             return
         url = entry.link.url if entry.link else ""
         if url.startswith("file:") and entry.name and _CONDA_BUILD.search(url):
-            fix = "name environment.yml instead, made with: conda env export > environment.yml"
+            fix = "use environment.yml instead, made with: conda env export > environment.yml"
             self._add_problem(where, plain, f"was built by conda, which hides the version; {fix}")
         elif not (url.startswith(("http:", "https:")) and entry.name) or entry.is_editable:
             self.production.left_out[plain] = canonicalize_name(entry.name or "")
         elif plain != line:
-            self.problems.append(
-                f"{where}: {plain!r} holds a password, which the lock would show; put it into ~/.netrc instead"
-            )
+            self.problems.append(f"{where}: {plain!r} holds a password, which the lock would show; move it to ~/.netrc")
         elif problem := _problem(url):
             self.problems.append(f"{where}: {plain!r} {problem}")
         else:
@@ -261,7 +258,7 @@ class _Reading:
         """Ignore the other ``--index-url``, because pip takes the last."""
         for other in [each for each in self.production.indexes if each.startswith("--index-url ") and each != option]:
             del self.production.indexes[other]
-            self.production.ignored[other] = "is replaced by a later --index-url"
+            self.production.ignored[other] = "replaced by a later --index-url"
 
     def _include(self, source: Source, reference: str, where: str, *, constraint: bool) -> None:
         try:
@@ -269,7 +266,7 @@ class _Reading:
             if file.name in self.seen and (constraint or not self.seen[file.name]):
                 return
             if len(self.seen) >= _FILES:
-                raise RequirementsError(f"{reference}: is one of more than {_FILES} files; name the one with the pins")
+                raise RequirementsError(f"{reference}: is one of more than {_FILES} files; use the one with the pins")
             self.seen[file.name] = constraint
             if (content := file.read()).strip():
                 self.read(file, content, constraint=constraint)
@@ -324,7 +321,7 @@ def _contradictions(
             ]
             for other, where in found:
                 text = f"{pin.where}: {pin.name}{pin.specifier} contradicts {other} at {where}"
-                problems[f"{text}; keep only the one that production has, as pip freeze shows it"] = None
+                problems[f"{text}; keep only the version that pip freeze shows in production"] = None
     return list(problems)
 
 
@@ -333,7 +330,7 @@ def _is_exact(specifier: Specifier) -> bool:
 
 
 def _allows(specifiers: SpecifierSet, version: str) -> bool:
-    """Say whether a version is in a range; a version that does not follow PEP 440 counts as in it."""
+    """Say whether a version is in a range; versions that are invalid by PEP 440 are in every range."""
     others = SpecifierSet(",".join(str(each) for each in specifiers if each.operator != "==="))
     try:
         return others.contains(version, prereleases=True)
@@ -348,17 +345,17 @@ def _python_mismatches(production: Production, target: Target) -> list[str]:
             if not SpecifierSet(wanted).contains(target.full_python):
                 why = f"is for Python {wanted}, not {target.python}"
                 offered = any(SpecifierSet(wanted).contains(Target(each).full_python) for each in PYTHON_VERSIONS)
-                way = "choose production's python_version" if offered else "move production to a newer Python first"
+                way = "set python_version to production's Python" if offered else "update production's Python first"
                 problems.append(f"{name}: {why}; {way}")
     return problems
 
 
 def _problem(address: str) -> str:
-    """Return why uv must not get an address: it would put the environment's secrets in place of variables."""
+    """Return why an address is invalid; uv would expand variables to secrets of the environment."""
     if "${" in address:
-        return "holds a variable, which only one machine knows; write the address itself"
+        return "contains a variable; write the full address"
     try:
         urlsplit(address)
     except ValueError as error:
-        return f"is not a valid address ({error}); correct it"
-    return "" if _ADDRESS.fullmatch(address) else "is not a valid address (it holds a space, a quote or \\); correct it"
+        return f"is not a valid URL ({error}); correct it"
+    return "" if _ADDRESS.fullmatch(address) else "is not a valid URL (it contains a space, a quote or \\); correct it"

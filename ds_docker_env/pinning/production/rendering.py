@@ -1,4 +1,4 @@
-"""The files of a project that repeat what production's file says."""
+"""The files of a project that are made from production's file."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from ds_docker_env.pinning.production.model import Production, as_lines
 
 
 def render_production(production: Production, today: date, day: str = "") -> str:
-    """Return production.txt: where the pins came from, perhaps on which day, and the pins."""
+    """Return production.txt: the source of the pins, the day if there is one, and the pins."""
     provenance = f"# {production.provenance}\n" if production.provenance else ""
     parts = [
-        "# Production's versions, as taken over; the lock holds each of them exactly.\n"
+        "# Production's versions; the lock holds each of them exactly.\n"
         f"# source: {production.source}\n{provenance}# sha256: {production.digest}\n"
         f"# taken over on: {today.isoformat()}\n" + (f"# at: {day}\n" if day else "")
     ]
     for title, lines in (
         ("", production.option_lines()),
         ("", [str(pin) for pin in production.pins]),
-        ("# Not pinned by production, or from a URL; the lock says what was chosen.\n", production.unpinned),
+        ("# Not pinned by production, or from a URL; the lock has the chosen versions.\n", production.unpinned),
     ):
         parts.append(title + as_lines(lines) if lines else "")
-    parts.append(_comment("Not taken over, as no index has it or its address was unreachable:", production.left_out))
+    parts.append(_comment("Not taken over; no package index has it, or its URL is unreachable:", production.left_out))
     return "\n".join(part for part in parts if part)
 
 
@@ -32,8 +32,8 @@ def render_constraints(production: Production) -> str:
 
 
 def render_overrides(overrides: Iterable[str]) -> str:
-    """Return overrides.txt, which makes uv lock pins that exclude each other."""
-    title = "# Production runs pins that exclude each other, so these versions hold whatever others ask of them."
+    """Return overrides.txt, with which uv locks pins that conflict."""
+    title = "# Production runs pins that conflict. These versions override the requirements of other packages."
     return as_lines([title, *overrides])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# A name, a separator, then a version. A single or a long word may be a token; digits without a dot may be a password.
+# A name, a separator, then a version. A single or long word may be a token; digits without a dot may be a password.
 _BEGINNING = re.compile(
     r"-{0,5}[a-z][\w.-]{0,38}(?:\s*(?:=[=<>~]{0,2}|[<>~!]=?|[:@;,(\[])\s*|\s+)(?=[^\s=])"
     r"(?:v?\d{1,8}(?:\.\d{1,8}){1,4}(?:(?:a|b|rc|\.post|\.dev)\d{1,4}|\.\*)?(?=[\s=<>~!,;+#)\"']|$))?",
@@ -41,7 +41,7 @@ _KINDS = tuple(
         (
             r"^[\w.-]+=[\w.!]+=[\w.]+$",
             "it comes from conda",
-            "name environment.yml instead, made with: conda env export > environment.yml",
+            "use environment.yml instead, made with: conda env export > environment.yml",
         ),
         (_NAME + r"=\s*[\"'{]", "it is a TOML entry", "write it as name==version"),
         (_NAME + r"(?:=[<>]|~>|\^|=(?![=<>~]))", "unknown operator", "write ==, >=, <= or ~="),

@@ -1,4 +1,4 @@
-"""Which format production's file has: one module for each kind of lock that becomes pip requirements."""
+"""The formats of production's file; one module for each kind of lock, which becomes pip requirements."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CONDA = re.compile(r"^dependencies:(\s|$)", re.MULTILINE)
 _CONDA_LOCK = re.compile(r"^- (name|category): \S+\n(  .*\n)*?  manager: (conda|pip)$", re.MULTILINE)
 _EXPLICIT = re.compile(r"^@EXPLICIT[ \t]*$", re.MULTILINE)
 _CONDA_TABLE = re.compile(r"^# packages in environment at |^[# \t]*Name[ \t]+Version[ \t]+Build\b", re.MULTILINE)
-# Lines of `conda list --export`, which pip refuses. A settings file named by mistake has other values.
+# Lines of `conda list --export`, which pip refuses; lines of other settings files do not match.
 _CONDA_SPEC = re.compile(r"[a-z0-9_][a-z0-9_.-]*={1,2}(\d[^\s=<>!~]*=[^\s=]+|\d+\.[^\s=<>!~]+)")
 _CONDA_JSON = re.compile(r"\s*\[\s*\{[^{}]*\"build_string\"")
 _PIXI_LOCK = re.compile(r"\Aversion: \d+\n(platforms:\n(- .*\n|  .*\n)*)?environments:\n")
@@ -27,22 +27,20 @@ _YAML = re.compile(r"^[\w.-]+:(\s|$)", re.MULTILINE)
 
 
 def as_requirements(text: str, name: str) -> Converted:
-    """Return production's file as pip requirements, each on the line of its entry, or unchanged if it is no lock.
+    """Return a lock as pip requirements, each on the line of its entry, or another file unchanged.
 
     ``name`` is the path or URL that messages show; its last component and the content tell the format.
-    Raise `RequirementsError` for a broken lock, and for a file that holds no versions, with the command that makes one.
+    Raise `RequirementsError` for a broken lock, and for a file without versions, with the command that makes one.
     """
     last = re.split(r"[/\\#]", re.split(r"\?", name)[0])[-1].lower()
     try:
         return _convert(text.replace("\r\n", "\n"), name, last) or Converted(text, ())
     except RecursionError:
-        raise RequirementsError(
-            f"{name}: is nested too deeply for a file that a tool wrote; make it again with: pip freeze"
-        ) from None
+        raise RequirementsError(f"{name}: is nested too deeply; make the file again with: pip freeze") from None
 
 
 def _convert(text: str, name: str, last: str) -> Converted | None:
-    # A format's module is imported when it is needed, because most files are plain requirements.
+    # Import a module only if needed, because most files are plain requirements.
     if _CONDA_JSON.match(text):
         from ds_docker_env.pinning.production.formats.conda_lists import from_json
 
@@ -94,7 +92,7 @@ def _of_conda(text: str, last: str) -> Callable[[str, str], Converted] | None:
 
         return from_table
     entries = [entry for line in text.split("\n") if (entry := line.partition("#")[0].strip())]
-    # No package on the index has a name with _ at its beginning.
+    # Only names of conda packages begin with _.
     of_conda = "==" not in "".join(entries) or any(entry.startswith("_") for entry in entries)
     if entries and of_conda and all(map(_CONDA_SPEC.fullmatch, entries)):
         from ds_docker_env.pinning.production.formats.conda_lists import from_export

@@ -1,4 +1,4 @@
-"""conda's environment.yml: its own packages, and those in the section ``pip``."""
+"""conda's environment.yml: conda packages, and those in the section ``pip``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ds_docker_env.pinning.production.formats.page import Converted, Page
 REMEDY = "make the file in that environment with: conda env export > environment.yml"
 # conda-lock reads comments after entries: https://conda.github.io/conda-lock/src_environment_yml/
 _ELSEWHERE = re.compile(r"#\s*\[\s*(win|osx|not linux|arm64)\b")
-# Packages that conda adds by itself; nobody requests them.
+# Packages that conda adds automatically.
 _ADDED = re.compile(r"^(_\w+|ca-certificates|ld_impl_[\w-]+|python_abi)={1,2}[^\s=]+$", re.MULTILINE)
 _VERSION = re.compile(r"[^\s=<>!~]+={1,2}[^\s=<>!~,|*]+")
 

@@ -1,4 +1,4 @@
-"""Lists of conda's packages in lines: ``conda list``, with ``--export`` and ``--explicit``, and conda-lock's."""
+"""Lists of conda packages, one on each line: ``conda list`` with its options, and conda-lock's explicit file."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ds_docker_env.pinning.production.formats.page import Converted, Page
 
 _OF_PIP = re.compile(r"# pip (?P<name>\S+) @ (?P<url>\S+)(?: --hash=sha256[:=](?P<hash>[0-9a-f]{64}))?")
 _ROW = re.compile(r"(?P<name>[A-Za-z0-9_][\w.-]*)\s+(?P<version>(?=\S*\d)\S+)\s+(?P<build>\S+)(?:\s+(?P<channel>\S+))?")
-# Comments of conda, and what micromamba writes instead.
+# Comments of conda, and the headings of micromamba.
 _HEADING = re.compile(r"#|List of packages|Name\s+Version|\W+$")
-# An object without others in it.
+# An object without nested ones.
 _ENTRY = re.compile(r"\{[^{}]*\}")
 _PIPS_BUILDS = ("pypi_0", "<pip>")
 
@@ -62,7 +62,7 @@ def from_table(text: str, name: str) -> Converted:
         row = _ROW.fullmatch(entry)
         if row is None:
             if entry and not _HEADING.match(entry):
-                page.problem(number, f"{excerpt(entry, 80)!r} is not a conda package")
+                page.problem(number, f"invalid conda package {excerpt(entry, 80)!r}")
         elif row["channel"] == "pypi" or row["build"] in _PIPS_BUILDS:
             page.require(number, row["name"], version=row["version"])
         elif row["channel"] == "<develop>" or row["build"] == "<develop>":

@@ -11,7 +11,7 @@ FILE = Path(__file__).with_name("conda-names.txt")
 
 
 def twin(conda: str) -> str:
-    """Return the normalised name on the index, or nothing: the same name there may be a different project."""
+    """Return the normalised name on the index, or nothing, because the same name may be a different project."""
     return names().get(canonicalize_name(conda), "")
 
 

@@ -1,4 +1,4 @@
-"""conda's packages as requirements for pip, under the name of the same project on the index."""
+"""conda packages as requirements for pip, under the name of the same project on the index."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ds_docker_env.pinning.production.formats.conda_names import twin
 from ds_docker_env.pinning.production.formats.conda_specs import Spec, of_archive, parse_spec
 from ds_docker_env.pinning.production.formats.page import Converted, Page
 
-# conda has the same packages in all of them.
+# Channels with the same packages.
 _PUBLIC = {
     *("", "defaults", "main", "anaconda", "free", "r", "msys2", "conda-forge", "bioconda", "pytorch"),
     *("pytorch-nightly", "pytorch-lts", "nvidia", "intel", "fastai", "huggingface"),
@@ -30,7 +30,7 @@ class Packages:
         self._specs.append((line, spec))
 
     def add_text(self, line: int, text: str, *, installed: bool = False) -> None:
-        """Note what a match specification or the URL of an archive names, or a problem."""
+        """Note the package of a match specification or of the URL of an archive, or a problem."""
         if "://" in text and "::" not in text:
             self.add_archive(line, text)
         elif spec := parse_spec(text, installed=installed):
@@ -38,10 +38,10 @@ class Packages:
         else:
             # A channel may be a URL with a token.
             plain = excerpt(text.rpartition("::")[2].partition("[")[0], 80)
-            self._page.problem(line, f"{plain!r} is not a conda package")
+            self._page.problem(line, f"invalid conda package {plain!r}")
 
     def add_archive(self, line: int, url: str) -> None:
-        """Note a package by the URL of its archive; one of another form is production's own code."""
+        """Note a package by the URL of its archive; other URLs are production's own code."""
         if spec := of_archive(url):
             self.add(line, spec)
         else:
@@ -50,11 +50,11 @@ class Packages:
             )
 
     def converted(self) -> Converted:
-        """Return the page with each package as a requirement, or as left out if it has no twin on the index.
+        """Return the page with each package as a requirement, or as left out if the index does not have it.
 
         Raise `RequirementsError` with all problems.
         """
-        # A channel that has Python is a mirror of the others.
+        # A channel with Python is a mirror of the others.
         public = _PUBLIC | {spec.channel for _, spec in self._specs if spec.name == "python"}
         same: dict[str, list[tuple[int, Spec]]] = {}
         for line, spec in self._specs:
@@ -73,7 +73,7 @@ class Packages:
         return self._page.converted()
 
     def _write(self, name: str, specs: list[tuple[int, Spec]]) -> None:
-        """Write packages that are one on the index, such as dask and dask-core: a version rather than a range."""
+        """Write packages that are one on the index, such as dask and dask-core; prefer a version to ranges."""
         line, exact = next((each for each in specs if each[1].exact), (0, None))
         shown = [spec.shown for _, spec in specs]
         if exact:

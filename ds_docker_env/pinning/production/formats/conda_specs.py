@@ -15,13 +15,13 @@ _SPEC = re.compile(
     r"(?:(?P<channel>.*)::)?(?P<name>[A-Za-z0-9_][\w.-]*)\s*(?P<version>[^\[]*)(?:\[(?P<keys>.*)\])?", re.DOTALL
 )
 _KEY = re.compile(r"(version|channel)\s*=\s*(?:'([^']*)'|\"([^\"]*)\"|([^,\s]+))")
-# Spaces beside commas, bars and operators, which separate nothing.
+# Spaces next to commas, bars and operators.
 _SPACE = re.compile(r"\s*([,|])\s*|([=<>!~])\s+")
 # Versions, then a build after = or a space.
 _WITH_BUILD = re.compile(r"(?P<version>(?=\S*[\d*])\S*[^\s=<>!~,|])(?:=|\s+=?)[^\s=<>!~,|]+")
 _OPERATOR = re.compile(r"(?P<operator>==|=|!=|<=|>=|<|>|~=)?\s*(?P<version>[^\s=<>!~]+)")
 _ARCHIVE = re.compile(r"(?P<name>[A-Za-z0-9_.-]+)-(?P<version>[^-/]+)-[^-/]+\.(conda|tar\.bz2)")
-# What may follow the name of a channel: a label, and a platform.
+# The label and the platform after the name of a channel.
 _BEHIND = re.compile(r"(/label/.*)?(/(noarch|(linux|osx|win)-\w+))?/?$")
 _EXACT = re.compile(r"==[^,*]+")
 # Numbers of a full release such as 1.26.4. With fewer, =1.26 means any 1.26.
@@ -31,8 +31,8 @@ _WHOLE = 3
 class Spec(NamedTuple):
     """A conda package: its name, and its versions as a PEP 440 specifier.
 
-    ``specifier`` is blank if any version will do, None if PEP 440 cannot express it; ``shown`` is conda's notation,
-    without the build; ``channel`` is blank if conda chooses it.
+    ``specifier`` is blank if any version is allowed, and ``None`` if PEP 440 cannot express it. ``shown`` is conda's
+    notation without the build. ``channel`` is blank if conda chooses it.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Spec(NamedTuple):
 
 
 def parse_spec(text: str, *, installed: bool = False) -> Spec | None:
-    """Return the package in a match specification, or nothing if it is not one.
+    """Return the package in a match specification, or ``None`` if it is invalid.
 
     In a list of ``installed`` packages, such as an export, =1.26 is 1.26 and not any 1.26.
     """
@@ -104,7 +104,7 @@ def _bound(specifier: str) -> tuple[bool, Version]:
 
 
 def _all(version: str, installed: bool) -> str | None:
-    """Return a version where one is said and fits the other bounds, or else all of these."""
+    """Return the exact version if there is one that fits the other bounds, or else all bounds."""
     parts = [_one(part.strip(), installed) for part in version.split(",")]
     if None in parts:
         return None

@@ -1,4 +1,4 @@
-"""Markers of locks, of which extras and dependency groups are decided."""
+"""Markers of locks, evaluated for extras and dependency groups."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from packaging.markers import Marker
 
 _SIDE = r"""("[^"]*"|'[^']*'|[a-z_]+)"""
 _COMPARISON = re.compile(rf"{_SIDE} (not in|in|[=<>!~]+) {_SIDE}")
-# For comparisons that are decided, in a marker that is a condition on the environment as well.
+# Replacements for comparisons of extras and groups, in markers with other conditions.
 _HOLDS, _FAILS = 'python_version >= "3"', 'python_version < "3"'
 _DECIDED = re.compile(rf"\((?:{_HOLDS}|{_FAILS}| and | or )+\)")
 
 
 def installed_if(marker: str, groups: frozenset[str] = frozenset()) -> str | None:
-    """Return the condition on the environment under which a package is installed with these groups and no extra.
+    """Return the condition on the environment under which a package is installed with these groups, without extras.
 
-    ``marker`` is written as `packaging` writes it. The condition is empty if it always holds, and ``None`` if it never
-    does.
+    ``marker`` has the form of `packaging`. The condition is empty if it always holds, and ``None`` if it never does.
     """
     if not re.search(r"\b(extra|extras|dependency_groups)\b", marker):
         return marker
@@ -26,7 +25,7 @@ def installed_if(marker: str, groups: frozenset[str] = frozenset()) -> str | Non
         """Replace comparisons of extras and groups by their results, and others by ``other`` if given."""
         return _COMPARISON.sub(lambda found: _result(found, groups) or other or found[0], marker)
 
-    # A marker cannot negate, so with all other comparisons alike it holds in each environment or in none.
+    # Markers cannot negate, so with equal values for all other comparisons the result holds in every environment.
     if not Marker(decide(_HOLDS)).evaluate():
         return None
     if Marker(decide(_FAILS)).evaluate():
@@ -36,7 +35,7 @@ def installed_if(marker: str, groups: frozenset[str] = frozenset()) -> str | Non
 
 
 def _result(comparison: re.Match[str], groups: frozenset[str]) -> str:
-    """Return a comparison that holds or fails as this one of extras or groups does, or nothing for another one."""
+    """Return a constant comparison with the result for extras or groups, or nothing for other comparisons."""
     left, operator, right = comparison.groups()
     of_sets = right in ("extras", "dependency_groups") and operator.endswith("in")
     of_one = "extra" in (left, right) and operator in ("==", "!=")

@@ -1,4 +1,4 @@
-"""A lock as requirements on the lines of their entries, and the packages that are left out."""
+"""A lock as pip requirements on the lines of their entries, and the packages that are left out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _URL = re.compile(r"[A-Za-z][\w+.-]*://[^\s\\]+")
 _HASH = re.compile(r"sha(256|384|512):[0-9a-f]+")
 # In a requirement, these would begin a comment, an option or another line.
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\\]|\s[#-]")
-# Characters of a marker; longer ones take seconds.
+# The length limit of a marker; longer ones take seconds.
 _LENGTH = 20_000
 # https://python-poetry.org/docs/dependency-specification/
 _ABOUT = re.compile(r"(?P<sign>[\^~]|=?=?)(?P<major>\d{1,4})\.(?P<minor>\d{1,4})(\.\d+)*")
@@ -32,9 +32,9 @@ PUBLIC_INDEX = re.compile(PUBLIC_INDEX_PATTERN)
 class Converted:
     """A production file as pip requirements, each on the line of its entry, and packages that pip cannot install.
 
-    Each package in ``left_out`` begins with its name and ends with the reason in brackets: ``numpy=1.26 (conda)``.
-    ``python`` is the specifier of the Pythons that the file is for, if it has one. ``twins`` are the requirements
-    that stand for conda packages, each with the entries of the file for these.
+    Each package in ``left_out`` begins with its name and ends with the reason in parentheses: ``numpy=1.26 (conda)``.
+    ``python`` is the specifier of the file's Pythons, if it has one. ``twins`` maps requirements that stand for conda
+    packages to their entries in the file.
     """
 
     text: str
@@ -44,9 +44,9 @@ class Converted:
 
 
 class Page:
-    """Gathers the requirements of one file; ``remedy`` is the command that would make a file without its problems.
+    """Gathers the requirements of one file; ``remedy`` ends each message.
 
-    A value that cannot be written as one requirement is refused rather than escaped: tools do not write such values.
+    Values that would break a requirement are refused and not escaped, because tools do not write such values.
     """
 
     def __init__(self, name: str, remedy: str) -> None:
@@ -65,7 +65,7 @@ class Page:
         self._python = as_specifier(wanted)
 
     def installed_if(self, line: int, marker: str, groups: frozenset[str] = frozenset()) -> str | None:
-        """Return a marker without its groups and extras, or nothing if only those that are not installed need it."""
+        """Return a marker without groups and extras, or ``None`` if the package is not installed."""
         return installed_if(self._normal(line, marker), groups)
 
     def require(
@@ -97,7 +97,7 @@ class Page:
         self._put(line, " ".join([requirement, *options]))
 
     def write(self, line: int, requirement: str) -> None:
-        """Write a line of pip's own."""
+        """Write a line in pip's format."""
         self._check(line, "requirement", requirement, not re.search(r"[\x00-\x08\n-\x1f\\]", requirement))
         self._put(line, requirement)
 
@@ -108,7 +108,7 @@ class Page:
         self._twins[requirement] = tuple(shown)
 
     def leave_out(self, name: str, why: str) -> None:
-        """Note a package that pip cannot install, or does not."""
+        """Note a package that pip does not install."""
         self._left_out[f"{re.sub(r'[^ -~]+', ' ', name)} ({re.sub(r'[^ -~]+', ' ', why)})"] = None
 
     def take_from(self, index: str) -> None:
@@ -133,7 +133,7 @@ class Page:
         return Converted(text, tuple(self._left_out), self._python, self._twins)
 
     def _put(self, line: int, requirement: str) -> None:
-        """Write on the line or, where several entries share one, on the next free one."""
+        """Write on the line, or on the next free one if several entries share a line."""
         free = self._next.get(line, line)
         while free in self._lines:
             free += 1
@@ -142,21 +142,21 @@ class Page:
 
     def _check(self, line: int, what: str, value: str, fine: bool) -> None:
         if not fine:
-            self.problem(line, f"{excerpt(value)!r} is not a valid {what}" if value else f"the entry has no {what}")
+            self.problem(line, f"invalid {what} {excerpt(value)!r}" if value else f"the entry has no {what}")
 
     def _normal(self, line: int, marker: str) -> str:
-        """Return a marker as `packaging` writes it; one that is invalid or would take seconds is a problem."""
+        """Return a marker in the form of `packaging`; note a problem if it is invalid or too long."""
         try:
             normal = str(Marker(marker)) if marker and len(marker) <= _LENGTH else ""
         except InvalidMarker as error:
-            self.problem(line, f"{excerpt(marker)!r} is not a valid marker ({str(error).splitlines()[0]})")
+            self.problem(line, f"invalid marker {excerpt(marker)!r} ({str(error).splitlines()[0]})")
             return ""
         self._check(line, "marker", marker, len(marker) <= _LENGTH and not _BREAKS.search(normal))
         return normal
 
 
 def as_specifier(wanted: str) -> str:
-    """Return a specifier of Pythons, perhaps in poetry's notation, in pip's."""
+    """Return a specifier of Pythons in pip's notation, perhaps from poetry's."""
     if not (found := _ABOUT.fullmatch(wanted.strip())):
         return wanted
     major, minor = int(found["major"]), int(found["minor"])

@@ -12,7 +12,7 @@ from packaging.markers import default_environment
 from ds_docker_env.common.errors import RequirementsError
 from ds_docker_env.common.redaction import excerpt
 from ds_docker_env.pinning.production.formats.page import Converted, Page
-from ds_docker_env.pinning.production.formats.reading import ENTRIES, table, tables, text_of, texts
+from ds_docker_env.pinning.production.formats.reading import ENTRIES, TOO_MANY, table, tables, text_of, texts
 from ds_docker_env.pinning.production.formats.vcs import vcs_url
 
 _REMEDY = "make the file with: pipenv requirements > requirements.txt"
@@ -22,19 +22,19 @@ _VARIABLES = sorted(default_environment())
 
 
 def from_pipfile_lock(text: str, name: str) -> Converted:
-    """Take the section ``default``; raise `RequirementsError`, also for JSON that is something else."""
+    """Take the section ``default``; raise `RequirementsError`, also for other JSON."""
     try:
         lock = json.loads(text)
     except json.JSONDecodeError as error:
-        raise RequirementsError(f"{name}:{error.lineno}: is not JSON ({error.msg}); {_REMEDY}") from None
+        raise RequirementsError(f"{name}:{error.lineno}: invalid JSON ({error.msg}); {_REMEDY}") from None
     except ValueError as error:
-        raise RequirementsError(f"{name}: is not JSON ({error}); {_REMEDY}") from None
+        raise RequirementsError(f"{name}: invalid JSON ({error}); {_REMEDY}") from None
     if not (isinstance(lock, dict) and isinstance(lock.get("default"), dict) and isinstance(lock.get("_meta"), dict)):
         raise RequirementsError(
             f"{name}: is JSON, but not a Pipfile.lock; make the file with: pip list --format=freeze > requirements.txt"
         )
     if len(lock["default"]) > ENTRIES:
-        raise RequirementsError(f"{name}: has more than {ENTRIES:,} entries; is it the right file?")
+        raise RequirementsError(f"{name}: {TOO_MANY}")
     page = Page(name, _REMEDY)
     page.for_python(text_of(table(lock["_meta"].get("requires")), "python_version"))
     for source in tables(lock["_meta"].get("sources")):
@@ -74,7 +74,7 @@ def _take(package: str, entry: dict[str, Any], line: int, page: Page) -> None:
         elif version in ("", "*"):
             version = ""
         else:
-            page.problem(line, f"{package} has no version but {excerpt(version)!r}")
+            page.problem(line, f"{package} has the invalid version {excerpt(version)!r}")
             return
     pieces = [text_of(entry, "markers"), *(f"{key} {entry[key]}" for key in _VARIABLES if key in entry)]
     markers = [piece for piece in pieces if piece]
@@ -90,7 +90,7 @@ def _take(package: str, entry: dict[str, Any], line: int, page: Page) -> None:
 
 
 def _lines(text: str, packages: Iterable[str]) -> list[int]:
-    """Return the line of each key of ``default``; one that cannot be found is on the line of the one before."""
+    """Return the line of each key of ``default``, or the line of the previous key if one is not found."""
     default = re.search(r'"default"\s*:\s*\{', text)
     end = default.end() if default else 0
     line = text.count("\n", 0, end) + 1

@@ -16,12 +16,12 @@ _REMEDY = "make the file with: poetry export --output requirements.txt (of the p
 
 
 def from_poetry_lock(text: str, name: str) -> Converted:
-    """Take the main group; everything where Poetry 1 does not say the group. Raise `RequirementsError`."""
+    """Take the main group, or all packages if Poetry 1 does not name groups; raise `RequirementsError`."""
     lock = read_toml(text, name, _REMEDY)
     metadata = table(lock.get("metadata"))
     version = text_of(metadata, "lock-version") or "1.0"
     if version.partition(".")[0] not in ("1", "2"):
-        raise RequirementsError(f"{name}: is a poetry.lock of version {version}, which is not supported; {_REMEDY}")
+        raise RequirementsError(f"{name}: unsupported version {version} of poetry.lock; {_REMEDY}")
     entries = tables(lock.get("package"))
     lines = entry_lines(text, "package", len(entries))
     taken = [(entry, line) for entry, line in zip(entries, lines, strict=True) if _is_main(entry)]
@@ -76,7 +76,7 @@ def _python_marker(entry: dict[str, Any]) -> str:
 
 
 def _hashes(entry: dict[str, Any], metadata: dict[str, Any]) -> list[str]:
-    """Return what Poetry 1.5 and later keep with the package, and earlier ones at the end of the file."""
+    """Return the hashes of a package; before Poetry 1.5 they are at the end of the file."""
     name = text_of(entry, "name")
     files = entry.get("files") or table(metadata.get("files")).get(name)
     old = texts(table(metadata.get("hashes")).get(name))

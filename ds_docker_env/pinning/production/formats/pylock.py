@@ -11,18 +11,18 @@ from ds_docker_env.pinning.production.formats.page import Converted, Page
 from ds_docker_env.pinning.production.formats.reading import entry_lines, read_toml
 from ds_docker_env.pinning.production.formats.vcs import vcs_url
 
-_REMEDY = "make the file again, or make it with: pip freeze"
+_REMEDY = "make the file again, or use the output of: pip freeze"
 
 
 def from_pylock(text: str, name: str) -> Converted:
-    """Take what is installed without extras and with the default groups; raise `RequirementsError`."""
+    """Take the packages of the default groups, without extras; raise `RequirementsError`."""
     try:
         lock = Pylock.from_dict(read_toml(text, name, _REMEDY))
     except PylockUnsupportedVersionError as error:
-        raise RequirementsError(f"{name}: {error}; make the file with: pip freeze") from None
+        raise RequirementsError(f"{name}: {error}; use the output of: pip freeze") from None
     except PylockValidationError as error:
         where = _where(error, text, name)
-        raise RequirementsError(f"{where}: is not a valid pylock.toml ({error}); {_REMEDY}") from None
+        raise RequirementsError(f"{where}: invalid pylock.toml ({error}); {_REMEDY}") from None
     groups = frozenset(lock.default_groups or ())
     page = Page(name, _REMEDY)
     page.for_python(str(lock.requires_python or ""))

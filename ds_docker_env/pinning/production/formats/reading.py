@@ -1,4 +1,4 @@
-"""TOML read without trust: parsed, with the lines of its entries, and fields that may be missing or of a wrong type."""
+"""Untrusted TOML: its entries with their lines, and fields that may be missing or have a wrong type."""
 
 from __future__ import annotations
 
@@ -13,30 +13,31 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-# No real file has a tenth of it, and each may need a millisecond.
+# Real files have at most a tenth of this; each entry may take a millisecond.
 ENTRIES = 10_000
-# For a key of many parts the parser needs time by their square.
+TOO_MANY = f"has more than {ENTRIES:,} entries; check that it is the right file"
+# The parser takes quadratic time for a key with many parts.
 _LONG_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){30}""")
 
 
 def read_toml(text: str, name: str, remedy: str) -> dict[str, Any]:
     """Parse TOML; raise `RequirementsError` with the line and the reason."""
     if _LONG_KEY.search(text):
-        raise RequirementsError(f"{name}: holds a key that no tool writes; {remedy}")
+        raise RequirementsError(f"{name}: a key has too many parts; {remedy}")
     try:
         document = tomllib.loads(text)
     except ValueError as error:
         reason, _, place = str(error).partition(" (at ")
         line = re.match(r"line (\d+)", place)
         where = f"{name}:{line[1]}" if line else name
-        raise RequirementsError(f"{where}: is not TOML ({reason}); {remedy}") from None
+        raise RequirementsError(f"{where}: invalid TOML ({reason}); {remedy}") from None
     if any(len(value) > ENTRIES for value in document.values() if isinstance(value, list)):
-        raise RequirementsError(f"{name}: has more than {ENTRIES:,} entries; is it the right file?")
+        raise RequirementsError(f"{name}: {TOO_MANY}")
     return document
 
 
 def entry_lines(text: str, key: str, count: int) -> list[int]:
-    """Return the lines of the ``[[key]]`` headers, or the first line for each entry if they are written otherwise."""
+    """Return the lines of the ``[[key]]`` headers, or line 1 for each entry if there are not ``count`` headers."""
     header = re.compile(rf"^[ \t]*\[\[[ \t]*{key}[ \t]*\]\]", re.MULTILINE)
     lines = []
     line, end = 1, 0
@@ -53,7 +54,7 @@ def table(value: object) -> dict[str, Any]:
 
 
 def tables(value: object) -> list[dict[str, Any]]:
-    """Return the tables of an array, also one by itself."""
+    """Return the tables of an array, or a single table as a list."""
     if isinstance(value, dict):
         return [value]
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -1,4 +1,4 @@
-"""Files that people name as production's file, but that do not hold versions in a form that can be read."""
+"""Files that are often used as production's file, but have no versions in a readable form."""
 
 from __future__ import annotations
 
@@ -12,61 +12,61 @@ _FREEZE = "pip freeze > requirements.txt"
 
 
 def refuse(text: str, name: str, last: str) -> None:
-    """Raise `RequirementsError` with the kind of the file and the command for a usable one; return if it may be usable.
+    """Raise `RequirementsError` with the kind of the file and the command for a usable one, if the kind is refused.
 
     ``last`` is the last component of the file's path, in lower case.
     """
     if re.match(r"\s*<(!doctype|html|head|body|\?xml|!--)", text, re.IGNORECASE):
         raise RequirementsError(
-            f"{name}: is a web page, perhaps one to sign in; name the URL of the file itself, "
-            "with the password in ~/.netrc if it needs one"
+            f"{name}: is a web page, perhaps a login page; use the URL of the file itself, "
+            "and put its password into ~/.netrc"
         )
     for kind in _KINDS:
         if last in kind.names or (kind.content and re.search(kind.content, text, re.MULTILINE)):
-            raise RequirementsError(f"{name}: is {kind.what}; {kind.way}: {kind.command}")
+            raise RequirementsError(f"{name}: is {kind.description}; {kind.way}: {kind.command}")
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """A kind of file: its names, a line that only it has, what it is, and the way to a usable file."""
+    """A kind of file: its names, the pattern of a line that only it has, its description, and the fix."""
 
     names: tuple[str, ...]
     content: str
-    what: str
+    description: str
     command: str
-    way: str = "make the file with"
+    way: str = "make a file with"
 
 
 _KINDS = (
-    _Kind((), r"\A\s*Package[ \t]+Version\b.*\n-+[ \t]+-+", "a table for people to read", _LIST),
+    _Kind((), r"\A\s*Package[ \t]+Version\b.*\n-+[ \t]+-+", "a table and not a requirements file", _LIST),
     _Kind(
         (),
         r"^\[tool\.poetry(\.dependencies)?\]",
-        "a pyproject.toml, which holds ranges and not versions",
+        "a pyproject.toml, which has ranges instead of versions",
         "poetry export --output requirements.txt",
-        "name the poetry.lock beside it, or make the file with",
+        "use the poetry.lock beside it, or make a file with",
     ),
     _Kind(
         ("pyproject.toml",),
         r"^\[(project|build-system)\]",
-        "a pyproject.toml, which holds ranges and not versions",
+        "a pyproject.toml, which has ranges instead of versions",
         "uv export --no-dev --no-emit-project -o requirements.txt",
-        "name the lock beside it, or make the file with",
+        "use the lock beside it, or make a file with",
     ),
     _Kind(
         ("pipfile",),
         r"^(\[\[source\]\]|\[(dev-)?packages\])",
-        "a Pipfile, which holds ranges and not versions",
+        "a Pipfile, which has ranges instead of versions",
         "pipenv requirements > requirements.txt",
-        "name the Pipfile.lock beside it, or make the file with",
+        "use the Pipfile.lock beside it, or make a file with",
     ),
     _Kind(
         ("setup.py", "setup.cfg"),
         r"^(import|from) (setuptools|distutils)\b|^\[options\]",
-        "a package's own description, which holds ranges and not versions",
+        "the metadata of a package, which has ranges instead of versions",
         _FREEZE,
-        "make the file in production with",
+        "make a file in production with",
     ),
     _Kind(("pdm.lock",), r"^content_hash = ", "PDM's lock", "pdm export --prod -o requirements.txt"),
-    _Kind(("cargo.lock",), r"^\[\[package\]\]", "a lock of another tool", _FREEZE),
+    _Kind(("cargo.lock",), r"^\[\[package\]\]", "a lock that is not supported", _FREEZE),
 )

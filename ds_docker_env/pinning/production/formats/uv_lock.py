@@ -1,4 +1,4 @@
-"""uv.lock, of which uv exports the packages that the project needs in production."""
+"""uv.lock, from which uv exports the packages of production."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from ds_docker_env.common.redaction import excerpt
 from ds_docker_env.pinning.production.formats.page import Converted, Page
 from ds_docker_env.pinning.production.formats.reading import entry_lines, read_toml, table, tables, text_of, texts
 
-_REMEDY = "make it again with: uv lock, or name the output of: uv export --no-dev --no-emit-project"
+_REMEDY = "make it again with: uv lock, or use the output of: uv export --no-dev --no-emit-project"
 _EXPORT = ("export", "--frozen", "--offline", "--no-config", "--no-dev", "--no-annotate", "--no-header")
-# Names of sources on production's disk, and how messages call them.
+# Kinds of local sources, and their names in messages.
 _LOCAL = {"editable": "directory", "virtual": "directory", "directory": "directory", "path": "file"}
 # uv's reason is its last cause or, below an excerpt of the lock, the line after the carets.
 _REASON = re.compile(r"(?:\^\n|cause: |Caused by: |error: )\s*(\S.*?)(?:\. .*|\.?)$", re.MULTILINE)
-# The largest real locks take a tenth of one.
+# The largest real locks take 0.1 s.
 _SECONDS = 60
 
 
 def from_uv_lock(text: str, name: str) -> Converted:
-    """Take the packages that the project, or each member of a workspace without one, needs without extras and groups.
+    """Take the packages of the project, without extras and groups; raise `RequirementsError`, `UvError`.
 
-    In the lock of a script these are all that the script needs. Raise `RequirementsError`, `UvError`.
+    In a workspace without a root project, take those of each member; in the lock of a script, those of the script.
     """
     lock = read_toml(text, name, _REMEDY)
     entries = tables(lock.get("package"))
@@ -46,7 +46,7 @@ def from_uv_lock(text: str, name: str) -> Converted:
     export = partial(_export, text, project, name)
     needed = export()
     for requirement in needed:
-        # One version may be there from several indexes, each for some platforms.
+        # A version may come from several indexes, each for some platforms.
         package, *others = packages.get(_key(requirement), [_Package()])
         if package.source in _LOCAL:
             page.leave_out(package.name, f"{_LOCAL[package.source]} {package.address}")
@@ -83,16 +83,16 @@ class _Package:
 
     @property
     def key(self) -> str:
-        """How an exported requirement names it: by path, by name, or by name and version."""
+        """The key in an exported requirement: a path, a name, or a name and version."""
         if self.source in _LOCAL:
             return posixpath.normpath(self.address)
         return self.name if self.source in ("git", "url") else f"{self.name}=={self.version}"
 
 
 def _with_extras(export: Callable[..., list[str]], extras: list[str], *, conflicts: bool) -> set[str]:
-    """Return the keys of the packages that are needed with extras, one by one if some exclude each other.
+    """Return the keys of the packages that extras need; export the extras one by one if some conflict.
 
-    They are only noted, so an extra that uv refuses is not an error.
+    An extra that uv refuses is not an error, because these packages are only noted.
     """
     choices = [("--extra", extra) for extra in extras] if conflicts else [("--all-extras",)] * bool(extras)
     keys: set[str] = set()

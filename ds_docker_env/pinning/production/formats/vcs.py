@@ -1,15 +1,15 @@
-"""Repositories, as pip names them."""
+"""URLs of repositories in pip's notation."""
 
 from __future__ import annotations
 
 import re
 
-# git@host:path; a single letter before the colon is a disk of Windows.
+# git@host:path; a single letter before the colon is a Windows drive.
 _SCP = re.compile(r"([\w.-]+@[\w.-]+|[\w-]+(?:\.[\w-]+)+):([^\s\\]+)")
 
 
 def vcs_url(address: str, commit: str = "", subdirectory: str = "", kind: str = "git") -> str:
-    """Return ``git+url@commit#subdirectory=…``, or nothing for a path, which only production has."""
+    """Return ``git+url@commit#subdirectory=…``, or nothing for a path on production's machine."""
     address = address.removeprefix(f"{kind}+")
     if "://" not in address:
         scp = _SCP.fullmatch(address)
