@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from packaging.requirements import Requirement
 from ds_docker_env.common.day import checked
 from ds_docker_env.common.errors import RequirementsError
 from ds_docker_env.common.progress import alive
-from ds_docker_env.image import project, requirements
+from ds_docker_env.image import commands, project, requirements
 from ds_docker_env.image.change import change
 from ds_docker_env.image.lock import AT, production_here, read_versions
 from ds_docker_env.image.project import LOCK, REQUIREMENTS
@@ -21,7 +20,7 @@ from ds_docker_env.pinning.production.reader import parse
 
 def run(words: Sequence[str]) -> int:
     """Add requirements; raise `GenerationError`, in which case everything is as it was."""
-    parser = argparse.ArgumentParser(prog="add", allow_abbrev=False)
+    parser = commands.parser("add")
     parser.add_argument("requirements", nargs="*")
     parser.add_argument("-U", "--upgrade", action="store_true")
     parser.add_argument("-r", "--requirement", action="append", default=[])
@@ -35,7 +34,7 @@ def run(words: Sequence[str]) -> int:
         parser.error('name a package, such as polars or "seaborn>=0.13"')
     wanted = _read([*asked.requirements, *_lines(asked.requirement)])
     if any(each.name == "pip" for each in wanted):
-        raise RequirementsError("pip: uv installs the packages of this environment, which needs no pip; leave it out")
+        raise RequirementsError("pip: not needed, because uv installs the packages; leave it out")
     names = [each.name for each in wanted]
     production = production_here()
     known = {pin.name for pin in production.pins} | set(map(name_of, production.unpinned))
@@ -68,7 +67,7 @@ def _read(texts: Sequence[str]) -> list[Requirement]:
             problems += error.problems
     markers = {each.name: each.marker for each in wanted}
     problems += [
-        f"{each}: {each.name} is named with another marker, too; write both into {REQUIREMENTS}, then run lock"
+        f"{each}: {each.name} is also named with another marker; write both lines into {REQUIREMENTS}, then run lock"
         for each in wanted
         if each.marker != markers[each.name]
     ]

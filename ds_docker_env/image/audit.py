@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ds_docker_env.common.errors import GenerationError, ProjectError
-from ds_docker_env.image import project, tracker
+from ds_docker_env.image import commands, project, tracker
 from ds_docker_env.image.accepted import FILE, Accepted, read, without
 from ds_docker_env.image.advisories import TOOLS, Advisory, Group, ask, published
 from ds_docker_env.pinning.parity import entries, name_of_entry
@@ -53,43 +53,43 @@ def run(options: Sequence[str]) -> int:
             failed = True
             print(
                 f"audit: {what} are not audited and may hold vulnerabilities: {error}; "
-                f"behind a proxy set HTTPS_PROXY; {advice}",
+                f"behind a proxy, set HTTPS_PROXY; {advice}",
                 file=sys.stderr,
             )
         else:
             groups += found
             audited.append(said)
-    if asked.no_debian:
-        audited.append("Debian's packages are not audited")
     left, unneeded = without(groups, accepted)
     shown = [group for group in left if group.advisories and (group.remedy or asked.unfixed)]
     dates = published((each.record for group in shown for each in group.advisories), _osv(options))
     for group in shown:
         _show(group, dates)
     if counted := sum(len(group.advisories) for group in left if group not in shown):
-        print(f"Debian has not fixed {counted} known vulnerabilities of its packages; to list them: audit --unfixed")
+        print(f"Vulnerabilities that Debian has not fixed: {counted}; to list them, run: audit --unfixed")
     if unneeded and not (failed or asked.no_debian):
-        print(*(f"{FILE}:{each.line}: {each.id}: matches no vulnerability; remove it" for each in unneeded), sep="\n")
+        for each in unneeded:
+            print(f"{FILE}:{each.line}: {each.id}: does not match a vulnerability; remove it")
     todo += [group.to_do for group in shown if group.remedy]
     unsafe, silent = _src()
     failed |= silent
     if todo := [*todo, *unsafe]:
         print("To do:", "; ".join(todo))
     elif not failed:
-        print(f"No known vulnerability in {', '.join(audited)}, nothing unsafe in src.")
+        omitted = " Debian's packages are not audited." if asked.no_debian else ""
+        print(f"No known vulnerability to fix in {' and '.join(audited)}; nothing unsafe in src.{omitted}")
     return FAILED if failed else TODO if todo else CLEAN
 
 
 def _words(options: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(prog="audit", add_help=False, allow_abbrev=False)
+    parser = commands.parser("audit")
     parser.add_argument("--no-debian", action="store_true")
     parser.add_argument("--unfixed", action="store_true")
     parser.add_argument("--ignore-vuln", action="append")
     asked, others = parser.parse_known_args(options)
     if asked.ignore_vuln:
         raise ProjectError(
-            f"--ignore-vuln: not kept with a reason and a date; name {', '.join(asked.ignore_vuln)} in {FILE}: "
-            "docs/how-to/audit.md of the template"
+            f"--ignore-vuln: lacks a reason and a date; name {', '.join(asked.ignore_vuln)} in {FILE} instead "
+            "(docs/how-to/audit.md of the template)"
         )
     return asked, others
 
@@ -108,13 +108,13 @@ def _python(options: Sequence[str]) -> tuple[list[Group], str]:
     """Return what is known of the packages in both locks, and how many were audited; raise `ValueError`."""
     lock, tools = _read("requirements.txt"), _read("tools.txt")
     if not lock:
-        raise ValueError(f"{Path.cwd()} has no requirements.txt, or it is empty")
+        raise ValueError(f"{Path.cwd()}: requirements.txt is missing or empty")
     parts = _parts(lock, tools)
     names = {name for part in parts for name in re.findall(r"^\w[\w.-]*", part, re.MULTILINE)}
     with Console(stderr=True).status(f"Asking for advisories on {len(names)} packages"):
         answers = [answer for part in parts for answer in ask(part, options)]
     if not answers:
-        raise ValueError(f"the database of advisories knows none of the {len(names)} packages")
+        raise ValueError(f"the database of advisories does not know any of the {len(names)} packages")
     asked = {pin for part in parts for pin in _pins(part)}
     # One from a URL has no version to ask for.
     asked |= {(name, "") for name in names - {name for name, _ in asked}}
@@ -148,7 +148,7 @@ def _python(options: Sequence[str]) -> tuple[list[Group], str]:
         Group(
             "JupyterLab and other tools:",
             known(lambda pin: pin in _pins(tools)),
-            "generate over the project with a newer template, which renews tools.txt",
+            "update the project to a newer template, which renews tools.txt",
         ),
     ]
     return groups, f"{len(names) - len(unknown)} of {len(names)} packages"
@@ -160,7 +160,7 @@ def _debian() -> tuple[list[Group], str]:
     fixed, unfixed = tracker.known(tracker.download(tracker.release()), packages)
     renew = "renew the base image (docs/how-to/base-image.md of the template), then run: docker compose up --build"
     groups = [Group("Fixed by Debian:", fixed, renew), Group("Not fixed by Debian:", unfixed)]
-    return groups, f"none that Debian has fixed in its {len(packages)} packages"
+    return groups, f"{len(packages)} Debian packages"
 
 
 def _src() -> tuple[list[str], bool]:
@@ -170,9 +170,9 @@ def _src() -> tuple[list[str], bool]:
     )
     if src.returncode == 1:
         print("Unsafe in src:", src.stdout, sep="\n")
-        return ["change src, or end a line that is safe with a comment such as # noqa: S301"], False
+        return ["change src, or end safe lines with a comment such as # noqa: S301"], False
     if src.returncode:
-        print("audit: src is not audited; ruff says above why", file=sys.stderr)
+        print("audit: src is not audited; see ruff's error above", file=sys.stderr)
     return [], bool(src.returncode)
 
 

@@ -28,7 +28,7 @@ def new_certificate(path: Path) -> bytes:
     """
     content = path.read_bytes().strip() if path.exists() else b""
     if content and _openssl("x509", "-noout", given=content).returncode:
-        raise ProjectError(f".secrets/{path.name}: is not a key and a certificate; empty the file for new ones")
+        raise ProjectError(f".secrets/{path.name}: not a key with a certificate; empty the file to get new ones")
     if content and _openssl("x509", "-noout", "-checkend", str(_MONTH), given=content).returncode == 0:
         return b""
     made = _openssl(*_MAKE)

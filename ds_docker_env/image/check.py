@@ -11,7 +11,7 @@ from ds_docker_env.common.errors import GenerationError, ProjectError, Requireme
 from ds_docker_env.common.progress import alive
 from ds_docker_env.common.redaction import redacted
 from ds_docker_env.common.target import Target
-from ds_docker_env.image import hold, installed, overlay, project
+from ds_docker_env.image import commands, hold, installed, overlay, project
 from ds_docker_env.image.background import begin
 from ds_docker_env.image.comparison import Comparison, Document, compare_places
 from ds_docker_env.image.lock import overrides_here, unsuited
@@ -29,12 +29,14 @@ EQUAL, DIFFERENT = 0, 1
 PATIENCE = 60
 
 
-def run(sources: Sequence[str]) -> int:
+def run(words: Sequence[str]) -> int:
     """Compare what is installed with production.txt, and that with its source; a source that is named must be there.
 
     Return 0 if all is equal and 1 if not; raise `GenerationError` where that cannot be found out.
     """
-    location = "".join(sources)
+    parser = commands.parser("check")
+    parser.add_argument("source", nargs="?", default="")
+    location = parser.parse_args(words).source
     environment = overlay.current()
     here = installed.read_installed(environment)
     taken, lock = (_document(name, here.target) for name in (PRODUCTION, LOCK))

@@ -42,12 +42,10 @@ def read_target(environment: Path) -> Target:
     """
     site = next(environment.glob("lib/python3*/site-packages"), None)
     if site is None:
-        raise ProjectError(
-            f"{environment}: holds no packages; run it with docker compose run --rm --no-deps jupyter check"
-        )
+        raise ProjectError(f"{environment}: contains no packages; run: docker compose run --rm --no-deps jupyter check")
     python = site.parent.name.removeprefix("python")
     if python not in PYTHON_VERSIONS:
-        raise ProjectError(f"{environment}: runs Python {python}, but only {', '.join(PYTHON_VERSIONS)} are known here")
+        raise ProjectError(f"{environment}: unknown Python {python}; use one of {', '.join(PYTHON_VERSIONS)}")
     return Target(python, this_machine(), release())
 
 

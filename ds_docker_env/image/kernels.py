@@ -45,7 +45,7 @@ class Provisioner(LocalProvisioner):
         code: int | None = await super().poll()
         now = killed()
         if Provisioner._seen is not None and now > Provisioner._seen:
-            self.log.warning("memory: full, so that the system ended a kernel or another process; %s", _MORE)
+            self.log.warning("memory: full, so the system ended a kernel or another process; %s", _MORE)
         elif code == -signal.SIGABRT and not self._aborted:
             self.log.warning("memory: the kernel ended itself, perhaps because memory was full; %s", _MORE)
             self._aborted = True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from ds_docker_env.common.decoding import text_in
 from ds_docker_env.common.errors import ProjectError
+from ds_docker_env.image import commands
 from ds_docker_env.image.certificate import new_certificate
 
 SECRETS = Path("/run/secrets")
@@ -62,14 +62,14 @@ def main(names: Sequence[str], folder: Path = _FOLDER) -> None:
 
 def run(words: Sequence[str]) -> int:
     """Ask for a password twice and write it into its file; raise `ProjectError`, which leaves the file as it is."""
-    parser = argparse.ArgumentParser(prog="password", allow_abbrev=False)
-    parser.add_argument("name", nargs="?", default="jupyter", metavar="NAME")
+    parser = commands.parser("password")
+    parser.add_argument("name", nargs="?", default="jupyter")
     name = parser.parse_args(words).name.removesuffix("_password")
     path = _FOLDER / f"{name}_password"
     if not re.fullmatch(r"[a-z0-9_]+", name):
-        raise ProjectError(f"{name}: invalid name of a password; use lowercase letters, digits and _, such as replica")
+        raise ProjectError(f"{name}: invalid name; use lowercase letters, digits and _, such as replica")
     if not sys.stdin.isatty():
-        raise ProjectError(f"standard input: not a terminal; run the command in one, or write {path.as_posix()}")
+        raise ProjectError(f"standard input: not a terminal; run the command in a terminal, or write {path.as_posix()}")
     try:
         typed = getpass(f"New password for {name}: ")
         password = _accepted(typed.encode(), name)
@@ -140,7 +140,7 @@ def problem(password: str, name: str) -> str:
         return "contains an unprintable character"
     if name in ("h2o", "mysql") and re.search(r"['\"\\]", password):
         return "contains a quote or a backslash"
-    return "contains a letter outside of ASCII" if name == "h2o" and not password.isascii() else ""
+    return "contains a character outside ASCII" if name == "h2o" and not password.isascii() else ""
 
 
 def write(path: Path, content: bytes) -> None:

@@ -71,7 +71,7 @@ def named_source(production: str, command: str) -> str:
     """
     found = source(production)
     if re.search(r"[?&;=]\.\.\.", found):
-        raise SourceError(f"{found}: the value in place of ... may be a secret, so it is not kept; name the whole URL")
+        raise SourceError(f"{found}: ... stands for a value that may be a secret and was not kept; name the whole URL")
     return visible(found, command, mounted=_MOUNTED in production)
 
 
@@ -79,7 +79,7 @@ def source(production: str) -> str:
     """Return what production.txt names as its source; raise `ProjectError` if it names none."""
     found = re.search(r"^# source: (\S.*?)\s*$", production, re.MULTILINE)
     if not found:
-        raise ProjectError("production.txt: has no line that begins with # source:; name production's file")
+        raise ProjectError("production.txt: lacks a line that begins with # source:; name production's file")
     return found[1]
 
 
@@ -94,11 +94,11 @@ def visible(location: str, command: str, *, mounted: bool = False) -> str:
     Raise `SourceError` with the way to bring it in where it is on the host, and for the project's own files.
     """
     if location == "standard input":
-        raise SourceError(f"{location}: is gone, because it was piped in; pipe it in again, to {command} -")
+        raise SourceError(f"{location}: was piped in and not kept; pipe the file into {command} - again")
     if location.startswith("image:"):
         image = shlex.quote(location.removeprefix("image:"))
         raise SourceError(
-            f"{location}: a container cannot look into an image; run on the host: docker run --rm --entrypoint python "
+            f"{location}: cannot be read in a container; on the host, run: docker run --rm --entrypoint python "
             f"{image} -m pip freeze | {_run(command)} -T jupyter {command} -"
         )
     if location == "-" or "://" in location or location.startswith("git+"):
@@ -106,22 +106,22 @@ def visible(location: str, command: str, *, mounted: bool = False) -> str:
     path = posixpath.normpath(location)
     inside = posixpath.relpath(path)
     if inside in _OWN:
-        raise SourceError(f"{location}: is this project's own; name production's file")
+        raise SourceError(f"{location}: is a file of this project; name production's file")
     if os.path.exists(path) or not inside.startswith(".."):
         return path if inside.startswith("..") else inside
     folder, name = posixpath.split(path)
     if folder == "/":
-        raise SourceError(f"{location}: is not in this container; mount the folder that holds it, and name it there")
+        raise SourceError(f"{location}: is not in this container; mount its directory, and name the file there")
     if Path(folder).is_dir():
         held = sorted(found.name for found in Path(folder).iterdir())[:_LISTED]
         raise SourceError(
-            f"{location}: no such file; {folder} holds {', '.join(held) or 'nothing, so look at --volume'}"
+            f"{location}: no such file; name one of {folder}: {', '.join(held) or 'it is empty, so check --volume'}"
         )
     known = folder.startswith("/") and not mounted
-    host, where = (folder, "") if known else ("FOLDER", " (FOLDER: the full path of its folder)")
+    host, where = (folder, "") if known else ("FOLDER", " (FOLDER: the full path of its directory)")
     here = folder if folder.startswith("/") else f"/{posixpath.basename(folder).strip('.') or 'production'}"
     raise SourceError(
-        f"{location}: is not in this container, which sees the project folder only; bring it in from the host{where}: "
+        f"{location}: is not in this container; to mount it, run on the host{where}: "
         f'{_run(command)} --volume "{host}:{here}:ro" jupyter {command} "{here}/{name}"'
     )
 
@@ -138,8 +138,8 @@ def writable() -> None:
         return
     if sys.platform != "win32" and not os.access(".", os.W_OK | os.X_OK):
         raise ProjectError(
-            f"{Path.cwd()}: cannot be written by user {os.getuid()}; start the container with docker compose run "
-            "from a folder of yours that is not read-only"
+            f"{Path.cwd()}: cannot be written by user {os.getuid()}; run docker compose in a directory that "
+            "you own and that is not read-only"
         )
 
 
@@ -162,7 +162,7 @@ def write(files: Mapping[str, str]) -> None:
             except OSError:
                 if time.monotonic() > deadline:
                     raise ProjectError(
-                        f"{PROJECT}: files here are written by the service writer, which is not running; run: "
+                        f"{PROJECT}: the service writer, which writes here, is not running; run: "
                         "docker compose up --detach writer"
                     ) from None
                 time.sleep(0.1)
@@ -173,7 +173,7 @@ def write(files: Mapping[str, str]) -> None:
         except OSError as error:
             answer = f"{PROJECT}: the service writer has stopped ({error.strerror}); run the command again"
     if answer != WRITTEN:
-        raise ProjectError(*(answer.splitlines() or [f"{PROJECT}: the service writer gave no answer; run it again"]))
+        raise ProjectError(*(answer.splitlines() or [f"{PROJECT}: the service writer did not answer; run it again"]))
 
 
 def replace(files: Mapping[str, str]) -> None:

@@ -146,7 +146,7 @@ def _vulnerabilities(versions: Versions, until: float) -> dict[str, frozenset[fr
     except (ValueError, OSError):
         raise ValueError("the database of advisories does not answer (run audit to see why)") from None
     if not answers:
-        raise ValueError("the database of advisories knows none of these versions")
+        raise ValueError("the database of advisories does not know these versions")
     return {
         canonicalize_name(answer["name"]): frozenset(
             frozenset([found["id"], *found["aliases"]]) for found in answer["vulns"]

@@ -21,7 +21,7 @@ def requirement_of(text: str) -> Requirement:
         raise RequirementsError(f"{text}: a file or directory has no version to lock; put your modules into src")
     if _REPOSITORY.match(text):
         raise RequirementsError(
-            f"{text}: a repository cannot be locked by hash; use a release, or NAME @ https://... of a wheel"
+            f"{text}: a repository cannot be locked by hash; use a release, or a wheel: NAME @ https://..."
         )
     try:
         wanted = Requirement(text)

@@ -22,7 +22,7 @@ from cyclonedx.schema import OutputFormat, SchemaVersion
 from packageurl import PackageURL
 
 from ds_docker_env.common.errors import ProjectError
-from ds_docker_env.image import check, installed
+from ds_docker_env.image import check, commands, installed
 from ds_docker_env.image.build.tools import TOOLS
 from ds_docker_env.image.project import LOCK, PRODUCTION, root
 from ds_docker_env.image.statement import EQUAL, FILES, PROPERTY, sha256
@@ -39,6 +39,9 @@ def run(words: Sequence[str]) -> int:
 
     Says on standard error what ``check`` says, and returns its code. Raise `GenerationError`.
     """
+    parser = commands.parser("sbom")
+    parser.add_argument("file", nargs="?")
+    file = parser.parse_args(words).file
     files = {name: (root() / name).read_bytes() for name in FILES if (root() / name).is_file()}
     if absent := [name for name in (LOCK, _TOOLS_LOCK) if name not in files]:
         raise ProjectError(*(f"{name}: is not in {root()}; restore it from git" for name in absent))
@@ -51,8 +54,8 @@ def run(words: Sequence[str]) -> int:
         *_debian(_said("dpkg-query", "--show", "--showformat", _DEBIAN), platform.freedesktop_os_release()),
     ]
     text = _bill(components, facts)
-    if words:
-        Path(words[0]).write_text(text, encoding="utf-8", newline="\n")
+    if file:
+        Path(file).write_text(text, encoding="utf-8", newline="\n")
     else:
         print(text, end="")
     return result

@@ -22,7 +22,7 @@ from ds_docker_env.image.setup import become_owner
 FILES = ("Dockerfile", "build-requirements.txt", "production.txt", "requirements.txt", "tools.txt")
 PROPERTY = "ds-docker-env:"
 EQUAL = "equal"
-_NOTHING = "statement: cosign verified no statement of an SBOM; its message above says why"
+_NOTHING = "statement: cosign did not verify an SBOM; see its message above"
 
 
 class Statement(NamedTuple):
@@ -74,7 +74,7 @@ def _problems(statement: Statement, here: Mapping[str, str]) -> list[str]:
     commit = statement.facts.get("commit")
     advice = f"check out commit {commit}" if commit else "check out the commit of its tag"
     problems = [
-        f"{name}: not the file that {statement.image} was made from; {advice}, or name another image"
+        f"{name}: differs from the file that {statement.image} was built from; {advice}, or name another image"
         for name in sorted(here.keys() | statement.files.keys())
         if here.get(name) != statement.files.get(name)
     ]

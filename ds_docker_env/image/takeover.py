@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from ds_docker_env.common.progress import Say, alive, silent
 from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
 from ds_docker_env.common.sources import on_day
 from ds_docker_env.common.target import Target
-from ds_docker_env.image import project
+from ds_docker_env.image import commands, project
 from ds_docker_env.image.change import moved_elsewhere
 from ds_docker_env.image.hold import held_at
 from ds_docker_env.image.installed import ANALYSIS, read_target
@@ -27,7 +26,7 @@ from ds_docker_env.pinning.pinned import pin, require_notebook, versions_in
 
 def run(words: Sequence[str]) -> int:
     """Take over the production file at a location, by default where the last one came from; raise `GenerationError`."""
-    parser = argparse.ArgumentParser(prog="take-over", allow_abbrev=False)
+    parser = commands.parser("take-over")
     parser.add_argument("source", nargs="?", default="")
     parser.add_argument(*AT, default="")
     parser.add_argument("--dry-run", action="store_true")

@@ -24,9 +24,9 @@ def verdict(comparison: Comparison, source: str) -> str:
     wanted = held | {difference.pin.name for difference in parity.differences}
     line = f"{len(held)} of {len(wanted)} versions of production.txt are installed"
     if not wanted:
-        line = "production.txt pins no version that this environment could hold"
+        line = "production.txt does not pin a version for this environment"
     if elsewhere := {pin.name for pin in parity.elsewhere} - wanted:
-        line += f" ({len(elsewhere)} more not for {comparison.target.docker} or this Python)"
+        line += f" ({len(elsewhere)} more do not apply to {comparison.target.docker} with this Python)"
     if source and not comparison.moved:
         line += f"; {source} says the same"
     return line
@@ -59,11 +59,11 @@ def advice(comparison: Comparison, source: str) -> list[str]:
     """Return what to do about each kind of difference."""
     lines = []
     if comparison.moved:
-        lines.append(f"{source} is not what production.txt says; run take-over")
+        lines.append(f"{source}: differs from production.txt; run take-over")
     if comparison.unlocked:
-        lines.append(f"requirements.txt was locked with another production.txt: {_RUN} lock, and {_BUILD}")
+        lines.append(f"requirements.txt: locked with another production.txt; run: {_RUN} lock, then {_BUILD}")
     if comparison.stale:
-        lines.append("installed packages differ from requirements.txt; run docker compose restart")
+        lines.append("requirements.txt: differs from the installed packages; run docker compose restart")
     return lines
 
 

@@ -87,7 +87,7 @@ def answered(request: bytes) -> str:
     try:
         files = json.loads(request) if len(request) <= _BYTES else None
         if not isinstance(files, dict) or not all(isinstance(text, str) for text in files.values()):
-            raise ProjectError(f"writer: a request is a JSON object of names and texts, at most {_BYTES:,} bytes")
+            raise ProjectError(f"writer: invalid request; send an object of names and texts, at most {_BYTES:,} bytes")
         if problems := [f"{name}: {problem}" for name, text in files.items() if (problem := _problem(name, text))]:
             raise ProjectError(*problems)
         project.finish()

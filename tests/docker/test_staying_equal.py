@@ -35,7 +35,7 @@ def test_a_fresh_image_holds_productions_versions_and_says_what_it_could_not_com
     checked = offline.run("check")
     first, second, template = checked.stdout.splitlines()
     held = f"{len(PINNED)} of {len(PINNED)} versions of production.txt are installed"
-    assert first == f"{held} (1 more not for {MACHINES[this_machine()]} or this Python)"
+    assert first == f"{held} (1 more do not apply to {MACHINES[this_machine()]} with this Python)"
     assert second.startswith("not compared with production's file: ")
     assert "--volume" in second
     assert re.fullmatch(r"Template:   ds-docker-env [\d.]+, commit [0-9a-f]{40}(-dirty)?", template)
@@ -47,7 +47,7 @@ def test_an_image_older_than_its_lock_is_told_to_be_built_again(copy: Project) -
     checked = copy.run("check", check=False)
     assert checked.returncode == 1
     assert words(checked.stdout, "six") == ["six", "1.16.0", "1.16.0", "1.17.0"]
-    assert "installed packages differ from requirements.txt; run docker compose restart" in checked.stdout
+    assert "requirements.txt: differs from the installed packages; run docker compose restart" in checked.stdout
     assert "jupyter lock" not in checked.stdout
 
 

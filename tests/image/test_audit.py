@@ -123,11 +123,11 @@ def test_each_finding_is_named_with_its_date_and_its_remedy_and_what_debian_has_
     assert [row[0] for row in tables["JupyterLab and other tools:"]] == ["six", "requests"]
     # OSV has no record of it, so no date.
     assert tables["Fixed by Debian:"] == [["curl", "8-1", "CVE-2099-7", "8-2"]]
-    assert "Debian has not fixed 3 known vulnerabilities of its packages; to list them: audit --unfixed\n" in out
+    assert "Vulnerabilities that Debian has not fixed: 3; to list them, run: audit --unfixed\n" in out
     assert out.splitlines()[-1].split("; ") == [
         "To do: fix production's pins in production, then run take-over",
         f"docker compose run --rm jupyter lock --upgrade-package numpy --at {datetime.now(timezone.utc).date()}",
-        "generate over the project with a newer template, which renews tools.txt",
+        "update the project to a newer template, which renews tools.txt",
         "renew the base image (docs/how-to/base-image.md of the template), then run: docker compose up --build",
     ]
 
@@ -139,7 +139,7 @@ def test_what_debian_has_not_fixed_is_listed_on_request_and_is_not_to_do(
     out = capsys.readouterr().out
     assert "Not fixed by Debian:\n" in out and out.count("CVE-2098-") == 3
     last = out.splitlines()[-1]
-    assert last.startswith("No known vulnerability in 4 of 4 packages, none that Debian has fixed in its 1 packages, ")
+    assert last.startswith("No known vulnerability to fix in 4 of 4 packages and 1 Debian packages; ")
 
 
 def test_without_dates_the_column_is_blank(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,7 +159,7 @@ def test_half_an_answer_is_never_taken_for_no_known_vulnerability(
     assert "are not audited and may hold vulnerabilities: " in said.err
     # A company whose scanner of images covers Debian says so.
     assert run("--no-debian", silent="debian") == audit.CLEAN
-    assert "packages, Debian's packages are not audited, nothing unsafe" in capsys.readouterr().out
+    assert " packages; nothing unsafe in src. Debian's packages are not audited." in capsys.readouterr().out
 
 
 def test_a_database_that_never_ends_its_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,10 +179,10 @@ def test_a_vulnerability_is_accepted_by_any_of_its_names_until_a_day_and_needles
         "".join(ACCEPTED.format(id=each, until=until) for each, until in entries), encoding="utf-8"
     )
     assert run(known={"P-2": "numpy==2.1.1"}, debian=DEBIAN) == audit.CLEAN
-    assert "audit.toml:9: CVE-2001-1: matches no vulnerability; remove it\n" in capsys.readouterr().out
+    assert "audit.toml:9: CVE-2001-1: does not match a vulnerability; remove it\n" in capsys.readouterr().out
     # Half an answer does not tell.
     run(known={"P-2": "numpy==2.1.1"}, silent="debian")
-    assert "matches no vulnerability" not in capsys.readouterr().out
+    assert "does not match a vulnerability" not in capsys.readouterr().out
 
     Path("audit.toml").write_text(ACCEPTED.format(id="P-2", until="2020-01-31"), encoding="utf-8")
     assert run(known={"P-2": "numpy==2.1.1"}) == audit.TODO
@@ -197,12 +197,12 @@ def test_a_vulnerability_is_accepted_by_any_of_its_names_until_a_day_and_needles
         ("[[accepted]\n", r"audit\.toml:1: is not TOML .*; correct it"),
         (
             "[[ignored]]\nid = 1\n",
-            r"audit\.toml: holds something else than accepted vulnerabilities; write",
+            r"audit\.toml: contains more than accepted vulnerabilities; write",
         ),
         ('\n[[accepted]]\nid = "P-1"\nuntil = 2999-01-01\n', r"audit\.toml:2: reason: missing"),
         (
             ACCEPTED.format(id="P-1", until='"2999-01-01"'),
-            r"audit\.toml:1: until: missing, unknown or not",
+            r"audit\.toml:1: until: missing, unknown or of",
         ),
         (ACCEPTED.format(id="P-1", until="2999-01-01T00:00:00"), r"audit\.toml:1: until: missing"),
         (ACCEPTED.format(id="P-1", until="2999-01-01") + "package = 1\n", r"audit\.toml:1: package: missing, unknown"),
@@ -222,7 +222,9 @@ def test_an_entry_holds_on_its_last_day() -> None:
 
 
 def test_pip_audits_own_way_to_accept_is_refused(run: Run) -> None:
-    with pytest.raises(ProjectError, match=r"--ignore-vuln: .*; name P-1 in audit\.toml: docs/how-to/audit\.md"):
+    with pytest.raises(
+        ProjectError, match=r"--ignore-vuln: .*; name P-1 in audit\.toml instead \(docs/how-to/audit\.md"
+    ):
         run("--ignore-vuln", "P-1")
 
 

@@ -120,7 +120,7 @@ def test_a_source_with_another_hash_is_refused_before_it_runs(
 ) -> None:
     lock = write_lock(step, offline)
     offline.add_source("ours", "1.0", files={"setup.py": f"open({str(tmp_path / 'ran')!r}, 'w')"})
-    with pytest.raises(SystemExit, match=r"ours-1\.0\.tar\.gz: its hash is not in the lock; find out"):
+    with pytest.raises(SystemExit, match=r"ours-1\.0\.tar\.gz: its hash is not in the lock; check"):
         installed(lock, tmp_path / "environment")
     assert not (tmp_path / "ran").exists()
 
@@ -241,7 +241,7 @@ def test_a_source_of_which_not_all_is_known_is_built_and_named(
     assert installed(lock, tmp_path / "partly")["built_by"] == "70.0"
     path.unlink()
     assert installed(lock, tmp_path / "older project")["built_by"] == "80.0"
-    said = "ours==1.0: not all of its build requirements are locked; run lock to look again\n"
+    said = "ours==1.0: not all of its build requirements are locked; run lock\n"
     assert capfd.readouterr().out.count(said) == 2
 
 

@@ -232,7 +232,7 @@ NOT_REMOVED = {
     "ipykernel": "ipykernel: the notebook needs it; keep it",
     "tool": "tool: the service redis needs it; keep it",
     "prod": "prod: production has it (production.txt:3); remove it there, then run take-over",
-    "runtime": "runtime: frames needs it; remove that instead",
+    "runtime": "runtime: needed by frames; remove that instead",
     "frame": "frame: is not in requirements.in; did you mean frames?",
 }
 

@@ -118,7 +118,7 @@ def test_below_the_table_each_move_is_explained_also_where_the_index_is_silent_a
     moved, database = words.splitlines()
     assert moved == "shared 1.0 -> 2.0  major version; https://shared.example/changes"
     assert database == "Not known:  vulnerabilities: the database of advisories does not answer (run audit to see why)"
-    assert rest.startswith("newer.txt is not what production.txt says; run take-over\n")
+    assert rest.startswith("newer.txt: differs from production.txt; run take-over\n")
     image.index.refusing = True
     assert check.run(["newer.txt"]) == 1
     moved, index, database = capsys.readouterr().out.split("\n\n")[2].splitlines()

@@ -71,7 +71,7 @@ def test_a_notebook_without_the_logins_of_an_index_names_the_command_for_the_hos
         monkeypatch.setenv("NETRC", netrc)
     with pytest.raises(SystemExit):
         commands.main("lock", ["--upgrade"])
-    command = "\n  a notebook gets no logins; on the host, run: docker compose run --rm jupyter lock --upgrade\n"
+    command = "a notebook; on the host, run: docker compose run --rm jupyter lock --upgrade\n"
     assert capsys.readouterr().err.endswith(command) is named
 
 

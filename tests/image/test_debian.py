@@ -34,7 +34,7 @@ def test_a_mirror_and_sources_without_a_note_stay_as_they_are(sources: str) -> N
 
 def test_a_note_in_another_format_fails_the_build_instead_of_taking_the_archive_that_moves() -> None:
     changed = OFFICIAL.replace("URIs: http://deb", "Enabled: yes\nURIs: http://deb")
-    with pytest.raises(SystemExit, match=r"^debian\.sources: notes a snapshot of Debian in an unknown format; "):
+    with pytest.raises(SystemExit, match=r"^debian\.sources: unknown format of Debian's snapshot; "):
         of_the_day(changed, NAME)
 
 

@@ -40,7 +40,7 @@ REFUSED = {
     "characters of Windows that Latin-1 has not": ("postgres", b"canary\x80", "contains an unprintable character"),
     "a quote, for MySQL": ("mysql", b"can'ary\n", "contains a quote or a backslash"),
     "a quote, for H2O": ("h2o", b'can"ary\n', "contains a quote or a backslash"),
-    "a letter that HTTP encodes in two ways": ("h2o", "cänary\n".encode(), "contains a letter outside of ASCII"),
+    "a letter that HTTP encodes in two ways": ("h2o", "cänary\n".encode(), "contains a character outside ASCII"),
 }
 
 
@@ -171,7 +171,7 @@ def test_a_certificate_that_ends_is_replaced_and_a_file_that_is_something_else_i
     secret.write_bytes(b"canary")
     with pytest.raises(SystemExit) as ended:
         prepare(["dask"])
-    assert ended.value.code == ".secrets/dask.pem: is not a key and a certificate; empty the file for new ones"
+    assert ended.value.code == ".secrets/dask.pem: not a key with a certificate; empty the file to get new ones"
     assert secret.read_bytes() == b"canary"
 
 
@@ -225,8 +225,8 @@ def test_a_shorter_password_replaces_the_one_in_a_file_that_containers_have_moun
         "a space at the end": ([], ["canary \n"], "jupyter: the password begins or ends with a space"),
         "nothing": ([], ["\n"], ".secrets/jupyter_password: empty; run: "),
         "a quote for MySQL": (["mysql"], ["can'ary\n"], ".secrets/mysql_password: contains a quote or a backslash"),
-        "another folder": (["../mysql"], [], "../mysql: invalid name of a password"),
-        "the end of input": ([], ["\x04"], "password: stopped; no password was written"),
+        "another folder": (["../mysql"], [], "../mysql: invalid name"),
+        "the end of input": ([], ["\x04"], "password: stopped; the password was not written"),
     }.values(),
 )
 def test_a_password_that_cannot_be_used_leaves_the_file_as_it_is(

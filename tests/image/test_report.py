@@ -114,10 +114,10 @@ def test_parameters_replace_defaults_in_the_report_and_two_runs_write_the_same_b
     ("options", "said"),
     [
         (["src/nope.ipynb"], r"src/nope.ipynb: no such notebook; name one"),
-        (["src/text.ipynb"], r"src/text.ipynb: is not a notebook; get it back from git"),
+        (["src/text.ipynb"], r"src/text.ipynb: not a notebook; restore it from git"),
         (["-p", "rate"], r"argument -p/--parameters: expected 2 arguments"),
         (["--sparkle"], r"unrecognized arguments: --sparkle"),
-        ([], r"src: has no notebook; name one"),
+        ([], r"src: contains no notebooks; name one"),
     ],
 )
 def test_what_cannot_be_executed_is_said_in_a_line(options: list[str], said: str, run: Run, tmp_path: Path) -> None:
@@ -244,4 +244,4 @@ def test_two_notebooks_with_one_report_are_refused_before_either_is_executed(run
         (tmp_path / name / "one.ipynb").write_text(nbformat.writes(new_notebook()), encoding="utf-8")
     code, out, err = run("a/one.ipynb", "b/one.ipynb", "--output-dir", "out")
     assert (code, out) == (2, "")
-    assert "out/one.html: is the report of two of these notebooks" in err
+    assert "out/one.html: two notebooks have this report" in err

@@ -41,7 +41,7 @@ def test_a_clone_gets_a_name_and_secrets_once(clone: Path, capsys: pytest.Captur
     password = made[".secrets/jupyter_password"].strip()
     assert len(password) >= 16 and password in said
     assert made[".secrets/netrc"] == made[".secrets/dask.pem"] == ""
-    assert ".secrets/dask.pem: made at the first start\n" in said
+    assert ".secrets/dask.pem: created at the first start\n" in said
     assert said.endswith("Next: docker compose up --build\n")
     assert stat.S_IMODE((clone / ".secrets" / "jupyter_password").stat().st_mode) == 0o600
 

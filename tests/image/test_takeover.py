@@ -113,7 +113,7 @@ def test_a_url_is_read_again_by_its_name_unless_it_holds_a_secret_which_is_kept_
     kept = (folder / "production.txt").read_text()
     assert "canary" not in "".join([*said, *contents(folder).values()])
     for production in (kept, kept.replace(";", "&share=")):
-        with pytest.raises(SourceError, match=r"\?ref=v2[;&].*\.\.\.: the value .* is not kept; name the whole URL"):
+        with pytest.raises(SourceError, match=r"\?ref=v2[;&].*: \.\.\. stands for a value .*; name the whole URL"):
             project.named_source(production, "take-over")
 
 
@@ -221,8 +221,8 @@ UNSEEN = {
     "../api/requirements.txt": '--volume "FOLDER:/api:ro" jupyter check "/api/requirements.txt"',
     "/srv/my api/pins.txt": '--volume "/srv/my api:/srv/my api:ro" jupyter check "/srv/my api/pins.txt"',
     "image:registry/team/api:1.4.2": "-m pip freeze | docker compose run --rm --no-deps -T jupyter check -",
-    "requirements.txt": "is this project's own",
-    "standard input": "pipe it in again",
+    "requirements.txt": "is a file of this project",
+    "standard input": "pipe the file into check - again",
 }
 
 

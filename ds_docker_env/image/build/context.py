@@ -74,7 +74,7 @@ def newer_glibc(lock: str, here: int) -> str:
         return ""
     return (
         f"requirements.txt: locked for glibc 2.{wanted[1]}, but the base image has 2.{here}; use a newer Debian in the "
-        f"Dockerfile, or write manylinux_2_{here} in place of manylinux_2_{wanted[1]} into its header, build again, "
+        f"Dockerfile, or replace manylinux_2_{wanted[1]} by manylinux_2_{here} in its header, build again, "
         "and run: docker compose run --rm jupyter lock"
     )
 

@@ -62,5 +62,5 @@ def of_the_day(sources: str, name: Path) -> str:
     moving = len(re.findall(r"^URIs:.*//deb\.debian\.org/", sources, re.MULTILINE))
     taken, count = _SNAPSHOT.subn(r"URIs: \1", sources)
     if count != min(noted, moving):
-        sys.exit(f"{name}: notes a snapshot of Debian in an unknown format; install the packages in a base image")
+        sys.exit(f"{name}: unknown format of Debian's snapshot; install the packages in a base image")
     return taken

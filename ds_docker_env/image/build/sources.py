@@ -270,7 +270,7 @@ def _build_wheel(source: Source, section: Section, options: str, archive: Path, 
         command = ["build", "--wheel", "--no-config", "--no-cache", "--no-build-isolation", "--offline"]
         command += [f"--out-dir={out}", str(archive)]
     else:
-        print(f"{source.requirement}: not all of its build requirements are locked; run lock to look again", flush=True)
+        print(f"{source.requirement}: not all of its build requirements are locked; run lock", flush=True)
         constraints = folder / BUILD_REQUIREMENTS
         constraints.write_text(section.requirements, encoding="utf-8")
         config, own = folder / "uv.toml", STEP / "uv.toml"
@@ -347,7 +347,7 @@ def _download(source: Source, archive: Path) -> None:
     except (URLError, OSError) as error:
         sys.exit(f"{source.url}: cannot be downloaded ({error}); check the network, and the login in .secrets/netrc")
     if hashlib.sha256(archive.read_bytes()).hexdigest() not in source.hashes:
-        sys.exit(f"{source.url}: its hash is not in the lock; find out whether the lock or the index was changed")
+        sys.exit(f"{source.url}: its hash is not in the lock; check whether the lock or the index has changed")
 
 
 def _logins(host: str) -> Iterator[str]:
