@@ -24,7 +24,7 @@ class Accepted(NamedTuple):
 
 
 def read(text: str, today: date) -> tuple[list[Accepted], list[str]]:
-    """Return the entries in force, and the problems of all others."""
+    """Return the entries in force, and a problem for each other entry."""
     try:
         document = read_toml(text, FILE, "correct it")
     except RequirementsError as error:
@@ -46,7 +46,7 @@ def read(text: str, today: date) -> tuple[list[Accepted], list[str]]:
 
 
 def without(groups: Sequence[Group], accepted: Sequence[Accepted]) -> tuple[list[Group], list[Accepted]]:
-    """Return the groups without what is accepted, and the entries that name nothing in them."""
+    """Return the groups without accepted vulnerabilities, and the entries that match nothing in them."""
     ids = {each.id for each in accepted}
 
     def matches(advisory: Advisory) -> bool:

@@ -1,4 +1,4 @@
-"""``add``: further packages, in requirements.in, the lock and the environment at once."""
+"""``add``: adds packages to requirements.in, the lock and the environment."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ds_docker_env.pinning.production.reader import parse
 
 
 def run(words: Sequence[str]) -> int:
-    """Add requirements; raise `GenerationError`, in which case everything is as it was."""
+    """Add requirements; raise `GenerationError`, and change nothing then."""
     parser = commands.parser("add")
     parser.add_argument("requirements", nargs="*")
     parser.add_argument("-U", "--upgrade", action="store_true")
     parser.add_argument("-r", "--requirement", action="append", default=[])
     parser.add_argument("-q", "--quiet", action="store_true")
     parser.add_argument(*AT, default="")
-    # Habits, which make no difference here.
+    # Options of pip and uv that people type from habit; add ignores them.
     for habit in ("--no-cache-dir", "--user", "--system", "--no-input"):
         parser.add_argument(habit, action="store_true")
     asked = parser.parse_args(words)
@@ -42,7 +42,7 @@ def run(words: Sequence[str]) -> int:
 
     def edit(text: str) -> str:
         for each in wanted:
-            # The name alone of a package that production installs says nothing new.
+            # Production installs the package already.
             if not (requirements.is_bare(each) and each.name in known) or requirements.find(text, each.name):
                 text = requirements.with_requirement(text, each)
         return text
@@ -77,7 +77,7 @@ def _read(texts: Sequence[str]) -> list[Requirement]:
 
 
 def _lines(files: Sequence[str]) -> list[str]:
-    """Return the requirements in files, but for this project's own, which are installed in any case."""
+    """Return the requirements in files, except this project's own files, which are installed already."""
     own = [Path(name).resolve() for name in (REQUIREMENTS, LOCK)]
     others = [file for file in files if Path(file).resolve() not in own]
     return [line.line for file in others for line in parse(project.read(file)).requirements]

@@ -1,4 +1,4 @@
-"""``audit``: known vulnerabilities in the locks and of Debian's packages, and unsafe code in src, by ruff."""
+"""``audit``: finds known vulnerabilities in the locks and Debian's packages, and unsafe code in src."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from ds_docker_env.image.advisories import TOOLS, Advisory, Group, ask, publishe
 from ds_docker_env.pinning.parity import entries, name_of_entry
 
 CLEAN, TODO, FAILED = 0, 1, 2
-# assert, random and starting a program are ordinary in an analysis.
+# An analysis may use assert and random, and start programs.
 _RULES = "--select=S --ignore=S101,S311,S603,S607 --extend-exclude=src/data --no-cache --quiet --output-format=concise"
 _LOCK = "docker compose run --rm jupyter lock"
 _DATABASE = "to ask another database, run: audit --vulnerability-service osv"
 
 
 def run(options: Sequence[str]) -> int:
-    """Say what is known of the packages in the locks and of Debian's, and what is unsafe in src; return 0, 1 or 2.
+    """Print vulnerabilities of locked packages and Debian's packages, and unsafe code in src.
 
-    ``options`` go on to pip-audit, apart from two of this command. 1: there is something to do; 2: it could not be
-    found out. Raise `ProjectError` for an option of pip-audit that audit.toml replaces.
+    ``options`` go on to pip-audit, apart from two of this command. Return 0 if there is nothing to do, 1 if there is,
+    and 2 if a part of the audit failed. Raise `ProjectError` for an option of pip-audit that audit.toml replaces.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     asked, options = _words(options)
@@ -95,7 +95,7 @@ def _words(options: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
 
 
 def _accepted() -> tuple[list[Accepted], list[str]]:
-    """Return what is accepted, and a remedy if something in the file is wrong, which is printed."""
+    """Return accepted vulnerabilities, and a remedy if the file has errors, which are printed."""
     if not Path(FILE).exists():
         return [], []
     accepted, problems = read(project.read(FILE), datetime.now(timezone.utc).date())
@@ -105,7 +105,7 @@ def _accepted() -> tuple[list[Accepted], list[str]]:
 
 
 def _python(options: Sequence[str]) -> tuple[list[Group], str]:
-    """Return what is known of the packages in both locks, and how many were audited; raise `ValueError`."""
+    """Return the advisories for the packages in both locks, and how many were audited; raise `ValueError`."""
     lock, tools = _read("requirements.txt"), _read("tools.txt")
     if not lock:
         raise ValueError(f"{Path.cwd()}: requirements.txt is missing or empty")
@@ -116,7 +116,7 @@ def _python(options: Sequence[str]) -> tuple[list[Group], str]:
     if not answers:
         raise ValueError(f"the database of advisories does not know any of the {len(names)} packages")
     asked = {pin for part in parts for pin in _pins(part)}
-    # One from a URL has no version to ask for.
+    # A package from a URL lacks a version to ask for.
     asked |= {(name, "") for name in names - {name for name, _ in asked}}
     if unknown := sorted({name for name, _ in asked - {_pin(answer["name"], answer["version"]) for answer in answers}}):
         print("Not audited, because the database of advisories does not know them:", ", ".join(unknown), "\n")
@@ -142,7 +142,7 @@ def _python(options: Sequence[str]) -> tuple[list[Group], str]:
         Group(
             "Added by the analysis:",
             known(lambda pin: pin in analysis - production),
-            # A fix of today is not to wait.
+            # Without a day, lock would refuse a fix released today.
             f"{_LOCK} {{}} --at {today}",
         ),
         Group(
@@ -155,7 +155,7 @@ def _python(options: Sequence[str]) -> tuple[list[Group], str]:
 
 
 def _debian() -> tuple[list[Group], str]:
-    """Return what is known of Debian's packages, and how many there are; raise `GenerationError`."""
+    """Return the advisories for Debian's packages, and their number; raise `GenerationError`."""
     packages = tracker.installed()
     fixed, unfixed = tracker.known(tracker.download(tracker.release()), packages)
     renew = "renew the base image (docs/how-to/base-image.md of the template), then run: docker compose up --build"
@@ -164,7 +164,7 @@ def _debian() -> tuple[list[Group], str]:
 
 
 def _src() -> tuple[list[str], bool]:
-    """Show what is unsafe in src, and return what is to do, and whether that could not be found out."""
+    """Print unsafe code in src; return the remedy, and whether ruff failed."""
     src = subprocess.run(
         [TOOLS / "ruff", "check", *_RULES.split(), "src"], stdout=subprocess.PIPE, text=True, check=False
     )
@@ -219,7 +219,7 @@ def _show(group: Group, dates: Mapping[str, str]) -> None:
 
 def _read(*names: str) -> str:
     text = "".join(Path(name).read_text(encoding="utf-8") for name in names if Path(name).exists())
-    # Advisories for 2.13.0+cpu are under 2.13.0.
+    # The database lists 2.13.0+cpu as 2.13.0.
     return re.sub(r"^(\S+==[^\s;+]+)\+[^\s;]+", r"\1", text, flags=re.MULTILINE)
 
 

@@ -164,7 +164,7 @@ def main(name: str, arguments: Sequence[str] | None = None) -> NoReturn:
         else:
             code = _run(command, options)
     except GenerationError as error:
-        # The container has no other netrc.
+        # The only netrc in the container.
         said = error.report(f"{name}: {command.outcome}").replace("~/.netrc", LOGINS.as_posix())
         if isinstance(error, RefusedError) and _in_notebook():
             words = shlex.join(options)

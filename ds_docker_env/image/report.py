@@ -1,4 +1,4 @@
-"""``report``: notebooks executed by papermill, each with a report by nbconvert, also where a cell fails."""
+"""``report``: executes notebooks with papermill, and writes an HTML report of each with nbconvert."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SRC = Path("src")
 
 
 def run(options: Sequence[str]) -> int:
-    """Execute notebooks, all of src unless some are named, and write a report of each; return 1 if a cell fails.
+    """Execute notebooks, by default all in src, and write a report of each; return 1 if a cell fails.
 
     The notebooks themselves stay as they are. Raise `ProjectError` for a file that is not a notebook.
     """
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class _AsTyped(argparse.Action):
-    """Keeps an option of papermill's with its words, in the order in which all of them were typed."""
+    """Keeps the options of papermill with their words, in the order in which they were typed."""
 
     def __call__(self, _: object, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
         setattr(namespace, self.dest, [*getattr(namespace, self.dest), [option, *values]])
@@ -112,7 +112,7 @@ def _execute(notebook: Path, executed: Path, parameters: Sequence[str]) -> str:
 
 def _engine(application: JupyterApp) -> type[NBClientEngine]:
     class Engine(NBClientEngine):  # type: ignore[misc]
-        """Has the settings of jupyter_config.py; a kernel that dies is the error of a cell, for the report."""
+        """Uses the settings of jupyter_config.py, and reports a dead kernel as the error of its cell."""
 
         @classmethod
         def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""``sbom``: the packages of the image and the files that fix them, for scanners and for a signature.
+"""``sbom``: lists the packages of the image and the files that fix them, for scanners and signatures.
 
 Formats: https://cyclonedx.org/docs/1.6/json/, https://github.com/package-url/purl-spec
 """
@@ -37,7 +37,7 @@ _DEBIAN = "${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\t${sourc
 def run(words: Sequence[str]) -> int:
     """Write the bill of materials to standard output, or to the file that is named.
 
-    Says on standard error what ``check`` says, and returns its code. Raise `GenerationError`.
+    Print the output of ``check`` on standard error, and return its code. Raise `GenerationError`.
     """
     parser = commands.parser("sbom")
     parser.add_argument("file", nargs="?")
@@ -62,7 +62,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def _bill(components: Iterable[Component], facts: Mapping[str, str]) -> str:
-    """Return the document of these components: the same text for the same image, without a time and a random number."""
+    """Return the document of these components, without a timestamp and a random serial number."""
     image = Component(name="analysis", type=ComponentType.CONTAINER, bom_ref="image")
     known = [Property(name=PROPERTY + name, value=value) for name, value in facts.items() if value]
     bom = Bom(components=components, metadata=BomMetaData(component=image, properties=known))
@@ -94,7 +94,7 @@ def _files(files: Mapping[str, bytes]) -> list[Component]:
 
 
 def _packages(name: str, environment: Path, lock: str, content: bytes) -> list[Component]:
-    """Return the packages of an environment, with the hashes that its lock has for these versions, and its Python."""
+    """Return the Python and the packages of an environment, with the hashes in its lock."""
     locked = read_lock(content.decode(), platform.machine())
     components = [_component(PackageURL("generic", None, "python", installed.patch_release(environment)), name)]
     for package, found in installed.read_installed(environment).packages.items():
@@ -112,7 +112,7 @@ def _packages(name: str, environment: Path, lock: str, content: bytes) -> list[C
 
 
 def _debian(listed: str, release: Mapping[str, str]) -> list[Component]:
-    """Return the installed packages in what dpkg lists, with their source packages, which advisories name."""
+    """Return the installed packages in dpkg's list, with their source packages, which advisories name."""
     distribution = f"{release['ID']}-{release['VERSION_ID']}"
     components = []
     for line in listed.splitlines():

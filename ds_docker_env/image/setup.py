@@ -1,4 +1,4 @@
-"""Gives a new clone what git does not have: a project name of its own, and secrets.
+"""Gives a new clone a project name of its own, and secrets, which git does not have.
 
 The base image runs this module from the wheel, before the project's image is built, with the standard library alone.
 """
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str], project: Path = Path("/project")) -> None:
 
 
 def become_owner(project: Path) -> None:
-    """Go on without rights that the owner of the project does not have."""
+    """Drop all rights that the owner of the project does not have."""
     owner = project.stat()
     # Docker Desktop shows every directory as root's; with a rootless engine, root is the person on the host.
     if sys.platform != "win32" and os.getuid() == 0 and owner.st_uid != 0:

@@ -1,7 +1,7 @@
 """Compares the signed statement of an image, which cosign has verified, with the files of a checkout.
 
-The base image runs this module from the wheel of that checkout, as it runs `setup`, with the standard library alone. So
-nothing of the image runs. Formats: https://github.com/secure-systems-lab/dsse/blob/master/envelope.md,
+The base image runs this module from the checkout's wheel, as it runs `setup`, with the standard library alone, so that
+code of the image does not run. Formats: https://github.com/secure-systems-lab/dsse/blob/master/envelope.md,
 https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md, https://cyclonedx.org/docs/1.6/json/
 """
 
@@ -34,7 +34,7 @@ class Statement(NamedTuple):
 
 
 def main(verified: TextIO = sys.stdin, project: Path = Path("/project")) -> None:
-    """Print what is proven; exit with a line for each problem if no statement agrees with the checkout."""
+    """Print the proven facts; exit with a line for each problem if all statements differ from the checkout."""
     try:
         become_owner(project)
         here = {name: sha256((project / name).read_bytes()) for name in FILES if (project / name).is_file()}

@@ -1,4 +1,4 @@
-"""What a person reads of a comparison."""
+"""Writes a comparison for the user."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BUILD = "docker compose up --build"
 
 
 def verdict(comparison: Comparison, source: str) -> str:
-    """Return on one line what was compared; ``source`` is blank where production's file was not."""
+    """Return the result on one line; ``source`` is blank if production's file was not compared."""
     parity = comparison.parity
     held = {pin.name for pin in parity.held}
     wanted = held | {difference.pin.name for difference in parity.differences}
@@ -33,7 +33,7 @@ def verdict(comparison: Comparison, source: str) -> str:
 
 
 def table(comparison: Comparison, source: str) -> str:
-    """Return the differences, fitted to a terminal, where long values are folded, or as wide as they are."""
+    """Return the table of differences, folded to the width of a terminal, else unfolded."""
     console = Console()
     terminal = console.is_terminal
     if not terminal:
@@ -56,7 +56,7 @@ def table(comparison: Comparison, source: str) -> str:
 
 
 def advice(comparison: Comparison, source: str) -> list[str]:
-    """Return what to do about each kind of difference."""
+    """Return a remedy for each kind of difference."""
     lines = []
     if comparison.moved:
         lines.append(f"{source}: differs from production.txt; run take-over")
@@ -68,7 +68,7 @@ def advice(comparison: Comparison, source: str) -> list[str]:
 
 
 def problem(need: Need, lock: str, target: Target, python: str) -> str:
-    """Return what to do about a requirement that is not met in an image with this patch release of Python."""
+    """Return a requirement that is not met in an image with this patch release of Python, with its remedy."""
     made_for = re.search(r"--python-version ([\d.]+)", lock)
     if made_for and not need.applies(target, made_for[1]):
         return (

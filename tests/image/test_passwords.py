@@ -71,7 +71,7 @@ def test_jupyter_and_databases_take_a_password_from_any_editor(folder: Path, con
     assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
 
 
-def test_a_file_that_needs_no_change_may_be_read_only(folder: Path) -> None:
+def test_a_correct_password_file_may_be_read_only(folder: Path) -> None:
     path = folder / "postgres_password"
     path.write_bytes(b"secret")
     path.chmod(0o400)
@@ -91,7 +91,7 @@ def test_a_database_does_not_start_with_a_password(folder: Path, name: str, cont
     assert (folder / f"{name}_password").read_bytes() == content
 
 
-def test_each_file_that_databases_cannot_take_has_a_line(folder: Path) -> None:
+def test_each_invalid_password_file_gets_a_line(folder: Path) -> None:
     (folder / "mysql_password").write_bytes(b"a\nb")
     with pytest.raises(SystemExit) as ended:
         prepare(["mysql", "postgres"])
@@ -121,7 +121,7 @@ def test_dask_gets_a_key_and_a_certificate_that_outlive_the_project_and_stay(fol
 
 
 @needs_openssl
-def test_a_server_and_a_client_trust_that_certificate_and_no_other(folder: Path) -> None:
+def test_a_server_and_a_client_trust_only_that_certificate(folder: Path) -> None:
     secret, other = folder / "dask.pem", folder / "other.pem"
     prepare(["dask"])
     other.write_bytes(new_certificate(other))
@@ -149,7 +149,7 @@ def test_a_server_and_a_client_trust_that_certificate_and_no_other(folder: Path)
 
 
 @needs_openssl
-def test_a_certificate_that_ends_is_replaced_and_a_file_that_is_something_else_is_named(folder: Path) -> None:
+def test_an_expiring_certificate_is_replaced_and_other_content_is_refused(folder: Path) -> None:
     secret = folder / "dask.pem"
     short = [
         "openssl",
@@ -175,7 +175,7 @@ def test_a_certificate_that_ends_is_replaced_and_a_file_that_is_something_else_i
     assert secret.read_bytes() == b"canary"
 
 
-def test_jupyter_makes_a_token_without_a_password_and_names_one_that_nobody_can_type(folder: Path) -> None:
+def test_jupyter_makes_a_token_without_a_password_and_refuses_one_that_cannot_be_typed(folder: Path) -> None:
     assert read_password("jupyter", folder) == ""
     (folder / "jupyter_password").write_bytes(b" \n")
     assert read_password("jupyter", folder) == ""

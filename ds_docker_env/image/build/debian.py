@@ -13,7 +13,7 @@ from pathlib import Path
 from ds_docker_env.image.build.running import EPOCH
 
 SOURCES = Path("/etc/apt/sources.list.d")
-# Files of Debian's tools that hold times, or are made at random.
+# Files of Debian's tools that hold timestamps or random bytes.
 LEFT_BEHIND = (
     *("/var/cache/apt/*.bin", "/var/cache/ldconfig/*", "/var/cache/debconf/*-old", "/var/lib/dpkg/*-old"),
     *("/var/lib/dbus/machine-id", "/var/log/*.log", "/var/log/apt"),
