@@ -1,1 +1,1 @@
-"""What runs in the container of a project."""
+"""Code that runs in the container of a project."""

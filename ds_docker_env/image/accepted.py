@@ -24,7 +24,7 @@ class Accepted(NamedTuple):
 
 
 def read(text: str, today: date) -> tuple[list[Accepted], list[str]]:
-    """Return the entries in force, and the problems of all others."""
+    """Return the entries in force, and a problem for each other entry."""
     try:
         document = read_toml(text, FILE, "correct it")
     except RequirementsError as error:
@@ -32,10 +32,10 @@ def read(text: str, today: date) -> tuple[list[Accepted], list[str]]:
     entries = tables(document.get("accepted"))
     accepted, problems = [], []
     if document.keys() - {"accepted"} or (document and not entries):
-        problems.append(f"{FILE}: holds something else than accepted vulnerabilities; {_AS}")
+        problems.append(f"{FILE}: contains more than accepted vulnerabilities; {_AS}")
     for entry, line in zip(entries, entry_lines(text, "accepted", len(entries)), strict=True):
         if wrong := _wrong(entry):
-            problems.append(f"{FILE}:{line}: {', '.join(wrong)}: missing, unknown or not of the right kind; {_AS}")
+            problems.append(f"{FILE}:{line}: {', '.join(wrong)}: missing, unknown or of the wrong type; {_AS}")
         elif entry["until"] < today:
             problems.append(
                 f"{FILE}:{line}: {entry['id']}: was accepted until {entry['until']}; fix it, or set a later date"
@@ -46,7 +46,7 @@ def read(text: str, today: date) -> tuple[list[Accepted], list[str]]:
 
 
 def without(groups: Sequence[Group], accepted: Sequence[Accepted]) -> tuple[list[Group], list[Accepted]]:
-    """Return the groups without what is accepted, and the entries that name nothing in them."""
+    """Return the groups without accepted vulnerabilities, and the entries that match nothing in them."""
     ids = {each.id for each in accepted}
 
     def matches(advisory: Advisory) -> bool:

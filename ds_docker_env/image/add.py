@@ -1,8 +1,7 @@
-"""``add``: further packages, in requirements.in, the lock and the environment at once."""
+"""``add``: adds packages to requirements.in, the lock and the environment."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from packaging.requirements import Requirement
 from ds_docker_env.common.day import checked
 from ds_docker_env.common.errors import RequirementsError
 from ds_docker_env.common.progress import alive
-from ds_docker_env.image import project, requirements
+from ds_docker_env.image import commands, project, requirements
 from ds_docker_env.image.change import change
 from ds_docker_env.image.lock import AT, production_here, read_versions
 from ds_docker_env.image.project import LOCK, REQUIREMENTS
@@ -20,14 +19,14 @@ from ds_docker_env.pinning.production.reader import parse
 
 
 def run(words: Sequence[str]) -> int:
-    """Add requirements; raise `GenerationError`, in which case everything is as it was."""
-    parser = argparse.ArgumentParser(prog="add", allow_abbrev=False)
+    """Add requirements; raise `GenerationError`, and change nothing then."""
+    parser = commands.parser("add")
     parser.add_argument("requirements", nargs="*")
     parser.add_argument("-U", "--upgrade", action="store_true")
     parser.add_argument("-r", "--requirement", action="append", default=[])
     parser.add_argument("-q", "--quiet", action="store_true")
     parser.add_argument(*AT, default="")
-    # Habits, which make no difference here.
+    # Options of pip and uv that people type from habit; add ignores them.
     for habit in ("--no-cache-dir", "--user", "--system", "--no-input"):
         parser.add_argument(habit, action="store_true")
     asked = parser.parse_args(words)
@@ -35,7 +34,7 @@ def run(words: Sequence[str]) -> int:
         parser.error('name a package, such as polars or "seaborn>=0.13"')
     wanted = _read([*asked.requirements, *_lines(asked.requirement)])
     if any(each.name == "pip" for each in wanted):
-        raise RequirementsError("pip: uv installs the packages of this environment, which needs no pip; leave it out")
+        raise RequirementsError("pip: not needed, because uv installs the packages; leave it out")
     names = [each.name for each in wanted]
     production = production_here()
     known = {pin.name for pin in production.pins} | set(map(name_of, production.unpinned))
@@ -43,7 +42,7 @@ def run(words: Sequence[str]) -> int:
 
     def edit(text: str) -> str:
         for each in wanted:
-            # The name alone of a package that production installs says nothing new.
+            # Production installs the package already.
             if not (requirements.is_bare(each) and each.name in known) or requirements.find(text, each.name):
                 text = requirements.with_requirement(text, each)
         return text
@@ -68,7 +67,7 @@ def _read(texts: Sequence[str]) -> list[Requirement]:
             problems += error.problems
     markers = {each.name: each.marker for each in wanted}
     problems += [
-        f"{each}: {each.name} is named with another marker, too; write both into {REQUIREMENTS}, then run lock"
+        f"{each}: {each.name} is also named with another marker; write both lines into {REQUIREMENTS}, then run lock"
         for each in wanted
         if each.marker != markers[each.name]
     ]
@@ -78,7 +77,7 @@ def _read(texts: Sequence[str]) -> list[Requirement]:
 
 
 def _lines(files: Sequence[str]) -> list[str]:
-    """Return the requirements in files, but for this project's own, which are installed in any case."""
+    """Return the requirements in files, except this project's own files, which are installed already."""
     own = [Path(name).resolve() for name in (REQUIREMENTS, LOCK)]
     others = [file for file in files if Path(file).resolve() not in own]
     return [line.line for file in others for line in parse(project.read(file)).requirements]

@@ -1,4 +1,4 @@
-"""What databases know of packages: vulnerabilities, the versions that fix them, and since when they are known."""
+"""Advisories of databases: vulnerabilities of packages, the versions that fix them, and the days of publication."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.sources.web import WebFile
 
 TOOLS = Path("/opt/tools/bin")
-# Seconds for pip-audit, which gives up a silent connection by itself, but not one that trickles.
+# Seconds for pip-audit, which has a timeout for silent connections only.
 _LONGEST = 300
 _PIP_AUDIT = "--requirement=/dev/stdin --disable-pip --progress-spinner=off --format=json --output=stdout --desc=off"
-# Seconds for all dates, without which an audit is complete.
+# Seconds for all dates; an audit is complete without them.
 _DATES = 20
 
 
@@ -35,7 +35,7 @@ class Advisory(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Vulnerabilities with the same remedy, where ``{}`` stands for options; without one they are for information."""
+    """Vulnerabilities with one remedy, in which ``{}`` stands for options, or for information without a remedy."""
 
     title: str
     advisories: list[Advisory]
@@ -62,7 +62,7 @@ def ask(lock: str, options: Sequence[str], seconds: float = _LONGEST) -> list[di
 
 
 def published(records: Iterable[str], url: str) -> dict[str, str]:
-    """Return the days on which these records of OSV's database were published, of those that it can tell.
+    """Return the days on which these records of OSV's database were published, as far as it has them.
 
     ``url`` is that of the database, https://google.github.io/osv.dev/get-v1-vulns/
     """

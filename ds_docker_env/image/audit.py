@@ -1,4 +1,4 @@
-"""``audit``: known vulnerabilities in the locks and of Debian's packages, and unsafe code in src, by ruff."""
+"""``audit``: finds known vulnerabilities in the locks and Debian's packages, and unsafe code in src."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from rich.console import Console
 from rich.table import Table
 
 from ds_docker_env.common.errors import GenerationError, ProjectError
-from ds_docker_env.image import project, tracker
+from ds_docker_env.image import commands, project, tracker
 from ds_docker_env.image.accepted import FILE, Accepted, read, without
 from ds_docker_env.image.advisories import TOOLS, Advisory, Group, ask, published
 from ds_docker_env.pinning.parity import entries, name_of_entry
 
 CLEAN, TODO, FAILED = 0, 1, 2
-# assert, random and starting a program are ordinary in an analysis.
+# An analysis may use assert and random, and start programs.
 _RULES = "--select=S --ignore=S101,S311,S603,S607 --extend-exclude=src/data --no-cache --quiet --output-format=concise"
 _LOCK = "docker compose run --rm jupyter lock"
 _DATABASE = "to ask another database, run: audit --vulnerability-service osv"
 
 
 def run(options: Sequence[str]) -> int:
-    """Say what is known of the packages in the locks and of Debian's, and what is unsafe in src; return 0, 1 or 2.
+    """Print vulnerabilities of locked packages and Debian's packages, and unsafe code in src.
 
-    ``options`` go on to pip-audit, apart from two of this command. 1: there is something to do; 2: it could not be
-    found out. Raise `ProjectError` for an option of pip-audit that audit.toml replaces.
+    ``options`` go on to pip-audit, apart from two of this command. Return 0 if there is nothing to do, 1 if there is,
+    and 2 if a part of the audit failed. Raise `ProjectError` for an option of pip-audit that audit.toml replaces.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     asked, options = _words(options)
@@ -53,49 +53,49 @@ def run(options: Sequence[str]) -> int:
             failed = True
             print(
                 f"audit: {what} are not audited and may hold vulnerabilities: {error}; "
-                f"behind a proxy set HTTPS_PROXY; {advice}",
+                f"behind a proxy, set HTTPS_PROXY; {advice}",
                 file=sys.stderr,
             )
         else:
             groups += found
             audited.append(said)
-    if asked.no_debian:
-        audited.append("Debian's packages are not audited")
     left, unneeded = without(groups, accepted)
     shown = [group for group in left if group.advisories and (group.remedy or asked.unfixed)]
     dates = published((each.record for group in shown for each in group.advisories), _osv(options))
     for group in shown:
         _show(group, dates)
     if counted := sum(len(group.advisories) for group in left if group not in shown):
-        print(f"Debian has not fixed {counted} known vulnerabilities of its packages; to list them: audit --unfixed")
+        print(f"Vulnerabilities that Debian has not fixed: {counted}; to list them, run: audit --unfixed")
     if unneeded and not (failed or asked.no_debian):
-        print(*(f"{FILE}:{each.line}: {each.id}: matches no vulnerability; remove it" for each in unneeded), sep="\n")
+        for each in unneeded:
+            print(f"{FILE}:{each.line}: {each.id}: does not match a vulnerability; remove it")
     todo += [group.to_do for group in shown if group.remedy]
     unsafe, silent = _src()
     failed |= silent
     if todo := [*todo, *unsafe]:
         print("To do:", "; ".join(todo))
     elif not failed:
-        print(f"No known vulnerability in {', '.join(audited)}, nothing unsafe in src.")
+        omitted = " Debian's packages are not audited." if asked.no_debian else ""
+        print(f"No known vulnerability to fix in {' and '.join(audited)}; nothing unsafe in src.{omitted}")
     return FAILED if failed else TODO if todo else CLEAN
 
 
 def _words(options: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(prog="audit", add_help=False, allow_abbrev=False)
+    parser = commands.parser("audit")
     parser.add_argument("--no-debian", action="store_true")
     parser.add_argument("--unfixed", action="store_true")
     parser.add_argument("--ignore-vuln", action="append")
     asked, others = parser.parse_known_args(options)
     if asked.ignore_vuln:
         raise ProjectError(
-            f"--ignore-vuln: not kept with a reason and a date; name {', '.join(asked.ignore_vuln)} in {FILE}: "
-            "docs/how-to/audit.md of the template"
+            f"--ignore-vuln: lacks a reason and a date; name {', '.join(asked.ignore_vuln)} in {FILE} instead "
+            "(docs/how-to/audit.md of the template)"
         )
     return asked, others
 
 
 def _accepted() -> tuple[list[Accepted], list[str]]:
-    """Return what is accepted, and a remedy if something in the file is wrong, which is printed."""
+    """Return accepted vulnerabilities, and a remedy if the file has errors, which are printed."""
     if not Path(FILE).exists():
         return [], []
     accepted, problems = read(project.read(FILE), datetime.now(timezone.utc).date())
@@ -105,18 +105,18 @@ def _accepted() -> tuple[list[Accepted], list[str]]:
 
 
 def _python(options: Sequence[str]) -> tuple[list[Group], str]:
-    """Return what is known of the packages in both locks, and how many were audited; raise `ValueError`."""
+    """Return the advisories for the packages in both locks, and how many were audited; raise `ValueError`."""
     lock, tools = _read("requirements.txt"), _read("tools.txt")
     if not lock:
-        raise ValueError(f"{Path.cwd()} has no requirements.txt, or it is empty")
+        raise ValueError(f"{Path.cwd()}: requirements.txt is missing or empty")
     parts = _parts(lock, tools)
     names = {name for part in parts for name in re.findall(r"^\w[\w.-]*", part, re.MULTILINE)}
     with Console(stderr=True).status(f"Asking for advisories on {len(names)} packages"):
         answers = [answer for part in parts for answer in ask(part, options)]
     if not answers:
-        raise ValueError(f"the database of advisories knows none of the {len(names)} packages")
+        raise ValueError(f"the database of advisories does not know any of the {len(names)} packages")
     asked = {pin for part in parts for pin in _pins(part)}
-    # One from a URL has no version to ask for.
+    # A package from a URL lacks a version to ask for.
     asked |= {(name, "") for name in names - {name for name, _ in asked}}
     if unknown := sorted({name for name, _ in asked - {_pin(answer["name"], answer["version"]) for answer in answers}}):
         print("Not audited, because the database of advisories does not know them:", ", ".join(unknown), "\n")
@@ -142,37 +142,37 @@ def _python(options: Sequence[str]) -> tuple[list[Group], str]:
         Group(
             "Added by the analysis:",
             known(lambda pin: pin in analysis - production),
-            # A fix of today is not to wait.
+            # Without a day, lock would refuse a fix released today.
             f"{_LOCK} {{}} --at {today}",
         ),
         Group(
             "JupyterLab and other tools:",
             known(lambda pin: pin in _pins(tools)),
-            "generate over the project with a newer template, which renews tools.txt",
+            "update the project to a newer template, which renews tools.txt",
         ),
     ]
     return groups, f"{len(names) - len(unknown)} of {len(names)} packages"
 
 
 def _debian() -> tuple[list[Group], str]:
-    """Return what is known of Debian's packages, and how many there are; raise `GenerationError`."""
+    """Return the advisories for Debian's packages, and their number; raise `GenerationError`."""
     packages = tracker.installed()
     fixed, unfixed = tracker.known(tracker.download(tracker.release()), packages)
     renew = "renew the base image (docs/how-to/base-image.md of the template), then run: docker compose up --build"
     groups = [Group("Fixed by Debian:", fixed, renew), Group("Not fixed by Debian:", unfixed)]
-    return groups, f"none that Debian has fixed in its {len(packages)} packages"
+    return groups, f"{len(packages)} Debian packages"
 
 
 def _src() -> tuple[list[str], bool]:
-    """Show what is unsafe in src, and return what is to do, and whether that could not be found out."""
+    """Print unsafe code in src; return the remedy, and whether ruff failed."""
     src = subprocess.run(
         [TOOLS / "ruff", "check", *_RULES.split(), "src"], stdout=subprocess.PIPE, text=True, check=False
     )
     if src.returncode == 1:
         print("Unsafe in src:", src.stdout, sep="\n")
-        return ["change src, or end a line that is safe with a comment such as # noqa: S301"], False
+        return ["change src, or end safe lines with a comment such as # noqa: S301"], False
     if src.returncode:
-        print("audit: src is not audited; ruff says above why", file=sys.stderr)
+        print("audit: src is not audited; see ruff's error above", file=sys.stderr)
     return [], bool(src.returncode)
 
 
@@ -219,7 +219,7 @@ def _show(group: Group, dates: Mapping[str, str]) -> None:
 
 def _read(*names: str) -> str:
     text = "".join(Path(name).read_text(encoding="utf-8") for name in names if Path(name).exists())
-    # Advisories for 2.13.0+cpu are under 2.13.0.
+    # The database lists 2.13.0+cpu as 2.13.0.
     return re.sub(r"^(\S+==[^\s;+]+)\+[^\s;]+", r"\1", text, flags=re.MULTILINE)
 
 

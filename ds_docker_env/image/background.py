@@ -1,4 +1,4 @@
-"""Work that a command can abandon: a look-up of a host's name, for example, cannot be stopped."""
+"""Work that a command can abandon, such as a DNS lookup, which cannot be stopped."""
 
 from __future__ import annotations
 

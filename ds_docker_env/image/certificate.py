@@ -1,4 +1,4 @@
-"""The secret of a Dask cluster: one key with a certificate, which scheduler, workers and clients show to each other.
+"""The secret of a Dask cluster: a key and a certificate that scheduler, workers and clients share.
 
 Format: https://distributed.dask.org/en/stable/tls.html
 """
@@ -11,24 +11,24 @@ from pathlib import Path
 from ds_docker_env.common.errors import ProjectError
 
 _MONTH = 30 * 24 * 60 * 60
-# Every part trusts this certificate alone, so that it may outlive the project; a leaked one is replaced by hand.
+# All parts trust only this certificate, so it may be valid for longer than the project lasts.
 _DAYS = 36_500
 _MAKE = (
     *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
     *("-subj", "/CN=dask", "-days", str(_DAYS), "-keyout", "-"),
-    # Python 3.13 asks for it.
+    # Python 3.13 requires keyUsage.
     *("-addext", "keyUsage=critical,digitalSignature,keyCertSign"),
 )
 
 
 def new_certificate(path: Path) -> bytes:
-    """Return a new key and certificate if the file has none or it ends within a month, else nothing.
+    """Return a new key and certificate if the file is empty or its certificate expires within a month, else nothing.
 
-    Raise `ProjectError` if the file has something else, which a person may want to keep, or if openssl fails.
+    Raise `ProjectError` if the file has other content, which a person may want to keep, or if openssl fails.
     """
     content = path.read_bytes().strip() if path.exists() else b""
     if content and _openssl("x509", "-noout", given=content).returncode:
-        raise ProjectError(f".secrets/{path.name}: is not a key and a certificate; empty the file for new ones")
+        raise ProjectError(f".secrets/{path.name}: not a key with a certificate; empty the file to get new ones")
     if content and _openssl("x509", "-noout", "-checkend", str(_MONTH), given=content).returncode == 0:
         return b""
     made = _openssl(*_MAKE)

@@ -1,4 +1,4 @@
-"""A change of requirements.in that is locked, proven and installed: all of it, or nothing."""
+"""A change of requirements.in, which is locked, proven and installed completely or not at all."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from ds_docker_env.pinning.wheels import build_requirements
 
 
 class Change(NamedTuple):
-    """How the versions moved, and lines for other processors and for packages that are older or no longer for arm64."""
+    """The moves of versions, and lines about other processors, older versions and packages that exclude arm64."""
 
     moves: Moves
     elsewhere: list[str]
@@ -48,7 +48,7 @@ class Change(NamedTuple):
     only: list[str]
 
     def report(self, otherwise: str) -> str:
-        """Return what a person should know; ``otherwise`` if no version moved."""
+        """Return the lines for the user; ``otherwise`` stands in for moves if all versions stay."""
         lines = [*([*self.moves.lines, *self.elsewhere] or [otherwise]), *self.older, *self.only]
         if self.moves.changed:
             lines.append(
@@ -65,18 +65,17 @@ def change(
     say: Say = silent,
     at: str = "",
 ) -> Change:
-    """Edit requirements.in, lock and install it and write both; return the versions before and after.
+    """Edit requirements.in, lock it, install the lock and write both files; return how versions moved.
 
-    Versions stay unless the edit moves them; ``upgrade`` lets those of the packages ``names`` move, which the edit is
-    about; releases after the day ``at`` are left out. Raise `GenerationError`, in which case everything
-    is as it was.
+    Versions stay unless the edit moves them. ``upgrade`` lets the versions of the edited packages ``names`` move.
+    Releases after the day ``at`` are left out. Raise `GenerationError`, and change nothing then.
     """
     project.writable()
     before = {name: project.read(name) for name in (REQUIREMENTS, LOCK)}
     packages_before, text = read_versions(before[LOCK]), edit(before[REQUIREMENTS])
     os.environ.update(overlay.settings())
     moving = names if upgrade else ()
-    # uv decides in this order, and so moves other packages for those that come first.
+    # uv resolves in this order, so it moves other packages for the first ones.
     first = as_lines(requirements.find(text, name) for name in moving)
     kept = _without_urls(before[LOCK], text, names)
     with (
@@ -103,7 +102,7 @@ def change(
         built_with = built_with_here()
         building = BuildRequirements(built_with)
         if lock != before[LOCK]:
-            # Of a source that stays, which may be large.
+            # Sources that stay may be large; their build requirements are known.
             known = {name: section.requirements for name, section in sections(built_with).items() if section.fixed}
             building = build_requirements(resolver, lock, built_with, known=known)
             # Not through the link to the project's own.
@@ -125,7 +124,7 @@ def change(
 
 
 def moved_elsewhere(before: str, after: str, here: Moves, machine: str) -> list[str]:
-    """Return how the versions of other processors moved where those of this one did not."""
+    """Return a line for each version that moved on another processor only."""
     return [
         f"{line} on {MACHINES[other]}"
         for other in machines(after)
@@ -142,7 +141,7 @@ def _without_urls(lock: str, text: str, names: Sequence[str]) -> str:
 
 
 def _require(wanted: Sequence[str], locks: Sequence[Mapping[str, Locked]]) -> None:
-    """Raise `RequirementsError` if no processor's lock holds a requirement, as where its marker is for Windows."""
+    """Raise `RequirementsError` if every processor's lock lacks a requirement, such as one for Windows."""
     for each in map(Requirement, wanted):
         found = [lock[name] for lock in locks if (name := canonicalize_name(each.name)) in lock]
         if not any(not one.version or each.specifier.contains(one.version, prereleases=True) for one in found):

@@ -1,4 +1,4 @@
-"""``check``: whether the analysis sees production's versions, and whether production still names the same ones."""
+"""``check``: compares the installed versions with production.txt, and production.txt with production's file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ds_docker_env.common.errors import GenerationError, ProjectError, Requireme
 from ds_docker_env.common.progress import alive
 from ds_docker_env.common.redaction import redacted
 from ds_docker_env.common.target import Target
-from ds_docker_env.image import hold, installed, overlay, project
+from ds_docker_env.image import commands, hold, installed, overlay, project
 from ds_docker_env.image.background import begin
 from ds_docker_env.image.comparison import Comparison, Document, compare_places
 from ds_docker_env.image.lock import overrides_here, unsuited
@@ -29,12 +29,15 @@ EQUAL, DIFFERENT = 0, 1
 PATIENCE = 60
 
 
-def run(sources: Sequence[str]) -> int:
-    """Compare what is installed with production.txt, and that with its source; a source that is named must be there.
+def run(words: Sequence[str]) -> int:
+    """Compare the installed packages with production.txt, and production.txt with its source.
 
-    Return 0 if all is equal and 1 if not; raise `GenerationError` where that cannot be found out.
+    Return 0 if all agree, else 1. Raise `GenerationError` if they cannot be compared. A source that is missing is an
+    error only if it is named.
     """
-    location = "".join(sources)
+    parser = commands.parser("check")
+    parser.add_argument("source", nargs="?", default="")
+    location = parser.parse_args(words).source
     environment = overlay.current()
     here = installed.read_installed(environment)
     taken, lock = (_document(name, here.target) for name in (PRODUCTION, LOCK))
@@ -63,7 +66,7 @@ def run(sources: Sequence[str]) -> int:
 
 
 def _explain(comparison: Comparison, indexes: Iterable[str]) -> None:
-    """Print known facts about the moves that would make all places equal."""
+    """Print facts about the moves that would make all places agree."""
     moves = comparison.moves
     with alive("Looking up what the moves mean") if moves.differences else nullcontext():
         words, silent = explain(moves, comparison.target, indexes)
@@ -73,7 +76,7 @@ def _explain(comparison: Comparison, indexes: Iterable[str]) -> None:
 
 
 def _problems(environment: Path, taken: Document, lock: Document, target: Target) -> tuple[list[str], list[str]]:
-    """Return why the packages may not work here, and where they contradict each other as they do in production."""
+    """Return why the packages may not work here, and the conflicts that production has, too."""
     overrides = {name_of(line) for line in overrides_here()}
     python = installed.patch_release(installed.ANALYSIS)
     needs, others = unmet(environment)
@@ -97,7 +100,7 @@ def _document(name: str, target: Target) -> Document:
 
 
 def _within(seconds: float, location: str, target: Target) -> Production:
-    """Read production but give up after a while, whatever it is that hangs: a look-up of a name cannot be stopped."""
+    """Read production within a time limit, even if a part cannot be stopped, such as a DNS lookup."""
     try:
         return begin(read_production, location, target).result(seconds)
     except FutureTimeoutError:

@@ -6,10 +6,13 @@ import argparse
 import importlib
 import os
 import shlex
+import shutil
 import signal
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, NoReturn
 
 from ds_docker_env.common.errors import GenerationError, RefusedError
@@ -23,118 +26,150 @@ _CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 
 class Command(NamedTuple):
-    """A module of this package with a function ``run``, and the words for it.
+    """A module of this package with a function ``run``, and its help: the usage, and a line for each word in it.
 
-    ``outcome`` is said when the command fails. One with ``options`` hands all words on to the module; another one
-    with a ``source`` takes that word alone. One whose words are ``paths`` runs in the working directory, others in that
-    of the project. One that runs ``alone`` waits for others that do.
+    ``outcome`` is printed if the command fails. A command with a ``source`` or with ``paths`` may get a file: a source
+    is made absolute, because commands run in the project's directory; with paths, they run where they are typed. A
+    command that runs ``alone`` waits for the others that do.
     """
 
     module: str
     purpose: str
     outcome: str
-    options: str = ""
+    usage: str = ""
+    options: Mapping[str, str] = MappingProxyType({})
     source: bool = False
     paths: bool = False
     alone: bool = True
 
 
-_SOURCE = (
-    "a path in the project or mounted, an http(s) URL, git+URL@REF@DAY#PATH, or - for standard input; "
-    "default: the source that production.txt names"
-)
+_AT = "Take releases up to the end of this day in UTC, however recent, such as 2026-03-01"
+_SOURCE = {
+    "SOURCE": "Production's file: a path in the project or mounted, an http(s) URL, git+URL@REF@DAY#PATH, or - for "
+    "standard input (default: the source in production.txt)"
+}
 COMMANDS = {
     "add": Command(
         "add",
-        "Add packages to requirements.in, the lock and the environment, at once for every kernel.",
+        "Add packages to requirements.in, the lock and the environment of every kernel.",
         "nothing was changed",
-        'Other words are requirements, such as polars or "seaborn>=0.13", and options of pip: -U or --upgrade takes '
-        "newer versions of packages that are here, -r FILE adds the requirements in a file, -q prints nothing; "
-        "--at DAY, such as 2026-03-01, takes releases up to that day, however recent.",
+        "[OPTIONS] REQUIREMENT...",
+        {
+            "REQUIREMENT": 'A package to add, such as polars or "seaborn>=0.13"',
+            "-U, --upgrade": "Take newer versions of packages that are installed",
+            "-r, --requirement FILE": "Add the requirements in a file",
+            "-q, --quiet": "Print only errors and warnings",
+            "--at DAY": _AT,
+        },
     ),
     "audit": Command(
         "audit",
-        "Look for known vulnerabilities in both locks and in Debian's packages, and for unsafe code in src.",
+        "Look for known vulnerabilities in both locks and Debian's packages, and for unsafe code in src.",
         "nothing was audited",
-        "--unfixed lists what Debian has not fixed, --no-debian omits its packages. Other options go to pip-audit, "
-        "such as --vulnerability-service osv.",
+        "[OPTIONS]",
+        {
+            "--unfixed": "List the vulnerabilities that Debian has not fixed",
+            "--no-debian": "Leave out Debian's packages",
+            "OTHER OPTIONS": "Options of pip-audit, such as --vulnerability-service osv",
+        },
         alone=False,
     ),
     "check": Command(
         "check",
-        "Compare what is installed with production.txt, and production.txt with production's file.",
+        "Compare the installed packages with production.txt, and production.txt with production's file.",
         "nothing was compared",
+        "[SOURCE]",
+        _SOURCE,
         source=True,
         alone=False,
     ),
     "install-lock": Command(
         "overlay",
         "Install packages of requirements.txt that the image lacks.",
-        "packages of requirements.txt are missing, which docker compose up --build installs, too",
+        "packages of requirements.txt are missing (docker compose up --build installs them, too)",
         alone=False,
     ),
     "lock": Command(
         "lock",
         "Lock requirements.in again, with the command in the header of requirements.txt.",
         "nothing was locked",
-        "--at DAY, such as 2026-03-01, takes releases up to that day, however recent. Other options go to uv, "
-        "such as --upgrade or --upgrade-package NAME.",
+        "[OPTIONS]",
+        {"--at DAY": _AT, "OTHER OPTIONS": "Options of uv pip compile, such as --upgrade or --upgrade-package NAME"},
     ),
     "password": Command(
         "passwords",
         "Ask for a password and write it into .secrets, where JupyterLab or a service reads it.",
-        "no password was written",
-        "The argument names another password: mysql, postgres, or a secret of your own, such as replica.",
+        "the password was not written",
+        "[NAME]",
+        {"NAME": "The password: jupyter (default), mysql, postgres, h2o, or a secret of your own, such as replica"},
         alone=False,
     ),
     "remove": Command(
         "remove",
         "Remove packages from requirements.in, the lock and the environment.",
         "nothing was changed",
-        "Other words are names of packages.",
+        "[OPTIONS] NAME...",
+        {"NAME": "A package to remove", "-q, --quiet": "Print only errors"},
     ),
     "report": Command(
         "report",
-        "Execute notebooks, all of src unless some are named, and write an HTML report of each.",
+        "Execute notebooks and write an HTML report of each.",
         "not all reports are written",
-        "Other words are notebooks and options: -p NAME VALUE sets a parameter, -r NAME TEXT one that stays text, "
-        "-f FILE.yaml and -y YAML set many, all as papermill does; --output-dir DIRECTORY takes the reports.",
+        "[OPTIONS] [NOTEBOOK...]",
+        {
+            "NOTEBOOK": "A notebook to execute (default: all in src)",
+            "-p, --parameters NAME VALUE": "Set a parameter, as papermill does",
+            "-r, --parameters_raw NAME TEXT": "Set a parameter to a text",
+            "-f, --parameters_file FILE": "Set parameters from a YAML file",
+            "-y, --parameters_yaml YAML": "Set parameters from YAML",
+            "--output-dir DIRECTORY": "Write the reports into this directory (default: beside the notebooks)",
+        },
         paths=True,
         alone=False,
     ),
     "sbom": Command(
         "sbom",
-        "List the packages of the image and the files that fix them, in the format of CycloneDX.",
+        "List the packages of the image and the files that fix them, as a CycloneDX SBOM.",
         "nothing was listed",
-        "The argument is the file to write, such as src/data/sbom.json; default: standard output.",
+        "[FILE]",
+        {"FILE": "The file to write, such as src/data/sbom.json (default: standard output)"},
         alone=False,
     ),
     "take-over": Command(
         "takeover",
-        "Lock a newer production file with requirements.in: everything is written, or nothing.",
+        "Lock a newer production file together with requirements.in.",
         "nothing was changed",
-        f"The argument is production's file: {_SOURCE}. --at DAY, such as 2026-03-01, takes this file and all other "
-        "packages as they were at the end of that day in UTC. --dry-run writes nothing.",
+        "[OPTIONS] [SOURCE]",
+        {
+            **_SOURCE,
+            "--at DAY": "Take the file and all packages as they were at the end of this day in UTC, such as 2026-03-01",
+            "--dry-run": "Print the moves, and write nothing",
+        },
         source=True,
     ),
 }
 
 
 def main(name: str, arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command in the project folder; exit with its code, 2 if it fails, 130 if it is stopped."""
+    """Run a command; exit with its code, with 2 if it fails, and with 130 if it is stopped."""
     command = COMMANDS[name]
     for number in STOPPING:
         signal.signal(number, signal.default_int_handler)
     code, said = FAILED, ""
     try:
-        options = _options(name, command, arguments)
-        code = _run(command, options)
+        options = sys.argv[1:] if arguments is None else arguments
+        if {"-h", "--help"} & set(options):
+            print(usage(name))
+            code = 0
+        else:
+            code = _run(command, options)
     except GenerationError as error:
-        # The container has no other netrc.
+        # The only netrc in the container.
         said = error.report(f"{name}: {command.outcome}").replace("~/.netrc", LOGINS.as_posix())
         if isinstance(error, RefusedError) and _in_notebook():
-            words = shlex.join(sys.argv[1:] if arguments is None else arguments)
-            said += f"\n  a notebook gets no logins; on the host, run: docker compose run --rm jupyter {name} {words}"
+            words = shlex.join(options)
+            host = f"docker compose run --rm jupyter {name} {words}"
+            said += f"\n  logins are not available in a notebook; on the host, run: {host}"
     except KeyboardInterrupt:
         code, said = STOPPED, f"\n{name}: stopped; {command.outcome}"
     except OSError as error:
@@ -143,7 +178,7 @@ def main(name: str, arguments: Sequence[str] | None = None) -> NoReturn:
         said = f"{name}: {command.outcome}: {where}{error.strerror}{advice}"
     except Exception as error:
         what = printable(excerpt(f"{type(error).__name__}: {error}"))
-        said = f"{name}: {command.outcome}: {what}; report this error to the template's issues"
+        said = f"{name}: {command.outcome}: {what}; report it in the template's issues"
     finally:
         try:
             sys.stdout.flush()
@@ -154,14 +189,23 @@ def main(name: str, arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _options(name: str, command: Command, arguments: Sequence[str] | None) -> list[str]:
-    parser = argparse.ArgumentParser(prog=name, description=command.purpose, epilog=command.options, allow_abbrev=False)
-    if command.options:
-        return parser.parse_known_args(arguments)[1]
-    if command.source:
-        parser.add_argument("source", nargs="?", help=_SOURCE)
-    source = vars(parser.parse_args(arguments)).get("source")
-    return [source] if source else []
+def usage(name: str) -> str:
+    """Return the help of a command."""
+    command = COMMANDS[name]
+    width = max(map(len, command.options), default=0) + 2
+    indent = " " * (width + 2)
+    columns = max(shutil.get_terminal_size().columns, width + 40)
+    options = [
+        textwrap.fill(meaning, columns, initial_indent=f"  {words:<{width}}", subsequent_indent=indent)
+        for words, meaning in command.options.items()
+    ]
+    return "\n".join([f"Usage: {name} {command.usage}".rstrip(), "", command.purpose, "", *options]).rstrip()
+
+
+def parser(name: str) -> argparse.ArgumentParser:
+    """Return a parser for the words of a command, which `main` has not given if they ask for help."""
+    line = f"{name} {COMMANDS[name].usage}"
+    return argparse.ArgumentParser(prog=name, usage=line, add_help=False, allow_abbrev=False)
 
 
 def _run(command: Command, options: Sequence[str]) -> int:

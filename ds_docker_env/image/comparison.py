@@ -23,7 +23,7 @@ _LEFT_OUT = re.compile(r"^#   (\S.*)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Document:
-    """A requirements file: its text, and what it says."""
+    """A requirements file: its text and its meaning."""
 
     text: str
     says: Production
@@ -31,7 +31,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Row:
-    """What each place says of one package; a blank is nothing."""
+    """The version of one package in each place, blank if the place lacks the package."""
 
     package: str
     source: str
@@ -45,7 +45,7 @@ class Comparison:
     """The proof for the environment of a target, and the packages for which two neighbouring places differ.
 
     ``moved`` differ between the source and production.txt, ``unlocked`` between production.txt and requirements.txt,
-    ``stale`` between requirements.txt and what is installed.
+    ``stale`` between requirements.txt and the installed packages.
     """
 
     target: Target
@@ -57,7 +57,7 @@ class Comparison:
 
     @property
     def moves(self) -> Moves:
-        """Return how versions move if all places follow the first one that differs, if it names a version."""
+        """Return how versions move if all places follow the first one that differs and names a version."""
         wanted = {row.package: Locked(version, None) for row in self.rows if (version := self._wanted(row))}
         installed = {row.package: Locked(row.image, None) for row in self.rows if row.image and row.package in wanted}
         return Moves(installed, wanted)
@@ -70,7 +70,7 @@ class Comparison:
 
 
 def compare_places(taken: Document, lock: Document, installed: Installed, source: Production | None) -> Comparison:
-    """Compare production.txt, requirements.txt, what is installed, and the source unless it is None."""
+    """Compare production.txt, requirements.txt, the installed packages, and the source if there is one."""
     target, image = installed.target, installed.packages
     locked = {pin.name: Locked(pin.version, pin.hashes) for pin in lock.says.pins if pin.applies(target)}
     locked |= {pin.name: Locked("", pin.hashes) for pin in lock.says.downloads if pin.applies(target)}
@@ -113,7 +113,7 @@ def _names(production: Production) -> set[str]:
 
 
 def _said(production: Production, there: Container[str], target: Target) -> dict[str, str]:
-    """Return what production says of each package that it installs, or bounds and that is there."""
+    """Return production's version of each package that it installs, or that it bounds and the lock has."""
     bound = [pin for pin in production.constraints if pin.name in there]
     said = {pin.name: _shown(pin) for pin in (*bound, *production.pins) if pin.applies(target)}
     for line in (*production.unpinned, *(line for line in production.bounds if name_of(line) in there)):
@@ -128,7 +128,7 @@ def _shown(pin: Pin) -> str:
 
 
 def _moved(taken: Document, then: dict[str, str], source: Production, now: dict[str, str], target: Target) -> set[str]:
-    """Return for which packages the source says something else than when it was taken over.
+    """Return the packages for which the source has changed since it was taken over.
 
     Packages for Windows only, of the operating system, or from an unreachable URL were noted as left out then. So were
     packages of conda that the index did not have in conda's version.

@@ -34,4 +34,4 @@ class Contents(_Replacing, AsyncLargeFileManager):  # type: ignore[misc]
 
 
 class Checkpoints(_Replacing, AsyncGenericFileCheckpoints):
-    """Checkpoints, which this class of jupyter_server reads and saves instead of copying files in place."""
+    """Checkpoints, which this class saves as new files instead of copying in place."""

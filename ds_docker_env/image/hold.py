@@ -24,7 +24,7 @@ def held_here() -> str:
 
 
 def lines(production: str) -> list[str]:
-    """Return a line for a held project, with the command that follows production again; raise `GenerationError`."""
+    """Return a line for a held project, with the command to follow production again; raise `GenerationError`."""
     if not (held := held_at(production)):
         return []
     source = project.source(production)

@@ -1,4 +1,4 @@
-"""What is installed in an environment, read from its files and not by its own Python."""
+"""The packages that are installed in an environment, read from its files without running its Python."""
 
 from __future__ import annotations
 
@@ -36,18 +36,16 @@ def read_installed(environment: Path) -> Installed:
 
 
 def read_target(environment: Path) -> Target:
-    """Return the Python of a virtual environment, on this Debian, without a look at its packages.
+    """Return the Python of a virtual environment on this Debian, without reading its packages.
 
-    Raise `ProjectError` where there is no environment or its Python is not known here.
+    Raise `ProjectError` if the environment is missing or its Python is unknown.
     """
     site = next(environment.glob("lib/python3*/site-packages"), None)
     if site is None:
-        raise ProjectError(
-            f"{environment}: holds no packages; run it with docker compose run --rm --no-deps jupyter check"
-        )
+        raise ProjectError(f"{environment}: contains no packages; run: docker compose run --rm --no-deps jupyter check")
     python = site.parent.name.removeprefix("python")
     if python not in PYTHON_VERSIONS:
-        raise ProjectError(f"{environment}: runs Python {python}, but only {', '.join(PYTHON_VERSIONS)} are known here")
+        raise ProjectError(f"{environment}: unknown Python {python}; use one of {', '.join(PYTHON_VERSIONS)}")
     return Target(python, this_machine(), release())
 
 

@@ -1,4 +1,4 @@
-"""Kernels on this machine, with the packages of the lock; kernels that run out of memory are explained."""
+"""Starts kernels with the packages of the lock, and logs when one runs out of memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MORE = "close other notebooks, or write MEMORY=16g into .env and run docker com
 class Provisioner(LocalProvisioner):
     """Starts kernels as Jupyter does, on the packages of the lock, and logs when memory ended one."""
 
-    # Of the container, and so for all kernels together; none before the first of them starts.
+    # Counted for the container, so for all kernels together; None until the first one starts.
     _seen: ClassVar[int | None] = None
     _aborted = False
 
@@ -45,7 +45,7 @@ class Provisioner(LocalProvisioner):
         code: int | None = await super().poll()
         now = killed()
         if Provisioner._seen is not None and now > Provisioner._seen:
-            self.log.warning("memory: full, so that the system ended a kernel or another process; %s", _MORE)
+            self.log.warning("memory: full, so the system ended a kernel or another process; %s", _MORE)
         elif code == -signal.SIGABRT and not self._aborted:
             self.log.warning("memory: the kernel ended itself, perhaps because memory was full; %s", _MORE)
             self._aborted = True

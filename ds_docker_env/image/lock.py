@@ -1,4 +1,4 @@
-"""``lock``: the command in the header of requirements.txt, run again."""
+"""``lock``: runs the command in the header of requirements.txt again."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from ds_docker_env.pinning.resolver import Attempt, Resolver, header, same_versi
 from ds_docker_env.pinning.wheels import build_requirements, offers
 
 _PREFIX = "ds-docker-env-"
-# The second is uv's name for it, which users may know.
+# The second is uv's name for this option.
 AT = ("--at", "--exclude-newer")
 EMULATE = f"write {EMULATED} into .env, then run: docker compose up --build"
 
@@ -57,8 +57,8 @@ EMULATE = f"write {EMULATED} into .env, then run: docker compose up --build"
 def run(options: Sequence[str]) -> int:
     """Lock requirements.in again for both processors, with further options for uv; return uv's exit code.
 
-    A lock that would only be newer stays as it is, so that the image is not built again. Raise `GenerationError`, in
-    which case the lock stays as it is, such as where the header does not name the command.
+    A lock that would differ only in its header stays, so that the image is not built again. Raise `GenerationError`,
+    and keep the lock then.
     """
     project.writable()
     before = project.read(LOCK)
@@ -94,7 +94,7 @@ def run(options: Sequence[str]) -> int:
 
 @contextmanager
 def beside(files: Mapping[str, str]) -> Iterator[Path]:
-    """Make a directory with the files of the project, of which these have another text."""
+    """Make a directory with the project's files, in which these files have other texts."""
     with tempfile.TemporaryDirectory(prefix=_PREFIX) as directory:
         folder = Path(directory)
         for path in Path().iterdir():
@@ -109,9 +109,9 @@ def beside(files: Mapping[str, str]) -> Iterator[Path]:
 def resolving(
     production: Production, names: Collection[str] = (), say: Say = silent, at: str = ""
 ) -> Iterator[Resolver]:
-    """Return the resolver for questions about a lock that was made, or could not be made.
+    """Make a resolver that answers questions about a lock.
 
-    The index is as it was ``at`` a day, otherwise on the day at which the project is held.
+    It uses the index as of the day ``at``, else as of the day at which the project is held.
     """
     with tempfile.TemporaryDirectory(prefix=_PREFIX) as folder:
         resolver = Resolver(Path(folder), production, set(names), installed.read_target(installed.ANALYSIS), say=say)
@@ -125,9 +125,9 @@ def resolving(
 def compiled(
     folder: Path, command: Sequence[str], before: str, resolver: Resolver, say: Say = silent, step: str = "resolving"
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command of uv in a folder, where the lock ``before`` is preferred, without releases that are too new."""
+    """Run a command of uv in a folder, prefer the lock ``before``, and leave out releases that are too new."""
     kept = indexes.keep(_text("uv.toml"), _text(PRODUCTION), before)
-    # Not through the link to the project's own.
+    # Replace the link, or the project's own file would change.
     (folder / "uv.toml").unlink(missing_ok=True)
     (folder / "uv.toml").write_text(kept.settings, encoding="utf-8", newline="\n")
     while True:
@@ -149,7 +149,7 @@ def compiled(
 def too_new(
     folder: Path, command: Sequence[str], before: str, resolver: Resolver, done: subprocess.CompletedProcess[str]
 ) -> str:
-    """Return why there is no lock, if there is one with releases that are too new, else nothing."""
+    """Return why locking failed if only releases that are too new would help, else nothing."""
     if not (names := resolver.cooldown.filtered(done.stderr)):
         return ""
     anyhow = replace(resolver, cooldown=Cooldown())
@@ -159,9 +159,9 @@ def too_new(
 
 
 def for_processors(folder: Path, command: Sequence[str], before: str, resolver: Resolver) -> str:
-    """Return the lock that this command of uv made in a folder, for both processors, and proven for each.
+    """Return the lock that this command made in a folder, extended to both processors and proven for each.
 
-    Packages that are for arm64 alone stay as in the lock ``before``. Raise `GenerationError`.
+    Packages for arm64 only stay as in the lock ``before``. Raise `GenerationError`.
     """
 
     def solve(preferred: str) -> Attempt:
@@ -193,7 +193,7 @@ def locking_command(lock: str) -> list[str]:
 
 
 def read_versions(lock: str) -> dict[str, Locked]:
-    """Return the packages of a lock; raise `ProjectError` if it is not as uv wrote it, such as amid a merge."""
+    """Return the packages of a lock; raise `ProjectError` if the lock is invalid, such as during a merge."""
     if packages := versions_in(lock, this_machine()):
         return packages
     raise ProjectError(f"{LOCK}: invalid lock file; resolve the merge conflict, or restore the file from git")
@@ -212,23 +212,23 @@ def unsuited(lock: str, target: Target) -> str:
 
 
 def only_amd64(lock: str) -> list[str]:
-    """Return a line for a lock that arm64 cannot have."""
+    """Return a line for a lock that excludes arm64."""
     why = why_amd64_only(lock)
     return [f"Only amd64: {why}; on arm64, write {EMULATED} into .env"] if why else []
 
 
 def overrides_here() -> list[str]:
-    """Return the versions in overrides.txt, which hold against what other packages ask for."""
+    """Return the versions in overrides.txt, which override the requirements of other packages."""
     return [line for line in _text(OVERRIDES).splitlines() if re.match(r"\w", line)]
 
 
 def built_with_here() -> str:
-    """Return build-requirements.txt, which is there if a source is built."""
+    """Return build-requirements.txt, which exists if a source is built, or a blank."""
     return _text(BUILD_REQUIREMENTS)
 
 
 def production_here() -> Production:
-    """Return what production.txt says, or nothing in a project without one; raise `GenerationError`."""
+    """Return the content of production.txt, which is empty in a project without one; raise `GenerationError`."""
     path = project.root() / PRODUCTION
     if not path.exists():
         return Production("production", "")
@@ -236,7 +236,7 @@ def production_here() -> Production:
 
 
 def noted_command(before: str, limit: str = "") -> str:
-    """Return what the header of the next lock says: its command, the notes of the last lock, uv and the time."""
+    """Return the header of the next lock: its command, the notes of the last lock, uv's version and the time."""
     made, version = header(shlex.join(locking_command(before)), limit).split("\n")
     notes = re.findall(r"^# production runs .*$", re.match(r"(?:#.*\n)*", before)[0], re.MULTILINE)  # type: ignore[index]
     return "\n".join([made, *notes, version])
@@ -247,7 +247,7 @@ def _text(name: str) -> str:
 
 
 def _at(options: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the day among the options, and those of uv; raise `DayError`, or `ProjectError` for one of a package."""
+    """Return the day in the options, and uv's options; raise `DayError`, or `ProjectError` for a day of one package."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument(*AT, default="")
     parser.add_argument("--exclude-newer-package", action="append")

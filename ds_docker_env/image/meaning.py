@@ -1,4 +1,4 @@
-"""Facts about moves of versions, in a few words for each."""
+"""A few words about each move of a version."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def lines(moves: Moves, target: Target, indexes: Iterable[str] = ()) -> list[str
 def explain(moves: Moves, target: Target, indexes: Iterable[str] = ()) -> tuple[dict[str, str], list[str]]:
     """Return the facts about moves by normalised name, and lines about sources that did not answer.
 
-    ``indexes`` are option lines of production's file, besides those in uv's own settings.
+    ``indexes`` are option lines of production's file, in addition to uv's own settings.
     """
     names = list(moves.differences)
     if not names:
@@ -48,7 +48,7 @@ def explain(moves: Moves, target: Target, indexes: Iterable[str] = ()) -> tuple[
 
 
 def words(old: Release | None, new: Release | None) -> list[str]:
-    """Return the facts about a move; None stands for a package that is absent."""
+    """Return the facts about a move; a missing package is None."""
     found = [_step(old, new)] if old and new else []
     found += [f"{each.version} is yanked" for each in (new, old) if each and each.yanked]
     before, after = (each.vulnerabilities if each else frozenset() for each in (old, new))
@@ -86,7 +86,7 @@ def _by_calendar(version: Version, uploaded: datetime | None) -> bool:
 
 
 def _listed(verb: str, these: frozenset[frozenset[str]], others: frozenset[frozenset[str]]) -> str:
-    """Return the vulnerabilities that share no name with others, each by its CVE if it has one."""
+    """Return the vulnerabilities that do not share a name with others, each by its CVE if it has one."""
     known = frozenset().union(*others)
     names = sorted(map(_shown, filter(known.isdisjoint, these)))
     return f"{verb} {some(names, _NAMED)}" if names else ""

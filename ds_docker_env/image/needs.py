@@ -1,4 +1,4 @@
-"""What installed packages need and do not have, as ``uv pip check`` finds it."""
+"""Unmet requirements of installed packages, as ``uv pip check`` finds them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NEED = re.compile(r"The package `(.+)` requires `(.+)`, but (?:it's not install
 
 
 class Need(NamedTuple):
-    """A requirement of an installed package; ``version`` is what is there and does not meet it, blank if nothing is."""
+    """A requirement that is not met; ``version`` is the installed version, blank if the package is missing."""
 
     package: str
     requirement: Requirement
@@ -38,7 +38,7 @@ class Need(NamedTuple):
         return not self.requirement.marker or self.requirement.marker.evaluate(environment)
 
     def is_productions(self, production: Production, overrides: Collection[str]) -> bool:
-        """Say whether production runs these two versions, though one excludes the other."""
+        """Say whether production runs these two versions although they conflict."""
         pinned = {pin.name for pin in production.pins}
         return bool(self.version) and (self.name in overrides or {self.package, self.name} <= pinned)
 
@@ -48,11 +48,11 @@ class Need(NamedTuple):
 
 
 def unmet(environment: Path) -> tuple[list[Need], list[str]]:
-    """Return the requirements that are not met in an environment, the image's or an overlay, and uv's other findings.
+    """Return the unmet requirements in an environment, the image's or an overlay, and uv's other findings.
 
     Raise `UvError`, and `ProjectError` where uv cannot read the environment.
     """
-    # An overlay has no Python.
+    # An overlay lacks a Python.
     python = environment if environment == installed.ANALYSIS else installed.LISTED
     checked = uv.run("pip", "check", "--python", str(python), "--no-cache", "--color", "never", folder=environment)
     if checked.returncode not in (_MET, _UNMET):

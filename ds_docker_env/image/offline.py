@@ -1,4 +1,4 @@
-"""What a report shows without internet: figures and widgets beside their scripts, and formulas as MathML.
+"""Makes a report work offline: embeds the scripts of figures and widgets, and writes formulas as MathML.
 
 Formats: https://plotly.com/javascript/plotlyjs-function-reference/, https://github.com/vega/vega-embed,
 https://ipywidgets.readthedocs.io/en/stable/embedding.html
@@ -33,7 +33,7 @@ _TEX = re.compile(r"\$\$(.+?)\$\$|\$(.+?)\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(\\begin
 
 
 class Offline(Preprocessor):
-    """Puts into a notebook's outputs what needs no internet; the template writes ``offline_scripts`` into the head."""
+    """Makes a notebook's outputs work offline; the template puts ``offline_scripts`` into the head."""
 
     def preprocess(self, nb: nbformat.NotebookNode, resources: dict[str, Any]) -> tuple[nbformat.NotebookNode, Any]:
         """Return the notebook with figures and formulas as HTML, and with the same ids in each run."""
@@ -44,13 +44,13 @@ class Offline(Preprocessor):
             for type_, content in list(output.data.items()):
                 library, drawing = _drawing(type_, content, output.metadata.get(type_, {}), f"figure-{number}")
                 if library:
-                    # Megabytes, so read once for all figures.
+                    # Read megabytes once for all figures.
                     if library not in scripts:
                         scripts[library] = _script(library.read_text(encoding="utf-8"))
                     output.data["text/html"] = drawing
             if "text/latex" in output.data:
                 output.data.setdefault("text/html", _with_formulas(output.data["text/latex"]))
-        # The libraries of figures are before require.js, which would make them modules without a name.
+        # Load these libraries before require.js, which would make them anonymous modules.
         resources["offline_scripts"] = "\n".join([*scripts.values(), *_widgets(_state(nb))])
         return nb, resources
 
@@ -88,7 +88,7 @@ def _formula(tex: str, display: str, otherwise: str) -> str:
             part.text = html.unescape(part.text or "")
         return ElementTree.tostring(element, encoding="unicode")
     except Exception:
-        # It has no base class for TeX that it does not know, and a report is better with it than none.
+        # The converter's errors lack a base class. A report with TeX as text is better than a failure.
         return otherwise
 
 
@@ -104,7 +104,7 @@ def _with_formulas(latex: str) -> str:
 
 
 def _drawing(type_: str, content: Any, metadata: Any, id_: str) -> tuple[Path | None, str]:
-    """Return the library that draws an output, None if there is none, and the HTML that asks for it."""
+    """Return the library that draws an output, or None, and the HTML that calls it."""
     if type_ == _PLOTLY:
         library = next(overlay.current().glob("lib/python*/site-packages/plotly/package_data/plotly.min.js"), None)
         figure = {**content, "config": {"responsive": True, **content.get("config", {})}}
@@ -120,7 +120,7 @@ def _drawing(type_: str, content: Any, metadata: Any, id_: str) -> tuple[Path | 
 
 
 def _widgets(state: dict[str, Any]) -> list[str]:
-    """Return require.js, which some outputs ask for, and the manager of widgets if there are any."""
+    """Return require.js, which some outputs need, and the widget manager if there are widgets."""
     folders = map(Path, jupyter_path("nbconvert", "templates", "report", "static"))
     folder = next(folder for folder in folders if folder.exists())
     scripts = [_script(unpacked(folder / "require.js.xz"))]
@@ -128,7 +128,7 @@ def _widgets(state: dict[str, Any]) -> list[str]:
         modules = {model["model_module"] for model in state.values()}
         found = {module: overlay.current() / "share/jupyter/nbextensions" / module / "index.js" for module in modules}
         paths = {module: _url(path) for module, path in sorted(found.items()) if path.exists()}
-        # Modules that are not here would be asked of a CDN.
+        # The address keeps it from asking a CDN for missing modules.
         scripts += [
             _script(f"require.config({_json({'paths': paths})})"),
             _script(unpacked(folder / "embed-amd.js.xz"), ' data-jupyter-widgets-cdn="data:,"'),

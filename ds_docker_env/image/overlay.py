@@ -2,8 +2,8 @@
 
 It holds the packages of that lock that the image lacks, and links to all others in the image. It lies in a volume that
 the containers of a project share, in a directory for images with this lock: ``cache`` is uv's, each other directory is
-an overlay named by its lock, and the link ``current`` leads to the one that is in use. An image with the same lock
-needs none. A container locks the directory as long as it runs; `remove_unused` removes the others.
+an overlay named by its lock, and the link ``current`` leads to the overlay in use. If the image has the lock, the link
+is absent. A running container locks the directory; `remove_unused` removes unlocked ones.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def current() -> Path:
 
 
 def run(options: Sequence[str] = ()) -> int:
-    """Install requirements.txt where it is not the image's, and remove overlays that nothing uses."""
+    """Install requirements.txt if the image has another lock, and remove unused overlays."""
     if not _agrees():
         with alive("Installing the packages of requirements.txt that the image lacks") as say:
             follow(say)
@@ -73,7 +73,7 @@ def follow(say: Say = silent) -> None:
         return
     with alone():
         lock = project.read(LOCK)
-        # Locks of older templates do not say whether another processor can have them.
+        # Locks of older templates do not name their processors.
         if why_amd64_only(lock) and (problem := unsuited(lock, installed.read_target(installed.ANALYSIS))):
             raise ProjectError(problem)
         _require_whole(lock)
@@ -82,16 +82,16 @@ def follow(say: Say = silent) -> None:
 
 
 def install(lock: str, folder: Path, say: Say = silent) -> None:
-    """Make the overlay of a lock unless it is there, or the image holds the lock; `switch` puts it into use.
+    """Make the overlay of a lock unless it exists or the image has the lock; `switch` puts it into use.
 
-    ``folder`` has the uv.toml to build with. Raise `GenerationError`, and leave nothing then.
+    ``folder`` contains the uv.toml to build with. Raise `GenerationError`, and leave nothing then.
     """
     overlay = _directory(lock)
     if overlay.exists():
         return
     new = overlay.with_name(f"{_NEW}{secrets.token_hex(4)}")
     try:
-        # uv may go on for a while after a command that was killed.
+        # uv may still write for a while after its command was killed.
         for left in overlay.parent.glob(f"{_NEW}*"):
             with suppress(OSError):
                 _remove(left)
@@ -120,14 +120,11 @@ def switch(lock: str) -> None:
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """Wait until no other command changes the packages or files of this project, and keep others waiting.
-
-    What one left that was killed is done first.
-    """
+    """Lock the packages and files of this project, and finish the work of a command that was killed."""
     volume = (installed.ANALYSIS / "packages").resolve().parent
     try:
         volume.mkdir(parents=True, exist_ok=True)
-        # Linux lets no other user open it with O_CREAT.
+        # Linux refuses O_CREAT for another user's file here.
         path = volume / ".lock"
         lock = os.open(path, os.O_RDONLY if path.exists() else os.O_RDONLY | os.O_CREAT, 0o666)
     except OSError:
@@ -143,7 +140,7 @@ def alone() -> Iterator[None]:
 
 
 def remove_unused() -> None:
-    """Remove the overlays of other images, unless a container runs that uses them."""
+    """Remove the overlays of other images, except those that a running container uses."""
     own = (installed.ANALYSIS / "packages").resolve()
     for directory in {path for path in own.parent.iterdir() if path.is_dir()} - {own}:
         # It is in use, or another user's.
@@ -158,7 +155,7 @@ def remove_unused() -> None:
 
 
 def settings() -> Mapping[str, str]:
-    """Return the variables with which uv uses the project's logins, and keeps downloads for further overlays."""
+    """Return variables that give uv the project's logins, and a cache for later overlays."""
     packages = (installed.ANALYSIS / "packages").resolve()
     cache = packages / "cache"
     kept = {"UV_CACHE_DIR": str(cache)} if os.access(cache if cache.exists() else packages, os.W_OK) else {}
@@ -181,7 +178,7 @@ def _agrees() -> bool:
 
 
 def _require_whole(lock: str) -> None:
-    """Raise `ProjectError` if a lock lacks the kernel or versions of production, such as one that was cut."""
+    """Raise `ProjectError` if a lock lacks the kernel or production's versions, such as a truncated one."""
     packages = read_versions(lock)
     differences = compare(production_here(), packages, installed.read_target(installed.ANALYSIS)).differences
     missing = [REQUIRED] * (REQUIRED not in packages) + [str(difference.pin) for difference in differences]
@@ -209,7 +206,7 @@ def _install(lock: str, overlay: Path, folder: Path, say: Say) -> None:
         missing, constraints = overlay / "missing.txt", overlay / "constraints.txt"
         missing.write_text(requirements, encoding="utf-8")
         constraints.write_text(built_with, encoding="utf-8")
-        # Services see the lock alone, and not how its sources are built.
+        # Services see only the lock, so they cannot build sources.
         sees_all = (folder / REQUIREMENTS).exists()
         done = watched.run(
             *("pip", "install", "--python", str(installed.ANALYSIS / "bin" / "python"), "--prefix", str(overlay)),
@@ -228,7 +225,7 @@ def _install(lock: str, overlay: Path, folder: Path, say: Say) -> None:
             if not sees_all and "building from source is disabled" in done.stderr:
                 raise LockError(f"{LOCK}: has a package without a wheel; run: docker compose up --build")
             raise LockError(f"{LOCK}: cannot be installed; uv says: {Attempt('', done.stderr).said}")
-    # The kernel stays that of the image, and so do programs that are not the analysis'.
+    # Kernel and tools stay those of the image.
     for path in [overlay / "share/jupyter/kernels", *(path for pattern in LEFT_OUT for path in overlay.glob(pattern))]:
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
     gone = _files(before.keys() - same)
@@ -242,7 +239,7 @@ def _install(lock: str, overlay: Path, folder: Path, say: Say) -> None:
 
 
 def _groups(lock: str, folder: Path) -> Iterator[tuple[str, str]]:
-    """Return the parts of a lock that are installed together, with what the sources in them are built with."""
+    """Return the parts of a lock that are installed together, each with the build requirements of its sources."""
     path = folder / BUILD_REQUIREMENTS
     known = sections(path.read_text(encoding="utf-8")) if path.exists() else {}
     groups: dict[str, set[str]] = {}
@@ -255,7 +252,7 @@ def _groups(lock: str, folder: Path) -> Iterator[tuple[str, str]]:
 
 
 def _same(one: Locked, other: Locked) -> bool:
-    # One hash is enough: an index gets further wheels of a version, and drops others. A URL has no version.
+    # One common hash is enough, because an index adds and removes wheels of a version. URLs lack a version.
     return one.version == other.version and bool((one.hashes or set()) & (other.hashes or set()))
 
 
@@ -273,10 +270,10 @@ def _files(names: set[str]) -> set[Path]:
 
 
 def _link(source: Path, target: Path, gone: set[Path], parents: set[Path]) -> None:
-    """Link the content of a directory, but for files that are gone, beside the content that the target has."""
+    """Link the content of a directory, except files that are gone, beside the target's content."""
     for entry in sorted(source.iterdir()):
         here = target / entry.name
-        # uv looks into no link to the metadata of a package.
+        # uv does not follow links to a package's metadata.
         whole = not (here.is_dir() or entry in parents or entry.suffix == ".dist-info")
         if entry.is_dir() and not entry.is_symlink() and not whole:
             _link(entry, here, gone, parents)

@@ -1,8 +1,7 @@
-"""Passwords in the files of .secrets, which people write by the command ``password`` or with any editor."""
+"""Passwords in the files of .secrets, which people write with ``password`` or an editor."""
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from ds_docker_env.common.decoding import text_in
 from ds_docker_env.common.errors import ProjectError
+from ds_docker_env.image import commands
 from ds_docker_env.image.certificate import new_certificate
 
 SECRETS = Path("/run/secrets")
@@ -42,14 +42,14 @@ def read_password(name: str, secrets: Path = SECRETS) -> str:
 
 
 def main(names: Sequence[str], folder: Path = _FOLDER) -> None:
-    """Write the password files of services as these read them, as one line of UTF-8, and Dask's certificate.
+    """Write the password files of services as one line of UTF-8, and Dask's certificate.
 
     Exit with one line on stderr for each that a service cannot take.
     """
     problems = []
     for path in (folder / ("dask.pem" if name == "dask" else f"{name}_password") for name in names):
         try:
-            # A file that needs no change may be read-only.
+            # A correct file may be read-only.
             if content := new_certificate(path) if path.suffix == ".pem" else _changed(path):
                 write(path, content)
         except ProjectError as error:
@@ -61,15 +61,15 @@ def main(names: Sequence[str], folder: Path = _FOLDER) -> None:
 
 
 def run(words: Sequence[str]) -> int:
-    """Ask for a password twice and write it into its file; raise `ProjectError`, which leaves the file as it is."""
-    parser = argparse.ArgumentParser(prog="password", allow_abbrev=False)
-    parser.add_argument("name", nargs="?", default="jupyter", metavar="NAME")
+    """Ask for a password twice and write it; raise `ProjectError`, and keep the file then."""
+    parser = commands.parser("password")
+    parser.add_argument("name", nargs="?", default="jupyter")
     name = parser.parse_args(words).name.removesuffix("_password")
     path = _FOLDER / f"{name}_password"
     if not re.fullmatch(r"[a-z0-9_]+", name):
-        raise ProjectError(f"{name}: invalid name of a password; use lowercase letters, digits and _, such as replica")
+        raise ProjectError(f"{name}: invalid name; use lowercase letters, digits and _, such as replica")
     if not sys.stdin.isatty():
-        raise ProjectError(f"standard input: not a terminal; run the command in one, or write {path.as_posix()}")
+        raise ProjectError(f"standard input: not a terminal; run the command in a terminal, or write {path.as_posix()}")
     try:
         typed = getpass(f"New password for {name}: ")
         password = _accepted(typed.encode(), name)
@@ -95,14 +95,14 @@ def _hand_over(path: Path, password: str) -> None:
 
 
 def _changed(path: Path) -> bytes:
-    """Return the content that the file of a password should have, or nothing if it has that."""
+    """Return the new content of a password file, or nothing if it is correct."""
     content = _content(path)
     password = _accepted(content, path.name.removesuffix("_password"))
     return b"" if content.rstrip(b"\n") == password.encode() else line(password)
 
 
 def line(password: str) -> bytes:
-    """Return what the file of a password holds."""
+    """Return the content of a password file."""
     return f"{password}\n".encode()
 
 
@@ -118,7 +118,7 @@ def _accepted(content: bytes, name: str) -> str:
     except UnicodeError:
         wrong = "not text"
     if wrong:
-        # The service that starts before these, which would not start.
+        # jupyter would wait for these services, which do not start with an invalid password.
         service = "passwords" if name in ("h2o", "mysql", "postgres") else "jupyter"
         asking = " ".join([f"docker compose run --rm {service} password", *[name] * (name != "jupyter")])
         raise ProjectError(f".secrets/{name}_password: {wrong}; run: {asking}")
@@ -140,7 +140,7 @@ def problem(password: str, name: str) -> str:
         return "contains an unprintable character"
     if name in ("h2o", "mysql") and re.search(r"['\"\\]", password):
         return "contains a quote or a backslash"
-    return "contains a letter outside of ASCII" if name == "h2o" and not password.isascii() else ""
+    return "contains a character outside ASCII" if name == "h2o" and not password.isascii() else ""
 
 
 def write(path: Path, content: bytes) -> None:

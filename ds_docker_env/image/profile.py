@@ -1,4 +1,4 @@
-"""One profile of an AWS credentials file, on standard output: the notebook gets no other."""
+"""Prints one profile of an AWS credentials file, the only one that the notebook gets."""
 
 from __future__ import annotations
 

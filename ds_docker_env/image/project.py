@@ -1,4 +1,4 @@
-"""The folder of a project, as its container sees it."""
+"""The directory of a project in its container."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _OWN = (
 PROJECT = Path("/project")
 LOCK, REQUIREMENTS = "requirements.txt", "requirements.in"
 PRODUCTION, OVERRIDES = "production.txt", "overrides.txt"
-# The socket of the service that writes here, in a volume that hides .secrets, and its answer where all went well.
+# The writer's socket, in a volume that hides .secrets, and its answer if all files were written.
 WRITER, WRITTEN = PROJECT / ".secrets" / "socket", "written"
 _WRITER_STARTS = 10
 # Holds the new files until each has taken its place.
@@ -51,12 +51,12 @@ def read(name: str) -> str:
     path = root() / name
     if not path.exists():
         raise ProjectError(f"{name}: is not in {root()}; restore it from git, or run docker compose in its directory")
-    # As git has it, whatever an editor made of it.
+    # git stores \n, but an editor may have written \r\n.
     return decode(LocalFile(str(path)).read(), name).replace("\r\n", "\n")
 
 
 def logins() -> dict[str, str]:
-    """Return the variable that names the project's logins, where it has some and none are named yet."""
+    """Return the variable that names the project's logins, if there are any and it is not set."""
     path = root() / LOGINS
     # A notebook cannot look into .secrets; `start` names a copy for commands of the host.
     if "NETRC" in os.environ or not os.access(path, os.R_OK) or not path.stat().st_size:
@@ -65,40 +65,40 @@ def logins() -> dict[str, str]:
 
 
 def named_source(production: str, command: str) -> str:
-    """Return the location that production.txt names, for `source_of`; raise `ProjectError` if it names none.
+    """Return the location that production.txt names, for `source_of`; raise `ProjectError` if it is missing.
 
-    Raise `SourceError` where it cannot be looked at from here.
+    Raise `SourceError` if it cannot be read here.
     """
     found = source(production)
     if re.search(r"[?&;=]\.\.\.", found):
-        raise SourceError(f"{found}: the value in place of ... may be a secret, so it is not kept; name the whole URL")
+        raise SourceError(f"{found}: ... stands for a value that may be a secret and was not kept; name the whole URL")
     return visible(found, command, mounted=_MOUNTED in production)
 
 
 def source(production: str) -> str:
-    """Return what production.txt names as its source; raise `ProjectError` if it names none."""
+    """Return the source that production.txt names; raise `ProjectError` if it is missing."""
     found = re.search(r"^# source: (\S.*?)\s*$", production, re.MULTILINE)
     if not found:
-        raise ProjectError("production.txt: has no line that begins with # source:; name production's file")
+        raise ProjectError("production.txt: lacks a line that begins with # source:; name production's file")
     return found[1]
 
 
 def with_source(production: str, location: str) -> str:
-    """Return production.txt with a note if its source is a path that means nothing on the host."""
+    """Return production.txt with a note if its source is a path in the container."""
     return production.replace("\n\n", f"\n{_MOUNTED}\n\n", 1) if location.startswith("/") else production
 
 
 def visible(location: str, command: str, *, mounted: bool = False) -> str:
-    """Return a location for `source_of` if it can be looked at from here; ``mounted`` if it was by a mount before.
+    """Return a location for `source_of` if it can be read here; ``mounted`` if it was mounted before.
 
-    Raise `SourceError` with the way to bring it in where it is on the host, and for the project's own files.
+    Raise `SourceError` for the project's own files, and with a command that mounts a file on the host.
     """
     if location == "standard input":
-        raise SourceError(f"{location}: is gone, because it was piped in; pipe it in again, to {command} -")
+        raise SourceError(f"{location}: was piped in and not kept; pipe the file into {command} - again")
     if location.startswith("image:"):
         image = shlex.quote(location.removeprefix("image:"))
         raise SourceError(
-            f"{location}: a container cannot look into an image; run on the host: docker run --rm --entrypoint python "
+            f"{location}: cannot be read in a container; on the host, run: docker run --rm --entrypoint python "
             f"{image} -m pip freeze | {_run(command)} -T jupyter {command} -"
         )
     if location == "-" or "://" in location or location.startswith("git+"):
@@ -106,28 +106,28 @@ def visible(location: str, command: str, *, mounted: bool = False) -> str:
     path = posixpath.normpath(location)
     inside = posixpath.relpath(path)
     if inside in _OWN:
-        raise SourceError(f"{location}: is this project's own; name production's file")
+        raise SourceError(f"{location}: is a file of this project; name production's file")
     if os.path.exists(path) or not inside.startswith(".."):
         return path if inside.startswith("..") else inside
     folder, name = posixpath.split(path)
     if folder == "/":
-        raise SourceError(f"{location}: is not in this container; mount the folder that holds it, and name it there")
+        raise SourceError(f"{location}: is not in this container; mount its directory, and name the file there")
     if Path(folder).is_dir():
         held = sorted(found.name for found in Path(folder).iterdir())[:_LISTED]
         raise SourceError(
-            f"{location}: no such file; {folder} holds {', '.join(held) or 'nothing, so look at --volume'}"
+            f"{location}: no such file; name one of {folder}: {', '.join(held) or 'it is empty, so check --volume'}"
         )
     known = folder.startswith("/") and not mounted
-    host, where = (folder, "") if known else ("FOLDER", " (FOLDER: the full path of its folder)")
+    host, where = (folder, "") if known else ("FOLDER", " (FOLDER: the full path of its directory)")
     here = folder if folder.startswith("/") else f"/{posixpath.basename(folder).strip('.') or 'production'}"
     raise SourceError(
-        f"{location}: is not in this container, which sees the project folder only; bring it in from the host{where}: "
+        f"{location}: is not in this container; to mount it, run on the host{where}: "
         f'{_run(command)} --volume "{host}:{here}:ro" jupyter {command} "{here}/{name}"'
     )
 
 
 def _run(command: str) -> str:
-    # The service writer has to run for the others.
+    # Other commands need the service writer.
     return "docker compose run --rm" + (" --no-deps" if command == "check" else "")
 
 
@@ -138,8 +138,8 @@ def writable() -> None:
         return
     if sys.platform != "win32" and not os.access(".", os.W_OK | os.X_OK):
         raise ProjectError(
-            f"{Path.cwd()}: cannot be written by user {os.getuid()}; start the container with docker compose run "
-            "from a folder of yours that is not read-only"
+            f"{Path.cwd()}: cannot be written by user {os.getuid()}; run docker compose in a directory that "
+            "you own and that is not read-only"
         )
 
 
@@ -150,7 +150,7 @@ def has_writer() -> bool:
 
 
 def write(files: Mapping[str, str]) -> None:
-    """Have the service ``writer`` replace these files; raise `ProjectError`."""
+    """Let the service ``writer`` replace these files; raise `ProjectError`."""
     if sys.platform == "win32":
         return
     deadline = time.monotonic() + _WRITER_STARTS
@@ -162,7 +162,7 @@ def write(files: Mapping[str, str]) -> None:
             except OSError:
                 if time.monotonic() > deadline:
                     raise ProjectError(
-                        f"{PROJECT}: files here are written by the service writer, which is not running; run: "
+                        f"{PROJECT}: the service writer, which writes here, is not running; run: "
                         "docker compose up --detach writer"
                     ) from None
                 time.sleep(0.1)
@@ -173,13 +173,13 @@ def write(files: Mapping[str, str]) -> None:
         except OSError as error:
             answer = f"{PROJECT}: the service writer has stopped ({error.strerror}); run the command again"
     if answer != WRITTEN:
-        raise ProjectError(*(answer.splitlines() or [f"{PROJECT}: the service writer gave no answer; run it again"]))
+        raise ProjectError(*(answer.splitlines() or [f"{PROJECT}: the service writer did not answer; run it again"]))
 
 
 def replace(files: Mapping[str, str]) -> None:
-    """Write all these files and remove those without text, or leave each as it is and raise `ProjectError`.
+    """Write all these files and remove those without text, or raise `ProjectError` and change nothing.
 
-    Where the process is killed amid this, files are `half_replaced`, and `finish` does the rest.
+    If the process is killed meanwhile, files are `half_replaced`, and `finish` does the rest.
     """
     if has_writer():
         write(files)
@@ -200,7 +200,7 @@ def replace(files: Mapping[str, str]) -> None:
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             raise
-        # From here it is a matter of milliseconds, and half would be worse than all.
+        # The rest takes milliseconds and must not stop halfway.
         for interruption in STOPPING:
             signal.signal(interruption, signal.SIG_IGN)
         try:
@@ -226,7 +226,7 @@ def half_replaced() -> bool:
 
 
 def finish() -> None:
-    """Do the rest of a `replace` that was killed, or remove what it had written if that was not all."""
+    """Finish a `replace` that was killed, or remove its new files if some are missing."""
     project = root()
     if has_writer():
         if any(project.glob(f"{_REPLACING}*")):
@@ -235,7 +235,7 @@ def finish() -> None:
     for unfinished in project.glob(f"{_REPLACING}-*"):
         shutil.rmtree(unfinished, ignore_errors=True)
     written = project / _REPLACING
-    # Where the project is read-only, even to remove a directory that is not there is an error.
+    # In a read-only project, removing a missing directory is an error, too.
     if not written.is_dir():
         return
     for new in sorted(written.iterdir()):

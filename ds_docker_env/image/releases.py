@@ -1,4 +1,4 @@
-"""Facts about versions: from package indexes, the database of advisories and the metadata of packages."""
+"""Facts about versions from package indexes, the database of advisories and the metadata of packages."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from ds_docker_env.pinning.production.model import Production, as_lines
 from ds_docker_env.pinning.resolver import Resolver
 from ds_docker_env.pinning.wheels import Offer, read_offers
 
-# Seconds for all facts, which no command depends on, and for a silent database, as behind a firewall.
+# Seconds for all facts, which are optional, and for a silent database, such as behind a firewall.
 LONGEST, _SILENCE = 20, 5
-# uv names one version at a time that an index lacks.
+# In each round, uv names one version that an index lacks.
 _ROUNDS = 8
 _CONNECTIONS = 8
 # Normalised labels, the best first, https://packaging.python.org/en/latest/specifications/well-known-project-urls/
@@ -45,9 +45,9 @@ T = TypeVar("T")
 
 
 class Release(NamedTuple):
-    """A version, and what is known of it; ``uploaded`` is the time of its first file.
+    """A version and the facts about it; ``uploaded`` is the time of its first file.
 
-    ``vulnerabilities`` has all names of each, or is None where the database of advisories does not know the version.
+    ``vulnerabilities`` holds all names of each; it is None if the database does not know the version.
     """
 
     version: str
@@ -58,7 +58,7 @@ class Release(NamedTuple):
 
 
 class Facts(NamedTuple):
-    """What is known of old and new versions, by normalised name, and a line for each source that did not answer."""
+    """Facts about old and new versions by normalised name, and a line for each source that did not answer."""
 
     old: Mapping[str, Release]
     new: Mapping[str, Release]
@@ -71,7 +71,7 @@ def look_up(old: Versions, new: Versions, target: Target, indexes: Iterable[str]
     ``indexes`` are option lines of production's file. uv.toml is read from the working directory.
     """
     until = time.monotonic() + LONGEST
-    # Without a network, uv would retry for 11 s. No command runs uv with a network after this.
+    # Without a network, uv would retry for 11 s. Commands run uv with a network only before this.
     os.environ.setdefault("UV_HTTP_RETRIES", "2")
     silent: dict[str, str] = {}
     asked = [begin(_files, versions, target, [*indexes], until) for versions in (old, new)]
@@ -110,7 +110,7 @@ def changelog_of(metadata: Iterable[str]) -> str:
 
 
 def _files(versions: Versions, target: Target, indexes: Iterable[str], until: float) -> dict[str, Offer]:
-    """Ask uv, which has the logins, for the files of versions, except those that an index lacks."""
+    """Ask uv, which has the logins, for the files of versions, except versions that an index lacks."""
     production = Production("", "", indexes=dict.fromkeys(indexes, ""))
     settings = Path("uv.toml")
     building = Building(settings.read_text(encoding="utf-8") if settings.exists() else "")
@@ -136,17 +136,17 @@ def _files(versions: Versions, target: Target, indexes: Iterable[str], until: fl
 
 
 def _vulnerabilities(versions: Versions, until: float) -> dict[str, frozenset[frozenset[str]]]:
-    """Return the vulnerabilities of each version in the database; raise `ValueError` if it has none of them."""
+    """Return the vulnerabilities of each version; raise `ValueError` if the database does not know any version."""
     if not versions:
         return {}
-    # Advisories for 2.13.0+cpu are under 2.13.0.
+    # The database lists 2.13.0+cpu as 2.13.0.
     pins = as_lines(f"{name}=={version.partition('+')[0]}" for name, version in versions.items())
     try:
         answers = advisories.ask(pins, ["--no-deps", f"--timeout={_SILENCE}"], max(1, until - time.monotonic()))
     except (ValueError, OSError):
         raise ValueError("the database of advisories does not answer (run audit to see why)") from None
     if not answers:
-        raise ValueError("the database of advisories knows none of these versions")
+        raise ValueError("the database of advisories does not know these versions")
     return {
         canonicalize_name(answer["name"]): frozenset(
             frozenset([found["id"], *found["aliases"]]) for found in answer["vulns"]
@@ -184,7 +184,7 @@ def _installed_changelogs(names: Iterable[str]) -> dict[str, str]:
 def _arrived(answer: Future[dict[str, T]], until: float, subject: str, silent: dict[str, str]) -> dict[str, T]:
     """Return an answer, or nothing and a line about it in ``silent``."""
     try:
-        # Work with the same limit ends by itself first.
+        # Work with the same limit ends first.
         return answer.result(max(0.0, until + 1 - time.monotonic()))
     except FutureTimeoutError:
         why = _late()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Sequence
 
@@ -10,7 +9,7 @@ from packaging.utils import canonicalize_name
 
 from ds_docker_env.common.errors import RequirementsError
 from ds_docker_env.common.progress import alive
-from ds_docker_env.image import project, requirements
+from ds_docker_env.image import commands, project, requirements
 from ds_docker_env.image.change import change
 from ds_docker_env.image.lock import production_here, read_versions
 from ds_docker_env.image.project import LOCK, REQUIREMENTS
@@ -26,7 +25,7 @@ _NEEDED_BY = re.compile(r"^ +#(?: via| ) +([\w.-]+)$", re.MULTILINE)
 
 def run(words: Sequence[str]) -> int:
     """Remove packages; raise `GenerationError`, in which case everything is as it was."""
-    parser = argparse.ArgumentParser(prog="remove", allow_abbrev=False)
+    parser = commands.parser("remove")
     parser.add_argument("names", nargs="+", metavar="NAME")
     # As for pip.
     parser.add_argument("-y", "--yes", action="store_true")
@@ -47,7 +46,7 @@ def run(words: Sequence[str]) -> int:
         made = change(edit, production, say=say)
     if not asked.quiet:
         there = [
-            f"Unchanged:  {name}, which production or other packages need" for name in names if name in made.moves.after
+            f"Unchanged:  {name}, because production or others need it" for name in names if name in made.moves.after
         ]
         print(*filter(None, [made.report(""), *there]), sep="\n")
     return 0
@@ -66,5 +65,5 @@ def _problem(name: str, text: str, lock: str, production: Production) -> str:
     if name in packages:
         entry = next(entry for entry in entries(lock) if name_of_entry(entry) == name)
         needed_by = ", ".join(_NEEDED_BY.findall(entry)) or "production"
-        return f"{name}: {needed_by} needs it; remove that instead"
+        return f"{name}: needed by {needed_by}; remove that instead"
     return f"{name}: is not in {REQUIREMENTS}{similar(name, packages)}"

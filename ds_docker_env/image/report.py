@@ -1,4 +1,4 @@
-"""``report``: notebooks executed by papermill, each with a report by nbconvert, also where a cell fails."""
+"""``report``: executes notebooks with papermill, and writes an HTML report of each with nbconvert."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from papermill.exceptions import PapermillExecutionError
 
 from ds_docker_env.common.errors import ProjectError
 from ds_docker_env.common.redaction import excerpt, printable
-from ds_docker_env.image import overlay
+from ds_docker_env.image import commands, overlay
 
 SUCCEEDED, A_CELL_FAILED = 0, 1
 SRC = Path("src")
 
 
 def run(options: Sequence[str]) -> int:
-    """Execute notebooks, all of src unless some are named, and write a report of each; return 1 if a cell fails.
+    """Execute notebooks, by default all in src, and write a report of each; return 1 if a cell fails.
 
     The notebooks themselves stay as they are. Raise `ProjectError` for a file that is not a notebook.
     """
@@ -41,7 +41,7 @@ def run(options: Sequence[str]) -> int:
     papermill_engines.register("report", _engine(application))
     targets = [_report(notebook, asked.output_dir) for notebook in notebooks]
     if twice := next((target for target in targets if targets.count(target) > 1), None):
-        raise ProjectError(f"{twice}: is the report of two of these notebooks; write each into another --output-dir")
+        raise ProjectError(f"{twice}: two notebooks have this report; run report for each, with another --output-dir")
     failed = False
     for notebook, report in zip(notebooks, targets, strict=True):
         print(f"{notebook} ...", file=sys.stderr, flush=True)
@@ -58,7 +58,7 @@ def run(options: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="report", add_help=False, allow_abbrev=False)
+    parser = commands.parser("report")
     parser.add_argument("notebooks", nargs="*")
     parser.add_argument("--output-dir", type=Path)
     for name, words in {"parameters": 2, "parameters_raw": 2, "parameters_file": 1, "parameters_yaml": 1}.items():
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class _AsTyped(argparse.Action):
-    """Keeps an option of papermill's with its words, in the order in which all of them were typed."""
+    """Keeps the options of papermill with their words, in the order in which they were typed."""
 
     def __call__(self, _: object, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
         setattr(namespace, self.dest, [*getattr(namespace, self.dest), [option, *values]])
@@ -87,7 +87,7 @@ def _notebooks_of_src() -> list[Path]:
         folders[:] = [name for name in folders if name[0] != "." and Path(folder, name) != SRC / "data"]
         notebooks += [Path(folder, name) for name in files if name.endswith(".ipynb") and name[0] != "."]
     if not notebooks:
-        raise ProjectError(f"{SRC}: has no notebook; name one")
+        raise ProjectError(f"{SRC}: contains no notebooks; name one")
     return sorted(notebooks)
 
 
@@ -96,7 +96,7 @@ def _execute(notebook: Path, executed: Path, parameters: Sequence[str]) -> str:
     try:
         kernel = nbformat.read(notebook, as_version=4).metadata.get("kernelspec", {})
     except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeError, AttributeError):
-        raise ProjectError(f"{notebook}: is not a notebook; get it back from git") from None
+        raise ProjectError(f"{notebook}: not a notebook; restore it from git") from None
     # A notebook from another machine names its kernel there.
     known = kernel.get("name") in KernelSpecManager().find_kernel_specs() and "language" in kernel
     options = [] if known else ["--kernel=python3", "--language=python"]
@@ -112,7 +112,7 @@ def _execute(notebook: Path, executed: Path, parameters: Sequence[str]) -> str:
 
 def _engine(application: JupyterApp) -> type[NBClientEngine]:
     class Engine(NBClientEngine):  # type: ignore[misc]
-        """Has the settings of jupyter_config.py; a kernel that dies is the error of a cell, for the report."""
+        """Uses the settings of jupyter_config.py, and reports a dead kernel as the error of its cell."""
 
         @classmethod
         def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
@@ -120,7 +120,7 @@ def _engine(application: JupyterApp) -> type[NBClientEngine]:
                 super().execute_managed_notebook(nb_man, kernel_name, config=application.config, **options)
             except DeadKernelError:
                 begun = [cell for cell in nb_man.nb.cells if cell.metadata.papermill.status != nb_man.PENDING]
-                said = "the kernel died, perhaps because it needed more memory than MEMORY in .env"
+                said = "the kernel died, perhaps because it needed more than MEMORY in .env allows"
                 begun[-1].execution_count = sum(cell.cell_type == "code" for cell in begun)
                 begun[-1].outputs.append(
                     nbformat.v4.new_output("error", ename="DeadKernelError", evalue=said, traceback=[said])

@@ -1,4 +1,4 @@
-"""requirements.in, which a person edits too: its comments and its order stay."""
+"""Edits requirements.in and keeps its comments and order, because people edit it, too."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def requirement_of(text: str) -> Requirement:
         raise RequirementsError(f"{text}: a file or directory has no version to lock; put your modules into src")
     if _REPOSITORY.match(text):
         raise RequirementsError(
-            f"{text}: a repository cannot be locked by hash; use a release, or NAME @ https://... of a wheel"
+            f"{text}: a repository cannot be locked by hash; use a release, or a wheel: NAME @ https://..."
         )
     try:
         wanted = Requirement(text)
@@ -38,14 +38,14 @@ def is_bare(wanted: Requirement) -> bool:
 
 
 def find(text: str, name: str) -> str:
-    """Return the line of a package without its comment, or nothing; a line that a lock left out counts, too."""
+    """Return the line of a package without its comment, or nothing; lines that a lock left out count, too."""
     return next((wanted for line in text.splitlines() if package_name(wanted := _requirement(line)) == name), "")
 
 
 def with_requirement(text: str, wanted: Requirement) -> str:
     """Return requirements.in with a requirement: on the line of its package if there is one, else at the end.
 
-    Extras are added to those of the line; versions, markers and URLs take the place of those of the line. Raise
+    Extras are added to the line's; versions, markers and URLs replace the line's. Raise
     `RequirementsError` for a line that only a person can edit.
     """
     lines = _lines(text, wanted.name)
@@ -67,7 +67,7 @@ def without(text: str, name: str) -> str:
 
 
 def _lines(text: str, name: str) -> list[str]:
-    """Return the lines, if those of a package are requirements and no more."""
+    """Return the lines if each line of the package is only a requirement."""
     if _CONFLICT.search(text):
         raise RequirementsError("requirements.in: holds a merge conflict; resolve it")
     lines = text.splitlines()

@@ -1,4 +1,4 @@
-"""Files that are replaced and never written in place: a power loss leaves the old content or the new one, whole."""
+"""Replaces files instead of writing in place: a power loss leaves the whole old content or the whole new one."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _HOUR = 3600
 def replacing(path: str | Path, mode: str = "w", **options: Any) -> Iterator[IO[Any]]:
     """Open a new file, ``mode`` "w" or "wb", that takes the place of ``path`` when the block ends without an error.
 
-    A symbolic link stays and its target is replaced. Mode, group and access list stay. Where they cannot, or where the
-    directory lets nobody replace this file, its content is copied over in place. Raise `OSError`, such as for a full
-    disk, and leave the old file then.
+    A symbolic link stays and its target is replaced. Mode, group and access list stay. If they cannot, or if the
+    directory forbids replacing this file, the content is copied over in place. Raise `OSError`, such as for a full
+    disk, and keep the old file then.
     """
     target = Path(os.path.realpath(path))
     exists = target.exists()
@@ -57,7 +57,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _sync(directory: Path) -> None:
-    # Not every network file system can, and not every directory may be read.
+    # Some network file systems cannot, and some directories may not be read.
     with suppress(OSError):
         descriptor = os.open(directory, os.O_RDONLY)
         try:

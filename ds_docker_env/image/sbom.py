@@ -1,4 +1,4 @@
-"""``sbom``: the packages of the image and the files that fix them, for scanners and for a signature.
+"""``sbom``: lists the packages of the image and the files that fix them, for scanners and signatures.
 
 Formats: https://cyclonedx.org/docs/1.6/json/, https://github.com/package-url/purl-spec
 """
@@ -22,7 +22,7 @@ from cyclonedx.schema import OutputFormat, SchemaVersion
 from packageurl import PackageURL
 
 from ds_docker_env.common.errors import ProjectError
-from ds_docker_env.image import check, installed
+from ds_docker_env.image import check, commands, installed
 from ds_docker_env.image.build.tools import TOOLS
 from ds_docker_env.image.project import LOCK, PRODUCTION, root
 from ds_docker_env.image.statement import EQUAL, FILES, PROPERTY, sha256
@@ -37,8 +37,11 @@ _DEBIAN = "${db:Status-Abbrev}\t${Package}\t${Version}\t${Architecture}\t${sourc
 def run(words: Sequence[str]) -> int:
     """Write the bill of materials to standard output, or to the file that is named.
 
-    Says on standard error what ``check`` says, and returns its code. Raise `GenerationError`.
+    Print the output of ``check`` on standard error, and return its code. Raise `GenerationError`.
     """
+    parser = commands.parser("sbom")
+    parser.add_argument("file", nargs="?")
+    file = parser.parse_args(words).file
     files = {name: (root() / name).read_bytes() for name in FILES if (root() / name).is_file()}
     if absent := [name for name in (LOCK, _TOOLS_LOCK) if name not in files]:
         raise ProjectError(*(f"{name}: is not in {root()}; restore it from git" for name in absent))
@@ -51,15 +54,15 @@ def run(words: Sequence[str]) -> int:
         *_debian(_said("dpkg-query", "--show", "--showformat", _DEBIAN), platform.freedesktop_os_release()),
     ]
     text = _bill(components, facts)
-    if words:
-        Path(words[0]).write_text(text, encoding="utf-8", newline="\n")
+    if file:
+        Path(file).write_text(text, encoding="utf-8", newline="\n")
     else:
         print(text, end="")
     return result
 
 
 def _bill(components: Iterable[Component], facts: Mapping[str, str]) -> str:
-    """Return the document of these components: the same text for the same image, without a time and a random number."""
+    """Return the document of these components, without a timestamp and a random serial number."""
     image = Component(name="analysis", type=ComponentType.CONTAINER, bom_ref="image")
     known = [Property(name=PROPERTY + name, value=value) for name, value in facts.items() if value]
     bom = Bom(components=components, metadata=BomMetaData(component=image, properties=known))
@@ -91,7 +94,7 @@ def _files(files: Mapping[str, bytes]) -> list[Component]:
 
 
 def _packages(name: str, environment: Path, lock: str, content: bytes) -> list[Component]:
-    """Return the packages of an environment, with the hashes that its lock has for these versions, and its Python."""
+    """Return the Python and the packages of an environment, with the hashes in its lock."""
     locked = read_lock(content.decode(), platform.machine())
     components = [_component(PackageURL("generic", None, "python", installed.patch_release(environment)), name)]
     for package, found in installed.read_installed(environment).packages.items():
@@ -109,7 +112,7 @@ def _packages(name: str, environment: Path, lock: str, content: bytes) -> list[C
 
 
 def _debian(listed: str, release: Mapping[str, str]) -> list[Component]:
-    """Return the installed packages in what dpkg lists, with their source packages, which advisories name."""
+    """Return the installed packages in dpkg's list, with their source packages, which advisories name."""
     distribution = f"{release['ID']}-{release['VERSION_ID']}"
     components = []
     for line in listed.splitlines():

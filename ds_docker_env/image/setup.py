@@ -1,4 +1,4 @@
-"""Gives a new clone what git does not have: a project name of its own, and secrets.
+"""Gives a new clone a project name of its own, and secrets, which git does not have.
 
 The base image runs this module from the wheel, before the project's image is built, with the standard library alone.
 """
@@ -32,13 +32,13 @@ def main(arguments: Sequence[str], project: Path = Path("/project")) -> None:
         problem = getattr(error, "strerror", None) or "is not UTF-8 text"
         shown = os.path.relpath(where, project)
         if isinstance(error, FileExistsError):
-            sys.exit(f"setup: {shown}: is a link or not what is expected here; remove it, and run setup again")
+            sys.exit(f"setup: {shown}: is a link or of another type than expected; remove it, and run setup again")
         sys.exit(f"setup: {shown}: {problem}; correct its owner, mode or content, and run setup again")
-    print(*said or ["This clone has its name and secrets already."], "Next: docker compose up --build", sep="\n")
+    print(*said or ["This clone already has a name and secrets."], "Next: docker compose up --build", sep="\n")
 
 
 def become_owner(project: Path) -> None:
-    """Go on without rights that the owner of the project does not have."""
+    """Drop all rights that the owner of the project does not have."""
     owner = project.stat()
     # Docker Desktop shows every directory as root's; with a rootless engine, root is the person on the host.
     if sys.platform != "win32" and os.getuid() == 0 and owner.st_uid != 0:
@@ -73,7 +73,7 @@ def _write_secret(project: Path, name: str) -> list[str]:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(content)
     kind = f"random password {content.strip()}" if name == "jupyter_password" else "random password"
-    without = "made at the first start" if name.endswith(".pem") else "empty"
+    without = "created at the first start" if name.endswith(".pem") else "empty"
     return [f"{_SECRETS}/{name}: {kind if content else without}"]
 
 

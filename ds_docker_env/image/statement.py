@@ -1,7 +1,7 @@
 """Compares the signed statement of an image, which cosign has verified, with the files of a checkout.
 
-The base image runs this module from the wheel of that checkout, as it runs `setup`, with the standard library alone. So
-nothing of the image runs. Formats: https://github.com/secure-systems-lab/dsse/blob/master/envelope.md,
+The base image runs this module from the checkout's wheel, as it runs `setup`, with the standard library alone, so that
+code of the image does not run. Formats: https://github.com/secure-systems-lab/dsse/blob/master/envelope.md,
 https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md, https://cyclonedx.org/docs/1.6/json/
 """
 
@@ -22,7 +22,7 @@ from ds_docker_env.image.setup import become_owner
 FILES = ("Dockerfile", "build-requirements.txt", "production.txt", "requirements.txt", "tools.txt")
 PROPERTY = "ds-docker-env:"
 EQUAL = "equal"
-_NOTHING = "statement: cosign verified no statement of an SBOM; its message above says why"
+_NOTHING = "statement: cosign did not verify an SBOM; see its message above"
 
 
 class Statement(NamedTuple):
@@ -34,7 +34,7 @@ class Statement(NamedTuple):
 
 
 def main(verified: TextIO = sys.stdin, project: Path = Path("/project")) -> None:
-    """Print what is proven; exit with a line for each problem if no statement agrees with the checkout."""
+    """Print the proven facts; exit with a line for each problem if all statements differ from the checkout."""
     try:
         become_owner(project)
         here = {name: sha256((project / name).read_bytes()) for name in FILES if (project / name).is_file()}
@@ -74,7 +74,7 @@ def _problems(statement: Statement, here: Mapping[str, str]) -> list[str]:
     commit = statement.facts.get("commit")
     advice = f"check out commit {commit}" if commit else "check out the commit of its tag"
     problems = [
-        f"{name}: not the file that {statement.image} was made from; {advice}, or name another image"
+        f"{name}: differs from the file that {statement.image} was built from; {advice}, or name another image"
         for name in sorted(here.keys() | statement.files.keys())
         if here.get(name) != statement.files.get(name)
     ]

@@ -1,8 +1,7 @@
-"""Taking over a newer production file into a project, whole or not at all."""
+"""``take-over``: locks a newer production file in a project, completely or not at all."""
 
 from __future__ import annotations
 
-import argparse
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from ds_docker_env.common.progress import Say, alive, silent
 from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
 from ds_docker_env.common.sources import on_day
 from ds_docker_env.common.target import Target
-from ds_docker_env.image import project
+from ds_docker_env.image import commands, project
 from ds_docker_env.image.change import moved_elsewhere
 from ds_docker_env.image.hold import held_at
 from ds_docker_env.image.installed import ANALYSIS, read_target
@@ -26,8 +25,8 @@ from ds_docker_env.pinning.pinned import pin, require_notebook, versions_in
 
 
 def run(words: Sequence[str]) -> int:
-    """Take over the production file at a location, by default where the last one came from; raise `GenerationError`."""
-    parser = argparse.ArgumentParser(prog="take-over", allow_abbrev=False)
+    """Take over the production file at a location, by default the last one; raise `GenerationError`."""
+    parser = commands.parser("take-over")
     parser.add_argument("source", nargs="?", default="")
     parser.add_argument(*AT, default="")
     parser.add_argument("--dry-run", action="store_true")
@@ -40,7 +39,7 @@ def run(words: Sequence[str]) -> int:
         production = project.read(project.PRODUCTION)
         location = project.named_source(production, "take-over")
         day = day or held_at(production)
-    # A file that is named beside a day is from that day.
+    # With a day, a named file is the one of that day.
     if day and (location.startswith("git+") or (asked.at and ("://" in location or not asked.source))):
         location = on_day(location, day)
     known = template()
@@ -64,10 +63,9 @@ def take_over(
 ) -> list[str]:
     """Lock the production file at a location with the project's packages and write the files of the lock.
 
-    Works in the project folder, keeps the versions that production does not move, and returns the summary of
-    generation with what moved. ``names`` are the packages that the template comes with, ``clients`` those of services;
-    ``say`` is told each step. On a ``day``, other packages are as the index had them then; ``dry`` writes nothing.
-    Raise `GenerationError`, in which case every file is as it was.
+    Keep versions that production does not move, and return the summary of generation with the moves. ``names`` are the
+    packages of the template, ``clients`` those of services; ``say`` gets each step. Other packages are as in the index
+    on a ``day``. With ``dry``, write nothing. Raise `GenerationError`, and change nothing then.
     """
     if not dry:
         project.writable()

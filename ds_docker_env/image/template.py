@@ -1,4 +1,4 @@
-"""The template that made this image's commands, as its wheel says."""
+"""The template that made this image's commands, as recorded in the wheel."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ class Template(NamedTuple):
 
 
 def template() -> Template:
-    """Return what the wheel says; raise `FileNotFoundError` outside of one."""
+    """Return the template of this wheel; raise `FileNotFoundError` outside a wheel."""
     return Template(**json.loads(pkgutil.get_data(__package__, FILE) or b""))

@@ -20,7 +20,7 @@ from ds_docker_env.common.sources.web import WebFile
 from ds_docker_env.image.advisories import Advisory
 
 URL = "https://security-tracker.debian.org/tracker/debsecan/release/1/"
-# An image has the headers of the kernel, but the host's kernel runs.
+# The image has the kernel's headers, but the host's kernel runs.
 _NOT_RUN = {"linux"}
 _UNPACKED = 500_000_000
 _FORMAT = "${db:Status-Status} ${Package} ${Version} ${source:Package} ${source:Version}\\n"
@@ -53,7 +53,7 @@ def installed() -> list[Package]:
 
 
 def download(debian: str) -> str:
-    """Return the whole list for a release; raise `SourceError` for anything less."""
+    """Return the complete list for a release; raise `SourceError` if it is incomplete."""
     file = WebFile(f"{URL}{debian}")
     unpacking = zlib.decompressobj()
     try:
@@ -66,7 +66,7 @@ def download(debian: str) -> str:
 
 
 def known(text: str, packages: Iterable[Package]) -> tuple[list[Advisory], list[Advisory]]:
-    """Return the vulnerabilities that the release has fixed in a newer version, and those that it has not."""
+    """Return the vulnerabilities that a newer version in the release fixes, and the others."""
     sources: dict[str, set[str]] = defaultdict(set)
     binaries: dict[str, set[str]] = defaultdict(set)
     for package in packages:
@@ -79,7 +79,7 @@ def known(text: str, packages: Iterable[Package]) -> tuple[list[Advisory], list[
     unfixed: list[Advisory] = []
     for line in rest.partition("\n\n")[0].splitlines():
         name, number, flags, in_unstable, elsewhere = line.split(",", 4)
-        # As in debsecan, the versions elsewhere are of all releases and not vulnerable.
+        # As in debsecan, the versions elsewhere are those of all releases that are not vulnerable.
         others = elsewhere.split()
         for version in sorted((binaries if flags[0] == "B" else sources)[name]):
             if version in others or (in_unstable and compare(version, in_unstable) >= 0):

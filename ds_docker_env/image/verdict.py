@@ -1,4 +1,4 @@
-"""What a person reads of a comparison."""
+"""Writes a comparison for the user."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _BUILD = "docker compose up --build"
 
 
 def verdict(comparison: Comparison, source: str) -> str:
-    """Return on one line what was compared; ``source`` is blank where production's file was not."""
+    """Return the result on one line; ``source`` is blank if production's file was not compared."""
     parity = comparison.parity
     held = {pin.name for pin in parity.held}
     wanted = held | {difference.pin.name for difference in parity.differences}
     line = f"{len(held)} of {len(wanted)} versions of production.txt are installed"
     if not wanted:
-        line = "production.txt pins no version that this environment could hold"
+        line = "production.txt does not pin a version for this environment"
     if elsewhere := {pin.name for pin in parity.elsewhere} - wanted:
-        line += f" ({len(elsewhere)} more not for {comparison.target.docker} or this Python)"
+        line += f" ({len(elsewhere)} more do not apply to {comparison.target.docker} with this Python)"
     if source and not comparison.moved:
         line += f"; {source} says the same"
     return line
 
 
 def table(comparison: Comparison, source: str) -> str:
-    """Return the differences, fitted to a terminal, where long values are folded, or as wide as they are."""
+    """Return the table of differences, folded to the width of a terminal, else unfolded."""
     console = Console()
     terminal = console.is_terminal
     if not terminal:
@@ -56,19 +56,19 @@ def table(comparison: Comparison, source: str) -> str:
 
 
 def advice(comparison: Comparison, source: str) -> list[str]:
-    """Return what to do about each kind of difference."""
+    """Return a remedy for each kind of difference."""
     lines = []
     if comparison.moved:
-        lines.append(f"{source} is not what production.txt says; run take-over")
+        lines.append(f"{source}: differs from production.txt; run take-over")
     if comparison.unlocked:
-        lines.append(f"requirements.txt was locked with another production.txt: {_RUN} lock, and {_BUILD}")
+        lines.append(f"requirements.txt: locked with another production.txt; run: {_RUN} lock, then {_BUILD}")
     if comparison.stale:
-        lines.append("installed packages differ from requirements.txt; run docker compose restart")
+        lines.append("requirements.txt: differs from the installed packages; run docker compose restart")
     return lines
 
 
 def problem(need: Need, lock: str, target: Target, python: str) -> str:
-    """Return what to do about a requirement that is not met in an image with this patch release of Python."""
+    """Return a requirement that is not met in an image with this patch release of Python, with its remedy."""
     made_for = re.search(r"--python-version ([\d.]+)", lock)
     if made_for and not need.applies(target, made_for[1]):
         return (

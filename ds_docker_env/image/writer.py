@@ -1,8 +1,8 @@
-"""Writes the files at the root of a project for commands in other containers, which see it read-only.
+"""Writes the files at the root of a project for commands in containers that see it read-only.
 
-It has a container of its own, in which Debian's Python runs it from the wheel, so that no code of a package is there.
-It listens on a socket in a volume. A request is a JSON object of names and texts, up to the end of what the client
-sends; the answer is `WRITTEN` or the problem.
+Debian's Python runs this module from the wheel in a container of its own, so that code of packages cannot interfere.
+The writer listens on a socket in a volume. A request is a JSON object of names and texts, which the client ends by
+closing its side; the answer is `WRITTEN` or the problem.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ _BYTES = 20_000_000
 # For one request.
 SECONDS = 10
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-# What a block of ours has: uv on the host reads this file, too.
+# The only keys that commands may write, because uv on the host reads this file, too.
 _KEYS = {"build-constraint-dependencies", "extra-build-dependencies", "dependency-metadata"}
 _REQUIREMENT = re.compile(r"[\w.,<>=!~*\[\] -]*")
 
 
 def main(path: Path = Path("/run/writer/socket"), folder: Path = project.PROJECT) -> None:
-    """Answer one request after the other for a project, as its owner.
+    """Answer requests for a project one after the other, as its owner.
 
-    Each has a process of its own, which has `SECONDS` to read it.
+    Each request has a process of its own, with `SECONDS` to read it.
     """
     if sys.platform == "win32":
         return
@@ -83,11 +83,11 @@ def _serve(connection: socket.socket) -> int:
 
 
 def answered(request: bytes) -> str:
-    """Write the files of a request into the working directory, all or none; return `WRITTEN` or the problem."""
+    """Write the files of a request into the working directory; return `WRITTEN`, or the problem and write nothing."""
     try:
         files = json.loads(request) if len(request) <= _BYTES else None
         if not isinstance(files, dict) or not all(isinstance(text, str) for text in files.values()):
-            raise ProjectError(f"writer: a request is a JSON object of names and texts, at most {_BYTES:,} bytes")
+            raise ProjectError(f"writer: invalid request; send an object of names and texts, at most {_BYTES:,} bytes")
         if problems := [f"{name}: {problem}" for name, text in files.items() if (problem := _problem(name, text))]:
             raise ProjectError(*problems)
         project.finish()
@@ -126,13 +126,13 @@ def _changed_settings(path: Path, text: str) -> str:
 
 
 def _parts(text: str) -> tuple[str, str]:
-    """Return the block of ours in a uv.toml, and a person's own settings behind it."""
+    """Return the block that commands write in a uv.toml, and the user's own settings after it."""
     block, _, own = text.partition(f"{END}\n") if text.startswith(BEGIN) else ("", "", text)
     return block, own
 
 
 def _plain(value: object) -> bool:
-    """Say whether all texts in a value are names and versions, neither addresses nor paths."""
+    """Say whether all texts in a value are names and versions, so neither addresses nor paths."""
     if isinstance(value, Mapping):
         return all(map(_plain, (*value.keys(), *value.values())))
     return all(map(_plain, value)) if isinstance(value, list) else bool(_REQUIREMENT.fullmatch(str(value)))

@@ -27,7 +27,7 @@ from docker.signing import PASSWORD, key_pair
 pytestmark = pytest.mark.docker
 
 WORKFLOW = Path(".github", "workflows", "analysis.yml")
-NOTHING = "statement: cosign verified no statement of an SBOM; its message above says why\n"
+NOTHING = "statement: cosign did not verify an SBOM; see its message above\n"
 CHECK = "Check production's versions and list the packages"
 IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
 TOKEN = "a-token-of-this-run"
@@ -270,7 +270,7 @@ def test_a_tag_pushes_and_signs_the_checked_image_without_cached_layers(
         lock = run.folder / "author" / "requirements.txt"
         locked = lock.read_bytes()
         lock.write_bytes(locked.replace(b"pandas==2.2.3", b"pandas==2.2.2"))
-        assert f"requirements.txt: not the file that {name}@{digest} was made from; check out commit " in verified()
+        assert f"requirements.txt: differs from the file that {name}@{digest} was built from; check" in verified()
         lock.write_bytes(locked)
         assert NOTHING in verified(keys=others)
         # The second processor's job: only the last step, with a small image.

@@ -179,11 +179,11 @@ def test_a_colleagues_container_installs_a_newer_lock_when_it_or_a_kernel_starts
         said = clone.compose("exec", "--no-TTY", "jupyter", "check", check=False).stdout
         assert re.search(r"^Since the image was built:\n(?:.*\n)*New: +humanize \d", said, re.MULTILINE)
         assert re.search(r"^Moved: +wrapt 2\S+ -> 1\.", said, re.MULTILINE)
-        assert "installed packages differ" not in said
+        assert "differs from the installed packages" not in said
 
         give(clone, at_first)
         said = clone.compose("exec", "--no-TTY", "jupyter", "check", check=False).stdout
-        assert "installed packages differ from requirements.txt; run docker compose restart" in said
+        assert "requirements.txt: differs from the installed packages; run docker compose restart" in said
         assert re.search(r"^humanize +- +- +\d", said, re.MULTILINE)
         with started_kernel(clone) as kernel:
             assert "ModuleNotFoundError" in kernel.run("import humanize")
@@ -201,10 +201,10 @@ def test_a_newer_lock_without_a_network_stops_the_start_with_a_fix(running: Proj
     with override(copy, INTERNAL):
         started = copy.run("jupyter", "lab", "--version", check=False)
         assert started.returncode == 2 and "4." not in started.stdout
-        assert "are missing, which docker compose up --build installs, too; fix this first:\n" in started.stderr
+        assert "are missing (docker compose up --build installs them, too); fix this first:\n" in started.stderr
         assert "the package index cannot be reached" in started.stderr
         # `check` still compares.
-        assert "installed packages differ from requirements.txt" in copy.run("check", check=False).stdout
+        assert "requirements.txt: differs from the installed packages" in copy.run("check", check=False).stdout
 
 
 FAULTS = {

@@ -35,7 +35,7 @@ def test_a_new_image_has_productions_versions_and_check_names_gaps(offline: Proj
     checked = offline.run("check")
     first, second, template = checked.stdout.splitlines()
     held = f"{len(PINNED)} of {len(PINNED)} versions of production.txt are installed"
-    assert first == f"{held} (1 more not for {MACHINES[this_machine()]} or this Python)"
+    assert first == f"{held} (1 more do not apply to {MACHINES[this_machine()]} with this Python)"
     assert second.startswith("not compared with production's file: ")
     assert "--volume" in second
     assert re.fullmatch(r"Template:   ds-docker-env [\d.]+, commit [0-9a-f]{40}(-dirty)?", template)
@@ -47,7 +47,7 @@ def test_check_asks_for_a_restart_if_the_image_is_older_than_its_lock(copy: Proj
     checked = copy.run("check", check=False)
     assert checked.returncode == 1
     assert words(checked.stdout, "six") == ["six", "1.16.0", "1.16.0", "1.17.0"]
-    assert "installed packages differ from requirements.txt; run docker compose restart" in checked.stdout
+    assert "requirements.txt: differs from the installed packages; run docker compose restart" in checked.stdout
     assert "jupyter lock" not in checked.stdout
 
 

@@ -209,4 +209,3 @@ def test_a_fork_may_name_its_own_registry(docker: Docker, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", docker(says=FOUND)["PATH"])
     render, pattern = Renderer(), own.replace(PYTHON, "{{ cookiecutter.python_version }}")
     assert f"\nFROM {own}@{DIGEST} AS base\n" in render("Dockerfile", _base_image=pattern)
-    assert f"built on `{own}`" in render("README.md", _base_image=pattern)

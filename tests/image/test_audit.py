@@ -35,7 +35,7 @@ Run = Callable[..., int]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Audit a project, where the databases know of these advisories, and nothing is unsafe in src."""
+    """Audit a project with these advisories and safe code."""
     (tmp_path / "requirements.txt").write_text(LOCK)
     (tmp_path / "tools.txt").write_text(TOOLS)
     (tmp_path / "production.txt").write_text("six==1.17.0\n")
@@ -96,7 +96,7 @@ def test_the_versions_of_both_processors_and_of_the_tools_are_asked_for_once(
     asked = []
 
     def ask(lock: str, options: object) -> list[dict[str, object]]:
-        # As pip-audit reads it, which takes one version of a package and obeys markers.
+        # pip-audit takes one version of a package and evaluates markers.
         asked.append([line.rstrip(" \\").partition("==")[::2] for line in lock.splitlines() if line[0].isalpha()])
         return [{"name": name, "version": version, "vulns": []} for name, version in asked[-1]]
 
@@ -108,7 +108,7 @@ def test_the_versions_of_both_processors_and_of_the_tools_are_asked_for_once(
     assert asked == [first, [("numpy", "2.1.1")], [("numpy", "2.1.2")]]
 
 
-def test_each_finding_is_named_with_its_date_and_its_remedy_and_what_debian_has_not_fixed_is_counted(
+def test_audit_lists_findings_with_date_and_remedy_and_counts_those_that_debian_has_not_fixed(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     known = {"P-1": "six==1.17.0", "P-2": "numpy==2.1.1", "P-3": "requests==2.0"}
@@ -119,27 +119,27 @@ def test_each_finding_is_named_with_its_date_and_its_remedy_and_what_debian_has_
         ["six", "1.17.0", "P-1,", "CVE-P-1", "2099-01-02", "no", "version", "yet"]
     ]
     assert [row[0] for row in tables["Added by the analysis:"]] == ["numpy"]
-    # What both environments have in one version is in both tables.
+    # A package with one version in both environments is in both tables.
     assert [row[0] for row in tables["JupyterLab and other tools:"]] == ["six", "requests"]
-    # OSV has no record of it, so no date.
+    # OSV lacks a record of it, so the date is blank.
     assert tables["Fixed by Debian:"] == [["curl", "8-1", "CVE-2099-7", "8-2"]]
-    assert "Debian has not fixed 3 known vulnerabilities of its packages; to list them: audit --unfixed\n" in out
+    assert "Vulnerabilities that Debian has not fixed: 3; to list them, run: audit --unfixed\n" in out
     assert out.splitlines()[-1].split("; ") == [
         "To do: fix production's pins in production, then run take-over",
         f"docker compose run --rm jupyter lock --upgrade-package numpy --at {datetime.now(timezone.utc).date()}",
-        "generate over the project with a newer template, which renews tools.txt",
+        "update the project to a newer template, which renews tools.txt",
         "renew the base image (docs/how-to/base-image.md of the template), then run: docker compose up --build",
     ]
 
 
-def test_what_debian_has_not_fixed_is_listed_on_request_and_is_not_to_do(
+def test_unfixed_vulnerabilities_of_debian_are_listed_on_request_without_a_remedy(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("--unfixed") == audit.CLEAN
     out = capsys.readouterr().out
     assert "Not fixed by Debian:\n" in out and out.count("CVE-2098-") == 3
     last = out.splitlines()[-1]
-    assert last.startswith("No known vulnerability in 4 of 4 packages, none that Debian has fixed in its 1 packages, ")
+    assert last.startswith("No known vulnerability to fix in 4 of 4 packages and 1 Debian packages; ")
 
 
 def test_without_dates_the_column_is_blank(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -150,19 +150,19 @@ def test_without_dates_the_column_is_blank(run: Run, capsys: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("silent", ["python", "debian"])
-def test_half_an_answer_is_never_taken_for_no_known_vulnerability(
+def test_an_incomplete_answer_is_an_error_of_the_audit(
     run: Run, silent: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(silent=silent) == audit.FAILED
     said = capsys.readouterr()
     assert "No known vulnerability" not in said.out
     assert "are not audited and may hold vulnerabilities: " in said.err
-    # A company whose scanner of images covers Debian says so.
+    # A company may have another scanner for Debian.
     assert run("--no-debian", silent="debian") == audit.CLEAN
-    assert "packages, Debian's packages are not audited, nothing unsafe" in capsys.readouterr().out
+    assert " packages; nothing unsafe in src. Debian's packages are not audited." in capsys.readouterr().out
 
 
-def test_a_database_that_never_ends_its_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_never_ends_its_answer_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def hangs(command: list[str], timeout: float, **_: object) -> None:
         raise subprocess.TimeoutExpired(command, timeout)
 
@@ -171,7 +171,7 @@ def test_a_database_that_never_ends_its_answer_is_given_up(monkeypatch: pytest.M
         advisories.ask(LOCK, [])
 
 
-def test_a_vulnerability_is_accepted_by_any_of_its_names_until_a_day_and_needless_entries_are_named(
+def test_a_vulnerability_is_accepted_by_any_name_until_a_day_and_unused_entries_are_named(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     entries = [("CVE-P-2", "2999-01-31"), ("CVE-2099-7", "2999-01-31"), ("CVE-2001-1", "2999-01-31")]
@@ -179,10 +179,10 @@ def test_a_vulnerability_is_accepted_by_any_of_its_names_until_a_day_and_needles
         "".join(ACCEPTED.format(id=each, until=until) for each, until in entries), encoding="utf-8"
     )
     assert run(known={"P-2": "numpy==2.1.1"}, debian=DEBIAN) == audit.CLEAN
-    assert "audit.toml:9: CVE-2001-1: matches no vulnerability; remove it\n" in capsys.readouterr().out
-    # Half an answer does not tell.
+    assert "audit.toml:9: CVE-2001-1: does not match a vulnerability; remove it\n" in capsys.readouterr().out
+    # An incomplete answer does not show unused entries.
     run(known={"P-2": "numpy==2.1.1"}, silent="debian")
-    assert "matches no vulnerability" not in capsys.readouterr().out
+    assert "does not match a vulnerability" not in capsys.readouterr().out
 
     Path("audit.toml").write_text(ACCEPTED.format(id="P-2", until="2020-01-31"), encoding="utf-8")
     assert run(known={"P-2": "numpy==2.1.1"}) == audit.TODO
@@ -197,19 +197,19 @@ def test_a_vulnerability_is_accepted_by_any_of_its_names_until_a_day_and_needles
         ("[[accepted]\n", r"audit\.toml:1: invalid TOML .*; correct it"),
         (
             "[[ignored]]\nid = 1\n",
-            r"audit\.toml: holds something else than accepted vulnerabilities; write",
+            r"audit\.toml: contains more than accepted vulnerabilities; write",
         ),
         ('\n[[accepted]]\nid = "P-1"\nuntil = 2999-01-01\n', r"audit\.toml:2: reason: missing"),
         (
             ACCEPTED.format(id="P-1", until='"2999-01-01"'),
-            r"audit\.toml:1: until: missing, unknown or not",
+            r"audit\.toml:1: until: missing, unknown or of",
         ),
         (ACCEPTED.format(id="P-1", until="2999-01-01T00:00:00"), r"audit\.toml:1: until: missing"),
         (ACCEPTED.format(id="P-1", until="2999-01-01") + "package = 1\n", r"audit\.toml:1: package: missing, unknown"),
         (ACCEPTED.format(id=" ", until="2999-01-01"), r"audit\.toml:1: id: missing"),
     ],
 )
-def test_an_entry_that_is_not_whole_accepts_nothing_and_says_how_it_is_written(text: str, why: str) -> None:
+def test_an_incomplete_entry_accepts_nothing_and_shows_the_format(text: str, why: str) -> None:
     entries, [problem] = accepted.read(text, TODAY)
     assert entries == []
     assert re.match(why, problem), problem
@@ -221,8 +221,10 @@ def test_an_entry_holds_on_its_last_day() -> None:
     assert accepted.without([group], [Accepted("CVE-2099-7", TODAY, 1)]) == ([Group("Known:", [])], [])
 
 
-def test_pip_audits_own_way_to_accept_is_refused(run: Run) -> None:
-    with pytest.raises(ProjectError, match=r"--ignore-vuln: .*; name P-1 in audit\.toml: docs/how-to/audit\.md"):
+def test_pip_audits_own_option_to_accept_is_refused(run: Run) -> None:
+    with pytest.raises(
+        ProjectError, match=r"--ignore-vuln: .*; name P-1 in audit\.toml instead \(docs/how-to/audit\.md"
+    ):
         run("--ignore-vuln", "P-1")
 
 

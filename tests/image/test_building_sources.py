@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the image is Li
 LOCKED = "setuptools==70.0 \\\n    --hash={}\nwheel==0.40 \\\n    --hash={}\n"
 ROOT = hasattr(os, "getuid") and os.getuid() == 0
 PYTHON = Path("/usr/bin/python3" if ROOT else sys.executable)
-# What a malicious source would look for, and all that its build can see of this step.
+# Looks for secrets, as a malicious source would, in all that its build can see of this step.
 SPY = """\
 import os
 from pathlib import Path
@@ -40,7 +40,7 @@ said = [*map(read, PATHS), os.environ.get("HTTPS_PROXY", "no proxy")]
 
 @pytest.fixture(scope="module")
 def program() -> Iterator[Path]:
-    """Return a uv that everybody may run; others may not enter root's home, nor the directory of a test."""
+    """Return a uv outside root's home and the test's directory, which other users cannot enter."""
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(shutil.copy(shutil.which(uv.find()[0]) or "", folder))
@@ -64,7 +64,7 @@ def step(tmp_path: Path, program: Path, monkeypatch: pytest.MonkeyPatch, offline
 
 
 def write_lock(step: Path, index: PackageIndex, name: str = "ours", setup: str = "") -> str:
-    """Add a source to the index, and write what locks it and its build requirements; return the lock."""
+    """Add a source to the index, and write its lock and build requirements; return the lock."""
     digest = index.add_source(name, "1.0", files={"setup.py": setup})
     built_with = LOCKED.format(digest_of(index, "setuptools"), digest_of(index, "wheel"))
     (step / "build-requirements.txt").write_text(f"# What.\n\n# {name}==1.0\n{built_with}")
@@ -77,7 +77,7 @@ def digest_of(index: PackageIndex, name: str) -> str:
 
 
 def installed(lock: str, folder: Path, name: str = "ours") -> dict[str, object]:
-    """Install a lock into a new environment; return what the module says that was built."""
+    """Install a lock into a new environment; return the output of the built module."""
     subprocess.run([*uv.find(), "venv", "--quiet", f"--python={PYTHON}", str(folder)], check=True)
     sources.install(sources.UV, folder, PYTHON, lock)
     assert next(folder.glob("lib/python3*/site-packages/plain.py"))
@@ -120,7 +120,7 @@ def test_a_source_with_another_hash_is_refused_before_it_runs(
 ) -> None:
     lock = write_lock(step, offline)
     offline.add_source("ours", "1.0", files={"setup.py": f"open({str(tmp_path / 'ran')!r}, 'w')"})
-    with pytest.raises(SystemExit, match=r"ours-1\.0\.tar\.gz: its hash is not in the lock; find out"):
+    with pytest.raises(SystemExit, match=r"ours-1\.0\.tar\.gz: its hash is not in the lock; check"):
         installed(lock, tmp_path / "environment")
     assert not (tmp_path / "ran").exists()
 
@@ -162,9 +162,7 @@ def test_an_archive_that_uv_refuses_to_unpack_is_built_without_links_that_leave_
     assert installed(lock, tmp_path / "environment")["said"] == "built"
 
 
-def test_a_process_that_a_build_leaves_behind_is_ended_and_not_waited_for(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_process_that_a_build_leaves_behind_is_killed(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     home = tmp_path / "home"
     home.mkdir()
     command = ["/bin/sh", "-c", "(sleep 2; echo late) & echo said; exit 3"]
@@ -174,14 +172,14 @@ def test_a_process_that_a_build_leaves_behind_is_ended_and_not_waited_for(
 
 
 @pytest.mark.skipif(not ROOT, reason="only root can be somebody else")
-def test_a_source_reads_no_secret_while_it_is_built(
+def test_a_source_cannot_read_secrets_while_it_is_built(
     step: Path, offline: PackageIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secrets = [tmp_path / "home" / name for name in (".netrc", "uv.toml", "pip.conf")]
     for secret in secrets:
         secret.write_text("# canary\n")
         secret.chmod(0o400)
-    # Directories of pytest are for their owner alone, which would be enough.
+    # Otherwise pytest's directories, which are private, would hide the secrets.
     for folder in (tmp_path / "home", tmp_path, *tmp_path.parents):
         if folder.stat().st_uid == 0:
             folder.chmod(folder.stat().st_mode | 0o055)
@@ -191,7 +189,7 @@ def test_a_source_reads_no_secret_while_it_is_built(
     assert installed(lock, tmp_path / "environment")["said"] == ["Permission denied"] * 4 + ["no proxy"]
 
 
-def test_nothing_that_a_source_brings_runs_beside_the_logins_of_later_steps(
+def test_code_of_a_source_does_not_run_beside_the_logins_of_later_steps(
     step: Path, offline: PackageIndex, tmp_path: Path
 ) -> None:
     """uv starts the Python of the environment, which runs such files."""
@@ -203,13 +201,13 @@ def test_nothing_that_a_source_brings_runs_beside_the_logins_of_later_steps(
     sources.install(sources.UV, environment, PYTHON, more)
     assert next(environment.glob("lib/python3*/site-packages/other.py"))
     assert not (tmp_path / "ran").exists()
-    # They are there for the analysis.
+    # The analysis still has them.
     assert {"late.pth", "sitecustomize.py"} <= files(environment).keys()
     subprocess.run([environment / "bin" / "python", "-c", ""], check=True)
     assert (tmp_path / "ran").exists()
 
 
-def test_the_login_goes_to_the_host_of_the_source_and_not_where_that_sends_it(
+def test_the_login_goes_to_the_host_of_the_source_and_not_to_a_redirection(
     step: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "home" / ".netrc").write_text("machine packages.example.com login me password secret\n")
@@ -228,24 +226,24 @@ def test_the_login_goes_to_the_host_of_the_source_and_not_where_that_sends_it(
     assert asked == [*(({}, {"Authorization": f"Basic {login}"}) for login in logins), ({}, {})]
 
 
-def test_a_source_of_which_not_all_is_known_is_built_and_named(
+def test_a_source_with_unlocked_build_requirements_is_built_and_named(
     step: Path, offline: PackageIndex, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     lock = write_lock(step, offline, setup="import helper")
     offline.add_setuptools("80.0")
     path = step / "build-requirements.txt"
     path.write_text(path.read_text().replace("# ours==1.0\n", "# ours==1.0: not fixed, it asks for more\n"))
-    # What is known stays fixed, and uv.toml may add what the source does not say.
+    # Known requirements stay fixed, and uv.toml may add others.
     offline.add("helper", "1.0")
     (step / "uv.toml").write_text('extra-build-dependencies = { other = ["x"], ours = ["helper"] }\n')
     assert installed(lock, tmp_path / "partly")["built_by"] == "70.0"
     path.unlink()
     assert installed(lock, tmp_path / "older project")["built_by"] == "80.0"
-    said = "ours==1.0: not all of its build requirements are locked; run lock to look again\n"
+    said = "ours==1.0: not all of its build requirements are locked; run lock\n"
     assert capfd.readouterr().out.count(said) == 2
 
 
-def test_a_step_gets_what_its_own_sources_are_built_with() -> None:
+def test_a_step_gets_the_build_requirements_of_its_own_sources() -> None:
     text = (
         "# What.\n\n# a==1: needs x y\n# b==2: not fixed, why\nsix==1\n\n# c @ https://example.com/c.tar.gz\nsix==2\n"
     )

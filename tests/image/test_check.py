@@ -23,7 +23,7 @@ RUN = "run: docker compose run --rm jupyter"
 
 @pytest.fixture(autouse=True)
 def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let tests see what the wheel has in the image, on the first processor."""
+    """Give tests the wheel's template, on the first processor."""
     monkeypatch.setattr(check, "template", lambda: Template("1", "2", [], {}))
     monkeypatch.setattr(platform, "machine", lambda: AMD64)
 
@@ -34,19 +34,19 @@ def noted(image: Image, line: str) -> None:
 
 
 def install(image: Image, *requirements: str) -> None:
-    """Install packages into the image as they are, whatever they need."""
+    """Install packages into the image without their dependencies."""
     command = ["uv", "pip", "install", "--quiet", "--no-deps", "--python", str(image.environment), *requirements]
     subprocess.run(command, check=True)
     (image.environment / "requirements.txt").write_text("another lock")
 
 
 def checked(capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
-    """Return the exit code, and the sorted problems below what was compared."""
+    """Return the exit code, and the sorted problems below the result."""
     code = check.run([])
     return code, sorted(re.findall(r"^(?!New|Template)[\w.-]+: .*", capsys.readouterr().out, re.MULTILINE))
 
 
-def test_a_lock_is_named_where_it_was_not_made_for_this_processor_or_this_debian(
+def test_check_names_a_lock_for_another_processor_or_another_debian(
     image: Image, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert checked(capsys) == (0, [])
@@ -67,7 +67,7 @@ def test_a_lock_is_named_where_it_was_not_made_for_this_processor_or_this_debian
     assert checked(capsys)[1][0].startswith("requirements.txt: locked for glibc 2.99, but the base image has 2.")
 
 
-def test_a_project_that_is_held_at_a_day_is_told_how_to_follow_production_again(
+def test_check_tells_a_held_project_how_to_follow_production_again(
     image: Image, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = image.project / "production.txt"
@@ -101,7 +101,7 @@ def test_productions_markers_are_those_of_this_processor(
     assert checked(capsys) == (0, [])
 
 
-def test_below_the_table_each_move_is_explained_also_where_the_index_is_silent_and_the_exit_code_is_the_same(
+def test_moves_are_explained_below_the_table_even_without_the_index_and_the_exit_code_stays(
     image: Image, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def silent(*_: object) -> None:
@@ -118,7 +118,7 @@ def test_below_the_table_each_move_is_explained_also_where_the_index_is_silent_a
     moved, database = words.splitlines()
     assert moved == "shared 1.0 -> 2.0  major version; https://shared.example/changes"
     assert database == "Not known:  vulnerabilities: the database of advisories does not answer (run audit to see why)"
-    assert rest.startswith("newer.txt is not what production.txt says; run take-over\n")
+    assert rest.startswith("newer.txt: differs from production.txt; run take-over\n")
     image.index.refusing = True
     assert check.run(["newer.txt"]) == 1
     moved, index, database = capsys.readouterr().out.split("\n\n")[2].splitlines()
@@ -126,11 +126,11 @@ def test_below_the_table_each_move_is_explained_also_where_the_index_is_silent_a
     assert index == "Not known:  yanked releases and release dates: the package index cannot be reached"
 
 
-def test_requirements_that_are_not_met_are_named_with_the_fix_in_the_image_and_in_packages_added_since(
+def test_unmet_requirements_of_the_image_and_of_added_packages_are_named_with_the_fix(
     image: Image, capsys: pytest.CaptureFixture[str]
 ) -> None:
     digest = image.index.add("frames", "1.0", requires=("runtime>=2", "prod>=2", "shared>=1", "other ; extra == 'x'"))
-    # As if the wheel for this processor needed more than the one that uv has read.
+    # As if this processor's wheel needed more than the wheel that uv has read.
     entry = f"frames==1.0 \\\n    --hash={digest}\n    # via -r requirements.in\n"
     (image.project / "requirements.txt").write_text(f"{image.read('requirements.txt')}{entry}")
     problems = [
@@ -144,7 +144,7 @@ def test_requirements_that_are_not_met_are_named_with_the_fix_in_the_image_and_i
     assert checked(capsys) == (1, problems)
 
 
-def test_contradictions_that_production_runs_are_named_and_no_difference(
+def test_conflicts_that_production_runs_are_printed_and_do_not_count_as_differences(
     image: Image, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image.index.add("one", "1.0", requires=("two==2.0", "three==2.0"))
@@ -161,7 +161,7 @@ def test_contradictions_that_production_runs_are_named_and_no_difference(
     assert checked(capsys) == (0, [f"{third}; production runs both", both])
 
 
-def test_a_base_image_with_an_older_python_that_needs_more_is_named(
+def test_a_base_image_whose_older_python_needs_another_package_is_named(
     image: Image, capsys: pytest.CaptureFixture[str]
 ) -> None:
     newer = f"{sys.version_info.major}.{sys.version_info.minor}.99"
@@ -176,7 +176,7 @@ def test_a_base_image_with_an_older_python_that_needs_more_is_named(
     )
 
 
-def test_a_finding_of_uv_in_other_words_is_named_and_an_environment_that_it_cannot_read(
+def test_unknown_findings_of_uv_and_an_unreadable_environment_are_named(
     image: Image, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image.index.add("late", "1.0", python=">=3.99", tag="py3-none-any")

@@ -17,11 +17,13 @@ FILES = TEMPLATE / "ds_docker_env" / "image" / "files"
 
 
 @pytest.mark.parametrize("name", commands.COMMANDS)
-def test_each_command_says_what_it_does(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_command_prints_its_purpose_and_its_options(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         commands.main(name, ["--help"])
     assert ended.value.code == 0
-    assert commands.COMMANDS[name].purpose.split()[0] in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said.startswith(f"Usage: {name}") and commands.COMMANDS[name].purpose in said
+    assert all(f"\n  {words}  " in said for words in commands.COMMANDS[name].options)
     script = (FILES / "commands" / name).read_text()
     assert script.startswith("#!/opt/tools/bin/python -I\n")
     assert f'main("{name}")' in script
@@ -71,11 +73,11 @@ def test_a_notebook_without_the_logins_of_an_index_names_the_command_for_the_hos
         monkeypatch.setenv("NETRC", netrc)
     with pytest.raises(SystemExit):
         commands.main("lock", ["--upgrade"])
-    command = "\n  a notebook gets no logins; on the host, run: docker compose run --rm jupyter lock --upgrade\n"
+    command = "a notebook; on the host, run: docker compose run --rm jupyter lock --upgrade\n"
     assert capsys.readouterr().err.endswith(command) is named
 
 
-def test_a_module_that_the_tools_lack_ends_a_command_with_2(tmp_path: Path) -> None:
+def test_a_missing_module_ends_a_command_with_2(tmp_path: Path) -> None:
     (tmp_path / "rich.py").write_text("raise ImportError('No module named rich')\n")
     code = "from ds_docker_env.image.commands import main; main('check', [])"
     paths = os.pathsep.join([str(tmp_path), str(TEMPLATE)])
@@ -95,7 +97,7 @@ def test_a_command_keeps_its_exit_code_where_its_output_cannot_be_written(
         done = subprocess.run(
             [sys.executable, "-c", program],
             cwd=tmp_path,
-            # argparse handles an error of an unbuffered write from Python 3.11.4 on.
+            # Buffered, so that the error comes at the end.
             env={**os.environ, "PYTHONPATH": str(TEMPLATE), "PYTHONUNBUFFERED": ""},
             stdout=full,
             stderr=subprocess.PIPE,
@@ -107,7 +109,7 @@ def test_a_command_keeps_its_exit_code_where_its_output_cannot_be_written(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="they run in the image, on Linux")
-def test_shellcheck_has_nothing_to_say_of_the_shell_scripts() -> None:
+def test_shell_scripts_pass_shellcheck() -> None:
     scripts = [
         path for path in (FILES / "commands").iterdir() if path.read_text().startswith(("#!/bin/sh\n", "#!/bin/bash\n"))
     ]

@@ -19,7 +19,7 @@ Compare = Callable[..., Comparison]
 
 @pytest.fixture
 def compare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Compare:
-    """Compare production.txt, requirements.txt, what is installed (as ``pip freeze`` says it) and a source."""
+    """Compare production.txt, requirements.txt, the installed packages (as in ``pip freeze``) and a source."""
     monkeypatch.chdir(tmp_path)
 
     def _document(name: str, text: str) -> Document:
@@ -116,7 +116,7 @@ def test_the_table_shows(
     assert [name for name in ("moved", "unlocked", "stale") if getattr(found, name)] == [kind]
 
 
-def test_a_constraint_counts_if_its_package_is_there(compare: Compare) -> None:
+def test_a_constraint_counts_if_its_package_is_installed(compare: Compare) -> None:
     production = "-c constraints.txt\na==1\n"
     found = compare(production, "a==1\nb==3\n", "a==1 b==3", constraints="b==2\nc==1\nd<2\n")
     assert [(row.package, row.production, row.lock) for row in found.rows] == [("b", "2", "3")]
@@ -131,7 +131,7 @@ def test_the_table_is_whole_when_it_is_piped(compare: Compare, capsys: pytest.Ca
     assert [line.split() for line in lines[1:]] == [[f"{'long-' * 20}name", "2", version, "-"]]
 
 
-def test_what_is_installed_is_read_from_the_environment_itself(tmp_path: Path) -> None:
+def test_installed_packages_are_read_from_the_environment_itself(tmp_path: Path) -> None:
     site = tmp_path / "lib" / "python3.11" / "site-packages"
     for name, text in {"Some_Thing-1.0": "Name: Some_Thing\nVersion: 1.0\n", "broken-1": ""}.items():
         (site / f"{name}.dist-info").mkdir(parents=True)

@@ -45,7 +45,7 @@ def again(folder: Path) -> None:
         os.utime(path, (1, 1))
 
 
-def test_modules_are_compiled_without_a_time_and_neither_tests_nor_templates_are(folder: Path, tmp_path: Path) -> None:
+def test_modules_are_compiled_without_a_timestamp_but_tests_and_templates_are_not(folder: Path, tmp_path: Path) -> None:
     compile_all(folder, tmp_path / "cache")
     for name, content in compiled(folder).items():
         source = Path(importlib.util.source_from_cache(str(folder / name)))
@@ -73,7 +73,7 @@ def test_a_package_has_the_same_bytes_beside_others(folder: Path, tmp_path: Path
     assert alone.items() <= compiled(folder).items()
 
 
-def test_only_what_is_new_or_has_changed_is_compiled_again(
+def test_only_new_and_changed_modules_are_compiled_again(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compile_all(folder, tmp_path / "cache")

@@ -66,7 +66,7 @@ def test_each_step_has_its_inputs_and_its_programs(project: Path, tmp_path: Path
         assert "KeyError: 'no step'" in said.stderr
 
 
-def test_one_more_package_changes_only_the_last_step_of_the_packages_and_what_comes_after_it(
+def test_one_more_package_changes_only_the_last_step_of_packages_and_the_steps_after_it(
     project: Path, tmp_path: Path
 ) -> None:
     before = prepared(project, tmp_path / "before")

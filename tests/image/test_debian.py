@@ -19,7 +19,7 @@ Components: main
 NAME = Path("debian.sources")
 
 
-def test_packages_come_from_the_day_that_the_official_image_notes() -> None:
+def test_packages_come_from_the_snapshot_of_the_official_image() -> None:
     assert of_the_day(OFFICIAL, NAME) == OFFICIAL.replace(
         f"# {SNAPSHOT}\nURIs: http://deb.debian.org/debian", f"URIs: {SNAPSHOT}"
     )
@@ -28,17 +28,17 @@ def test_packages_come_from_the_day_that_the_official_image_notes() -> None:
 @pytest.mark.parametrize(
     "sources", [OFFICIAL.replace("deb.debian.org", "mirror.example.com"), "URIs: http://deb.debian.org/debian\n"]
 )
-def test_a_mirror_and_sources_without_a_note_stay_as_they_are(sources: str) -> None:
+def test_a_mirror_and_sources_without_a_snapshot_stay(sources: str) -> None:
     assert of_the_day(sources, NAME) == sources
 
 
-def test_a_note_in_another_format_fails_the_build_instead_of_taking_the_archive_that_moves() -> None:
+def test_a_snapshot_in_an_unknown_format_fails_the_build() -> None:
     changed = OFFICIAL.replace("URIs: http://deb", "Enabled: yes\nURIs: http://deb")
-    with pytest.raises(SystemExit, match=r"^debian\.sources: notes a snapshot of Debian in an unknown format; "):
+    with pytest.raises(SystemExit, match=r"^debian\.sources: unknown format of Debian's snapshot; "):
         of_the_day(changed, NAME)
 
 
-def test_apt_is_told_of_its_packages_and_of_nothing_that_outlives_the_build(
+def test_apt_installs_its_packages_and_leaves_nothing_that_outlives_the_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = tmp_path / "asked"

@@ -1,4 +1,4 @@
-"""Processes of the analysis import the packages of the lock, also after it has changed while they run."""
+"""Processes of the analysis import the packages of the lock, even if it changes while they run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Analysis:
         self.folder = folder
         self.python = folder / "bin" / "python"
         self.python.parent.mkdir()
-        # Not of this environment, which is a virtual one as well.
+        # The base Python, because this environment is a virtual one.
         self.python.symlink_to(Path(sys.base_prefix, "bin", PYTHON))
         (folder / "pyvenv.cfg").write_text(
             f"home = {sys.base_prefix}/bin\ninclude-system-site-packages = false\n", encoding="utf-8"
@@ -81,7 +81,7 @@ def analysis(tmp_path: Path) -> Analysis:
     return made
 
 
-def test_a_process_that_runs_imports_an_added_package_and_no_longer_a_removed_one(analysis: Analysis) -> None:
+def test_a_running_process_imports_an_added_package_and_cannot_import_a_removed_one(analysis: Analysis) -> None:
     program = """
 try:
     import models
@@ -101,7 +101,7 @@ print(plots.version)
     assert analysis.run(program) == ["No module named 'models'", "3.0 True", "No module named 'plots'", "1.0"]
 
 
-def test_imported_modules_stay_and_import_the_rest_of_their_own_version(analysis: Analysis) -> None:
+def test_imported_modules_stay_and_import_further_modules_of_their_version(analysis: Analysis) -> None:
     program = """
 import tables
 use("added")
@@ -111,7 +111,7 @@ print(tables.version, tables.lazy.version)
     assert analysis.run(program) == ["1.0 1.0"]
 
 
-def test_metadata_tells_about_the_packages_of_the_lock_before_anything_else_is_imported(analysis: Analysis) -> None:
+def test_metadata_describes_the_packages_of_the_lock_from_the_start(analysis: Analysis) -> None:
     program = """
 from importlib.metadata import distributions, version
 print(version("tables"))
@@ -121,7 +121,7 @@ print(version("tables"), *sorted(each.metadata["Name"] for each in distributions
     assert analysis.run(program) == ["1.0", "2.0 models tables"]
 
 
-def test_a_process_starts_with_the_overlay_in_the_place_of_the_images_packages(analysis: Analysis) -> None:
+def test_a_process_starts_with_the_overlay_instead_of_the_images_packages(analysis: Analysis) -> None:
     # Read after overlay.pth, as the one with the project's own modules is.
     (analysis.folder / SITE / "project.pth").write_text(f"inside\n{analysis.folder}/src\n", encoding="utf-8")
     (analysis.folder / SITE / "inside").mkdir()
@@ -132,11 +132,11 @@ def test_a_process_starts_with_the_overlay_in_the_place_of_the_images_packages(a
 
 
 @pytest.mark.parametrize("link", ["missing", "../packages", "current"])
-def test_a_link_that_leads_nowhere_leaves_the_images_packages(link: str, analysis: Analysis) -> None:
+def test_a_broken_link_leaves_the_images_packages(link: str, analysis: Analysis) -> None:
     assert analysis.run("import plots; print(plots.version)", use=link) == ["1.0"]
 
 
-def test_a_pth_file_of_an_added_package_counts(analysis: Analysis) -> None:
+def test_a_pth_file_of_an_added_package_takes_effect(analysis: Analysis) -> None:
     analysis.install("added", "linked", "1.0", **{"linked.pth": "elsewhere\nimport os; os.environ['SEEN'] = '1'\n"})
     (analysis.folder / "packages" / "added" / SITE / "elsewhere").mkdir()
     (analysis.folder / "packages" / "added" / SITE / "elsewhere" / "inside.py").touch()
@@ -217,7 +217,7 @@ print(_overlay.outdated())
 """
 
 
-def test_packages_are_named_of_which_a_process_has_imported_another_version(analysis: Analysis) -> None:
+def test_packages_that_a_process_has_imported_in_another_version_are_named(analysis: Analysis) -> None:
     assert analysis.run(OUTDATED) == ["[('plots', '1.0', None), ('tables', '1.0', '2.0')]", "[]"]
 
 
@@ -256,7 +256,7 @@ class Shell:
         self.ran.append(line)
 
 
-def test_pip_in_a_cell_runs_the_command_and_a_lower_bound_writes_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pip_in_a_cell_runs_the_command_and_a_lower_bound_is_not_a_redirection(monkeypatch: pytest.MonkeyPatch) -> None:
     shell = Shell(monkeypatch)
     shell.magics["pip"]("install polars seaborn>=0.13,<1 'numpy<3'")
     shell.magics["uv"]("pip list 2>&1 | grep polars >found.txt")
@@ -267,7 +267,7 @@ def test_pip_in_a_cell_runs_the_command_and_a_lower_bound_writes_no_file(monkeyp
     assert shell.names.keys() == {"get_ipython", "__builtins__"}
 
 
-def test_a_cell_says_once_when_the_kernel_must_restart(
+def test_a_cell_prints_once_that_the_kernel_must_restart(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shell = Shell(monkeypatch)

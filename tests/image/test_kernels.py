@@ -50,7 +50,9 @@ def polled(process: Process, times: int = 2) -> list[int | None]:
     return [run_alone(provisioner.poll()) for _ in range(times)]
 
 
-def test_a_kill_by_a_full_memory_is_said_once_with_the_fix(counter: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_kill_because_of_full_memory_is_logged_once_with_the_fix(
+    counter: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     counter.write_text("oom 3\noom_kill 3\noom_group_kill 0\n", encoding="ascii")
     with caplog.at_level(logging.WARNING):
         assert polled(Process(code=KILLED)) == [KILLED, KILLED]
@@ -58,7 +60,7 @@ def test_a_kill_by_a_full_memory_is_said_once_with_the_fix(counter: Path, caplog
     assert said.startswith("memory: full") and HOW in said
 
 
-def test_a_library_that_ends_the_process_for_want_of_memory_is_said_too(
+def test_a_library_that_aborts_because_of_full_memory_is_logged_too(
     counter: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -67,7 +69,7 @@ def test_a_library_that_ends_the_process_for_want_of_memory_is_said_too(
     assert "perhaps because memory was full" in said and HOW in said
 
 
-def test_a_kernel_that_runs_or_ends_for_another_reason_says_nothing(
+def test_a_kernel_that_runs_or_ends_for_another_reason_is_not_logged(
     counter: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for code in (None, 0, 1, KILLED, -signal.SIGTERM):
@@ -85,7 +87,7 @@ def faked(follow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(KernelProvisionerFactory, "create_provisioner_instance", create)
 
 
-def test_a_kernel_starts_when_the_packages_of_the_lock_are_installed_and_the_server_goes_on_meanwhile(
+def test_a_kernel_waits_for_the_packages_of_the_lock_while_the_server_goes_on(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     threads: list[threading.Thread] = []
@@ -121,7 +123,7 @@ def test_a_kernel_does_not_start_without_the_packages_of_the_lock(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it runs in the image, on Linux")
-def test_a_cell_that_is_too_large_says_how_to_have_more_memory(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cell_that_needs_too_much_memory_says_how_to_get_more(capsys: pytest.CaptureFixture[str]) -> None:
     handlers: dict[type, Any] = {}
     shown: list[Any] = []
 

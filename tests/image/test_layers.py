@@ -40,7 +40,7 @@ def names(requirements: str) -> list[str]:
     return [line.split()[0] for line in requirements.splitlines() if not line.startswith((" ", "-"))]
 
 
-def test_production_and_what_it_needs_come_first_and_what_the_template_does_not_ship_last() -> None:
+def test_production_and_its_dependencies_come_first_and_packages_of_the_project_last() -> None:
     layers = split(LOCK, TEMPLATES)
     assert tuple(layers) == LAYERS
     assert {layer: names(requirements) for layer, requirements in layers.items()} == {
@@ -61,7 +61,7 @@ def test_the_lines_of_both_processors_are_in_one_layer() -> None:
     assert layers == {**dict.fromkeys(LAYERS, ""), "production": "".join(lines)}
 
 
-def test_each_layer_has_the_options_of_the_lock_and_every_hash_but_no_comment() -> None:
+def test_each_layer_has_the_options_and_hashes_of_the_lock_without_comments() -> None:
     layers = split(LOCK, TEMPLATES)
     assert all(requirements.startswith("--no-binary future\n") for requirements in layers.values())
     together = "".join(requirements.partition("\n")[2] for requirements in layers.values())

@@ -22,7 +22,7 @@ NOTE = "# production runs pins that conflict: a==1 and b==2\n"
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offline: PackageIndex) -> Path:
-    """Return a project that has locked the package prod at 1.0, of which there is a newer one."""
+    """Return a project that has locked prod at 1.0, while the index has a newer version."""
     for version in ("1.0", "2.0"):
         offline.add("prod", version)
     (tmp_path / "requirements.in").write_text("prod<2\n")
@@ -38,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, offline: PackageInde
     return tmp_path
 
 
-def test_the_command_in_the_header_is_run_again_with_further_options_and_moves_nothing_if_it_fails_or_need_not(
+def test_lock_runs_the_command_in_the_header_with_further_options_and_keeps_the_lock_if_it_fails(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = folder / "requirements.txt"
@@ -47,7 +47,7 @@ def test_the_command_in_the_header_is_run_again_with_further_options_and_moves_n
     assert text.startswith(f"{HEADER}{NOTE}{note()}\n# uv ")
     assert "\nprod==1.0 \\\n" in text
 
-    # It would only be newer.
+    # Only the header would change.
     path.write_text(text.replace("index as of 2", "index as of 1"))
     before = path.read_text()
     assert lock.run(["--upgrade"]) == 0
@@ -64,7 +64,7 @@ def test_the_command_in_the_header_is_run_again_with_further_options_and_moves_n
 
 
 @pytest.mark.parametrize("option", [["--at", "2026-01-02"], ["--exclude-newer=2026-01-02"]])
-def test_a_day_for_the_index_is_noted(folder: Path, option: list[str]) -> None:
+def test_the_lock_records_the_day_of_the_index(folder: Path, option: list[str]) -> None:
     assert lock.run(option) == 0
     assert ", index as of 2026-01-02T23:59:59Z\n" in (folder / "requirements.txt").read_text()
     with pytest.raises(DayError, match=r"--at: '3 days' is not a date; write YYYY-MM-DD, such as 2"):
@@ -73,7 +73,7 @@ def test_a_day_for_the_index_is_noted(folder: Path, option: list[str]) -> None:
         lock.run(["--exclude-newer-package", "prod=false"])
 
 
-def test_releases_of_the_last_days_wait_unless_a_person_takes_them_and_then_they_stay(
+def test_releases_of_the_last_days_wait_unless_the_user_takes_them_and_then_they_stay(
     folder: Path, offline: PackageIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def locked() -> str:
@@ -88,7 +88,7 @@ def test_releases_of_the_last_days_wait_unless_a_person_takes_them_and_then_they
     assert locked() == "3.0"
     assert f", index as of {(now - timedelta(DAYS)).date()}T00:00:00Z\n" in (folder / "requirements.txt").read_text()
 
-    # One that is asked for by its version is refused with the way to take it.
+    # A requested version is refused with a command that takes it.
     (folder / "requirements.in").write_text("prod>=4\n")
     with pytest.raises(LockError) as refused:
         lock.run([])
@@ -100,7 +100,7 @@ def test_releases_of_the_last_days_wait_unless_a_person_takes_them_and_then_they
     )
     assert lock.run(["--at", today]) == 0
     assert locked() == "4.0"
-    # And nothing moves back.
+    # Versions do not move back.
     (folder / "requirements.in").write_text("prod\n")
     assert lock.run([]) == 0
     before = (folder / "requirements.txt").read_text()
@@ -108,7 +108,7 @@ def test_releases_of_the_last_days_wait_unless_a_person_takes_them_and_then_they
     assert (folder / "requirements.txt").read_text() == before
     assert locked() == "4.0"
 
-    # A person's own limit wins, wherever it is set.
+    # The user's own limit wins, wherever it is set.
     (folder / "uv.toml").write_text('exclude-newer = "9 days"\n')
     assert lock.run(["--upgrade"]) == 0
     assert locked() == "3.0"
@@ -118,7 +118,7 @@ def test_releases_of_the_last_days_wait_unless_a_person_takes_them_and_then_they
     assert locked() == "2.0"
 
 
-def test_a_project_that_is_held_takes_releases_of_its_day_and_productions_pins(
+def test_a_held_project_takes_releases_of_its_day_and_productions_pins(
     folder: Path, offline: PackageIndex, capfd: pytest.CaptureFixture[str]
 ) -> None:
     offline.add("prod", "3.0", uploaded=datetime(2026, 3, 1, 23, tzinfo=timezone.utc))
@@ -138,7 +138,7 @@ def test_a_project_that_is_held_takes_releases_of_its_day_and_productions_pins(
         "Too new:    pinned 1.0: released after 2026-03-01, but production pins it\n"
     )
     assert locked("--upgrade", "--at", "2026-03-02") == ("4.0", "2026-03-02T23:59:59Z")
-    # Nothing moves back by itself.
+    # Versions do not move back by themselves.
     assert locked("--upgrade") == ("4.0", "2026-03-02T23:59:59Z")
     assert locked("--at", "2026-02-01") == ("2.0", "2026-02-01T23:59:59Z")
     (folder / "requirements.in").write_text("-r production.txt\nprod>=4\n")
@@ -149,7 +149,7 @@ def test_a_project_that_is_held_takes_releases_of_its_day_and_productions_pins(
         lock.run([])
 
 
-def test_an_index_that_does_not_say_when_files_were_uploaded_is_used_and_a_line_says_so(
+def test_an_index_without_upload_times_is_used_and_a_line_says_so(
     folder: Path, offline: PackageIndex, capfd: pytest.CaptureFixture[str]
 ) -> None:
     offline.dates = False
@@ -160,7 +160,7 @@ def test_an_index_that_does_not_say_when_files_were_uploaded_is_used_and_a_line_
     said = capfd.readouterr()
     assert said.out == f"Undated:    chain-8: {UNDATED}\n"
     assert "upload date" not in said.err
-    # Found one behind another, so after a few all are taken for such packages.
+    # uv finds them one by one; after a few, all packages count as undated.
     (folder / "requirements.in").write_text("prod\nchain-0\n")
     assert lock.run([]) == 0
     assert capfd.readouterr().out == f"Undated:    {UNDATED}\n"
@@ -176,7 +176,7 @@ def test_a_lock_without_its_command_is_refused(folder: Path) -> None:
 def test_build_requirements_are_locked_too_and_move_with_upgrade(
     folder: Path, offline: PackageIndex, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """As in a project of an older template, which has no such file."""
+    """Start as a project of an older template, which lacks this file."""
     offline.add_setuptools("90.0")
     offline.add_source("ours", "1.0", files={"setup.py": ""})
     offline.add_source(

@@ -69,7 +69,7 @@ AGES = {
 
 
 @pytest.mark.parametrize(("days", "said"), AGES.items(), ids=map(" to ".join, AGES))
-def test_the_time_between_the_releases_is_said(days: tuple[str, str], said: str) -> None:
+def test_the_time_between_two_releases_is_printed(days: tuple[str, str], said: str) -> None:
     assert "".join(words(*(Release("1.0", day(each)) for each in days))) == said
 
 
@@ -87,7 +87,7 @@ VULNERABILITIES = {
 
 
 @pytest.mark.parametrize(("old", "new", "said"), VULNERABILITIES.values(), ids=VULNERABILITIES)
-def test_vulnerabilities_are_closed_and_opened(old: Release | None, new: Release | None, said: str) -> None:
+def test_a_move_fixes_and_introduces_vulnerabilities(old: Release | None, new: Release | None, said: str) -> None:
     assert "; ".join(words(old, new)) == said
 
 
@@ -162,7 +162,7 @@ def test_an_index_of_production_is_asked_and_the_metadata_of_the_old_version_has
     assert said == ["Moved:      ours 1.0 -> 1.1  30 days newer; https://ours.example/history"]
 
 
-def test_each_source_that_does_not_answer_is_said_and_the_rest_is_known(
+def test_sources_that_do_not_answer_are_named_and_other_facts_are_printed(
     offline: PackageIndex, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def silent(*_: object) -> None:
@@ -184,7 +184,7 @@ def test_each_source_that_does_not_answer_is_said_and_the_rest_is_known(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it runs in the image, on Linux")
-def test_a_broken_package_and_broken_settings_are_said_and_end_no_command(
+def test_a_broken_package_and_broken_settings_are_printed_and_do_not_stop_a_command(
     offline: PackageIndex, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)

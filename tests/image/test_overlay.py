@@ -1,4 +1,4 @@
-"""Real environments of tiny packages; what a process of the analysis sees of them is in test_seeing.py."""
+"""Overlays in real environments of tiny packages; test_kernel_packages.py imports from them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def lock(image: Image, **versions: str) -> None:
     (image.project / "requirements.txt").write_text(text)
 
 
-def test_what_the_image_lacks_is_installed_and_everything_else_is_a_link_into_the_image(image: Image) -> None:
+def test_packages_that_the_image_lacks_are_installed_and_all_others_are_links_into_the_image(image: Image) -> None:
     at_first = image.read("requirements.txt")
     lock(image, tool="2.0", new="1.0")
     overlay.follow()
@@ -52,7 +52,7 @@ def test_what_the_image_lacks_is_installed_and_everything_else_is_a_link_into_th
     overlay.follow()
     image.index.refusing = False
     assert image.packages["tool"] == "2.0"
-    # What the lock no longer has is gone.
+    # Packages that left the lock are gone.
     lock(image, new="1.0")
     overlay.follow()
     assert image.packages == {**BASE, "new": "1.0"} and not (image.site / "tool.py").exists()
@@ -77,7 +77,7 @@ def test_packages_that_share_a_directory_come_from_both_environments(image: Imag
     assert (area / "one.py").is_symlink() and not (area / "two.py").is_symlink()
 
 
-def test_a_service_which_sees_the_lock_alone_builds_no_source(image: Image) -> None:
+def test_a_service_that_sees_only_the_lock_does_not_build_sources(image: Image) -> None:
     lock(image)
     digest = image.index.add_source("ours", "1.0", files={"setup.py": ""})
     image.index.add_setuptools("90.0")
@@ -110,7 +110,7 @@ def test_the_kernel_and_the_programs_of_the_tools_stay_those_of_the_image(image:
     shutil.rmtree(image.environment / "share")
 
 
-def test_what_an_installation_that_was_killed_has_left_is_removed_by_the_next(image: Image) -> None:
+def test_the_next_installation_removes_the_files_of_one_that_was_killed(image: Image) -> None:
     left = (image.environment / "packages").resolve() / ".new-0123"
     (left / "lib").mkdir(parents=True)
     (left / "lib").chmod(0o555)
@@ -145,7 +145,7 @@ def test_an_installation_that_fails_says_why_and_leaves_everything_as_it_was(
     assert {path.name for path in (image.environment / "packages").iterdir()} <= {".lock", "cache"}
 
 
-def test_a_lock_amid_a_merge_or_cut_short_is_not_installed_and_a_directory_without_one_changes_nothing(
+def test_a_conflicted_or_truncated_lock_is_not_installed_and_a_missing_one_changes_nothing(
     image: Image,
 ) -> None:
     (image.project / "requirements.txt").write_text("<<<<<<< HEAD\nprod==1.0\n=======\nprod==2.0\n>>>>>>> main\n")

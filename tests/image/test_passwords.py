@@ -40,7 +40,7 @@ REFUSED = {
     "characters of Windows that Latin-1 has not": ("postgres", b"canary\x80", "contains an unprintable character"),
     "a quote, for MySQL": ("mysql", b"can'ary\n", "contains a quote or a backslash"),
     "a quote, for H2O": ("h2o", b'can"ary\n', "contains a quote or a backslash"),
-    "a letter that HTTP encodes in two ways": ("h2o", "cänary\n".encode(), "contains a letter outside of ASCII"),
+    "a letter that HTTP encodes in two ways": ("h2o", "cänary\n".encode(), "contains a character outside ASCII"),
 }
 
 
@@ -71,7 +71,7 @@ def test_jupyter_and_databases_take_a_password_from_any_editor(folder: Path, con
     assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
 
 
-def test_a_file_that_needs_no_change_may_be_read_only(folder: Path) -> None:
+def test_a_correct_password_file_may_be_read_only(folder: Path) -> None:
     path = folder / "postgres_password"
     path.write_bytes(b"secret")
     path.chmod(0o400)
@@ -91,7 +91,7 @@ def test_a_database_does_not_start_with_a_password(folder: Path, name: str, cont
     assert (folder / f"{name}_password").read_bytes() == content
 
 
-def test_each_file_that_databases_cannot_take_has_a_line(folder: Path) -> None:
+def test_each_invalid_password_file_gets_a_line(folder: Path) -> None:
     (folder / "mysql_password").write_bytes(b"a\nb")
     with pytest.raises(SystemExit) as ended:
         prepare(["mysql", "postgres"])
@@ -121,7 +121,7 @@ def test_dask_gets_a_key_and_a_certificate_that_outlive_the_project_and_stay(fol
 
 
 @needs_openssl
-def test_a_server_and_a_client_trust_that_certificate_and_no_other(folder: Path) -> None:
+def test_a_server_and_a_client_trust_only_that_certificate(folder: Path) -> None:
     secret, other = folder / "dask.pem", folder / "other.pem"
     prepare(["dask"])
     other.write_bytes(new_certificate(other))
@@ -149,7 +149,7 @@ def test_a_server_and_a_client_trust_that_certificate_and_no_other(folder: Path)
 
 
 @needs_openssl
-def test_a_certificate_that_ends_is_replaced_and_a_file_that_is_something_else_is_named(folder: Path) -> None:
+def test_an_expiring_certificate_is_replaced_and_other_content_is_refused(folder: Path) -> None:
     secret = folder / "dask.pem"
     short = [
         "openssl",
@@ -171,11 +171,11 @@ def test_a_certificate_that_ends_is_replaced_and_a_file_that_is_something_else_i
     secret.write_bytes(b"canary")
     with pytest.raises(SystemExit) as ended:
         prepare(["dask"])
-    assert ended.value.code == ".secrets/dask.pem: is not a key and a certificate; empty the file for new ones"
+    assert ended.value.code == ".secrets/dask.pem: not a key with a certificate; empty the file to get new ones"
     assert secret.read_bytes() == b"canary"
 
 
-def test_jupyter_makes_a_token_without_a_password_and_names_one_that_nobody_can_type(folder: Path) -> None:
+def test_jupyter_makes_a_token_without_a_password_and_refuses_one_that_cannot_be_typed(folder: Path) -> None:
     assert read_password("jupyter", folder) == ""
     (folder / "jupyter_password").write_bytes(b" \n")
     assert read_password("jupyter", folder) == ""
@@ -225,8 +225,8 @@ def test_a_shorter_password_replaces_the_one_in_a_file_that_containers_have_moun
         "a space at the end": ([], ["canary \n"], "jupyter: the password begins or ends with a space"),
         "nothing": ([], ["\n"], ".secrets/jupyter_password: empty; run: "),
         "a quote for MySQL": (["mysql"], ["can'ary\n"], ".secrets/mysql_password: contains a quote or a backslash"),
-        "another folder": (["../mysql"], [], "../mysql: invalid name of a password"),
-        "the end of input": ([], ["\x04"], "password: stopped; no password was written"),
+        "another folder": (["../mysql"], [], "../mysql: invalid name"),
+        "the end of input": ([], ["\x04"], "password: stopped; the password was not written"),
     }.values(),
 )
 def test_a_password_that_cannot_be_used_leaves_the_file_as_it_is(

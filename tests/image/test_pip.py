@@ -1,4 +1,4 @@
-"""pip and uv in the container: the lock decides about the packages, whichever command is typed."""
+"""pip and uv in the container install only through the lock."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def run(command: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
-    """Return a folder with programs that print what they were given."""
+    """Return a folder with programs that print their arguments."""
     programs = tmp_path / "tools" / "bin"
     programs.mkdir(parents=True)
     for name, said in {"add": "", "remove": "", "uv": ' of "$VIRTUAL_ENV"', "java": "", "python": ""}.items():
@@ -72,12 +72,12 @@ def image(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("typed", "started"), TYPED.items(), ids=TYPED)
-def test_it_starts(typed: str, started: str, image: Path) -> None:
+def test_the_wrapper_starts_the_right_program(typed: str, started: str, image: Path) -> None:
     name, *arguments = typed.split()
     assert run(copied("pip", image, under=name), *arguments) == started
 
 
-def test_lists_tell_about_the_packages_that_the_notebook_has(image: Path) -> None:
+def test_lists_show_the_packages_of_the_notebook(image: Path) -> None:
     command = copied("pip", image)
     (image / "tools" / "overlay").mkdir()
     (image / "tools" / "overlay" / "lib").symlink_to(image / "analysis" / "packages" / "current" / "lib")
@@ -86,7 +86,7 @@ def test_lists_tell_about_the_packages_that_the_notebook_has(image: Path) -> Non
     assert run(command, "list") == "uv pip list of tools/overlay"
 
 
-def test_h2o_starts_with_the_jar_of_the_client_that_the_notebook_has(image: Path) -> None:
+def test_h2o_starts_with_the_jar_of_the_notebooks_client(image: Path) -> None:
     for name in ("src", "shm", "secrets"):
         (image / name).mkdir()
     (image / "secrets" / "h2o_password").write_text("sesame\n", encoding="utf-8")

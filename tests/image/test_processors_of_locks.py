@@ -34,7 +34,7 @@ def locked(image: Image, machine: str) -> dict[str, str]:
     return {name: package.version for name, package in read_lock(image.read("requirements.txt"), machine).items()}
 
 
-def test_lock_makes_the_lock_of_an_older_template_one_for_both_and_writes_it_once(
+def test_lock_extends_the_lock_of_an_older_template_to_both_processors_and_writes_it_once(
     image: Image, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = image.read("requirements.txt")
@@ -73,7 +73,7 @@ def test_versions_of_each_processor_stay_when_a_package_is_added(image: Image) -
     assert "only-arm" not in image.read("requirements.txt")
 
 
-def test_what_changes_for_the_other_processor_is_said(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
+def test_changes_for_the_other_processor_are_printed(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
     for number in (1, 2):
         image.index.add("native", f"{number}.9", tag="py3-none-manylinux_2_17_x86_64")
         image.index.add("native", f"{number}.0", tag="py3-none-manylinux_2_17_aarch64")
@@ -91,12 +91,12 @@ def test_what_changes_for_the_other_processor_is_said(image: Image, capsys: pyte
 def test_two_requirements_of_a_package_that_differ_in_their_marker_are_refused(image: Image) -> None:
     image.index.add("split", "1.0", "2.0")
     files = image.files
-    with pytest.raises(GenerationError, match="split is named with another marker, too; write both"):
+    with pytest.raises(GenerationError, match="split is also named with another marker; write both"):
         add.run([f"split==1.0 ; platform_machine == '{AMD64}'", f"split==2.0 ; platform_machine == '{ARM64}'"])
     assert image.files == files
 
 
-def test_a_package_that_arm64_cannot_have_leaves_a_lock_for_amd64_that_says_so_and_is_refused_there(
+def test_a_package_without_arm64_makes_a_lock_for_amd64_that_arm64_refuses(
     image: Image, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     image.index.add("torch", "1.13", tag="py3-none-manylinux_2_17_x86_64")
@@ -129,7 +129,7 @@ def test_a_package_that_arm64_cannot_have_leaves_a_lock_for_amd64_that_says_so_a
     assert machines(image.read("requirements.txt")) == [AMD64, ARM64]
 
 
-def test_a_pin_of_production_that_arm64_cannot_have_is_named(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pin_of_production_without_arm64_is_named(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
     image.index.add("torch", "1.13", tag="py3-none-manylinux_2_17_x86_64")
     (image.project / "production.txt").write_text(f"{image.read('production.txt')}torch==1.13\n")
     assert lock.run([]) == 0
@@ -137,7 +137,7 @@ def test_a_pin_of_production_that_arm64_cannot_have_is_named(image: Image, capsy
     assert locked(image, AMD64)["torch"] == "1.13"
 
 
-def test_a_network_that_fails_amid_the_second_lock_is_an_error_and_changes_nothing(
+def test_a_network_that_fails_during_the_second_lock_is_an_error_and_changes_nothing(
     image: Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = image.read("requirements.txt")

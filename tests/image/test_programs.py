@@ -1,4 +1,4 @@
-"""The shell scripts and settings of the image, run on this machine beside stand-ins for what they start."""
+"""The shell scripts and settings of the image run on this machine, with stand-ins for the programs that they start."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ Script = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def script(tmp_path: Path) -> Script:
-    """Run a script in an empty folder, where the programs that it starts print what they were given."""
+    """Run a script in an empty folder, with programs that print their arguments."""
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("dumb-init", "start"):
         (programs / name).write_text(f'#!/bin/sh\necho {name} "$@"; echo HOME=$HOME\n')
         (programs / name).chmod(0o755)
-    # Nothing of this machine is root's to change.
+    # Protects this machine from a script that runs as root.
     (programs / "id").write_text("#!/bin/sh\necho 1000\n")
     (programs / "id").chmod(0o755)
 
@@ -59,18 +59,16 @@ def script(tmp_path: Path) -> Script:
 
 @on_linux
 def test_each_script_starts_its_program(script: Script) -> None:
-    # The real one is in the image alone.
+    # The real one exists only in the image.
     assert "/opt/tools/bin/dvc: not found" in script("dvc", "status").stderr
     assert "dumb-init -- jupyter lab" in script("start", "jupyter", "lab").stdout
-    # Outside of the container of a service.
+    # Outside a service's container.
     assert script("h2o").returncode != 0
     assert script("dask-worker").returncode != 0
 
 
 @on_linux
-def test_the_owner_is_found_by_programs_of_the_image_and_not_by_those_that_the_owner_can_write(
-    script: Script, tmp_path: Path
-) -> None:
+def test_root_runs_programs_of_the_image_and_not_those_that_the_owner_can_write(script: Script, tmp_path: Path) -> None:
     for name in ("id", "stat", "setpriv", "mkdir", "sed"):
         (tmp_path / "programs" / name).write_text("#!/bin/sh\necho mine >>$HOME/mine\n")
         (tmp_path / "programs" / name).chmod(0o755)
@@ -79,7 +77,7 @@ def test_the_owner_is_found_by_programs_of_the_image_and_not_by_those_that_the_o
 
 
 @on_linux
-def test_a_start_makes_the_directory_of_the_data_and_says_where_a_link_leads(script: Script, tmp_path: Path) -> None:
+def test_start_makes_the_data_directory_and_reports_a_broken_link(script: Script, tmp_path: Path) -> None:
     data = tmp_path / "src" / "data"
     data.parent.mkdir()
     assert script("start", "true").stderr == ""
@@ -92,7 +90,7 @@ def test_a_start_makes_the_directory_of_the_data_and_says_where_a_link_leads(scr
 
 
 @on_linux
-def test_a_start_on_arm64_says_how_to_renew_the_lock_of_an_older_template(script: Script, tmp_path: Path) -> None:
+def test_start_on_arm64_says_how_to_renew_the_lock_of_an_older_template(script: Script, tmp_path: Path) -> None:
     lock, uname = tmp_path / "requirements.txt", tmp_path / "programs" / "uname"
     (tmp_path / "src").mkdir()
     lock.write_text("# uv\nsix==1.17.0\n")
@@ -118,7 +116,7 @@ def environment(times: int = 1, **before: str) -> dict[str, str]:
 
 
 @on_linux
-def test_requests_inside_the_project_go_past_a_proxy_and_those_that_a_company_names_too() -> None:
+def test_requests_inside_the_project_and_to_a_companys_exceptions_bypass_a_proxy() -> None:
     bare = environment()
     compose = Renderer()("docker-compose.yml", services=",".join(SERVICES))
     services = set(yaml.safe_load(compose)["services"]) - {"passwords", "setup", "writer"}
@@ -135,7 +133,7 @@ def test_requests_inside_the_project_go_past_a_proxy_and_those_that_a_company_na
 
 
 @on_linux
-def test_libraries_with_certificates_of_their_own_trust_the_images_or_those_that_are_named() -> None:
+def test_libraries_trust_the_images_certificates_or_those_that_are_named() -> None:
     names = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE")
     bare, named = environment(2), environment(2, SSL_CERT_FILE="/a.crt", AWS_CA_BUNDLE="/b.crt")
     assert [bare[name] for name in names] == ["/etc/ssl/certs/ca-certificates.crt"] * 3
@@ -169,7 +167,7 @@ def test_libraries_with_certificates_of_their_own_trust_the_images_or_those_that
         ({}, None),
     ],
 )
-def test_programs_are_told_the_limits_of_the_container_and_not_the_machines(
+def test_programs_see_the_limits_of_the_container_instead_of_the_machines(
     shell: str, limits: dict[str, str], processors: int | None, tmp_path: Path
 ) -> None:
     if sys.platform != "linux":

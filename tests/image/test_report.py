@@ -114,13 +114,15 @@ def test_parameters_replace_defaults_in_the_report_and_two_runs_write_the_same_b
     ("options", "said"),
     [
         (["src/nope.ipynb"], r"src/nope.ipynb: no such notebook; name one"),
-        (["src/text.ipynb"], r"src/text.ipynb: is not a notebook; get it back from git"),
+        (["src/text.ipynb"], r"src/text.ipynb: not a notebook; restore it from git"),
         (["-p", "rate"], r"argument -p/--parameters: expected 2 arguments"),
         (["--sparkle"], r"unrecognized arguments: --sparkle"),
-        ([], r"src: has no notebook; name one"),
+        ([], r"src: contains no notebooks; name one"),
     ],
 )
-def test_what_cannot_be_executed_is_said_in_a_line(options: list[str], said: str, run: Run, tmp_path: Path) -> None:
+def test_a_notebook_that_cannot_be_executed_is_reported_in_one_line(
+    options: list[str], said: str, run: Run, tmp_path: Path
+) -> None:
     if options:
         (tmp_path / "src" / "text.ipynb").write_text("no notebook")
     code, _, err = run(*options)
@@ -149,7 +151,7 @@ def exported(run: Run, tmp_path: Path) -> Callable[[Any], str]:
     return _exported
 
 
-def test_an_export_has_formulas_images_and_charts_in_it_and_asks_no_other_machine(
+def test_an_export_contains_formulas_images_and_charts_and_works_offline(
     exported: Callable[[Any], str], tmp_path: Path
 ) -> None:
     (tmp_path / "src" / "dot.png").write_bytes(b"\x89PNG")
@@ -187,7 +189,7 @@ def widget(slider: str, layout: str, other: str, *, reverse: bool = False) -> An
     return new_notebook(cells=[shown], metadata={"widgets": {offline.WIDGETS: held}})
 
 
-def test_widgets_bring_their_manager_and_random_ids_make_no_difference(exported: Callable[[Any], str]) -> None:
+def test_widgets_bring_their_manager_and_random_ids_become_counted_ones(exported: Callable[[Any], str]) -> None:
     page = exported(widget(SLIDER, LAYOUT, OTHER))
     assert page.index("RequireJS") < page.index('define("@jupyter-widgets/html-manager"')
     assert SLIDER not in page and f'"model_id": "{0:032x}"' in page
@@ -232,16 +234,16 @@ def test_the_packed_scripts_are_those_of_the_npm_registry(tmp_path: Path) -> Non
         assert offline.unpacked(packed / name) == (tmp_path / "package" / member).read_text(encoding="utf-8")
 
 
-def test_a_formula_is_text_and_no_tag() -> None:
+def test_a_formula_cannot_hold_a_tag() -> None:
     shown = offline._with_formulas(r"$\text{<img src=x onerror=alert(8)>} < 1$")
     assert "<math" in shown and "<img" not in shown
     assert "&lt;img" in shown
 
 
-def test_two_notebooks_with_one_report_are_refused_before_either_is_executed(run: Run, tmp_path: Path) -> None:
+def test_two_notebooks_with_one_report_are_refused_before_they_run(run: Run, tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "one.ipynb").write_text(nbformat.writes(new_notebook()), encoding="utf-8")
     code, out, err = run("a/one.ipynb", "b/one.ipynb", "--output-dir", "out")
     assert (code, out) == (2, "")
-    assert "out/one.html: is the report of two of these notebooks" in err
+    assert "out/one.html: two notebooks have this report" in err

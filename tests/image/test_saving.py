@@ -75,7 +75,7 @@ def test_a_process_that_is_killed_on_any_line_leaves_the_old_file_or_the_new_one
     assert set(found) == {"old", "new"} and found == sorted(found, reverse=True)
 
 
-def test_what_a_kill_left_is_hidden_and_removed_by_a_later_save(tmp_path: Path) -> None:
+def test_leftovers_of_a_kill_are_hidden_and_a_later_save_removes_them(tmp_path: Path) -> None:
     for name, age in (("old", 4000), ("young", 0)):
         (tmp_path / f"{LEFTOVER}{name}").touch()
         then = (tmp_path / f"{LEFTOVER}{name}").stat().st_mtime - age
@@ -121,7 +121,7 @@ def test_a_new_file_has_the_mode_and_group_of_its_directory_and_umask(tmp_path: 
     assert (stat.S_IMODE(made.st_mode), made.st_gid) == (0o640, tmp_path.stat().st_gid)
 
 
-def test_a_file_that_only_its_owner_reads_is_never_beside_it_for_others_to_read(tmp_path: Path) -> None:
+def test_the_new_file_of_a_private_one_is_private_too(tmp_path: Path) -> None:
     path = tmp_path / "analysis.ipynb"
     path.write_text(OLD)
     path.chmod(0o600)
@@ -162,7 +162,7 @@ def said(path: Path) -> str:
     return "".join(cell["source"])
 
 
-def test_jupyter_saves_notebooks_texts_uploads_and_checkpoints_so(
+def test_jupyter_replaces_notebooks_texts_uploads_and_checkpoints(
     manager: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replaced = []

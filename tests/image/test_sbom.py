@@ -1,4 +1,4 @@
-"""``sbom``, in a real environment of tiny packages, and what a checkout proves by its signed form."""
+"""``sbom`` in a real environment of tiny packages, and the verification of a checkout by its signed form."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ IMAGE = f"ghcr.io/shop/churn@sha256:{'a' * 64}"
 
 @pytest.fixture
 def written(image: Image, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
-    """Return what the command writes in a project whose image has these Debian packages."""
+    """Return the output of the command in a project whose image has these Debian packages."""
     made_by = Template("2026.11.0", "f" * 40, [], {})
     monkeypatch.setattr(check, "template", lambda: made_by)
     monkeypatch.setattr(sbom, "template", lambda: made_by)
@@ -62,7 +62,7 @@ def attested(bill: str, image: str = IMAGE) -> str:
 
 
 def verified(lines: str, checkout: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """Return what is said of a checkout that agrees, or the reason why it does not."""
+    """Return the facts about a checkout that agrees, or the reason why it does not."""
     from ds_docker_env.image import statement
 
     capsys.readouterr()
@@ -88,7 +88,7 @@ def test_the_packages_of_the_analysis_the_tools_and_debian_and_the_files_are_lis
     for name, version in image.packages.items():
         [files] = listed[f"analysis:pkg:pypi/{name}@{version}"]["externalReferences"]
         assert files["hashes"] and files["url"] == "requirements.txt"
-        # The lock of the tools has another version, or none, of which the hashes would be wrong.
+        # The tools' lock lacks these versions, so their hashes would be wrong.
         assert "externalReferences" not in listed[f"tools:pkg:pypi/{name}@{version}"]
     assert {ref for ref in listed if ref.startswith("file:")} == {
         *("file:Dockerfile", "file:production.txt", "file:requirements.txt", "file:tools.txt")
@@ -115,7 +115,7 @@ def test_a_project_without_production_has_nothing_to_check(
     assert "Checked:" not in said
 
 
-def test_a_package_that_drifted_from_production_is_said_and_is_the_exit_code(
+def test_a_package_that_differs_from_production_is_named_and_sets_the_exit_code(
     written: str, image: Image, capsys: pytest.CaptureFixture[str]
 ) -> None:
     production = image.project / "production.txt"
@@ -127,7 +127,7 @@ def test_a_package_that_drifted_from_production_is_said_and_is_the_exit_code(
     assert "did not hold these versions" in verified(attested(said.out), image.project, capsys)
 
 
-def test_a_lock_that_is_not_there_is_named(written: str, image: Image) -> None:
+def test_a_missing_lock_is_named(written: str, image: Image) -> None:
     (image.project / "tools.txt").unlink()
     with pytest.raises(ProjectError, match=r"tools\.txt: is not in"):
         sbom.run([])
@@ -145,13 +145,14 @@ def test_a_checkout_of_the_same_files_agrees_with_the_statement(
     ]
 
 
-def test_another_lock_and_a_file_more_or_less_are_named(
+def test_another_lock_and_added_or_missing_files_are_named(
     written: str, image: Image, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (image.project / "requirements.txt").write_text("other==1\n")
     (image.project / "production.txt").unlink()
     assert verified(attested(written), image.project, capsys).splitlines() == [
-        f"{name}: not the file that {IMAGE} was made from; check out the commit of its tag, or name another image"
+        f"{name}: differs from the file that {IMAGE} was built from; "
+        "check out the commit of its tag, or name another image"
         for name in ("production.txt", "requirements.txt")
     ]
 
@@ -159,10 +160,10 @@ def test_another_lock_and_a_file_more_or_less_are_named(
 def test_one_of_several_statements_is_enough(written: str, image: Image, capsys: pytest.CaptureFixture[str]) -> None:
     other = attested(written.replace('"Dockerfile"', '"Containerfile"'))
     assert verified(attested(written) + other, image.project, capsys).startswith("Image: ")
-    assert "Containerfile: not the file" in verified(other, image.project, capsys)
+    assert "Containerfile: differs from the file" in verified(other, image.project, capsys)
 
 
-def test_an_image_that_did_not_hold_productions_versions_does_not_pass(
+def test_an_image_that_differed_from_production_does_not_pass(
     written: str, image: Image, capsys: pytest.CaptureFixture[str]
 ) -> None:
     different = attested(written.replace('"equal"', '"different"'))
@@ -173,9 +174,7 @@ def test_an_image_that_did_not_hold_productions_versions_does_not_pass(
 
 @pytest.mark.parametrize("lines", ["", "\r\n", "Error: no matching attestations\n", "{}\n", '{"payload": "e30="}\n'])
 def test_without_a_statement_nothing_is_proven(lines: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert verified(lines, tmp_path, capsys) == (
-        "statement: cosign verified no statement of an SBOM; its message above says why"
-    )
+    assert verified(lines, tmp_path, capsys) == ("statement: cosign did not verify an SBOM; see its message above")
 
 
 def test_the_wheel_verifies_with_nothing_but_python_and_the_text_that_powershell_pipes(

@@ -1,4 +1,4 @@
-"""What a new clone gets, by the wheel itself, as the base image runs it."""
+"""``setup`` in a new clone, and from the wheel, as the base image runs it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_clone_gets_a_name_and_secrets_once(clone: Path, capsys: pytest.Captur
     password = made[".secrets/jupyter_password"].strip()
     assert len(password) >= 16 and password in said
     assert made[".secrets/netrc"] == made[".secrets/dask.pem"] == ""
-    assert ".secrets/dask.pem: made at the first start\n" in said
+    assert ".secrets/dask.pem: created at the first start\n" in said
     assert said.endswith("Next: docker compose up --build\n")
     assert stat.S_IMODE((clone / ".secrets" / "jupyter_password").stat().st_mode) == 0o600
 
@@ -62,7 +62,7 @@ def test_two_clones_get_different_names(clone: Path, tmp_path: Path) -> None:
 
 
 @on_posix
-def test_settings_of_a_person_stay_and_a_team_can_change_them(clone: Path) -> None:
+def test_the_users_settings_stay_and_a_team_can_change_them(clone: Path) -> None:
     (clone / ".env").write_text("MEMORY=16g")
     main(["churn"], clone)
     assert (clone / ".env").read_text().startswith("MEMORY=16g\nCOMPOSE_PROJECT_NAME=churn-")
@@ -85,7 +85,7 @@ def test_a_file_that_cannot_be_written_is_named_in_one_line(clone: Path) -> None
 def test_the_wheel_needs_nothing_but_python(tmp_path: Path) -> None:
     wheel = pack(Answers.of({**ANSWERS, "__production_requirements": ""}))
     (tmp_path / wheel.name).write_bytes(wheel.content)
-    # Without site-packages; outside of a container there is no /project.
+    # Without site-packages; /project exists only in a container.
     run = [sys.executable, "-S", "-m", "ds_docker_env.image.setup", "churn"]
     beside = {"PYTHONPATH": str(tmp_path / wheel.name)}
     said = subprocess.run(run, env=beside, cwd=tmp_path, capture_output=True, text=True, check=False)

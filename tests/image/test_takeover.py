@@ -31,7 +31,7 @@ FILES = {
 
 @pytest.fixture(autouse=True)
 def interruptions() -> Iterator[None]:
-    """Let the developer interrupt again what comes after a replacement, which lets nobody."""
+    """Restore interruptions, which a replacement disables."""
     before = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
     yield
     for number, handler in before:
@@ -91,7 +91,7 @@ def test_build_requirements_stay_while_the_index_moves_on_and_go_with_their_sour
     assert "build-requirements.txt" not in contents(folder)
 
 
-def test_what_moves_on_the_other_processor_is_said(folder: Path, offline: PackageIndex, tmp_path: Path) -> None:
+def test_moves_on_the_other_processor_are_printed(folder: Path, offline: PackageIndex, tmp_path: Path) -> None:
     offline.add("prod", "2.0")
     offline.add("only-arm", "1.0")
     newer = tmp_path / "newer.txt"
@@ -101,9 +101,7 @@ def test_what_moves_on_the_other_processor_is_said(folder: Path, offline: Packag
     assert take_over(str(newer), LINUX)[-1] == "Gone:       only-arm 1.0 on linux/arm64"
 
 
-def test_a_url_is_read_again_by_its_name_unless_it_holds_a_secret_which_is_kept_nowhere(
-    folder: Path, offline: PackageIndex
-) -> None:
+def test_a_url_is_read_again_unless_it_holds_a_secret_which_is_not_stored(folder: Path, offline: PackageIndex) -> None:
     offline.add("prod", "2.0")
     (offline.folder / "requirements.txt").write_text("prod==2.0\n")
     url = f"{offline.url.removesuffix('simple/')}requirements.txt"
@@ -113,11 +111,11 @@ def test_a_url_is_read_again_by_its_name_unless_it_holds_a_secret_which_is_kept_
     kept = (folder / "production.txt").read_text()
     assert "canary" not in "".join([*said, *contents(folder).values()])
     for production in (kept, kept.replace(";", "&share=")):
-        with pytest.raises(SourceError, match=r"\?ref=v2[;&].*\.\.\.: the value .* is not kept; name the whole URL"):
+        with pytest.raises(SourceError, match=r"\?ref=v2[;&].*: \.\.\. stands for a value .*; name the whole URL"):
             project.named_source(production, "take-over")
 
 
-def test_a_result_of_an_earlier_day_is_made_again_and_production_followed_again_later(
+def test_a_project_goes_back_to_an_earlier_day_and_follows_production_again_later(
     folder: Path,
     offline: PackageIndex,
     tmp_path: Path,
@@ -153,7 +151,7 @@ def test_a_result_of_an_earlier_day_is_made_again_and_production_followed_again_
     late = "late>=2: left out, no compatible release up to 2026-03-01"
     assert f"# {late}\n" in march["requirements.in"]
     assert f"# source: {url}@2026-03-01#requirements.txt\n" in march["production.txt"]
-    # A day gives the same lock again, regardless of what was locked meanwhile.
+    # A day gives the same lock again, whichever lock came between.
     (folder / "requirements.txt").write_text(now["requirements.txt"])
     run()
     assert contents(folder) == march
@@ -165,7 +163,7 @@ def test_a_result_of_an_earlier_day_is_made_again_and_production_followed_again_
     assert hold.lines(contents(folder)["production.txt"]) == []
     assert "\nlate==2.0" in contents(folder)["requirements.txt"]
 
-    # A file has no history, but a named file counts as one from that day.
+    # A file lacks a history, but a named file counts as one from that day.
     (folder / "march.txt").write_text("prod==1.0\n")
     assert "Held at:    2026-03-01 (UTC): packages as" in run("march.txt", "--at", "2026-03-01")
     assert "# at: 2026-03-01\n" in contents(folder)["production.txt"]
@@ -185,7 +183,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("text", "edited", "message"), REFUSED.values(), ids=REFUSED)
-def test_every_file_stays_as_it_is_if_production(
+def test_every_file_stays_if_production(
     folder: Path, offline: PackageIndex, tmp_path: Path, text: str, edited: dict[str, str], message: str
 ) -> None:
     for name, content in edited.items():
@@ -196,7 +194,7 @@ def test_every_file_stays_as_it_is_if_production(
     assert contents(folder) == FILES | edited
 
 
-def test_a_service_keeps_its_client(folder: Path, offline: PackageIndex, tmp_path: Path) -> None:
+def test_take_over_keeps_the_client_of_a_service(folder: Path, offline: PackageIndex, tmp_path: Path) -> None:
     (folder / "requirements.in").write_text("ipykernel>=6\nredis>=2.10\n")
     before = contents(folder)
     offline.add("redis", "9.9.9", requires=("prod<2",))
@@ -209,7 +207,7 @@ def test_a_service_keeps_its_client(folder: Path, offline: PackageIndex, tmp_pat
     assert contents(folder) == before
 
 
-def test_files_that_were_replaced_come_back_if_one_cannot_be(folder: Path) -> None:
+def test_replaced_files_come_back_if_one_cannot_be_replaced(folder: Path) -> None:
     (folder / "tools.txt").mkdir()
     with pytest.raises(ProjectError, match=r"cannot be written"):
         project.replace({"production.txt": "new\n", "tools.txt": "new\n", "constraints.txt": ""})
@@ -221,13 +219,13 @@ UNSEEN = {
     "../api/requirements.txt": '--volume "FOLDER:/api:ro" jupyter check "/api/requirements.txt"',
     "/srv/my api/pins.txt": '--volume "/srv/my api:/srv/my api:ro" jupyter check "/srv/my api/pins.txt"',
     "image:registry/team/api:1.4.2": "-m pip freeze | docker compose run --rm --no-deps -T jupyter check -",
-    "requirements.txt": "is this project's own",
-    "standard input": "pipe it in again",
+    "requirements.txt": "is a file of this project",
+    "standard input": "pipe the file into check - again",
 }
 
 
 @pytest.mark.parametrize(("location", "message"), UNSEEN.items(), ids=UNSEEN)
-def test_what_a_container_cannot_see_is_said_with_the_way_to_bring_it_in(
+def test_a_source_that_a_container_cannot_read_is_reported_with_a_command_that_mounts_it(
     folder: Path, location: str, message: str
 ) -> None:
     with pytest.raises(GenerationError) as caught:
@@ -235,7 +233,7 @@ def test_what_a_container_cannot_see_is_said_with_the_way_to_bring_it_in(
     assert message in str(caught.value)
 
 
-def test_a_source_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_that_never_answers_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "read_production", lambda *_: time.sleep(5))
     with pytest.raises(GenerationError, match=r"^https://public\.example/r\.txt: did not arrive within 0\.05 s"):
         check._within(0.05, "https://user:secret@public.example/r.txt", LINUX)

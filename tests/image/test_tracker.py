@@ -45,7 +45,7 @@ VERSIONS = [
 ]
 
 
-def test_what_debian_has_fixed_is_apart_from_what_it_has_not_and_the_kernel_is_the_hosts() -> None:
+def test_vulnerabilities_that_debian_has_fixed_are_separate_and_those_of_the_kernel_are_left_out() -> None:
     fixed, unfixed = tracker.known(LIST, PACKAGES)
     assert [(each.package, each.version, each.ids, each.fixed) for each in fixed] == [
         ("curl", CURL, ("CVE-2099-1",), "8.14.1-2+deb13u1")
@@ -73,12 +73,12 @@ def test_versions_are_ordered_as_by_dpkg() -> None:
     ],
     ids=["nothing", "a page", "cut off", "another format", "no packages"],
 )
-def test_half_a_list_is_refused(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_incomplete_list_is_refused(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WebFile, "read", lambda _: said)
     with pytest.raises(SourceError, match=r"debsecan/release/1/trixie: incomplete, or in an unknown format"):
         tracker.download("trixie")
 
 
-def test_a_whole_list_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_complete_list_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WebFile, "read", lambda _: zlib.compress(LIST.encode()))
     assert tracker.download("trixie") == LIST

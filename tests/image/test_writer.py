@@ -61,7 +61,7 @@ def asked(**files: str) -> str:
     return writer.answered(json.dumps(files).encode())
 
 
-def test_a_command_that_cannot_write_the_project_has_its_files_written(served: Path) -> None:
+def test_the_writer_writes_files_for_a_command_that_cannot(served: Path) -> None:
     project.writable()
     project.replace({"requirements.in": "after\n", "requirements.txt": "six==1.17.0\n", "constraints.txt": ""})
     assert (served / "requirements.in").read_text() == "after\n"
@@ -72,7 +72,7 @@ def test_a_command_that_cannot_write_the_project_has_its_files_written(served: P
         project.replace({"Dockerfile": "FROM scratch\n"})
 
 
-def test_the_writer_does_the_rest_of_a_replacement_that_was_killed(served: Path) -> None:
+def test_the_writer_finishes_a_replacement_that_was_killed(served: Path) -> None:
     (served / ".~replacing").mkdir()
     (served / ".~replacing" / "requirements.in").write_text("after\n")
     (served / ".~replacing-1").mkdir()
@@ -81,7 +81,7 @@ def test_the_writer_does_the_rest_of_a_replacement_that_was_killed(served: Path)
     assert [path.name for path in sorted(served.iterdir())] == [".secrets", "requirements.in"]
 
 
-def test_a_client_that_hangs_keeps_others_waiting_for_seconds_only(served: Path) -> None:
+def test_a_client_that_hangs_delays_others_by_seconds_only(served: Path) -> None:
     if sys.platform == "win32":
         return
     with socket.socket(socket.AF_UNIX) as hanging:
@@ -113,7 +113,7 @@ def test_without_the_writer_a_command_says_how_to_start_it(
         *("../requirements.in", "/etc/passwd", "./requirements.in", ".secrets/netrc", ".secrets/../x_password", ""),
     ],
 )
-def test_the_writer_writes_no_other_file(folder: Path, name: str) -> None:
+def test_the_writer_refuses_other_files(folder: Path, name: str) -> None:
     assert asked(**{name: "x\n", "requirements.in": "after\n"}) == f"{name}: is not a file that commands write"
     assert (folder / "requirements.in").read_text() == "before\n"
     assert sorted(path.name for path in folder.rglob("*")) == [".secrets", "mysql_password", "requirements.in"]
@@ -127,7 +127,7 @@ def test_the_writer_answers_any_request(folder: Path, request_: bytes) -> None:
     assert (folder / "requirements.in").read_text() == "before\n"
 
 
-def test_the_writer_follows_no_link(folder: Path, tmp_path: Path) -> None:
+def test_the_writer_does_not_follow_links(folder: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (folder / "requirements.txt").symlink_to(outside / "hook")
@@ -179,7 +179,7 @@ def test_uv_on_the_host_keeps_its_own_settings(folder: Path) -> None:
         'extra-build-dependencies = { numpy = ["./src"] }',
     ],
 )
-def test_a_notebook_gives_uv_on_the_host_no_index_and_no_address(folder: Path, line: str) -> None:
+def test_a_notebook_cannot_give_uv_on_the_host_an_index_or_an_address(folder: Path, line: str) -> None:
     said = asked(**{"uv.toml": f"{BEGIN}\n{line}\n{END}\n"})
     assert said == "uv.toml: contains settings that ds-docker-env does not write"
     assert not (folder / "uv.toml").exists()

@@ -64,7 +64,7 @@ def test_every_pipeline_has_its_steps_in_order(pipelines: dict[str, dict[str, st
             assert [step["name"] for step in job(text)["steps"]] == names + last
         else:
             comments = re.findall(r"^ +# ([^:,\n]+)", text.partition("  script:\n")[2], re.MULTILINE)
-            assert comments == [*names, "Push the checked image", "Keep the reports and the list of packages"]
+            assert comments == [*names, "Push and sign the checked image", "Keep the reports and the list of packages"]
         assert len(text.splitlines()) <= 90
 
 

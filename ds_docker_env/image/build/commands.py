@@ -9,11 +9,11 @@ from ds_docker_env.image.build.tools import TOOLS
 
 def install() -> None:
     """Install the wheel, users and the kernel; raise `subprocess.CalledProcessError` if a program fails."""
-    # Not with uv, which notes the time of a wheel.
+    # uv would write the timestamp of the wheel.
     options = ("--no-cache-dir", "--no-compile", "--no-deps", "--no-index")
     run(TOOLS / "bin" / "python", "-m", "pip", "install", *options, *STEP.glob("*.whl"))
     compile_packages(TOOLS)
     run(TOOLS / "commands" / "add-users")
     finish()
-    # A module of ours, to which the analysis links.
+    # _overlay.py, to which the analysis links.
     compile_packages(ANALYSIS)

@@ -1,9 +1,9 @@
 """Compiling packages to the same bytes in every build; runs on their own Python, from 3.8 on.
 
-Each directory of the packages, such as ``numpy``, is compiled by a process of its own, in the order of names, because
-marshal counts references (CPython issue 129724). So its compiled files depend on its sources alone: directories are
-compiled side by side, and those of an earlier build are taken from a cache. The files hold hashes that are not checked
-(PEP 552), because a reproducible image rewrites the times of its files.
+Each directory of the packages, such as ``numpy``, is compiled in the order of names by a process of its own, because
+marshal's output depends on reference counts (CPython issue 129724). The compiled files of a directory depend only on
+its sources, so directories are compiled in parallel and cached. The files hold unchecked hashes (PEP 552), because a
+reproducible image rewrites timestamps.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LEFT_OUT = {"test", "tests", "site-packages"}
 
 
 def compile_all(packages: Path, cache: Path) -> None:
-    """Compile the modules in a directory of packages but tests and files that are not Python of this release.
+    """Compile the modules in a directory of packages, except tests and files that this Python cannot compile.
 
     Modules that are compiled already stay as they are. Raise `OSError` or `subprocess.CalledProcessError` where a file
     cannot be written.

@@ -1,7 +1,7 @@
-"""Prepares the directory of a project for the build: each step of the Dockerfile gets a directory of its own.
+"""Splits the directory of a project for the build: each step of the Dockerfile gets a directory of its own.
 
-A step runs again if its directory has changed, so it holds the inputs of this step alone, and the modules of the build,
-without the times, modes, comments and empty directories of one machine.
+A step runs again if its directory changes. The directory holds only this step's inputs and the modules of the build,
+without timestamps, modes, comments and empty directories.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PACKAGES = ("ds_docker_env", "ds_docker_env.common", "ds_docker_env.image", bui
 def main(context: Path, root: Path) -> None:
     """Write the directories of the steps, and ``files``, which becomes the project's directory in the image.
 
-    Exit with one line where the lock cannot be installed on this processor or this Debian.
+    Exit with one line if the lock does not suit this processor or this Debian.
     """
     lock = (context / "requirements.txt").read_text(encoding="utf-8")
     _require_processor(lock)
@@ -74,7 +74,7 @@ def newer_glibc(lock: str, here: int) -> str:
         return ""
     return (
         f"requirements.txt: locked for glibc 2.{wanted[1]}, but the base image has 2.{here}; use a newer Debian in the "
-        f"Dockerfile, or write manylinux_2_{here} in place of manylinux_2_{wanted[1]} into its header, build again, "
+        f"Dockerfile, or replace manylinux_2_{wanted[1]} by manylinux_2_{here} in its header, build again, "
         "and run: docker compose run --rm jupyter lock"
     )
 
@@ -96,7 +96,7 @@ def _lay_out(step: Path, context: Path, *names: str) -> None:
 
 
 def _write_build_requirements(step: Path, text: str, names: Collection[str]) -> None:
-    """Write what the sources among these packages are built with, if there are any."""
+    """Write the build requirements of the sources among these packages, if there are any."""
     if needed := only(text, names):
         (step / BUILD_REQUIREMENTS).write_text(needed, encoding="utf-8")
 

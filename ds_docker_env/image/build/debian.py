@@ -13,7 +13,7 @@ from pathlib import Path
 from ds_docker_env.image.build.running import EPOCH
 
 SOURCES = Path("/etc/apt/sources.list.d")
-# Files of Debian's tools that hold times, or are made at random.
+# Files of Debian's tools that hold timestamps or random bytes.
 LEFT_BEHIND = (
     *("/var/cache/apt/*.bin", "/var/cache/ldconfig/*", "/var/cache/debconf/*-old", "/var/lib/dpkg/*-old"),
     *("/var/lib/dbus/machine-id", "/var/log/*.log", "/var/log/apt"),
@@ -62,5 +62,5 @@ def of_the_day(sources: str, name: Path) -> str:
     moving = len(re.findall(r"^URIs:.*//deb\.debian\.org/", sources, re.MULTILINE))
     taken, count = _SNAPSHOT.subn(r"URIs: \1", sources)
     if count != min(noted, moving):
-        sys.exit(f"{name}: notes a snapshot of Debian in an unknown format; install the packages in a base image")
+        sys.exit(f"{name}: unknown format of Debian's snapshot; install the packages in a base image")
     return taken

@@ -1,4 +1,4 @@
-"""Which layer of the image a package of the lock is in: layers of packages that change least come first."""
+"""Splits the lock into layers of the image; packages that change least come first."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _PRODUCTION = "-r production.txt"
 def split(lock: str, template: Collection[str]) -> dict[str, str]:
     """Return the requirements of each layer, without comments; options of the lock are in all of them.
 
-    Packages that production has or needs come first, as uv notes behind each package; then the others whose normalised
-    names the template ships; then the rest.
+    Production's packages and their dependencies come first, as uv notes after each package, then the other packages
+    of the template, by normalised name, then the rest.
     """
     entries, needed_by = read_entries(lock), _needed_by(lock)
     production = {_PRODUCTION}
@@ -51,7 +51,7 @@ def _layer(name: str, production: Collection[str], template: Collection[str]) ->
 
 
 def _needed_by(lock: str) -> dict[str, set[str]]:
-    """Return what needs each package, as uv notes behind it."""
+    """Return the packages that need each package, as uv notes after it."""
     needed_by: dict[str, set[str]] = {}
     for name, line in _lines(lock):
         if by := _NEEDED_BY.match(line):

@@ -13,13 +13,13 @@ from ds_docker_env.image.build.running import STEP, compile_packages, run
 from ds_docker_env.image.build.sources import UV
 
 ANALYSIS = Path("/opt/analysis")
-# Where a project keeps the packages that its lock has and the image does not.
+# Packages of a project's lock that the image lacks.
 VOLUME = Path("/opt/packages")
-# An environment of the packages in use for uv, whose lists know no other way to name them.
+# An environment that names the packages in use for the lists of uv.
 LISTED = Path("/opt/tools/overlay")
 _PYTHON = Path("/usr/local/bin/python")
 _LINKS = ("limits.pth", "overlay.pth", "_overlay.py")
-# Programs that are the tools' or ours; uv lets everyone write its lock file.
+# The tools' own programs, and uv's lock file, which everyone can write.
 LEFT_OUT = ("bin/jupyter*", "bin/pip*", ".lock")
 
 
@@ -37,8 +37,8 @@ def install() -> None:
 
 
 def protect() -> None:
-    """Take from the directories of the analysis the right to add to them."""
-    # Root without capabilities, as in a rootless engine, owns the analysis and may not add to it by mistake.
+    """Make the directories of the analysis read-only."""
+    # Root without capabilities, as in a rootless engine, owns the analysis and must not change it by mistake.
     for folder in (Path(name) for name, _, _ in os.walk(ANALYSIS)):
         if folder.stat().st_mode & 0o222:
             folder.chmod(folder.stat().st_mode & ~0o222)
@@ -53,7 +53,7 @@ def create() -> None:
 
 
 def finish() -> None:
-    """Make the analysis a kernel, note the lock, and link to what a project installs beside the image's packages.
+    """Make the analysis a kernel, store the lock, and link to the packages that a project installs later.
 
     This runs code of packages, so it is not in a step that has the logins of the build.
     """
@@ -71,7 +71,7 @@ def finish() -> None:
 
 
 def create_listed(analysis: Path, listed: Path) -> None:
-    """Create an environment of the packages that are in use beside those of the image."""
+    """Create an environment for the packages that are in use instead of the image's."""
     (listed / "bin").mkdir(parents=True)
     (listed / "bin" / "python").symlink_to(analysis / "bin" / "python")
     (listed / "lib").symlink_to(analysis / "packages" / "current" / "lib")
@@ -90,6 +90,6 @@ def release() -> str:
 
 
 def site_packages() -> Path:
-    """Return where the packages of the environment are."""
+    """Return the directory of the environment's packages."""
     [path] = ANALYSIS.glob("lib/python3*/site-packages")
     return path

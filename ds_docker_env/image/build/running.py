@@ -13,7 +13,7 @@ STEP = Path("/build")
 CACHE = Path("/root/.cache/compiled")
 # The first year of a zip file.
 EPOCH = str(int(datetime(1980, 1, 1, tzinfo=timezone.utc).timestamp()))
-# Debian's tools and compilers write times and directories of their own into what they make.
+# Debian's tools and compilers would write timestamps and directories into their output.
 ENVIRONMENT = {"SOURCE_DATE_EPOCH": EPOCH, "LDFLAGS": "-s", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
@@ -26,7 +26,7 @@ def forget_times(since: float) -> None:
     """Give all files of the image that changed since then one time, so that a cached layer equals one built again."""
     command = ("find", "/", "-xdev", "-newermt", f"@{int(since) - 1}", "-print0")
     for path in filter(None, subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.split(b"\0")):
-        # The builder's own mounts are read-only, and in no layer.
+        # The builder's own mounts are read-only and outside the layer.
         with suppress(OSError):
             os.utime(path, (int(EPOCH), int(EPOCH)), follow_symlinks=False)
 

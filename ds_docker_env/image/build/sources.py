@@ -1,6 +1,6 @@
 """Packages without a wheel: their sources are downloaded with the logins of the build, and built without them.
 
-Another user builds them, who can read no secret, with the build requirements that the project locks by hash.
+A user who cannot read secrets builds them, with build requirements that the project locks by hash.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ON_DISK = Path("/var/tmp")  # noqa: S108
 _SOURCE = re.compile(r'^(?:sdist|archive) = \{ (?:url|path) = "([^"]+)"', re.MULTILINE)
 _HASH = re.compile(r"--hash=sha256:(\w+)")
 _SETTINGS = (Path("/etc/uv/uv.toml"), STEP / "uv.toml")
-# A limit for new releases is for locks, and production may pin one.
+# The limit for new releases concerns locks only; production may pin a new release.
 _ANY_AGE = "--exclude-newer=false"
 _SECONDS = 60
 # How compilers, pkg-config, Meson and setup.py report missing headers, libraries and programs.
@@ -59,7 +59,7 @@ _STARTING, _HIDDEN = ("*.pth", "*.start", "sitecustomize*", "usercustomize*"), "
 
 
 class Section(NamedTuple):
-    """The locked requirements that a source is built with, and whether these are all that it asks for."""
+    """The locked build requirements of a source, and whether they are complete."""
 
     requirements: str = ""
     fixed: bool = False
@@ -79,7 +79,7 @@ class BuildError(Exception):
 
 
 def sections(text: str) -> dict[str, Section]:
-    """Return what each source is built with, by requirement, from the text of build-requirements.txt."""
+    """Return the build requirements of each source, by requirement, from the text of build-requirements.txt."""
     found = {}
     for part in re.split(r"\n\s*\n", text.replace("\r\n", "\n")):
         requirements = re.sub(r"^#.*\n?", "", part, flags=re.MULTILINE).strip("\n")
@@ -172,7 +172,7 @@ def _lacking(said: str) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def _asleep(environment: Path) -> Iterator[None]:
-    """Hide the files that run when a Python starts, as uv starts that of an environment, beside the logins."""
+    """Hide files that run when Python starts, because uv starts an environment's Python beside the logins."""
     site = next(environment.glob("lib/python3*/site-packages"), environment)
     hidden = {path: path.with_name(f"{path.name}{_HIDDEN}") for pattern in _STARTING for path in site.glob(pattern)}
     for path, name in hidden.items():
@@ -185,7 +185,7 @@ def _asleep(environment: Path) -> Iterator[None]:
 
 
 def _forget(note: Path) -> None:
-    """Remove the time of a file that uv notes behind a package."""
+    """Remove uv's note with the timestamp of a package's file."""
     record = note.with_name("RECORD")
     lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
     record.write_text("".join(line for line in lines if f"/{note.name}," not in line), encoding="utf-8")
@@ -193,11 +193,11 @@ def _forget(note: Path) -> None:
 
 
 def _find(uv: Path, environment: Path, entries: Mapping[str, str], folder: Path) -> list[Source]:
-    """Return the sources among the entries of a lock: those of which uv finds no wheel for an environment."""
+    """Return the entries of a lock for which uv does not find a wheel for an environment."""
     urls = {name: found[1] for name, entry in entries.items() if (found := re.match(r"\S+ @ (\S+)", entry))}
     named, said = folder / "named.txt", folder / "pylock.toml"
     named.write_text("".join(entry for name, entry in entries.items() if name not in urls), encoding="utf-8")
-    # Without dependencies uv looks into no source, and runs none.
+    # Without dependencies, uv neither reads nor runs a source.
     options = ("--quiet", "--no-deps", _ANY_AGE, f"--python={environment}", f"--output-file={said}")
     with _asleep(environment):
         run(uv, f"--directory={STEP}", "pip", "compile", *options, named)
@@ -218,7 +218,7 @@ def _build(source: Source, section: Section, options: str, base: Path, folder: P
     version = subprocess.run([base, "-VV"], stdout=subprocess.PIPE, check=True).stdout
     given = (platform.machine(), *sorted(source.hashes), *map(str, section))
     if not section.fixed:
-        # From these indexes come its other requirements.
+        # Its other requirements come from these indexes.
         given += (options, *(path.read_text(encoding="utf-8") for path in _SETTINGS if path.exists()))
     kept = BUILT / hashlib.sha256(version + Path(__file__).read_bytes() + "\n".join(given).encode()).hexdigest()
     if not kept.is_dir():
@@ -258,7 +258,7 @@ def _with_requirements(section: Section, options: str, base: Path, folder: Path)
 
 
 def _build_wheel(source: Source, section: Section, options: str, archive: Path, python: Path, folder: Path) -> Path:
-    """Build a source as a user who reads no secret, without the network if all that it needs is there."""
+    """Build a source as a user who cannot read secrets, offline if its build requirements are complete."""
     out, home = folder / "out", folder / "home"
     for made in (out, home):
         made.mkdir()
@@ -270,13 +270,13 @@ def _build_wheel(source: Source, section: Section, options: str, archive: Path, 
         command = ["build", "--wheel", "--no-config", "--no-cache", "--no-build-isolation", "--offline"]
         command += [f"--out-dir={out}", str(archive)]
     else:
-        print(f"{source.requirement}: not all of its build requirements are locked; run lock to look again", flush=True)
+        print(f"{source.requirement}: not all of its build requirements are locked; run lock", flush=True)
         constraints = folder / BUILD_REQUIREMENTS
         constraints.write_text(section.requirements, encoding="utf-8")
         config, own = folder / "uv.toml", STEP / "uv.toml"
         config.write_text(own.read_text(encoding="utf-8") if own.exists() else "", encoding="utf-8")
         indexes = [word for line in options.splitlines() if "index-url" in line for word in line.split()]
-        # Unlike uv build, this adds what uv.toml says of a package; the wheel that it makes stays in its cache.
+        # Unlike uv build, this applies uv.toml to a package; the wheel stays in its cache.
         command = ["pip", "install", "--no-deps", f"--target={home / 'target'}", f"--cache-dir={out}", *indexes]
         command += [f"--config-file={config}", f"--build-constraints={constraints}"]
         command += [f"{source.name} @ {archive.as_uri()}"]
@@ -285,8 +285,8 @@ def _build_wheel(source: Source, section: Section, options: str, archive: Path, 
 
 
 def _run_as_nobody(command: Sequence[str], folder: Path, variables: Mapping[str, str], owned: Sequence[Path]) -> None:
-    """Run a command, print its output and end what it leaves behind; raise `BuildError` with the output if it fails."""
-    # Somebody who is not root has read the secrets already.
+    """Run a command, print its output and kill its other processes; raise `BuildError` with the output if it fails."""
+    # Without root, another user is not possible.
     other = sys.platform != "win32" and os.getuid() == 0
     user: dict[str, Any] = {"user": NOBODY, "group": NOBODY, "extra_groups": [], "umask": 0o022} if other else {}
     for path in owned if other else ():
@@ -303,7 +303,7 @@ def _run_as_nobody(command: Sequence[str], folder: Path, variables: Mapping[str,
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(program.pid, signal.SIGKILL)
         print(said.read(), end="", flush=True)
-    # Processes that have left the group can no longer change anything.
+    # Processes that left the group cannot change the files from here on.
     for path in owned if other else ():
         shutil.chown(path, 0, 0)
     if program.returncode:
@@ -339,7 +339,7 @@ def _download(source: Source, archive: Path) -> None:
     """Download a source with the login for its host, and compare its hash; exit with one line if that fails."""
     request = Request(source.url)  # noqa: S310
     if login := next(_logins(urlsplit(source.url).hostname or ""), None):
-        # No other host gets it after a redirection.
+        # A redirection to another host does not get it.
         request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(login.encode()).decode()}")
     try:
         with urlopen(request, timeout=_SECONDS) as response, archive.open("wb") as file:  # noqa: S310
@@ -347,7 +347,7 @@ def _download(source: Source, archive: Path) -> None:
     except (URLError, OSError) as error:
         sys.exit(f"{source.url}: cannot be downloaded ({error}); check the network, and the login in .secrets/netrc")
     if hashlib.sha256(archive.read_bytes()).hexdigest() not in source.hashes:
-        sys.exit(f"{source.url}: its hash is not in the lock; find out whether the lock or the index was changed")
+        sys.exit(f"{source.url}: its hash is not in the lock; check whether the lock or the index has changed")
 
 
 def _logins(host: str) -> Iterator[str]:

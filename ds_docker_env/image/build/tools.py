@@ -24,7 +24,7 @@ _LEFT_OUT = (
 
 
 def install() -> None:
-    """Install what ``tools.txt`` locks; raise `subprocess.CalledProcessError` if a program fails."""
+    """Install ``tools.txt``; raise `subprocess.CalledProcessError` if a program fails."""
     if _CERTIFICATE.exists():
         run("openssl", "x509", "-inform", "PEM", "-noout", "-in", _CERTIFICATE)
         shutil.copy(_CERTIFICATE, "/usr/local/share/ca-certificates")

@@ -4,7 +4,7 @@ overlay.pth imports this file from the image's site-packages when Python starts.
 ``lib`` leads to the overlay; without the link the lock is the image's. Python 3.8 or newer.
 """
 
-# Without pathlib, for which each start of Python would wait.
+# Without pathlib, which would slow down each start of Python.
 import os
 import site
 import sys
@@ -45,7 +45,7 @@ def moved_to(packages, path):
 def outdated():
     """Return the distributions of which this process has imported another version than the environment now has.
 
-    Each is a tuple of its name, the version that is imported and the version now, None if it was removed.
+    Each is a tuple of its name, the imported version and the current version, which is None after a removal.
     """
     packages = refresh()
     imported = {}
@@ -81,7 +81,7 @@ def _files(record):
 
 
 class _Finder:
-    """Finds nothing, but lets each import of a top-level module see the project's lock."""
+    """Finds nothing, but updates the path before each import of a top-level module."""
 
     # The image's own .pth files come first, the import of sitecustomize after all of them.
     started = False

@@ -1,5 +1,5 @@
 # shellcheck shell=dash
-# The processors and the memory of this container, for programs that count the machine's. To be sourced.
+# Tells programs the processors and the memory of this container instead of the machine's. To be sourced.
 # https://docs.kernel.org/admin-guide/cgroup-v2.html and, for the other paths, admin-guide/cgroup-v1
 processors=$(
     exec 2>/dev/null
@@ -12,13 +12,13 @@ processors=$(
     share=$(((quota + period - 1) / period))
     echo $((share < machine ? share : machine))
 )
-# Python's own variable from 3.13 on; older ones have it by limits.pth.
+# Python reads its variable from 3.13 on; limits.pth does so for older ones.
 export PYTHON_CPU_COUNT="${PYTHON_CPU_COUNT:-$processors}" LOKY_MAX_CPU_COUNT="${LOKY_MAX_CPU_COUNT:-$processors}"
 export POLARS_MAX_THREADS="${POLARS_MAX_THREADS:-$processors}" NUMBA_NUM_THREADS="${NUMBA_NUM_THREADS:-$processors}"
-# On disk: not in /dev/shm, which is memory, and not in src.
+# On disk, instead of /dev/shm, which is memory, or src.
 export JOBLIB_TEMP_FOLDER="${JOBLIB_TEMP_FOLDER:-/tmp}" DASK_TEMPORARY_DIRECTORY="${DASK_TEMPORARY_DIRECTORY:-/tmp}"
 
-# In KiB. A process that asks for more than nine tenths gets an error, and not killed.
+# In KiB. A process that asks for more than nine tenths gets an error instead of being killed.
 memory=$(
     exec 2>/dev/null
     read -r _ machine _ </proc/meminfo

@@ -1,4 +1,4 @@
-"""A preload of Dask's scheduler, which shows the dashboard to JupyterLab and to no other user of the machine.
+"""A preload of Dask's scheduler, which serves the dashboard to JupyterLab only.
 
 https://docs.dask.org/en/stable/how-to/customize-initialization.html
 """

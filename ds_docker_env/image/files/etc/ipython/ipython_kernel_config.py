@@ -4,7 +4,7 @@ import IPython
 if IPython.version_info < (7, 20):
     c.IPCompleter.use_jedi = False
 
-# The ids in an SVG figure would be random.
+# Otherwise the ids in an SVG figure are random.
 c.InlineBackend.rc = {"svg.hashsalt": "always the same"}
 
 

@@ -1,4 +1,4 @@
-"""The server and every other Jupyter command: one kernel, one address, and the password from the secret."""
+"""Settings of the server and every other Jupyter command: one kernel, one address, and the password from the secret."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,7 @@ if not port.isdecimal():
 
 c.KernelSpecManager.ensure_native_kernel = False
 c.KernelManager.transport_encryption = "auto"
-# A kernel that is told to stop has half of this to end by itself; "docker compose stop" then takes less than 3 seconds.
+# A kernel gets half of this to stop by itself, so "docker compose stop" takes less than 3 seconds.
 c.KernelManager.shutdown_wait_time = 3
 # Not c.KernelProvisionerFactory, which nbconvert does not read.
 KernelProvisionerFactory.instance(default_provisioner_name="ds-docker-env")
@@ -40,7 +40,7 @@ if password := read_password("jupyter"):
 c.PasswordIdentityProvider.allow_password_change = False
 c.PasswordIdentityProvider.hashed_password = ""
 
-# Pages of services, behind the same password. The image has the icons of those that are chosen.
+# Pages of services, behind the same password. The image has icons only of the chosen services.
 icons = {path.stem: path for path in Path(__file__).with_name("icons").glob("*.svg")}
 servers = {
     "datasette": {

@@ -1,4 +1,4 @@
-"""For ``python -m pip`` alone, because the lock has no pip."""
+"""Supports only ``python -m pip``, because the lock lacks pip."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""``python -m pip`` where the lock does not hold pip itself: the image's command."""
+"""Runs the image's command pip if the lock lacks pip."""
 
 import os
 import sys
