@@ -15,7 +15,8 @@ from textwrap import fill
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from golden import PROJECTS, RICHEST, golden
-from offers import CONTEXT, QUESTIONS, TEMPLATE
+from offers import CONTEXT, QUESTIONS
+from pages import REFERENCE
 from rendered.test_layout import DEFAULT
 from rendering import Renderer
 
@@ -24,7 +25,6 @@ from ds_docker_env.generation.release import WHEEL
 from ds_docker_env.generation.services import SERVICES
 from ds_docker_env.image import commands
 
-REFERENCE = TEMPLATE / "docs" / "reference"
 _BLOCK = re.compile(r"(?<=^<!-- )(?!end\b)(\w+)( -->\n\n)(.*?)(?=^<!-- end -->$)", re.MULTILINE | re.DOTALL)
 # Options and files in the words of a command.
 _CODE = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*(?: [A-Z]{2,}(?:\.\w+)?)*|[\w./-]+\.(?:in|txt|json)\b|git\+\S+(?=,)")
@@ -113,7 +113,7 @@ def _folder(name: str, names: set[str]) -> bool:
 def _settings(former: str) -> str:
     compose = Renderer()("docker-compose.yml", **RICHEST | {"services": ",".join(SERVICES)})
     found = re.findall(r"\$\{([A-Z0-9_]+)(?::([-?])([^}]*))?\}|^ +- ([A-Z_]+)$", compose, re.MULTILINE)
-    defaults = {}
+    defaults: dict[str, str] = {}
     for name, kind, default, passed in found:
         defaults.setdefault(name or passed, f"`{default}`" if kind == "-" else "" if passed else "required")
     return table(("variable", "default", "meaning"), [(f"`{name}`", text) for name, text in defaults.items()], former)

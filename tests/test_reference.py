@@ -7,8 +7,11 @@ import sys
 
 import pytest
 from offers import CONTEXT, QUESTIONS
-from reference import REFERENCE, pages, table
+from pages import REFERENCE
+from reference import pages, table
 from rendering import PROJECT
+
+from ds_docker_env.common.signals import STOPPED
 
 
 @pytest.mark.parametrize("name", [path.name for path in pages()])
@@ -46,4 +49,4 @@ def test_the_page_of_commands_has_their_exit_codes() -> None:
     assert re.findall(r"^\| (\d+) \|", page, re.MULTILINE) == ["0", "1", "2", "130"]
     assert {check.EQUAL, audit.CLEAN, report.SUCCEEDED} == {0}
     assert {check.DIFFERENT, audit.TODO, report.A_CELL_FAILED} == {1}
-    assert ({audit.FAILED, commands.FAILED}, commands.STOPPED) == ({2}, 130)
+    assert ({audit.FAILED, commands.FAILED}, STOPPED) == ({2}, 130)
