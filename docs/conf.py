@@ -27,6 +27,9 @@ nitpicky = True
 # Cells may begin with ! or %, which Python does not have.
 suppress_warnings = ["misc.highlighting_failure"]
 
+# An option keeps its two dashes.
+smartquotes = False
+
 html_theme = "furo"
 html_copy_source = False
 html_theme_options = {"source_repository": _REPOSITORY, "source_branch": "main", "source_directory": "docs/"}

@@ -10,7 +10,6 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from textwrap import fill
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -23,11 +22,9 @@ from rendering import Renderer
 from ds_docker_env.generation.checks import LANGUAGES
 from ds_docker_env.generation.release import WHEEL
 from ds_docker_env.generation.services import SERVICES
-from ds_docker_env.image import commands
+from ds_docker_env.image.commands import COMMANDS
 
 _BLOCK = re.compile(r"(?<=^<!-- )(?!end\b)(\w+)( -->\n\n)(.*?)(?=^<!-- end -->$)", re.MULTILINE | re.DOTALL)
-# Options and files in the words of a command.
-_CODE = re.compile(r"(?<![\w-])--?[A-Za-z][\w-]*(?: [A-Z]{2,}(?:\.\w+)?)*|[\w./-]+\.(?:in|txt|json)\b|git\+\S+(?=,)")
 _RULE = ("---",) * 5
 Row = tuple[str, ...]
 
@@ -76,17 +73,12 @@ def _answers(name: str) -> str:
 
 def _commands(_: str) -> str:
     texts = []
-    for name, command in commands.COMMANDS.items():
-        source = f"The argument is production's file: {commands._SOURCE}." if command.source else ""
-        paragraphs = filter(None, (command.purpose, command.options or source))
-        texts.append("".join([f"## {name}\n", *(f"\n{_wrapped(text)}\n" for text in paragraphs)]))
+    for name, command in COMMANDS.items():
+        usage = f"```text\n{name} {command.usage}".rstrip() + "\n```\n"
+        rows = [(f"`{words}`", meaning) for words, meaning in command.options.items()]
+        options = table(("argument", "meaning"), rows, "") if rows else ""
+        texts.append("\n".join(filter(None, (f"## {name}\n", f"{command.purpose}\n", usage, options))))
     return "\n".join(texts)
-
-
-def _wrapped(text: str) -> str:
-    """Return a paragraph with options and files as code, none of which is broken."""
-    marked = _CODE.sub(lambda code: f"`{code[0]}`".replace(" ", "\0"), text)
-    return fill(marked, 120, break_on_hyphens=False).replace("\0", " ")
 
 
 def _always(former: str) -> str:
