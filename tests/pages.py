@@ -7,6 +7,7 @@ import re
 from offers import TEMPLATE
 
 HOW_TO = TEMPLATE / "docs" / "how-to"
+REFERENCE = TEMPLATE / "docs" / "reference"
 
 
 def page(name: str) -> str:

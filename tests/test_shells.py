@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import pytest
 from offers import TEMPLATE
-from pages import HOW_TO
+from pages import HOW_TO, REFERENCE
 from rendered.test_readme import RICHEST
 from rendering import Renderer
 
@@ -61,7 +61,7 @@ POWERSHELL = {
 SHELLS = {"bash": ("bash", "--norc"), "zsh": ("zsh", "-f")}
 PAGES = {
     path.relative_to(TEMPLATE).as_posix(): path.read_text(encoding="utf-8")
-    for path in [*TEMPLATE.glob("README*.md"), *sorted(HOW_TO.glob("*.md"))]
+    for path in [*TEMPLATE.glob("README*.md"), *sorted(HOW_TO.glob("*.md")), *sorted(REFERENCE.glob("*.md"))]
 }
 
 

@@ -14,41 +14,15 @@ from ds_docker_env.common.shipped import LOCKS, lock_name, shipped_analysis
 from ds_docker_env.common.target import AMD64, MACHINES, PYTHON_VERSIONS, Target, machines
 from ds_docker_env.generation import checks as refusals
 from ds_docker_env.generation.base_image import require_name
-from ds_docker_env.generation.pipelines import PIPELINES
-from ds_docker_env.generation.release import WHEEL as NAME
 from ds_docker_env.generation.services import SERVICES
 from ds_docker_env.image.build.sources import sections
 from ds_docker_env.pinning.parity import read_lock
 
-README = (TEMPLATE / "README.md").read_text()
 
-
-def test_the_readmes_table_of_questions_is_that_of_cookiecutter() -> None:
-    questions = README.partition("## Questions\n")[2].partition("\n## ")[0]
-    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*) \|$", questions, re.MULTILINE)
-    assert [name for name, *_ in rows] == QUESTIONS
-    for name, shown, meaning in rows:
-        choices = SERVICES if name == "services" else CONTEXT[name] if isinstance(CONTEXT[name], list) else ()
-        named = re.findall(r"`([^`]+)`", meaning.partition("(")[0])
-        assert not choices or set(named) == set(choices), f"README.md, {name}"
-        default = CONTEXT[name][0] if isinstance(CONTEXT[name], list) else CONTEXT[name]
-        expected = "blank" if not default else "from the title" if "{{" in default else f"`{default}`"
-        assert shown == expected, f"README.md, {name}"
-
-
-def test_the_readme_says_of_every_service_what_runs() -> None:
-    table = README.partition("| service | what runs |\n")[2].partition("\n\n")[0]
-    assert re.findall(r"`(\w+)`", "".join(re.findall(r"^\|.*?\|", table, re.MULTILINE))) == list(SERVICES)
-
-
-def test_the_readmes_tree_is_that_of_the_project() -> None:
-    tree = README.partition("data_science_analysis/\n")[2].partition("```")[0]
-    names = re.findall(r"[├└]── (\S+)", tree)
-    rendered = {path.name for path in (TEMPLATE / "{{cookiecutter.project_slug}}").iterdir() if path.is_file()}
-    rendered |= {"analysis.ipynb"}
-    rendered -= {name for names in PIPELINES.values() for name in names}
-    made = {"src/", "data/", NAME, "production.txt", "requirements.in", "requirements.txt", "tools.txt"}
-    assert set(names) == rendered | made
+def test_the_page_of_services_says_of_each_what_runs() -> None:
+    text = (TEMPLATE / "docs" / "how-to" / "connect-services.md").read_text(encoding="utf-8")
+    rows = text.partition("| service | what runs |")[2].partition("\n\n")[0]
+    assert re.findall(r"`(\w+)`", "".join(re.findall(r"^\|.*?\|", rows, re.MULTILINE))) == list(SERVICES)
 
 
 def test_the_index_has_every_decision_with_its_date_and_status() -> None:

@@ -120,6 +120,15 @@ def test_pipelines_have_neither_heredocs_nor_hidden_failures(rendered: Path) -> 
         assert not re.search(r"\|\| *(?:true|:)|<<|\b(?:curl|jq|sed|awk)\b", path.read_text(encoding="utf-8")), path
 
 
+def test_only_a_push_to_main_publishes_the_site_by_a_job_that_runs_nothing_else() -> None:
+    docs = workflow("docs")
+    build, publish = docs["jobs"]["build"], docs["jobs"]["publish"]
+    assert docs["on"]["push"] == {"branches": ["main"]} and publish["if"].startswith("github.event_name == 'push' && ")
+    assert (docs["permissions"], build["permissions"]) == ({}, {"contents": "read"})
+    assert publish["permissions"] == {"pages": "write", "id-token": "write"}
+    assert [step["uses"].partition("@")[0] for step in publish["steps"]] == ["actions/deploy-pages"]
+
+
 @pytest.mark.parametrize("name", ["test", "weekly"])
 def test_only_the_job_that_opens_the_pull_request_may_write_and_it_runs_only_cp_git_and_gh(name: str) -> None:
     read = workflow(name)
