@@ -16,7 +16,7 @@ def today() -> str:
 
 
 def checked(day: str, where: str) -> str:
-    """Return a day, or a blank for a blank; raise `DayError` if there is no such day, or if it has not begun."""
+    """Return the day, or a blank for a blank; raise `DayError` if the day does not exist or is in the future."""
     if not day:
         return ""
     try:

@@ -1,4 +1,4 @@
-"""The text in the bytes of a file that people write with any editor."""
+"""Decoding of files that users write with any editor."""
 
 from __future__ import annotations
 

@@ -172,7 +172,9 @@ def test_a_result_of_an_earlier_day_is_made_again_and_production_followed_again_
     run()
     assert hold.held_here() == "2026-03-01"
     for words in (["--at", "2026-03-02"], [f"{offline.url}r.txt", "--at", "2026-03-02"]):
-        with pytest.raises(DayError, match=r": has no history; .* from that day: take-over --at 2026-03-02 FILE"):
+        with pytest.raises(
+            DayError, match=r": is a file without history; .* from that day: take-over --at 2026-03-02 FILE"
+        ):
             takeover.run(words)
 
 

@@ -567,7 +567,7 @@ def test_an_index_asks_for_the_password_in_netrc_which_goes_to_the_image_build_a
     generated = generate(production)
     assert generated.locked["ours"] == "1.0"
     assert generated.read(".secrets/netrc") == login
-    assert "Logins:     for 127.0.0.1, copied from this machine, in .secrets/netrc" in generated.stdout
+    assert "Logins:     for 127.0.0.1, copied into .secrets/netrc for the image build" in generated.stdout
     assert "canary" not in generated.stdout + generated.stderr
     holding = [path.name for path in generated.project.rglob("*") if path.is_file() and b"canary" in path.read_bytes()]
     assert holding == ["netrc"]

@@ -130,6 +130,6 @@ def test_a_language_that_there_is_not_is_refused_with_those_that_there_are(
     refused = bake(_language=language)
     assert refused.exit_code == -1
     assert (
-        f"_language: {language!r} is not a language of the README; choose one of {', '.join(LANGUAGES)}\n"
+        f"_language: {language!r} is not a language of the README; choose from {', '.join(LANGUAGES)}\n"
         in refused.stderr
     )
