@@ -248,8 +248,8 @@ class _Module(NamedTuple):
         constants = self.constants()
         strings = [node for node in ast.walk(self.tree) if self._is_message(node) and node not in _inserted()]
         for node in sorted(strings, key=lambda one: (one.lineno, one.col_offset)):  # type: ignore[attr-defined]
-            text = _text(node, constants).strip()
-            message = " ".join(text.lstrip(",;: ").split())
+            text = _text(node, constants).lstrip(",;: \n")
+            message = " ".join(text.split())
             if "\n" not in text and _PROSE.search(message):
                 yield message
 
@@ -344,8 +344,8 @@ def _name(node: ast.expr) -> str:
         return _name(node.value)
     if not isinstance(node, ast.Call):
         return ""
-    if isinstance(node.func, ast.Name) and node.func.id == "len":
-        return "number"
+    if isinstance(node.func, ast.Name) and (node.func.id == "len" or node.func.id.startswith("_")):
+        return "number" if node.func.id == "len" else node.func.id
     given = [argument for argument in node.args if not isinstance(argument, ast.Constant)]
     if not given:
         return _name(node.func.value if isinstance(node.func, ast.Attribute) else node.func)

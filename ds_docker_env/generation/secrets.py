@@ -24,8 +24,8 @@ def write_service_password(staging: Staging, service: str) -> str:
     """Write a random password for a service; return the line of the summary."""
     path = Path(".secrets", f"{service}_password")
     label = f"{WITH_PASSWORD[service]}:".ljust(11)
-    written = write_secret(staging, path, new_secret(path.name))
-    return f"{label} {'random' if written else 'unchanged'} password in {path.as_posix()}"
+    state = "random" if write_secret(staging, path, new_secret(path.name)) else "unchanged"
+    return f"{label} {state} password in {path.as_posix()}"
 
 
 def write_logins(staging: Staging, package_index: str) -> list[str]:

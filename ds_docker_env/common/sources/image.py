@@ -468,8 +468,9 @@ def _failed(image: Image, done: subprocess.CompletedProcess[bytes]) -> SourceErr
 
 
 def _garbage(image: Image, said: str) -> SourceError:
+    cause = without_credentials(_printable(said))[:200]
     return SourceError(
-        f"{image.name}: its Python cannot list its packages ({without_credentials(_printable(said))[:200]}); "
+        f"{image.name}: its Python cannot list its packages ({cause}); "
         "use Python 3.6 or newer, or name a requirements file"
     )
 
