@@ -10,6 +10,7 @@ from words import LIMIT, Text
 
 LONGEST = 35
 MESSAGES = [message for found in messages().values() for message in found]
+_VALUE = re.compile(r"\{\w+\}")
 _HEADLESS = {"what", "whatever", "whoever", "nobody", "none", "no"}
 
 
@@ -23,7 +24,7 @@ def test_each_file_with_messages_has_a_subject() -> None:
 
 
 def test_messages_have_few_headless_clauses() -> None:
-    text = Text("messages", "\n".join(MESSAGES))
+    text = Text("messages", _VALUE.sub("value", "\n".join(MESSAGES)))
     assert len(text.counted) <= text.allowed, f"more than {LIMIT} in 1,000 words: {_with(*_HEADLESS)}"
 
 

@@ -26,7 +26,7 @@ def checked(day: str, where: str) -> str:
     if not known:
         raise DayError(f"{where}: {day!r} is not a date; write YYYY-MM-DD, such as {today()}")
     if day > today():
-        raise DayError(f"{where}: {day} is in the future; name a day up to {today()} (today in UTC)")
+        raise DayError(f"{where}: {day} is in the future; use a day up to {today()} (today in UTC)")
     return day
 
 

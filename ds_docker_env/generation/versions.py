@@ -117,7 +117,7 @@ def _require_fitting_lock(staging: Staging, answers: Answers, otherwise: str) ->
     problems = []
     if found[1] != answers.python_version:
         problems.append(
-            f"requirements.txt: is locked for Python {found[1]}; choose python_version {found[1]}, {otherwise}"
+            f"requirements.txt: is locked for Python {found[1]}; set python_version to {found[1]}, {otherwise}"
         )
     beside = "production.txt" in command
     if beside and not answers.production_requirements:

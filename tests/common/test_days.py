@@ -146,7 +146,7 @@ def test_a_day_before_the_first_commit_is_refused_with_the_date_of_that_commit(
 ) -> None:
     url = f"git+{repository.as_uri()}"
     assert refusal(f"{url}@2026-01-09") == (
-        "the first commit, of 2026-01-10 (UTC), is later than 2026-01-09; name a later day"
+        "the first commit, of 2026-01-10 (UTC), is later than 2026-01-09; use a later day"
     )
     commit = conftest.git("rev-parse", "main~4", folder=repository)[:10]
     assert refusal(f"{url}@2026-01-15") == (
@@ -156,9 +156,9 @@ def test_a_day_before_the_first_commit_is_refused_with_the_date_of_that_commit(
     shallow = (tmp_path / "shallow").as_uri()
     assert read(f"git+{shallow}@2026-03-10") == "a==9\n"
     refused = refusal(f"git+{shallow}@2026-03-01")
-    assert refused.endswith("name a later day, or run in this shallow repository: git fetch --unshallow")
+    assert refused.endswith("use a later day, or run in this shallow repository: git fetch --unshallow")
     later = (datetime.now(timezone.utc) + timedelta(2)).date().isoformat()
-    assert refusal(f"{url}@{later}") == f"{later} is in the future; name a day up to {today()} (today in UTC)"
+    assert refusal(f"{url}@{later}") == f"{later} is in the future; use a day up to {today()} (today in UTC)"
     for at in ("2026-3-1", "main@20260301"):
         assert refusal(f"{url}@{at}").endswith(f"; write a day as YYYY-MM-DD, such as {today()}")
     assert refusal(f"{url}@2026-02-30") == f"'2026-02-30' is not a date; write YYYY-MM-DD, such as {today()}"

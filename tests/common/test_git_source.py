@@ -199,7 +199,7 @@ def test_a_repository_without_a_default_branch_is_refused_with_its_branches(
 def test_a_missing_repository_is_named(tmp_path: Path) -> None:
     problem = refusal(f"git+file://{tmp_path}/nothing.git@v1")
     assert "does not appear to be a git repository" in problem
-    assert "check the repository's address" in problem
+    assert "check the repository's URL" in problem
 
 
 def test_a_file_that_is_too_large_is_refused(repository: Repository) -> None:

@@ -142,7 +142,7 @@ LOOKS_INTO_BRACKETS = pytest.mark.skipif(sys.version_info < (3, 11, 4), reason="
     "host", [pytest.param("[nowhere]", marks=LOOKS_INTO_BRACKETS), "me:canary@exa\u2100mple.com", "[::1?share=canary"]
 )
 def test_an_invalid_url_is_refused_without_its_secret(host: str) -> None:
-    with pytest.raises(GenerationError, match="is not a valid address; correct it") as caught:
+    with pytest.raises(GenerationError, match="is not a valid URL; correct it") as caught:
         source_of(f"https://{host}/r.txt?share=canary#canary")
     assert "canary" not in str(caught.value)
 

@@ -246,14 +246,14 @@ def test_a_python_that_hangs_is_stopped_with_its_container(
 @pytest.mark.docker
 def test_a_python_that_takes_memory_without_end_is_one_message(build: Callable[[str], str]) -> None:
     location = build("hungry")
-    assert "was killed because it used more than 1 GB of memory; name a requirements file" in refusal(location)
+    assert "was killed because it used more than 1 GB of memory; use a requirements file" in refusal(location)
     assert left(location) == ""
 
 
 @pytest.mark.docker
 def test_a_python_that_starts_processes_without_end_is_one_message(build: Callable[[str], str]) -> None:
     location = build("multiplying")
-    assert ": Cannot fork); it must be 3.6 or newer; otherwise name a requirements file" in refusal(location)
+    assert ": Cannot fork); use Python 3.6 or newer, or a requirements file" in refusal(location)
     assert left(location) == ""
 
 
@@ -352,7 +352,7 @@ NO_IMAGE = "echo 'Error: No such image: team/api:1' >&2; exit 1"
 UNAVAILABLE = {
     "a stopped engine": (
         {"image": "echo 'Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?' >&2; exit 1"},
-        "start Docker, or name a requirements file",
+        "start Docker, or use a requirements file",
     ),
     "a forbidden engine": (
         {"image": "echo 'permission denied while trying to connect to the Docker daemon socket' >&2; exit 1"},
@@ -369,12 +369,12 @@ UNAVAILABLE = {
     ),
     "processors that nobody has": (
         {"image": NO_IMAGE, "pull": "echo 'no matching manifest for linux/amd64 in the manifest list' >&2; exit 1"},
-        "it is not available for linux/amd64 or linux/arm64; name a requirements file",
+        "it is not available for linux/amd64 or linux/arm64; use a requirements file",
     ),
     "another processor, without emulation": (
         {"run": "echo 'exec /usr/bin/python3: exec format error' >&2; exit 1"},
         "is for linux/amd64, which this machine cannot run (exec format error); install emulation: "
-        "docker run --privileged --rm tonistiigi/binfmt --install amd64, or name a requirements file",
+        "docker run --privileged --rm tonistiigi/binfmt --install amd64, or use a requirements file",
     ),
     "another processor here, and no network": (
         {
@@ -384,7 +384,7 @@ UNAVAILABLE = {
         },
         "the local copy is for linux/arm64, and Docker cannot pull it for linux/amd64 "
         "(dial tcp: lookup registry: no such host); "
-        "try: docker pull --platform linux/amd64 team/api:1, or set DOCKER_DEFAULT_PLATFORM=linux/arm64 if",
+        "run: docker pull --platform linux/amd64 team/api:1, or set DOCKER_DEFAULT_PLATFORM=linux/arm64 if",
     ),
     "an unknown platform": (
         {"run": """echo 'error parsing specified platform: "amd": unknown operating system' >&2; exit 125"""},
@@ -392,9 +392,9 @@ UNAVAILABLE = {
     ),
     "a silent registry": ({"image": NO_IMAGE, "pull": "sleep 20"}, "Docker did not receive a layer within 0.3 s"),
     "an engine that babbles": ({"image": "echo hello"}, "docker image inspect omits Id or Architecture"),
-    "an image that cannot start": ({"run": "echo 'docker: no space left' >&2; exit 125"}, "give it (no space left)"),
+    "an image that cannot start": ({"run": "echo 'docker: no space left' >&2; exit 125"}, "read it (no space left)"),
     "an answer without the mark": ({"run": "echo hello"}, "its Python cannot list its packages (hello)"),
-    "more memory than it gets": ({"run": "exit 137"}, "took more than 1 GB of memory; name a requirements file"),
+    "more memory than it gets": ({"run": "exit 137"}, "used more than 1 GB of memory; use a requirements file"),
     "no answer": ({"run": "exit 1"}, "cannot list its packages (exit code 1)"),
     "a wrong answer": ({"run": answering(distributions=[7])}, "cannot list its packages (TypeError"),
     "a flood": ({"run": "exec cat /dev/zero"}, "cannot list its packages"),
@@ -425,7 +425,7 @@ def test_a_python_that_goes_on_talking_is_stopped(
 ) -> None:
     monkeypatch.setattr(image, "LOOK", 1)
     pretend(run="while :; do echo; sleep 0.1; done")
-    assert "did not answer within 1 s; name a requirements file" in refusal("image:team/api:1")
+    assert "did not answer within 1 s; use a requirements file" in refusal("image:team/api:1")
 
 
 def test_a_python_of_an_image_gets_a_gigabyte_64_processes_and_no_disk(

@@ -80,7 +80,7 @@ def test_with_skip_existing_files_stay_and_missing_files_are_added(cookiecutter:
     pins.write_text("nowhere==1.0\n")
     refused = cookiecutter(FORCE, SKIP, production_requirements=str(pins))
     assert (
-        f"locked for Python {OTHER_PYTHON}; choose python_version {OTHER_PYTHON}, or omit --skip-if-file-exists"
+        f"locked for Python {OTHER_PYTHON}; set python_version to {OTHER_PYTHON}, or omit --skip-if-file-exists"
         in refused.stderr
     )
     assert "locked without production's versions; leave production_requirements blank, or omit --skip" in refused.stderr
@@ -151,7 +151,7 @@ def test_an_edited_lock_for_another_python_is_refused(
     answers = ANSWERS | {"project_slug": "p", "__production_requirements": ""}
     assert events.prepare(answers) == 1
     assert (
-        f"locked for Python {OTHER_PYTHON}; choose python_version {OTHER_PYTHON}, or remove requirements.in"
+        f"locked for Python {OTHER_PYTHON}; set python_version to {OTHER_PYTHON}, or remove requirements.in"
         in capsys.readouterr().err
     )
     write_files(tmp_path, {"p/requirements.txt": ""})

@@ -19,7 +19,7 @@ def source_of(location: str) -> Source:
     try:
         parts = urlsplit(location)
     except ValueError:
-        raise SourceError(f"{redacted(location)}: is not a valid address; correct it") from None
+        raise SourceError(f"{redacted(location)}: is not a valid URL; correct it") from None
     # In https://one\@other, a login for one host would go to the other.
     if "://" in location and "\\" in location:
         raise SourceError(f"{redacted(location)}: contains a backslash; write / instead")

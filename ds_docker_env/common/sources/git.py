@@ -120,7 +120,7 @@ class GitFile(Remote):
         protocol = url.partition("://")[0].lower() if "://" in url else "file"
         if protocol not in PROTOCOLS or not (url.startswith("/") or "://" in url):
             raise SourceError(
-                f"{self.name}: git cannot read this address; use git+https://, git+ssh://, git+file:/// or git+/path"
+                f"{self.name}: git cannot read this URL; use git+https://, git+ssh://, git+file:/// or git+/path"
             )
         if protocol != "file" and not _has_host(url):
             raise SourceError(
@@ -200,7 +200,7 @@ class _Git:
         cause = _cause(done.stderr)
         advice = next(
             (advice for pattern, advice in _ADVICE.items() if re.search(pattern, cause)),
-            "test the address with git ls-remote",
+            "test the URL with git ls-remote",
         )
         return SourceError(f"{self.name}: git fetch failed ({cause}); {advice}")
 
@@ -222,9 +222,9 @@ class _Git:
         if found:
             return found[1].decode(), day.of(int(found[0]))
         first = day.of(int(self.must(*follow, "--max-parents=0", tip).split()[0]))
-        fix = "name a later day"
+        fix = "use a later day"
         if (self.folder / "shallow").exists():
-            fix = "name a later day, or run in this shallow repository: git fetch --unshallow"
+            fix = "use a later day, or run in this shallow repository: git fetch --unshallow"
         raise DayError(f"{self.name}: the first commit, of {first} (UTC), is later than {asked}; {fix}")
 
     def files(self, tree: str) -> list[str]:
@@ -371,14 +371,12 @@ def _few(names: list[str], wanted: str) -> str:
 _ADVICE = {
     r"ownership": "if you trust it, run: git config --global --add safe.directory <its path>",
     certificates.UNTRUSTED: certificates.ADVICE,
-    r"not appear to be a git|not found|does not exist|Not Found": (
-        "check the repository's address, and your access to it"
-    ),
+    r"not appear to be a git|not found|does not exist|Not Found": ("check the repository's URL, and your access to it"),
     r"(?i)username|password|authentication|permission denied|403|401|host key|access denied": (
-        "check the address; a private repository needs a password in ~/.netrc or git's credential helper, "
+        "check the URL; a private repository needs a password in ~/.netrc or git's credential helper, "
         "or an ssh key and a known host; test it with git ls-remote"
     ),
-    r"(?i)resolve|connect|timed out|unreachable|certificate|ssl": "check the address and the network",
+    r"(?i)resolve|connect|timed out|unreachable|certificate|ssl": "check the URL and the network",
 }
 
 

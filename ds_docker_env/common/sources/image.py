@@ -169,7 +169,7 @@ class Image(Remote):
         return "".join(f"{line}\n" for line in lines).encode()
 
     def beside(self, reference: str) -> str:
-        raise SourceError(f"{self.name}: an image cannot include {reference}; name a requirements file instead")
+        raise SourceError(f"{self.name}: an image cannot include {reference}; use a requirements file instead")
 
 
 def disagreements(image: Image, python: str, debian: str) -> list[str]:
@@ -224,7 +224,7 @@ def _installed(image: Image) -> _Installed:
     if shutil.which("docker") is None:
         raise SourceError(
             f"{image.name}: Docker is not installed; install it from https://docs.docker.com/get-docker, "
-            "or name a requirements file"
+            "or use a requirements file"
         )
     details, platform, answer = _look_into(image)
     try:
@@ -341,11 +341,11 @@ def _ask(image: Image, details: dict[str, Any], platform: str, python: str) -> d
         raise SourceError(
             f"{image.name}: is for {platform}, which this machine cannot run (exec format error); install emulation: "
             f"docker run --privileged --rm tonistiigi/binfmt --install {platform.split('/')[1]}, "
-            "or name a requirements file"
+            "or use a requirements file"
         )
     if done.returncode == 137:
         raise SourceError(
-            f"{image.name}: its Python was killed because it used more than 1 GB of memory; name a requirements file"
+            f"{image.name}: its Python was killed because it used more than 1 GB of memory; use a requirements file"
         )
     if done.returncode in (126, 127):
         return None
@@ -435,7 +435,7 @@ def _docker(
     except subprocess.TimeoutExpired:
         what = "did not receive a layer" if arguments[0] == "pull" else "did not answer"
         again = f"run: docker pull {_reference(image)}, then try again"
-        advice = "name a requirements file" if arguments[0] == "run" else again
+        advice = "use a requirements file" if arguments[0] == "run" else again
         raise SourceError(f"{image.name}: Docker {what} within {allowed:g} s; {advice}") from None
     except OSError as error:
         raise SourceError(f"{image.name}: docker cannot be run ({error.strerror}); reinstall it") from None
@@ -443,7 +443,7 @@ def _docker(
 
 _ADVICE = {
     r"(?i)cannot connect to the docker|is the docker daemon running|failed to connect to the docker": (
-        "start Docker, or name a requirements file"
+        "start Docker, or use a requirements file"
     ),
     r"(?i)permission denied.*(docker|socket)": (
         "allow this user to use Docker: https://docs.docker.com/engine/install/linux-postinstall"
@@ -452,7 +452,7 @@ _ADVICE = {
         "give Docker your company's certificate: https://docs.docker.com/engine/security/certificates, and restart it"
     ),
     r"parsing specified platform": f"set DOCKER_DEFAULT_PLATFORM to {' or '.join(MACHINES.values())}",
-    _NO_MATCH: f"it is not available for {' or '.join(MACHINES.values())}; name a requirements file",
+    _NO_MATCH: f"it is not available for {' or '.join(MACHINES.values())}; use a requirements file",
     _ABSENT: "check its name and tag; if it is private, run: docker login",
     r"(?i)lookup|dial|timeout|refused|certificate|tls|eof": "check the registry's name and the network",
 }
@@ -463,15 +463,14 @@ def _failed(image: Image, done: subprocess.CompletedProcess[bytes]) -> SourceErr
     advice = (advice for pattern, advice in _ADVICE.items() if re.search(pattern, cause))
     return SourceError(
         f"{image.name}: Docker cannot read it ({cause}); "
-        f"{next(advice, 'test it with docker pull and docker run, or name a requirements file')}"
+        f"{next(advice, 'test it with docker pull and docker run, or use a requirements file')}"
     )
 
 
 def _garbage(image: Image, said: str) -> SourceError:
     cause = without_credentials(_printable(said))[:200]
     return SourceError(
-        f"{image.name}: its Python cannot list its packages ({cause}); "
-        "use Python 3.6 or newer, or name a requirements file"
+        f"{image.name}: its Python cannot list its packages ({cause}); use Python 3.6 or newer, or a requirements file"
     )
 
 

@@ -46,4 +46,4 @@ class Remote:
 
 def too_large(name: str) -> SourceError:
     """Return the error for a file of more than `MAX_BYTES`."""
-    return SourceError(f"{name}: is larger than {MAX_BYTES // 1_000_000} MB; name a requirements file")
+    return SourceError(f"{name}: is larger than {MAX_BYTES // 1_000_000} MB; use a requirements file")

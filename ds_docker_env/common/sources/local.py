@@ -57,7 +57,7 @@ class LocalFile:
                 raise SourceError(f"{self.name}: is a directory; name the requirements file in it")
             if not path.is_file():
                 path.stat()
-                raise SourceError(f"{self.name}: is not a regular file; name a requirements file")
+                raise SourceError(f"{self.name}: is not a regular file; use a requirements file")
             with path.open("rb") as file:
                 content = file.read(MAX_BYTES + 1)
         except FileNotFoundError:

@@ -75,7 +75,7 @@ class WebFile(Remote):
         try:
             return urljoin(self.location, reference)
         except ValueError as error:
-            raise SourceError(f"{reference}: is not a valid address ({error}); correct it") from None
+            raise SourceError(f"{reference}: is not a valid URL ({error}); correct it") from None
 
 
 def reachable(url: str) -> bool:
