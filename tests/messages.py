@@ -276,7 +276,7 @@ class _Module(NamedTuple):
         yield from (constants[name].node for name in map(ast.unparse, holes) if name in constants)
 
     def _is_message(self, node: ast.AST) -> bool:
-        """Say whether a string is a whole one that the code says: no docstring, pattern or text to look for."""
+        """Say whether a string is a whole one, and not a docstring, a pattern or a text to look for."""
         parent = self.parents.get(node)
         while isinstance(parent, ast.Tuple):
             parent = self.parents[parent]

@@ -36,7 +36,7 @@ OF_THE_TEMPLATE = [
     *(f"tests/rendered/test_{name}.py" for name in ("compose", "golden", "languages", "layout", "pipelines", "readme")),
     "tests/test_template.py",
     "tests/rendered/test_scanners.py",
-    "tests/generation/test_events.py::test_the_transcript_in_the_readme_is_the_real_output",
+    "tests/generation/test_events.py::test_the_transcript_in_the_readme_is_what_a_person_sees",
     "tests/rendered/test_workflows.py::test_the_projects_with_names_have_every_choice_of_every_question",
 ]
 FAST = ("-q", "-m", "not docker and not network and not forks", "-p", "no:cacheprovider", "--tb=short")

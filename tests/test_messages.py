@@ -28,7 +28,7 @@ def test_messages_have_few_headless_clauses() -> None:
     assert len(text.counted) <= text.allowed, f"more than {LIMIT} in 1,000 words: {_with(*_HEADLESS)}"
 
 
-def test_messages_have_no_paraphrases() -> None:
+def test_messages_are_free_of_paraphrases() -> None:
     assert {one: found for one in MESSAGES if (found := set(Text("", one).counted) - _HEADLESS)} == {}
 
 

@@ -149,7 +149,7 @@ def test_the_hooks_are_short_and_run_after_the_prompts() -> None:
         assert set(re.findall(r"{{ (.*?) }}", text)) <= expressions
 
 
-def test_the_transcript_in_the_readme_is_the_real_output(
+def test_the_transcript_in_the_readme_is_what_a_person_sees(
     cookiecutter: Run, offline: PackageIndex, write: Write
 ) -> None:
     transcript = (TEMPLATE / "README.md").read_text().partition("```console\n")[2].partition("```")[0]
