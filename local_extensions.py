@@ -1,4 +1,4 @@
-"""The filters of this template for cookiecutter's Jinja."""
+"""The template's filters for cookiecutter's Jinja."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ds_docker_env.generation.services import services_of  # noqa: E402
 class TemplateExtension(Extension):
     """Add the filters, ``wheel_name``, and ``template_root``, the directory of this repository.
 
-    cookiecutter's own ``_repo_dir`` is relative or absent under pytest-cookies and cruft.
+    cookiecutter's ``_repo_dir`` is relative, or absent under pytest-cookies and cruft.
     """
 
     def __new__(cls, environment: Environment) -> Any:
-        """Begin anew if the code has changed: cruft renders two commits of the template in one process."""
+        """Import the modules again if their files changed: cruft renders two commits in one process."""
         if rendering.stamps(_LOADED) == _LOADED:
             return super().__new__(cls)
         return rendering.load_anew(__name__).TemplateExtension(environment)
@@ -46,7 +46,7 @@ class TemplateExtension(Extension):
         logging.getLogger("cookiecutter.hooks").addFilter(rendering.without_traceback)
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
-        """Render into a hidden directory beside the project's place: cookiecutter has just asked for its name."""
+        """Replace the name of the directory to render with a hidden one; cookiecutter renders this name first."""
         return "{{ cookiecutter | place }}" if source == "{{cookiecutter.project_slug}}" else source
 
 

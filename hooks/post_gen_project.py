@@ -1,9 +1,9 @@
-"""Add the files that are private to this machine, and name the next steps."""
+"""Add the files that stay on this machine, and print the next steps."""
 
 import os
 import sys
 
-# cookiecutter leaves this file, with all answers, in the directory for temporary files, where others may put modules.
+# cookiecutter leaves this file with all answers in the directory for temporary files, where others may add modules.
 os.remove(__file__)
 sys.path[0] = r"""{{ template_root }}"""
 import json

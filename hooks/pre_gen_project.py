@@ -1,9 +1,9 @@
-"""Lock production's versions before a single file is rendered, and refuse a directory that is not empty."""
+"""Lock production's versions before the first file is rendered, and refuse a directory that is not empty."""
 
 import os
 import sys
 
-# cookiecutter leaves this file, with all answers, in the directory for temporary files, where others may put modules.
+# cookiecutter leaves this file with all answers in the directory for temporary files, where others may add modules.
 os.remove(__file__)
 sys.path[0] = r"""{{ template_root }}"""
 import json

@@ -20,8 +20,8 @@ def test_an_older_cookiecutter_is_refused_in_one_line(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stdout.strip().splitlines() == [
-        f"Unable to load extension: this template needs cookiecutter {OLDEST} or newer, and this is 2.1.1: "
-        "upgrade it, or run it as `uvx cookiecutter`"
+        f"Unable to load extension: this template needs cookiecutter {OLDEST} or newer, but this is 2.1.1; "
+        "upgrade it, or run: uvx cookiecutter"
     ]
     assert not list(tmp_path.iterdir())
 

@@ -1,1 +1,1 @@
-"""What runs in every interpreter; it imports only packages that cookiecutter brings."""
+"""Modules for every interpreter. They import only packages that cookiecutter installs."""

@@ -1,4 +1,4 @@
-"""The packages that an analysis needs besides production's."""
+"""The packages that an analysis needs in addition to production's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 _HEADING = "# Everything that production pins has production's version."
-# 79.0.1 is the newest in any official image; from 80.9 on pkg_resources warns all who use it, and 82 has none.
+# The newest in any official image is 79.0.1. From 80.9 on importing pkg_resources warns, and 82 removed it.
 _SETUPTOOLS = """\
 # Production's image has it and pip freeze is silent about it; packages of its time import its pkg_resources.
 setuptools<80
@@ -25,9 +25,10 @@ _LEFT_OUT = re.compile(r"# (?P<requirement>\S.*?): left out, ")
 
 
 class Analysis(NamedTuple):
-    """The text of a requirements.in, a lock with its packages, and one ``before``, whose versions stay if they can.
+    """The text of a requirements.in and a lock with its packages.
 
-    ``clients`` are the normalised names of packages that a service cannot do without, each with the service.
+    ``before`` is an earlier lock, whose versions are kept if possible. ``clients`` are the normalised names of packages
+    that a service needs, each with the service.
     """
 
     text: str
@@ -37,31 +38,31 @@ class Analysis(NamedTuple):
 
     @property
     def requirements(self) -> list[str]:
-        """Return the packages with their floors, in the order of the file, and those that an earlier lock left out."""
+        """Return the requirements in the file's order, including those that an earlier lock left out."""
         return [requirement for line in self._lines() if (requirement := without_comment(line))]
 
     def with_setuptools(self) -> Analysis:
-        """Return the packages with setuptools among them."""
+        """Return the packages and setuptools."""
         if any(re.match(r"setuptools\b", line) for line in self.requirements):
             return self
         return self._replace(text=self.text + _SETUPTOOLS)
 
     def with_old_kernel(self, python: str) -> Analysis:
-        """Return the packages with the kernels that work with JupyterLab on a Python."""
+        """Return the packages and a kernel that works with JupyterLab on a Python."""
         return self._replace(text="".join(f"{line}\n" for line in self._lines()) + _old_kernel(python))
 
     def as_shipped(self) -> set[str]:
-        """Return the lines that were there before production changed any."""
+        """Return the lines as they were before production changed any."""
         return {line for line in self._lines() if line.strip()} - set(_SETUPTOOLS.splitlines())
 
     def without_floors(self, pinned: Collection[str]) -> Analysis:
-        """Return the packages with no floor for clients that production pins: it connects with that very version."""
+        """Return the packages; clients that production pins lose their lower bounds, as they work in production."""
         without = self.clients.keys() & pinned
         lines = [without_floor(line) if package_name(line) in without else line for line in self.text.splitlines()]
         return self._replace(text="".join(f"{line}\n" for line in lines))
 
     def render(self, left_out: Mapping[str, str]) -> str:
-        """Return requirements.in for production, with what is left out as comments that give the reason."""
+        """Return requirements.in for production; packages that are left out become comments with the reason."""
         first, *packages = [
             f"# {line}: left out, {left_out[wanted]}" if (wanted := without_comment(line)) in left_out else line
             for line in self._lines()
@@ -85,13 +86,13 @@ def _old_kernel(python: str) -> str:
 
 
 def package_name(requirement: str) -> str:
-    """Return the normalised name of the package in a line of requirements.in, or nothing for a comment."""
+    """Return the normalised name of the package in a line of requirements.in, blank for a comment."""
     found = _PACKAGE.match(requirement)
     return re.sub(r"[-_.]+", "-", found["name"]).lower() if found else ""
 
 
 def left_out(line: str) -> str:
-    """Return the requirement that a comment in requirements.in says is left out, or nothing."""
+    """Return the requirement that a comment in requirements.in marks as left out, or a blank."""
     found = _LEFT_OUT.match(line)
     return found["requirement"] if found else ""
 
@@ -102,6 +103,6 @@ def without_comment(line: str) -> str:
 
 
 def without_floor(requirement: str) -> str:
-    """Return a line of requirements.in with no versions."""
+    """Return a line of requirements.in without versions."""
     found = _PACKAGE.match(requirement)
     return found[0] if found else requirement

@@ -1,4 +1,4 @@
-"""The files that each clone of a project has for itself, outside of git: its project name in .env, and its secrets."""
+"""The files of a clone that git ignores: its project name in .env, and its secrets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NAME = re.compile(r"^[ \t]*(?:export[ \t]+)?COMPOSE_PROJECT_NAME[ \t]*=[ \t]*[\
 
 
 def new_name(slug: str) -> str:
-    """Return a project name for Compose that no other clone on the same engine has."""
+    """Return a project name for Compose that is unique to this clone."""
     return f"{slug}-{secrets.token_hex(3)}"
 
 
@@ -20,14 +20,14 @@ def has_name(settings: str) -> bool:
 
 
 def with_settings(settings: str, **added: str) -> str:
-    """Return the text of a .env with these settings behind it."""
+    """Return the text of a .env with these settings appended."""
     before = settings or "# Settings of this directory for Docker Compose, outside of git.\n"
     return before + "\n" * (not before.endswith("\n")) + "".join(f"{name}={value}\n" for name, value in added.items())
 
 
 def new_secret(name: str) -> str:
-    """Return the content of a new secret: a random password, or nothing for logins, which a person writes."""
+    """Return the content of a new secret: a random password, or a blank for logins, which a user writes."""
     if not name.endswith("_password"):
         return ""
-    # A person types the notebook's into a browser.
+    # Users type the notebook's password into a browser.
     return secrets.token_urlsafe(12 if name == "jupyter_password" else 24) + "\n"

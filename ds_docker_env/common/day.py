@@ -16,7 +16,7 @@ def today() -> str:
 
 
 def checked(day: str, where: str) -> str:
-    """Return a day, or a blank for a blank; raise `DayError` if there is no such day, or if it has not begun."""
+    """Return the day, or a blank for a blank; raise `DayError` if the day does not exist or is in the future."""
     if not day:
         return ""
     try:
@@ -26,7 +26,7 @@ def checked(day: str, where: str) -> str:
     if not known:
         raise DayError(f"{where}: {day!r} is not a date; write YYYY-MM-DD, such as {today()}")
     if day > today():
-        raise DayError(f"{where}: {day} is in the future; name a day up to {today()} (today in UTC)")
+        raise DayError(f"{where}: {day} is in the future; use a day up to {today()} (today in UTC)")
     return day
 
 

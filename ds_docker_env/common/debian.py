@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 PATH = Path(__file__).with_suffix(".txt")
 _ARGUMENT = re.compile(r'^ARG DEBIAN_PACKAGES="(.*)"$', re.MULTILINE)
-# The comment above the build requirements of a source, in build-requirements.txt: its requirement, its name, the
-# packages that it needs, and why its build requirements are not all fixed.
+# The comment above the build requirements of a source in build-requirements.txt: its requirement, its name, the
+# Debian packages that it needs, and the reason why some build requirements are not fixed.
 LABEL = re.compile(r"^# (([a-z0-9][\w.-]*)(?:==| @ )\S+?)(?:: needs ([^:\n]+))?(?:: (not fixed, .*))?$", re.MULTILINE)
 
 
@@ -27,14 +27,14 @@ class Debian(NamedTuple):
     image: Collection[str]
 
     def package_of(self, file: str) -> str:
-        """Return the package of a header as it is included, such as ``sasl/sasl.h``, or of a program, or nothing."""
+        """Return the package of a program or a header, such as ``sasl/sasl.h``, or a blank if it is unknown."""
         directory, slash, _ = file.partition("/")
         return self.files.get(directory + slash, "")
 
 
 @lru_cache
 def read(release: str) -> Debian:
-    """Return the table of a release of Debian, which `locks/debian.py` makes; that of bookworm for an unknown one."""
+    """Return the table of a Debian release, which `locks/debian.py` makes; an unknown release gets bookworm's."""
     text = (pkgutil.get_data(__package__ or "", PATH.name) or b"").decode()
     found = re.findall(r"^\[(\w+)\]\n((?:[^\[\n].*\n)*)", text, re.MULTILINE)
     sections = {name: [line.split(" ") for line in lines.splitlines()] for name, lines in found}
@@ -44,12 +44,12 @@ def read(release: str) -> Debian:
 
 
 def needs_in(build_requirements: str) -> dict[str, list[str]]:
-    """Return the packages that each source needs, as build-requirements.txt says."""
+    """Return the Debian packages that each source needs according to build-requirements.txt."""
     return {source: packages.split() for source, _, packages, _ in LABEL.findall(build_requirements) if packages}
 
 
 def with_packages(dockerfile: str, packages: Collection[str]) -> str:
-    """Return a Dockerfile that installs these packages too, if it has the line that names them."""
+    """Return a Dockerfile that also installs these packages, if it has the line DEBIAN_PACKAGES."""
 
     def add(line: re.Match[str]) -> str:
         names = dict.fromkeys([*line[1].split(), *sorted(packages)])

@@ -1,4 +1,4 @@
-"""The text in the bytes of a file that people write with any editor."""
+"""Decoding of files that users write with any editor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def decode(content: bytes, name: str) -> str:
         return text_in(content)
     except UnicodeError:
         raise SourceError(
-            f"{name}: is not a text file; name a requirements file, such as the output of pip freeze"
+            f"{name}: is not a text file; use a requirements file, such as the output of pip freeze"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Everything that can stop generation, one class for each cause."""
+"""The errors that stop generation or a command, one class for each cause."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ _SHOWN = 20
 
 
 class GenerationError(Exception):
-    """Stops generation; ``problems`` holds one message each: what, where, the value, what to do."""
+    """Stops generation or a command; ``problems`` are messages of the form ``where: problem; fix``."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
         self.problems = tuple(printable(without_credentials(problem)) for problem in problems)
 
     def report(self, outcome: str = "ds-docker-env: nothing was generated") -> str:
-        """Return the text for a person, headed by the ``outcome``."""
+        """Return the text for the user, headed by the ``outcome``."""
         count = "this" if len(self.problems) == 1 else f"these {len(self.problems)} things"
         heading = f"{outcome}; fix {count} first:"
         more = [f"  and {len(self.problems) - _SHOWN} more"] if len(self.problems) > _SHOWN else []
@@ -24,31 +24,31 @@ class GenerationError(Exception):
 
 
 class AnswerError(GenerationError):
-    """An answer that cannot be rendered or would not work."""
+    """An invalid answer to a question."""
 
 
 class SourceError(GenerationError):
-    """Production's file cannot be had, or is not a text file."""
+    """Production's file cannot be read, or is not a text file."""
 
 
 class DayError(GenerationError):
-    """A day that does not exist or has not begun, or that has no file, commit or release."""
+    """An invalid or future day, or one before the first file, commit or release."""
 
 
 class RequirementsError(GenerationError):
-    """Production's file holds lines that no requirements file can have, or that hide a version."""
+    """Production's file has invalid lines, or lines that hide a version."""
 
 
 class UvError(GenerationError):
-    """uv is missing, crashes or stands still."""
+    """uv is missing, crashes or stalls."""
 
 
 class StallError(UvError):
-    """uv stands still, or takes longer for an answer than that is worth."""
+    """uv stalls, or takes too long for an optional answer."""
 
 
 class UnreachableError(UvError):
-    """An address cannot be reached; ``url`` is the one that uv names, if it does."""
+    """An address is unreachable; ``url`` is the address in uv's message, or a blank."""
 
     def __init__(self, *problems: str, url: str = "") -> None:
         super().__init__(*problems)
@@ -64,19 +64,19 @@ class RefusedError(UnreachableError):
 
 
 class LockError(GenerationError):
-    """No lock can hold production's versions on the chosen Python and Linux."""
+    """Production's versions cannot be locked for the chosen Python and Debian."""
 
 
 class ParityError(GenerationError):
-    """The lock differs from production; it is thrown away."""
+    """The lock differs from production and is discarded."""
 
 
 class ProjectError(GenerationError):
-    """A file of the project cannot be used or written, or this is no project's container."""
+    """A file of the project cannot be read or written, or this is not a project's container."""
 
     @classmethod
     def of(cls, error: OSError, folder: object) -> ProjectError:
-        """Say what could not be written, in the project folder if the system does not say where."""
+        """Name the file that could not be written, or the project's directory if the system does not name it."""
         where = error.filename2 or error.filename or folder
-        advice = "; check the folder, its owner and the space on the disk" if error.errno else ""
+        advice = "; check the directory, its owner and the free disk space" if error.errno else ""
         return cls(f"{where}: {error.strerror or error}{advice}")

@@ -1,4 +1,4 @@
-"""The logins for what a lock installs from, as uv finds them on this machine."""
+"""The logins for the indexes and URLs of a lock, found where uv looks on this machine."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 # Where a project keeps them.
 LOGINS = Path(".secrets", "netrc")
-# In the lines of indexes, and of what comes from a URL.
+# In the lines of indexes, and of packages from a URL.
 _ASKED = re.compile(r"^[\w-].*?(https?://\S+)", re.MULTILINE)
-# Where uv takes addresses from, which may hold a login; some may be named: "team=https://...".
+# Variables with addresses for uv, which may contain a login, and may be named: "team=https://...".
 _VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
 _ADDRESS = re.compile(r"https?://[^\s,]+")
 
 
 def logins(lock: str) -> dict[str, tuple[str, str]]:
-    """Return name and password for each host that a lock installs from, as far as there are any."""
+    """Return name and password for each host of a lock that has a login."""
     known = dict(_from_environment())
     found = {}
     for host in dict.fromkeys(parts.hostname or "" for parts in _split(_ASKED.findall(lock))):
@@ -44,7 +44,7 @@ def _from_environment() -> Iterator[tuple[str, tuple[str, str]]]:
 
 
 def _split(addresses: Iterable[str]) -> Iterator[SplitResult]:
-    """Split addresses but for those that are none, which uv will have refused."""
+    """Split the valid addresses; uv refuses others."""
     for address in addresses:
         with contextlib.suppress(ValueError):
             yield urlsplit(address)
@@ -54,7 +54,7 @@ def _from_netrc(host: str) -> tuple[str, str] | None:
     given = os.environ.get("NETRC")
     for path in [Path(given)] if given else [Path.home() / ".netrc", Path.home() / "_netrc"]:
         try:
-            # Not `authenticators`: the default entry is for everybody, also for the public index.
+            # Not `authenticators`: the default entry applies to all hosts, also to the public index.
             login = netrc.netrc(path).hosts.get(host)
         except (OSError, netrc.NetrcParseError, UnicodeError):
             continue

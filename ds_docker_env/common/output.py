@@ -1,4 +1,4 @@
-"""Standard output that nobody can read any more."""
+"""Standard output that is closed or full."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 
 def discard() -> None:
-    """Send the rest of standard output nowhere; otherwise a closed pipe or a full disk fails Python when it ends.
+    """Discard the rest of standard output; a closed pipe or a full disk would make Python fail at its exit.
 
     See https://docs.python.org/3/library/signal.html#note-on-sigpipe.
     """

@@ -1,4 +1,4 @@
-"""A sign of life while something takes its time."""
+"""Progress of slow steps."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Say = Callable[[str], None]
-# Seconds that a step has to last for a line in a log, of which a person reads no hundreds.
+# Seconds after which a step gets a line in a log.
 LASTING = 5
 
 
 def silent(step: str) -> None:
-    """Say nothing about a step."""
+    """Discard a step."""
 
 
 @contextmanager
 def alive(message: str) -> Iterator[Say]:
-    """Say what is going on, and each step of it, that is told again and again to the function that this gives.
+    """Show a message, and the current step, which the caller passes to the function that this yields.
 
-    In a terminal that is one line that changes; a log gets a line, and one more for a step that lasts. So does a cell:
-    Jupyter gives it a terminal, of which the notebook cannot erase a line.
+    A terminal shows one line that changes. A log gets a line for the message, and one for each step that lasts. So does
+    a notebook's cell: it has a terminal, but cannot erase a line.
     """
     if not sys.stderr.isatty() or "JPY_PARENT_PID" in os.environ:
         print(message, file=sys.stderr, flush=True)

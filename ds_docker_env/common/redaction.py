@@ -1,4 +1,4 @@
-"""Texts and addresses without what may be a secret."""
+"""Removal of secrets from texts and addresses."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 
-# Characters of one message, of which the last say what to do.
+# The longest message in characters, and how many of them are kept at its end, which names the fix.
 _LENGTH, _END = 2_000, 500
-# A login is what RFC 3986 says, and what people paste: a password that holds a slash (a port would be digits).
+# A login as in RFC 3986, or as users paste it: with a slash in the password (digits would be a port).
 _ADDRESS = re.compile(r"""(?<=://)[^\s'"<>]+""")
 _AT = re.compile(r"@(?=[\w.\[-])")
 _NAME = re.compile(r"[^/@:]+:(?!\d+/)")
-# The user of ssh is no secret, and needed.
+# The user of ssh is needed, and not secret.
 _SSH = re.compile(r"[\w.-]+@")
-# Behind a space a ; begins a marker, and a # a comment.
+# After a space, ; begins a marker and # a comment.
 _TOKEN = re.compile(
     r"""((?:[?&]|(?<=\S)[;#])[\w-]*"""
     r"""(?:token|key|password|passwd|pass|pwd|secret|signature|sig|auth|credentials?|jwt|session)=)"""
@@ -22,7 +22,7 @@ _TOKEN = re.compile(
     re.IGNORECASE,
 )
 _QUERY = re.compile(r"(?<=[?&;])([^=&;#\s]+)(=?)([^&;#\s]*)")
-# What servers of git ask for: which file, and which version of it.
+# Parameters with which git servers choose a file and its version.
 _HARMLESS = {
     *("api-version", "at", "h", "inline", "path", "plain", "raw", "ref", "ref_type", "rev", "version"),
     *("versiondescriptor.version", "versiondescriptor.versiontype"),
@@ -30,15 +30,15 @@ _HARMLESS = {
 
 
 def without_credentials(text: str) -> str:
-    """Remove ``user:password@`` and tokens in the query or behind the # from every URL in a text.
+    """Remove ``user:password@``, and tokens in the query and the fragment, from every URL in a text.
 
-    Needs time in proportion to the text, whatever is in it.
+    Takes linear time for any text.
     """
     return _TOKEN.sub(r"\1...", _ADDRESS.sub(_without_logins, text))
 
 
 def redacted(address: str) -> str:
-    """Return an address as it may be kept and shown: without credentials, and ``...`` for what else may be a secret."""
+    """Return an address that may be stored and shown, with ``...`` in place of possible secrets."""
 
     def kept(found: re.Match[str]) -> str:
         name, equals, value = found.groups()
@@ -48,13 +48,13 @@ def redacted(address: str) -> str:
 
     address = without_credentials(address)
     if "://" in address and not address.startswith("git+"):
-        # No server gets what follows a #, but somebody may have copied a login there.
+        # Servers do not get the fragment, but a login may have been pasted there.
         address = address.partition("#")[0]
     return _QUERY.sub(kept, address)
 
 
 def excerpt(text: str, length: int = 200) -> str:
-    """Return the beginning of a text; cut before its credentials are removed, half of one would stay."""
+    """Return the beginning of a text without credentials, which are removed before it is cut."""
     return without_credentials(text)[:length]
 
 
@@ -64,14 +64,14 @@ def some(names: Sequence[str], shown: int = 5) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text on one line that a terminal shows to the letter, and cut where it is longer than anyone reads."""
+    """Return a text on one line with escapes for control characters, its middle cut if it is too long."""
     if len(text) > _LENGTH:
         text = f"{text[: _LENGTH - _END]} ... {text[-_END:]}"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _without_logins(found: re.Match[str]) -> str:
-    """Return what follows the first :// of an address; it may hold further ones, such as a mirror's."""
+    """Return the part of an address after its first ://, without logins; it may contain further addresses."""
     address = found[0]
     ends = [at.end() for at in _AT.finditer(address)]
     if not ends:
@@ -89,7 +89,7 @@ def _without_logins(found: re.Match[str]) -> str:
 
 
 def _end_of_login(address: str, start: int, ends: list[int], *, ssh: bool) -> int:
-    """Return where a login that begins here ends, or here; ``ends`` are the places behind each @."""
+    """Return the end of a login that begins at ``start``, or ``start``; ``ends`` are the positions after each @."""
     if ssh and _SSH.match(address, start):
         return start
     slash = address.find("/", start)

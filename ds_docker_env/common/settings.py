@@ -1,4 +1,4 @@
-"""A project's uv.toml: what ds-docker-env writes at its beginning, and a person's own settings behind that."""
+"""A project's uv.toml: settings that ds-docker-env writes, followed by the user's own."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ END = "# End of what ds-docker-env writes; settings of your own follow."
 
 
 def own_settings(text: str) -> str:
-    """Return what a person wrote into a uv.toml; raise `GenerationError` if git would get a password with it."""
+    """Return the user's own settings in a uv.toml; raise `GenerationError` if they contain a password."""
     own = text.partition(f"{END}\n")[2] if text.startswith(BEGIN) else text
     if without_credentials(own) != own:
         raise GenerationError(
-            "uv.toml: holds a password, which git and the image build would get; "
-            "put it into .secrets/netrc, and name the index without"
+            "uv.toml: holds a password, which git and the image build would copy; "
+            "put it into .secrets/netrc, and remove it from the URL"
         )
     return own

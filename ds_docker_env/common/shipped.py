@@ -10,13 +10,13 @@ from ds_docker_env.common.analysis import Analysis, package_name, without_floor
 from ds_docker_env.common.target import made_for
 
 LOCKS = Path(__file__).parents[2] / "locks"
-# A package with its hashes, and uv's note of what needs it: a package, or a file for what a person asked for.
+# A package with its hashes, and uv's note of the packages or files that need it.
 _ENTRY = re.compile(
     r"^(?P<pin>(?P<name>[a-z0-9-]+)==.*\n(?:    --hash.*\n)+)(?P<note>    # via.*\n(?:    #   .*\n)*)", re.MULTILINE
 )
 _SOURCE = re.compile(r"^# ([a-z0-9-]+==[^\s:]+)", re.MULTILINE)
 BUILD_REQUIREMENTS = "build-requirements.txt"
-# What the names of their locks begin with.
+# Prefix of their locks' names.
 _BUILD = "build-"
 # Packages that projects made before 2026.11 do not have.
 _ADDED = {"tqdm>=4.57"}
@@ -32,13 +32,13 @@ def shipped_analysis(python: str, options: Collection[str] = ()) -> Analysis:
 
 
 def is_shipped(text: str) -> bool:
-    """Say whether a requirements.in is as this template makes it, with any options and beside any production."""
+    """Say whether a requirements.in is unedited, with any options and any production file."""
     lines = Analysis(text, "").as_shipped()
     wanted = set(_read("requirements.in").splitlines())
     floors = {}
     for path in LOCKS.glob("requirements-*.in"):
         service = path.read_text(encoding="utf-8").splitlines()
-        # A comment of its own.
+        # Each begins with a unique comment.
         if service[0] in lines:
             wanted.update(service)
             floors.update({without_floor(line): line for line in service})
@@ -46,7 +46,7 @@ def is_shipped(text: str) -> bool:
 
 
 def shipped_names(python: str) -> list[str]:
-    """Return the normalised names of all packages in the lock for a Python, whatever the options."""
+    """Return the normalised names of all packages in the lock for a Python with all options."""
     return re.findall(r"^([a-z0-9-]+)==", _read(lock_name("requirements", python, options=True)), re.MULTILINE)
 
 
@@ -62,21 +62,21 @@ def shipped_files(python: str, debian: str, options: Collection[str] = ()) -> di
 
 
 def shipped_build_requirements(kind: str, made_for: str, options: Collection[str] = ()) -> str:
-    """Return what sources in a shipped lock are built with, with hashes, or nothing if it has none."""
+    """Return the hashed build requirements of sources in a shipped lock, blank if all packages have wheels."""
     has_options = len(_inputs(kind, options)) > 1
     path = LOCKS / lock_name(f"{_BUILD}{kind}", made_for, options=has_options)
     return _for(_lock(kind, made_for, options), path.read_text(encoding="utf-8")) if path.exists() else ""
 
 
 def lock_name(kind: str, made_for: str, *, options: bool = False) -> str:
-    """Return the name of a lock of ``requirements`` or ``tools``; that with ``options`` has all of them."""
+    """Return the name of a lock of ``requirements`` or ``tools``, or of the one with all ``options``."""
     return f"{kind}-{made_for}{'-options' if options else ''}.txt"
 
 
 def only(lock: str, inputs: Sequence[str]) -> str:
-    """Return what a lock of several input files holds for some of them, as uv would lock these at the same versions.
+    """Return the part of a lock of several input files that belongs to some of them, as uv would write it.
 
-    In the notes all files become the first one, which is the only one in a project.
+    In the notes, all files become the first one, which is the only one in a project.
     """
     pins = [(entry["name"], entry["pin"], set(_NEEDED_BY.findall(entry["note"]))) for entry in _ENTRY.finditer(lock)]
     files = {f"-r {name}" for name in inputs}
@@ -93,7 +93,7 @@ def only(lock: str, inputs: Sequence[str]) -> str:
 
 
 def _inputs(kind: str, options: Collection[str]) -> dict[str, str]:
-    """Return the names of the files to lock, each with its option, which is blank for the first."""
+    """Return the names of the files to lock, each with its option, blank for the first."""
     files = {f"{kind}.in": ""} | {f"{kind}-{option}.in": option for option in options}
     return {name: option for name, option in files.items() if (LOCKS / name).exists()}
 
@@ -105,7 +105,7 @@ def _lock(kind: str, made_for: str, options: Collection[str]) -> str:
 
 
 def _for(lock: str, build_requirements: str) -> str:
-    """Return build requirements for the sources that a lock has."""
+    """Return the build requirements of the sources in a lock."""
     heading, *sections = build_requirements.split("\n\n")
     kept = [each for each in sections if any(f"\n{source} " in lock for source in _SOURCE.findall(each))]
     return "\n\n".join([heading, *kept]).rstrip("\n") + "\n" if kept else ""

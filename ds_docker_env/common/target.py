@@ -46,32 +46,32 @@ _REASON = re.compile(r"^# for linux/\w+ only: (.*)$", re.MULTILINE)
 
 
 def this_machine() -> str:
-    """Return the processor of this container, or of a host in the words of Linux."""
+    """Return the processor of this container or host, named as Linux does."""
     machine = platform.machine()
     return {"AMD64": AMD64, "arm64": ARM64}.get(machine, machine)
 
 
 def note(reason: str = "", again: str = LOCK_AGAIN) -> str:
-    """Return the line in the header of a lock for both processors, or for the first one only for a ``reason``."""
+    """Return the line in a lock's header for both processors, or for amd64 only if there is a ``reason``."""
     names = " and ".join(MACHINES.values())
     return f"# for {MACHINES[AMD64]} only: {reason}" if reason else f"# for {names}; to lock again, run: {again}"
 
 
 def machines(lock: str) -> Sequence[str]:
-    """Return the processors that a lock is for; locks without a note are of older templates, which knew one."""
+    """Return the processors of a lock; locks without a note come from older templates, which supported amd64 only."""
     found = _NOTE.search(lock)
     names = found.groups() if found else (MACHINES[AMD64],)
     return [machine for machine, name in MACHINES.items() if name in names]
 
 
 def why_amd64_only(lock: str) -> str:
-    """Return why a lock is for the first processor only, as its note says, or nothing."""
+    """Return why a lock is for amd64 only, as its note says, or a blank."""
     found = _REASON.search(lock)
     return found[1] if found else ""
 
 
 def made_for(lock: str, debian: str) -> str:
-    """Return a lock, or its command, for a Debian; a lock that names no glibc does not change."""
+    """Return a lock, or its command, for a Debian; it does not change if it does not name a glibc."""
     header, *rest = re.split(r"^(?=[^#])", lock, maxsplit=1, flags=re.MULTILINE)
     return _PLATFORM.sub(str(Target("", debian=debian).manylinux), header) + "".join(rest)
 
@@ -89,7 +89,7 @@ class Target(NamedTuple):
 
     @property
     def platform(self) -> str:
-        """The name that uv has for this Debian, by its glibc, on this processor."""
+        """The platform in uv's terms, by the glibc of this Debian."""
         return f"{self.machine}-manylinux_2_{self.manylinux}"
 
     @property
@@ -99,7 +99,7 @@ class Target(NamedTuple):
 
     @property
     def docker(self) -> str:
-        """The name that Docker has for Linux on this processor."""
+        """Docker's name for Linux on this processor."""
         return MACHINES.get(self.machine, f"linux/{self.machine}")
 
     @property
@@ -108,11 +108,11 @@ class Target(NamedTuple):
 
     @property
     def has_setuptools(self) -> bool:
-        """Whether the official image holds setuptools besides pip, and Python its distutils: both went with 3.12."""
+        """Whether the official image has setuptools; since Python 3.12 it does not, and distutils was removed."""
         return int(self.python.partition(".")[2]) < 12
 
     def marker_environment(self) -> dict[str, str]:
-        """Return what environment markers mean there, https://peps.python.org/pep-0508/#environment-markers."""
+        """Return the values of environment markers, https://peps.python.org/pep-0508/#environment-markers."""
         return {
             "implementation_name": "cpython",
             "implementation_version": self.full_python,

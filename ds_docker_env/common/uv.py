@@ -1,4 +1,4 @@
-"""uv: where it is and how it is run."""
+"""Finding and running uv."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from ds_docker_env.common.progress import Say
 from ds_docker_env.common.redaction import excerpt
 from ds_docker_env.common.signals import STOPPED
 
-# Otherwise uv downloads the very patch release of Python that it locks for.
+# Otherwise uv downloads the exact patch release of Python for which it locks.
 ENVIRONMENT = {"UV_PYTHON_DOWNLOADS": "never"}
-# uv's explanation of a conflict once had 6 MB.
+# One explanation of a conflict had 6 MB.
 _KEPT = 20_000
 _UNKNOWN = re.compile(
     r"\A\s*error: (unexpected argument|unrecognized subcommand|invalid value '\S+=false' for '--exclude-newer).{0,80}"
 )
 _FULL = re.compile(r"(?:`([^`]+)`: )?(?:No space left on device|Disk quota exceeded)")
-# What begins a line that says what a module is doing.
+# Begins a line with the step of a module.
 STEP = "step: "
-# Seconds for a module to stop, and all that it has started.
+# Seconds for a module and its processes to stop.
 _GRACE = 5
 
 
@@ -40,11 +40,11 @@ def find() -> list[str]:
         return [given]
     if importlib.util.find_spec("uv"):
         return [sys.executable, "-m", "uv"]
-    raise UvError("uv is needed to lock production's versions and is not here; install it with: pip install uv")
+    raise UvError("uv: not installed, but needed to lock production's versions; run: pip install uv")
 
 
 def run(*arguments: str, folder: Path, seconds: float = 600) -> subprocess.CompletedProcess[str]:
-    """Run uv in a folder, for a short answer, and return what it said; raise `UvError`."""
+    """Run uv in a directory and return its result; raise `UvError`."""
     command = [*find(), *arguments]
     try:
         done = subprocess.run(
@@ -61,18 +61,18 @@ def run(*arguments: str, folder: Path, seconds: float = 600) -> subprocess.Compl
     except OSError as error:
         raise not_runnable(command, error) from None
     except subprocess.TimeoutExpired:
-        raise UvError(f"uv did not answer within {seconds:g} s; install it again with: pip install -U uv") from None
+        raise UvError(f"uv: did not answer within {seconds:g} s; run: pip install -U uv") from None
     return checked(done)
 
 
 def checked(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
-    """Return what uv said, its middle cut if it is long; raise `UvError` if it is old, was stopped or had no space."""
+    """Return uv's result, with a long stderr cut; raise `UvError` if uv is old or killed, or the disk is full."""
     if done.returncode < 0:
-        raise UvError(f"uv was stopped by signal {-done.returncode}; install it again with: pip install -U uv")
+        raise UvError(f"uv: stopped by signal {-done.returncode}; run: pip install -U uv")
     if done.returncode and (full := _FULL.search(done.stderr)):
         raise UvError(f"{full[1] or 'uv'}: no space left on device; free disk space, then run it again")
     if unknown := _UNKNOWN.search(done.stderr):
-        raise UvError(f"uv is too old ({unknown[0]}); install a newer one with: pip install -U uv")
+        raise UvError(f"uv: is too old ({unknown[0]}); run: pip install -U uv")
     if len(done.stderr) > _KEPT:
         # The reason of a conflict comes first, that of a failed build last.
         done.stderr = f"{done.stderr[: _KEPT // 2]}\n...\n{done.stderr[-_KEPT // 2 :]}"
@@ -80,8 +80,8 @@ def checked(done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProce
 
 
 def not_runnable(command: list[str], error: OSError) -> UvError:
-    """Return what to say when the system cannot start uv."""
-    return UvError(f"uv cannot be run ({command[0]}: {error.strerror}); install it with: pip install -U uv")
+    """Return the error for a uv that the system cannot start."""
+    return UvError(f"uv: cannot be run ({command[0]}: {error.strerror}); run: pip install -U uv")
 
 
 @functools.cache
@@ -92,28 +92,28 @@ def version() -> str:
 
 @functools.cache
 def cache() -> Path:
-    """Return the folder that uv keeps downloads and builds in; raise `UvError`."""
+    """Return uv's cache directory; raise `UvError`."""
     return Path(run("cache", "dir", folder=Path.cwd()).stdout.strip())
 
 
 def run_module(module: str, libraries: Mapping[str, str], path: Path, stdin: str, say: Say) -> str:
-    """Run a module of ours with these libraries (import name: requirement) and return what it prints.
+    """Run a module of this package with these libraries (import name: requirement) and return its output.
 
-    Uses this Python if it happens to have them, else one that uv makes. ``say`` gets the lines of its standard error
-    that begin with `STEP`; when nobody reads these any more, the module has to stop. Raise `UvError`.
+    Use this Python if it has them, else one that uv makes. ``say`` gets the lines of standard error that begin with
+    `STEP`. The module has to stop when its standard error is closed. Raise `UvError`.
     """
     uv = find()
     pythons = [[sys.executable]]
     if not all(importlib.util.find_spec(library) for library in libraries):
         wanted = [part for requirement in libraries.values() for part in ("--with", requirement)]
         made = ["--quiet", "--isolated", "--no-project", "--python", sys.executable, *wanted, "python"]
-        # Without asking an index what is new, if all is here already.
+        # First offline, as uv's cache may have all of them.
         pythons = [[*uv, "run", "--offline", *made], [*uv, "run", *made]]
     environment = {"PYTHONPATH": str(path), "PYTHONIOENCODING": "utf-8"}
     for python in pythons:
         done = _converse([*python, "-m", module], environment, stdin, say)
         if done.returncode == STOPPED:
-            # It may have had the signal before this process.
+            # The module may have got the signal first.
             raise KeyboardInterrupt
         if not done.returncode or "Traceback" in done.stderr:
             break
@@ -128,7 +128,7 @@ def run_module(module: str, libraries: Mapping[str, str], path: Path, stdin: str
 def _converse(
     command: list[str], environment: dict[str, str], stdin: str, say: Say
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command without a time limit, as uv has one for each answer of an index, and the module for itself."""
+    """Run a command without a time limit: uv limits each request, and the module limits itself."""
     said = []
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as stdout:
         given.write(stdin.encode())

@@ -1,1 +1,1 @@
-"""What runs in cookiecutter's interpreter: answers, files, and their order."""
+"""Modules for cookiecutter's interpreter: answers, files, and their order."""

@@ -26,12 +26,12 @@ class Answers(NamedTuple):
 
     @property
     def options(self) -> list[str]:
-        """Return the options beyond the default project: services, and dvc."""
+        """Return the options that a project has in addition to the default one: services, and dvc."""
         return [*self.services, *(["dvc"] if self.dvc_s3_url else [])]
 
     @classmethod
     def of(cls, raw: Mapping[str, Any]) -> Answers:
-        """Take cookiecutter's context once it is checked."""
+        """Take cookiecutter's checked context."""
         return cls(
             production_requirements=raw["__production_requirements"],
             python_version=raw["python_version"],

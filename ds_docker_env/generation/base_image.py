@@ -1,4 +1,4 @@
-"""The images that a project names, the base image and those of services, by the digest in their registries."""
+"""The digests of a project's images: the base image and the images of services."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ds_docker_env.common.errors import AnswerError
 from ds_docker_env.common.redaction import excerpt, printable
 from ds_docker_env.common.target import MACHINES
 
-# A registry far away needs about one.
+# A distant registry needs about one.
 _SECONDS = 3
 _DIGEST = r"sha256:[0-9a-f]{64}"
 # https://pkg.go.dev/github.com/distribution/reference, with a tag.
 _NAME = re.compile(rf"[a-z0-9][\w.:/-]*:\w[\w.-]{{0,127}}(?:@{_DIGEST})?", re.ASCII | re.IGNORECASE)
-# Docker's message, and the cause in plain words; the first match counts.
+# Patterns of Docker's messages, and the cause; the first match counts.
 _CAUSES = {
     UNTRUSTED: f"certificate of the registry not trusted; {ADVICE}",
     r"no such host|dial tcp|proxyconnect|proxy auth|timeout|tls: |x509|\beof\b": "registry unreachable",
-    r"too ?many ?requests|rate limit": "rate limit of the registry",
+    r"too ?many ?requests|rate limit": "rate limit of the registry reached",
     r"unauthori[sz]ed|denied|forbidden|authentication|credentials": "registry asks for a login; run docker login",
     r"not found|manifest unknown": "not found in the registry",
     r"\b50\d\b": "registry error",
@@ -33,7 +33,7 @@ _NO_BUILDX = re.compile(r"(?i)not a docker command|un(known|recognized) (command
 
 
 class Base(NamedTuple):
-    """The reference of an image, the reason if it has no digest, and the processors that it is not for."""
+    """The reference of an image, the reason if it lacks a digest, and the processors that it lacks."""
 
     reference: str
     why: str = ""
@@ -41,14 +41,14 @@ class Base(NamedTuple):
 
     @property
     def summary(self) -> list[str]:
-        """A line for the person who generates, if there is something to know."""
+        """The lines of the summary about the base image."""
         asked = " ".join(command(self.reference))
-        lines = [f"Base image: not pinned to a digest ({self.why}); to see it, run: {asked}"] if self.why else []
-        return lines + ([f"Base image: not available for {self.lacks}; to see it, run: {asked}"] if self.lacks else [])
+        lines = [f"Base image: not pinned to a digest ({self.why}); to check, run: {asked}"] if self.why else []
+        return lines + ([f"Base image: not available for {self.lacks}; to check, run: {asked}"] if self.lacks else [])
 
 
 def summary_of_services(images: Iterable[Base]) -> list[str]:
-    """Return a line for each reason why images of services have no digest."""
+    """Return a line for each reason why images of services lack a digest."""
     names: dict[str, list[str]] = {}
     for image in images:
         if image.why:
@@ -57,7 +57,7 @@ def summary_of_services(images: Iterable[Base]) -> list[str]:
 
 
 def require_name(name: str) -> None:
-    """Raise `AnswerError` if this does not name an image by a tag."""
+    """Raise `AnswerError` if this is not the name of an image with a tag."""
     if not _NAME.fullmatch(name):
         raise AnswerError(
             f"_base_image: {excerpt(name, 80)!r} is not an image with a tag; write it as in "
@@ -65,13 +65,13 @@ def require_name(name: str) -> None:
         )
 
 
-# By the image's name. A thread and not a future, whose import takes longer than all else here.
+# By the image's name. Not futures, as their import takes longer than all else here.
 _SEARCHES: dict[str, Thread] = {}
 _FOUND: dict[str, Base] = {}
 
 
 def find(name: str, project: Path | None, *, ask: bool = True) -> None:
-    """Begin to look for a digest in the background: in an existing project, then in the registry."""
+    """Look for a digest in the background: in an existing project, then in the registry."""
     named = ""
     for path in (project / "Dockerfile", project / "docker-compose.yml") if project else ():
         with contextlib.suppress(OSError):
@@ -85,18 +85,18 @@ def find(name: str, project: Path | None, *, ask: bool = True) -> None:
 
 
 def found(name: str) -> Base:
-    """Return the result of `find`, once it has one."""
+    """Wait for the result of `find` and return it."""
     if name not in _SEARCHES:
         return by_digest(name)
     _SEARCHES[name].join()
-    return _FOUND.get(name, Base(name, "the search failed"))
+    return _FOUND.get(name, Base(name, "lookup failed"))
 
 
 def by_digest(name: str, named: str = "", *, ask: bool = True) -> Base:
-    """Take the digest that a name has already, by itself or where the project names it, else its registry.
+    """Take the digest from the name, from the project's files, or else from the registry.
 
-    Asks through Docker, which has the logins; without an answer, returns the tag alone. An image on this machine does
-    not count: other machines may not have it, and Docker shows no difference.
+    Docker asks the registry, as it has the logins. Without an answer the tag remains. Local images do not count,
+    because other machines may lack them.
     """
     import subprocess
 
@@ -111,12 +111,12 @@ def by_digest(name: str, named: str = "", *, ask: bool = True) -> Base:
     try:
         done = run(command(name), seconds=_SECONDS, environment=os.environ)
     except subprocess.TimeoutExpired:
-        return Base(name, f"no answer from the registry within {_SECONDS} s")
+        return Base(name, f"registry did not answer within {_SECONDS} s")
     except FileNotFoundError:
         return Base(name, "Docker is not installed")
     except OSError as error:
         return Base(name, f"docker cannot be run: {error.strerror}")
-    # The first one, of all platforms together. A portal that answers with a page of its own gets no such type.
+    # The first digest is that of all platforms together. The type excludes the page of a captive portal.
     said = done.stdout.decode(errors="replace")
     found = re.search(rf"^MediaType: +application/vnd\.\S+\nDigest: +({_DIGEST})$", said, re.MULTILINE)
     if done.returncode or not found:
@@ -127,17 +127,17 @@ def by_digest(name: str, named: str = "", *, ask: bool = True) -> Base:
 
 
 def command(name: str) -> list[str]:
-    """Return the command that asks for the digest: Docker's one with the fewest requests, and without an engine.
+    """Return the command that asks for the digest, the one with the fewest requests. It does not need an engine.
 
-    Without --format, which older ones ignore and which makes newer ones fetch much more.
+    Older versions ignore --format, and newer ones fetch much more with it.
     """
     return ["docker", "buildx", "imagetools", "inspect", name]
 
 
 def _cause(said: str) -> str:
     if _NO_BUILDX.search(said):
-        return "docker has no buildx"
+        return "docker buildx is not installed"
     for pattern, cause in _CAUSES.items():
         if re.search(pattern, said, re.IGNORECASE):
             return cause
-    return f"docker: {printable(excerpt(said.splitlines()[-1]))}" if said else "docker gives no reason"
+    return f"docker: {printable(excerpt(said.splitlines()[-1]))}" if said else "docker failed without a message"

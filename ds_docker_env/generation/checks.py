@@ -1,4 +1,4 @@
-"""The checks of the answers, and the reasons for a refusal."""
+"""The checks of the answers."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from ds_docker_env.common.target import DEBIAN_RELEASES
 from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.services import services_of
 
-# English is the README in the template's folder; a file stands for each other language.
+# English is the README in the template's directory; other languages are files in templates.
 LANGUAGES = (
     "en",
     *sorted(path.name.split(".")[1] for path in (Path(__file__).parents[2] / "templates").glob("README.*.md")),
 )
-# One component of an image name (distribution/reference), which is stricter than a Compose project name.
+# A component of an image's name (distribution/reference), which is stricter than a Compose project name.
 _SLUG = re.compile(r"[a-z0-9]+(?:(?:_{1,2}|-+)[a-z0-9]+)*")
 _SLUG_LENGTH = 63
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 _ONE_LINE = ("project_name", "ticket_url", "production_requirements", "services")
 _TEXTS = (*_ONE_LINE, "question", "data")
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; the path as it needs no quotes in DVC's
-# configuration and in any shell.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; the path is limited to characters
+# that do not need quotes in DVC's configuration and in a shell.
 _BUCKET = r"(?!\d+\.\d+\.\d+\.\d+(?:/|$))(?![^/]*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 _S3 = re.compile(rf"s3://{_BUCKET}(?:/(?!\.{{1,2}}(?:/|$))[\w.=+@-]+)*/?", re.ASCII)
 
 
 def check(raw: Mapping[str, Any]) -> Answers:
-    """Take cookiecutter's context; raise `AnswerError` with every problem that it has.
+    """Take cookiecutter's context; raise `AnswerError` with all its problems.
 
-    A local production file is looked at here too; a URL only if generation stops anyway, to report all at once.
+    This reads a local production file, too. It reads a URL only if there are other problems, to report all at once.
     """
     problems = [
         *_text_problems(raw),
@@ -62,7 +62,7 @@ def _text_problems(raw: Mapping[str, Any]) -> Iterator[str]:
         found = {c for c in str(raw[name]) if unicodedata.category(c) in ("Cc", "Cs") and c not in allowed}
         if found:
             codes = ", ".join(f"U+{ord(c):04X}" for c in sorted(found))
-            yield f"{name}: contains {codes}, which a text file should not; remove it"
+            yield f"{name}: contains unprintable characters ({codes}); remove them"
     if not str(raw["project_name"]).strip():
         yield "project_name: is blank; give the analysis a title"
 
@@ -106,7 +106,7 @@ def _no_plain_url(address: str) -> str:
 def _image_problems(python: str, debian: str) -> Iterator[str]:
     releases = DEBIAN_RELEASES.get(python, ())
     if not releases:
-        yield f"python_version: {python!r} is not offered; choose one of {', '.join(DEBIAN_RELEASES)}"
+        yield f"python_version: {python!r} is not offered; choose from {', '.join(DEBIAN_RELEASES)}"
     elif debian not in releases:
         yield (
             f"debian_release: the image python:{python}-{debian} does not exist; "
@@ -115,15 +115,17 @@ def _image_problems(python: str, debian: str) -> Iterator[str]:
 
 
 def _dvc_problems(url: str) -> Iterator[str]:
-    shown = f"dvc_s3_url: {excerpt(url, 80)!r}"
+    shown = excerpt(url, 80)
     if not url or _S3.fullmatch(url):
         return
     if without_credentials(url) != url:
-        yield f"{shown} holds a password, which would be written into files; put it into ~/.aws/credentials"
+        yield (
+            f"dvc_s3_url: {shown!r} holds a password, which would be written into files; put it into ~/.aws/credentials"
+        )
     else:
         yield (
-            f"{shown} is not a valid S3 URL; write s3://bucket/path: 3 to 63 lower-case letters, digits, dots and "
-            "dashes for the bucket, letters, digits and . _ - = + @ in the path"
+            f"dvc_s3_url: {shown!r} is not a valid S3 URL; write s3://bucket/path: 3 to 63 lower-case letters, digits, "
+            "dots and dashes for the bucket, letters, digits and . _ - = + @ in the path"
         )
 
 
@@ -137,7 +139,7 @@ def _services_problems(answer: str) -> Iterator[str]:
 def _language_problems(language: str) -> Iterator[str]:
     if language not in LANGUAGES:
         offered = ", ".join(LANGUAGES)
-        yield f"_language: {excerpt(language, 80)!r} is not a language of the README; choose one of {offered}"
+        yield f"_language: {excerpt(language, 80)!r} is not a language of the README; choose from {offered}"
 
 
 def _production_problems(location: str, *, even_a_url: bool) -> Iterator[str]:
@@ -158,7 +160,7 @@ def _production_problems(location: str, *, even_a_url: bool) -> Iterator[str]:
 
 
 def unknown(given: Iterable[str], questions: Mapping[str, Any]) -> list[str]:
-    """Return a problem for each name on the command line that is not a question."""
+    """Return a problem for each unknown question on the command line."""
     asked = ", ".join(question for question in questions if not question.startswith("_"))
     return [
         f"{name}: unknown question; {_meant(name, questions) or f'choose from {asked}'}"
@@ -168,13 +170,13 @@ def unknown(given: Iterable[str], questions: Mapping[str, Any]) -> list[str]:
 
 
 def misspelt(configured: Iterable[str], questions: Mapping[str, Any], path: str) -> list[str]:
-    """Return a note for each name in a configuration, which is for all templates, that is nearly a question."""
+    """Return a note for each name in the user's configuration that is similar to a question's."""
     close = {name: meant for name in configured if name not in questions and (meant := _meant(name, questions))}
     return [f"ds-docker-env: {path}: {name}: unknown question; {meant}" for name, meant in close.items()]
 
 
 def unusable(configured: Mapping[str, Any], questions: Mapping[str, Any], path: str) -> list[str]:
-    """Return a problem for each answer in a configuration that cookiecutter would ignore or take in part."""
+    """Return a problem for each answer in the user's configuration that cookiecutter would ignore or misread."""
     problems = []
     for name, answer in configured.items():
         choices = questions.get(name)

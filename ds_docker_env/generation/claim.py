@@ -1,4 +1,4 @@
-"""The claim of running processes on a hidden directory: a lock, which ends with the process, even by ``kill -9``."""
+"""The claim of processes on a hidden directory: a file lock, which ends with its process, even after ``kill -9``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def is_claimed(directory: Path) -> bool:
 
 
 def claim(directory: Path, *, alone: bool = False, by_hook: bool = False) -> IO[str]:
-    """Claim a directory, alone or with the other processes of a generation; raise `FileExistsError` if it is taken."""
+    """Claim a directory, alone or with other processes of a generation; raise `FileExistsError` if it is claimed."""
     lock = _opened(directory / _NAME)
     if by_hook:
         lock.truncate(0)
@@ -26,13 +26,13 @@ def claim(directory: Path, *, alone: bool = False, by_hook: bool = False) -> IO[
         lock.flush()
     if not _held(lock, alone=alone):
         lock.close()
-        advice = "another process is generating here; wait, or remove the directory if none is running"
+        advice = "another generation is running here; wait for its end, or remove this directory if it was killed"
         raise FileExistsError(0, advice, str(directory))
     return lock
 
 
 def take_from_hook(lock: IO[str]) -> bool:
-    """Stop a hook that still shares the claim; return whether the directory exists and is this process's alone."""
+    """Stop a hook that shares the claim; return whether the directory exists and only this process claims it."""
     if sys.platform != "win32" and not _held(lock, alone=True) and _exists(lock):
         lock.seek(0)
         with contextlib.suppress(OSError, ValueError):
@@ -41,7 +41,7 @@ def take_from_hook(lock: IO[str]) -> bool:
 
 
 def _held(lock: IO[str], *, alone: bool = False, wait: bool = False) -> bool:
-    """Lock, alone or beside other processes; return whether that worked and the file still exists."""
+    """Lock the file, exclusively or shared; return whether that worked and the file still exists."""
     if sys.platform == "win32":  # cannot remove a file that another process has open
         if alone:
             lock.close()
@@ -60,7 +60,7 @@ def _held(lock: IO[str], *, alone: bool = False, wait: bool = False) -> bool:
 
 
 def _exists(lock: IO[str]) -> bool:
-    """Say whether the directory is still the one with this lock, and not that of a later generation."""
+    """Say whether the directory still has this lock, and not that of a later generation."""
     with contextlib.suppress(OSError):
         return os.path.samestat(Path(lock.name).stat(), os.fstat(lock.fileno()))
     return False

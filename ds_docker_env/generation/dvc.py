@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ds_docker_env.common.clone import SETTINGS, with_settings
 
-# Where a project looks for credentials if its .env names no other file.
+# The project's file for credentials, unless .env names another one.
 CREDENTIALS = Path(".secrets", "aws_credentials")
 _VARIABLE = "AWS_SHARED_CREDENTIALS_FILE"
 
@@ -25,16 +25,16 @@ def dvc_files(url: str) -> dict[str, str]:
 
 
 def remote(url: str, former: Path) -> str:
-    """Name the place of the data, or say that the kept configuration of a former project names another one."""
+    """Return the summary's line about the remote, which an existing project may have changed."""
     if not former.exists() or f"url = {url}\n" in former.read_text(encoding="utf-8", errors="replace"):
         return f"Data:       `dvc push` sends src/data to {url}"
     return f"Data:       .dvc/config is unchanged; to change it, run: dvc remote modify storage url {url}"
 
 
 def find_credentials(project: Path) -> str:
-    """Name the person's own credentials file in ``.env`` for Compose, never its content; return a line to say.
+    """Name the user's credentials file in ``.env``, never its content; return the summary's line.
 
-    Looks at the project as it was, and writes into the working directory.
+    Reads the existing project, and writes into the working directory.
     """
     settings, credentials = project / SETTINGS, project / CREDENTIALS
     named = settings.read_text(encoding="utf-8", errors="replace") if settings.exists() else ""
@@ -45,10 +45,10 @@ def find_credentials(project: Path) -> str:
     given = os.environ.get(_VARIABLE)
     path = Path(os.path.abspath(os.path.expanduser(given or "~/.aws/credentials")))
     if not path.is_file():
-        todo = f"to push and pull, put yours into {CREDENTIALS.as_posix()} (see README.md)"
+        todo = f"to push and pull, put yours into {CREDENTIALS.as_posix()} (README.md)"
         if given:
             todo = f"correct or unset {_VARIABLE}, which names it and overrides .env"
-        return f"AWS:        no credentials in {path}; {todo}"
+        return f"AWS:        credentials not found in {path}; {todo}"
     value = _value(str(path))
     if settings.exists():
         return f"AWS:        credentials in {path}; add to .env: {_VARIABLE}={value}"
@@ -57,7 +57,7 @@ def find_credentials(project: Path) -> str:
 
 
 def _value(text: str) -> str:
-    """Return a value as Compose reads it from ``.env``."""
+    """Return a value as ``.env`` needs it."""
     if re.fullmatch(r"[\w./:\\@+-]+", text):
         return text
     return '"{}"'.format(re.sub(r'(["\\$])', r"\\\1", text))

@@ -1,4 +1,4 @@
-"""The Docker engine that will run the project, as far as a person should know its version."""
+"""A warning about old Docker engines."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import sys
 
 from ds_docker_env.common.redaction import printable
 
-# An engine of this machine needs a fiftieth.
+# A local engine needs a fiftieth.
 _SECONDS = 1
 # https://docs.docker.com/engine/network/#published-ports
 _CLOSED_SINCE = 28
 
 
 def open_ports() -> list[str]:
-    """Return lines of the summary if the engine lets the local network reach ports on 127.0.0.1.
+    """Return the summary's line if the engine opens ports on 127.0.0.1 to the local network.
 
-    Docker Desktop, engines without root and Podman do not. Where no engine answers, there is nothing to say.
+    Docker Desktop, rootless engines and Podman do not. Without an answer of the engine there is nothing to say.
     """
     import subprocess
 
@@ -34,7 +34,7 @@ def open_ports() -> list[str]:
         version = printable(str(server["Version"]))[:30]
         if not elsewhere and int(version.partition(".")[0]) < _CLOSED_SINCE:
             return [
-                f"Docker:     {version} lets other machines of the local network reach ports on 127.0.0.1,",
-                f"            where only the password protects the notebook; update it to {_CLOSED_SINCE}.0 or newer",
+                f"Docker:     {version} opens ports on 127.0.0.1 to the local network; "
+                f"update to {_CLOSED_SINCE}.0 or newer"
             ]
     return []

@@ -1,4 +1,4 @@
-"""The .env of a new project: its name for Compose, and another port where JupyterLab's is in use."""
+"""The .env of a new project: its name for Compose, and another port if JupyterLab's is in use."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ds_docker_env.common.clone import SETTINGS, has_name, new_name, with_settin
 from ds_docker_env.generation.staging import Staging
 
 PORT = 8888
-# Ports to try behind it.
+# How many ports to try.
 _TRIED = 20
-# Before 2026.11, docker-compose.yml had the name. Volumes are bound to it.
+# Until 2026.11 the name was in docker-compose.yml. Volumes have it.
 _FORMER_NAME = re.compile(r"^name: \"([a-z0-9][a-z0-9_-]*)\"", re.MULTILINE)
 _CHOSEN_PORT = re.compile(r"^[ \t]*PORT[ \t]*=[ \t]*(\d{1,5})", re.MULTILINE)
 
 
 def write_environment(staging: Staging, slug: str) -> tuple[int, list[str]]:
-    """Write .env unless the project has a name; return JupyterLab's port, and the lines of the summary."""
+    """Write .env unless it has a project name; return JupyterLab's port, and the summary's lines."""
     before = Path(SETTINGS).read_text(encoding="utf-8") if Path(SETTINGS).exists() else staging.former(SETTINGS)
     chosen = _CHOSEN_PORT.search(before)
     port, said = int(chosen[1]) if chosen else PORT, list[str]()
@@ -34,7 +34,7 @@ def write_environment(staging: Staging, slug: str) -> tuple[int, list[str]]:
 
 
 def _free_port() -> int:
-    """Return the first port from `PORT` on that no program of this machine listens at."""
+    """Return the first free port from `PORT` on."""
     for port in range(PORT, PORT + _TRIED):
         try:
             socket.create_server(("127.0.0.1", port)).close()

@@ -1,4 +1,4 @@
-"""The order of events before and after cookiecutter renders the files."""
+"""The steps before and after cookiecutter renders the files."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ ROOT = Path(__file__).parents[2]
 
 
 def prepare(raw: Mapping[str, Any]) -> int:
-    """Lock production's versions in the working directory, a project in the making; return the exit code of the hook.
+    """Lock production's versions in the working directory, where the project is rendered; return the hook's exit code.
 
-    Without a production file there is nothing to wait for: `finish` takes the versions that come with the template.
+    Without a production file this hook does not run: `finish` takes the template's versions.
     """
     return _reported(_prepare, raw)
 
 
 def finish(raw: Mapping[str, Any], images: Sequence[Sequence[str]]) -> int:
-    """Add the files that are missing, put the project into its place, and name the next steps.
+    """Add the missing files, move the project into its place, and print the next steps.
 
-    ``images`` are each a `Base`: the base image, then those of services.
+    ``images`` are the fields of a `Base` each: the base image, then those of services.
     """
     return _reported(partial(_finish, [Base(*image) for image in images]), raw)
 
@@ -66,7 +66,7 @@ def _reported(step: Callable[[Staging, Mapping[str, Any]], None], raw: Mapping[s
         print(known.report(), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        # cookiecutter does not clean up after this, and would refuse the empty directory the next time.
+        # cookiecutter would leave the empty directory, and refuse it the next time.
         os.chdir(staging.folder.parent)
         with contextlib.suppress(OSError):
             staging.folder.rmdir()
@@ -110,7 +110,7 @@ def _finish(images: Sequence[Base], staging: Staging, raw: Mapping[str, Any]) ->
         write_secret(staging, CREDENTIALS, "")
         lines.append(find_credentials(staging.target))
     elif (staging.target / ".dvc").exists():
-        lines.append("Data:       .dvc and .dvcignore are no longer used; they stay until you remove them")
+        lines.append("Data:       .dvc and .dvcignore are unused; they stay until you remove them")
     port, said = write_environment(staging, str(raw["project_slug"]))
     lines += said
     if left := [name for name in others(answers.ci) if (staging.target / name).exists()]:
@@ -119,7 +119,7 @@ def _finish(images: Sequence[Base], staging: Staging, raw: Mapping[str, Any]) ->
     removed = ["uv.toml", BUILD_REQUIREMENTS]
     removed += OF_PRODUCTION if (staging.target / "production.txt").exists() else ()
     removed = [name for name in removed if not Path(name).exists()] + former_wheels(staging.target)
-    # cruft compares two projects that it generates, and a repository in them would hide every change.
+    # cruft compares two generated projects; a repository in them would hide each change.
     own = "_commit" not in raw and repository.is_needed(staging.target, ROOT)
     begun = own and staging.mode == NEW and repository.begin(staging.folder)
     # The rest takes milliseconds.
@@ -133,7 +133,7 @@ def _finish(images: Sequence[Base], staging: Staging, raw: Mapping[str, Any]) ->
     if begun or (own and staging.mode != NEW and repository.begin(staging.target)):
         lines.append("Git:        new repository without a commit")
     elif answers.dvc_s3_url and repository.is_needed(staging.target, ROOT):
-        lines.append("Git:        no repository, which DVC needs; run in the project: git init")
+        lines.append("Git:        DVC needs a repository; run in the project: git init")
     _say(
         *lines,
         f"Next:       cd {_seen_from_the_shell(staging.target)}",
@@ -143,7 +143,7 @@ def _finish(images: Sequence[Base], staging: Staging, raw: Mapping[str, Any]) ->
 
 
 def _name_debian_packages(staging: Staging) -> list[str]:
-    """Add the Debian packages that the lock's sources need to the Dockerfile, and return a line about them."""
+    """Add the Debian packages that the lock's sources need to the Dockerfile; return the summary's line."""
     text = Path(BUILD_REQUIREMENTS).read_text(encoding="utf-8") if Path(BUILD_REQUIREMENTS).exists() else ""
     packages = sorted({package for names in needs_in(text).values() for package in names})
     if not packages:
@@ -159,16 +159,16 @@ def _name_debian_packages(staging: Staging) -> list[str]:
 def _add_versions(staging: Staging, answers: Answers) -> None:
     texts, summary = versions(staging, answers)
     if answers.dvc_s3_url:
-        # Files that dvc itself has changed since stay.
+        # Existing files stay, as dvc may have changed them.
         files = dvc_files(answers.dvc_s3_url)
         texts |= {name: text for name, text in files.items() if not (staging.target / name).exists()}
     _write(texts)
-    # They are written into the Dockerfile, and named then.
+    # Such a line appears when the Dockerfile is written.
     _say("", *(line for line in summary if "DEBIAN_PACKAGES" not in line))
 
 
 def _finish_for_comparison(answers: Answers) -> None:
-    """Leave the files that cruft brings up to date in every project, and none of a person's."""
+    """Keep only the files that cruft updates in every project."""
     texts = shipped_files(answers.python_version, answers.debian_release, answers.options)
     _write({name: text for name, text in texts.items() if name not in OF_LOCK})
     _add_wheel(answers)
@@ -177,7 +177,7 @@ def _finish_for_comparison(answers: Answers) -> None:
 
 
 def _add_wheel(answers: Answers) -> None:
-    """Write the wheel of the image's commands where cookiecutter's own process did not, as under cruft."""
+    """Write the wheel of the image's commands if cookiecutter's process did not, as under cruft."""
     if not Path(WHEEL).exists():
         from ds_docker_env.generation.wheel import pack
 
@@ -192,7 +192,7 @@ def _write(texts: Mapping[str, str]) -> None:
 
 
 def _seen_from_the_shell(project: Path) -> str:
-    """Return the project's path from the directory of the person's shell, which PWD still names in a hook."""
+    """Return the project's path relative to the directory of the user's shell, which PWD names."""
     shell = os.environ.get("PWD", "")
     try:
         path = os.path.relpath(project, shell if Path(shell).is_absolute() else project.parent)
@@ -202,14 +202,14 @@ def _seen_from_the_shell(project: Path) -> str:
 
 
 def _escape() -> None:
-    """Escape letters that a console or a pipe cannot show, such as the Greek ones of a path on Windows."""
+    """Escape letters that a console or a pipe cannot show, such as Greek ones in a path on Windows."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def _say(*lines: str) -> None:
-    """Print; a closed pipe or a full disk behind it does not fail a project that is complete."""
+    """Print; a closed pipe or a full disk does not fail a complete project."""
     try:
         print(*lines, sep="\n", flush=True)
     except OSError:

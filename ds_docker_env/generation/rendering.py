@@ -1,4 +1,4 @@
-"""Every use of the insides of cookiecutter (tried with 2.2.0 to 2.7.1) and of cruft (tried with 2.16.0).
+"""All uses of internals of cookiecutter (tested with 2.2.0 to 2.7.1) and of cruft (tested with 2.16.0).
 
 cookiecutter: the options of its command, its configuration, its exceptions, the logger of its hooks, and the order in
 which it asks, names and renders. cruft: the parameters of its functions, and its two renderings in one process.
@@ -38,28 +38,28 @@ from ds_docker_env.generation.release import commit
 from ds_docker_env.generation.services import images_of, services_of
 from ds_docker_env.generation.staging import Staging
 
-# Before it there are no --keep-project-on-failure and no questions in words. It calls itself 2.1.2.dev0.
+# The first version with --keep-project-on-failure and prompts. Its version string is 2.1.2.dev0.
 OLDEST = "2.2.0"
 if [int(number) for number in re.findall(r"\d+", cookiecutter.__version__)] < [2, 1, 2]:
     raise ImportError(
-        f"this template needs cookiecutter {OLDEST} or newer, and this is {cookiecutter.__version__}: "
-        "upgrade it, or run it as `uvx cookiecutter`"
+        f"this template needs cookiecutter {OLDEST} or newer, but this is {cookiecutter.__version__}; "
+        "upgrade it, or run: uvx cookiecutter"
     )
 
 if TYPE_CHECKING:
     from ds_docker_env.generation.wheel import Wheel
 
 _ROOT = Path(__file__).parents[2]
-# Answers that change more in a project than cruft brings.
+# Answers that change more in a project than cruft updates.
 _MORE = ("production_requirements", "python_version", "debian_release", "dvc_s3_url", "services")
-# The paths behind the locations that were typed under cruft, which keeps the context in a file for git.
+# The absolute paths of locations that were typed under cruft, which stores the context in a file for git.
 _LOCATIONS: dict[str, str] = {}
-# The project, if it is rendered into a hidden directory.
+# The project, if a hidden directory is used.
 _CHOSEN: list[Staging] = []
 
 
 class _Looking(Thread):
-    """Asks git for the template's commit, and imports the wheel's module, while cookiecutter waits for a hook."""
+    """Asks git for the template's commit, and imports the wheel's module, in the background."""
 
     commit = ""
 
@@ -73,9 +73,9 @@ _LOOKING: list[_Looking] = []
 
 
 def absolute_location(answer: Any) -> str:
-    """Make a path absolute, seen from the directory where the command was typed; return other answers unchanged.
+    """Make a path absolute, relative to the working directory of the command; return other answers unchanged.
 
-    Hooks run in the generated project, where a relative path would mean something else. For cruft `for_hooks` does it.
+    Hooks run in the generated project, where a relative path has another meaning. For cruft `for_hooks` does this.
     """
     location = str(answer).strip()
     if not location or "://" in location or location.startswith(("git+", "image:")):
@@ -89,9 +89,9 @@ def absolute_location(answer: Any) -> str:
 
 @pass_environment
 def checked(environment: Environment, answers: Mapping[str, Any]) -> str:
-    """Stop cookiecutter with one message if an answer is wrong, before it makes a directory of that name.
+    """Stop cookiecutter with one message if an answer is invalid.
 
-    A failing hook would come after the directory (``../x`` would be outside).
+    A hook would be too late: cookiecutter makes the directory before, and ``../x`` would be outside.
     """
     _checked_base_name(environment, answers, _problems_of_configuration())
     return "yes"
@@ -99,10 +99,10 @@ def checked(environment: Environment, answers: Mapping[str, Any]) -> str:
 
 @pass_environment
 def place(environment: Environment, answers: MutableMapping[str, Any]) -> str:
-    """Return the directory to render into, or stop if there can be none.
+    """Return the directory to render into, or stop with an error.
 
-    Checks the answers again, because a replay skips the questions. cruft and pytest-cookies look for the project where
-    it was rendered: for them this is its place.
+    Checks the answers again, because a replay skips the questions. cruft and pytest-cookies expect the project where it
+    was rendered, so for them this is its final place.
     """
     _LOOKING.append(_Looking())
     _LOOKING[-1].start()
@@ -120,7 +120,7 @@ def place(environment: Environment, answers: MutableMapping[str, Any]) -> str:
     target = output / slug
     try:
         if asked["accept_hooks"] == "no":
-            raise ProjectError("--accept-hooks: the hooks of this template make the locks and the secrets; accept them")
+            raise ProjectError("--accept-hooks: the hooks of this template make the locks and secrets; accept them")
         if target.exists() and not asked["overwrite_if_exists"]:
             raise OutputDirExistsException(f'Error: "{Path(asked["output_dir"], slug)}" directory already exists')
         if asked["keep_project_on_failure"] and not target.exists():
@@ -139,13 +139,13 @@ def place(environment: Environment, answers: MutableMapping[str, Any]) -> str:
 
 @pass_environment
 def base_image(environment: Environment, answers: Mapping[str, Any]) -> Base:
-    """Return the reference for FROM, which `place` has begun to look for."""
+    """Return the reference for FROM; `place` began the search."""
     return found(_base_name(environment, answers))
 
 
 @pass_environment
 def service_image(environment: Environment, answers: Mapping[str, Any], name: str) -> str:
-    """Return the image of a service, by digest unless the base image is named with one, which asks nobody."""
+    """Return the image of a service, with a digest unless `_base_image` has one: then registries are not asked."""
     return name if "@" in _base_name(environment, answers) else found(name).reference
 
 
@@ -157,10 +157,10 @@ def images(environment: Environment, answers: Mapping[str, Any]) -> list[Base]:
 
 
 def for_hooks(answers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the answers with the facts that only this process knows."""
+    """Return the answers, with facts that only this process knows."""
     location = answers["__production_requirements"]
     known = {"__production_requirements": _LOCATIONS.get(location, location), "__compared": bool(_looked_at())}
-    # A hook packs no wheel if this process does.
+    # If this process packs the wheel, hooks do not need the commit.
     return {**answers, **known, "__commit": "" if _CHOSEN else _commit()}
 
 
@@ -178,7 +178,7 @@ def wheel(answers: Mapping[str, Any]) -> Wheel:
 
 
 def _commit() -> str:
-    """Return the template's commit, for which `place` has begun to ask."""
+    """Return the template's commit; `place` began to ask for it."""
     if not _LOOKING:
         return commit()
     _LOOKING[-1].join()
@@ -186,7 +186,7 @@ def _commit() -> str:
 
 
 def without_traceback(record: logging.LogRecord) -> bool:
-    """Omit cookiecutter's traceback of itself, as the hook has given the reason."""
+    """Omit cookiecutter's traceback; the hook has printed the reason."""
     record.exc_info = None
     return True
 
@@ -197,7 +197,7 @@ def our_modules(extension: str) -> list[str]:
 
 
 def stamps(modules: Iterable[str]) -> dict[str, tuple[int, int] | None]:
-    """Return the time and the size of the file of each module."""
+    """Return modification time and size of each module's file."""
     found: dict[str, tuple[int, int] | None] = {}
     for name in modules:
         found[name] = None
@@ -208,7 +208,7 @@ def stamps(modules: Iterable[str]) -> dict[str, tuple[int, int] | None]:
 
 
 def load_anew(extension: str) -> ModuleType:
-    """Import the template's extension and the modules that it imports from their present files."""
+    """Import the template's extension and its modules again from their files."""
     for name in our_modules(extension):
         del sys.modules[name]
     importlib.invalidate_caches()
@@ -216,7 +216,7 @@ def load_anew(extension: str) -> ModuleType:
 
 
 def _options() -> dict[str, Any]:
-    """Return the options of cookiecutter's own command, or none under another program."""
+    """Return the options of cookiecutter's command, empty under another program."""
     from cookiecutter import cli
 
     context = click.get_current_context(silent=True)
@@ -224,7 +224,7 @@ def _options() -> dict[str, Any]:
 
 
 def _problems_of_configuration() -> list[str]:
-    """Return a problem for each answer that cookiecutter would ignore or take for another."""
+    """Return a problem for each answer that cookiecutter would ignore or misread."""
     asked = _options()
     if not asked:
         return []
@@ -238,11 +238,11 @@ def _problems_of_configuration() -> list[str]:
 
 
 def _checked_base_name(environment: Environment, answers: Mapping[str, Any], problems: Iterable[str] = ()) -> str:
-    """Return the image's name if all answers are valid, and there are no problems before."""
+    """Return the base image's name; stop if an answer is invalid or there are ``problems``."""
     if _options() or _under_cruft():
         sys.excepthook = _without_traceback
     try:
-        # cruft compares nothing of production, whose file may be on another machine.
+        # cruft does not compare locks, and production's file may be on another machine.
         checks.check({**answers, "__production_requirements": ""} if _looked_at() else answers)
         name = _base_name(environment, answers)
         require_name(name)
@@ -254,7 +254,7 @@ def _checked_base_name(environment: Environment, answers: Mapping[str, Any], pro
 
 
 def _base_name(environment: Environment, answers: Mapping[str, Any]) -> str:
-    """Return the image's name, rendered only here, or a replay would keep that of other answers."""
+    """Return the image's name. It is rendered here, as a replay would keep the name for other answers."""
     try:
         return environment.from_string(str(answers["_base_image"])).render(cookiecutter=answers)
     except TemplateError as error:
@@ -266,13 +266,13 @@ def _service_images(base: str, answers: Mapping[str, Any]) -> list[str]:
 
 
 def _find(base: str, answers: Mapping[str, Any], project: Path | None, *, ask: bool = True) -> None:
-    """Begin to look for the digests of all images at once."""
+    """Begin to look for the digests of all images."""
     for name in (base, *_service_images(base, answers)):
         find(name, project, ask=ask)
 
 
 def _watch(staging: Staging) -> None:
-    """Let cookiecutter leave nothing behind after an error, Ctrl-C and the signals that end a process."""
+    """Clean up after an error, Ctrl-C, and signals that end the process."""
 
     def stop(number: int, _: FrameType | None) -> None:
         sys.exit(128 + number)
@@ -283,14 +283,14 @@ def _watch(staging: Staging) -> None:
 
     atexit.register(staging.leave)
     sys.excepthook = tidied
-    for name in ("SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+    for name in ("SIGTERM", "SIGHUP"):  # Windows lacks SIGHUP
         number = getattr(signal, name, None)
         if number and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, stop)
 
 
 def _without_traceback(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """Name the file that cookiecutter, which writes without looking, cannot write."""
+    """Print an error without a traceback, such as a file that cookiecutter cannot write."""
     if isinstance(error, OSError):
         print(ProjectError.of(error, Path.cwd()).report(), file=sys.stderr)
     elif isinstance(error, CookiecutterException):  # which cruft does not catch
@@ -309,10 +309,10 @@ def _under_cruft() -> bool:
 
 
 def _looked_at() -> Mapping[str, Any]:
-    """Return the arguments of the function of cruft that only looks at a project, if one is running.
+    """Return the arguments of cruft's running function if it only compares, otherwise an empty mapping.
 
-    Its renderings are compared with the project, or dropped. cruft says so nowhere, but other programs call these
-    functions by their names and parameters, too.
+    Its renderings are compared with the project, or discarded. cruft does not document these functions, but other
+    programs also call them by name.
     """
     if _under_cruft():
         cruft = sys.modules["cruft"]
@@ -324,7 +324,7 @@ def _looked_at() -> Mapping[str, Any]:
 
 
 def _recall(answers: MutableMapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Take private answers, such as ``_base_image``, from the project; name the next step after new answers."""
+    """Take private answers, such as ``_base_image``, from the project; print the next step for changed answers."""
     state = json.loads(Path(asked["project_dir"], ".cruft.json").read_text(encoding="utf-8"))
     before = state["context"]["cookiecutter"]
     if not asked.get("refresh_private_variables"):
@@ -333,7 +333,7 @@ def _recall(answers: MutableMapping[str, Any], asked: Mapping[str, Any]) -> None
     changed = [name for name in _MORE if name in before and before[name] != answers[name]]
     if changed:
         print(
-            f"ds-docker-env: {', '.join(changed)}: cruft changes no lock and makes no password; after the update, "
-            "generate over the project with cookiecutter --overwrite-if-exists and these answers",
+            f"ds-docker-env: {', '.join(changed)}: cruft does not update locks and passwords; after the update, "
+            "run cookiecutter --overwrite-if-exists with these answers",
             file=sys.stderr,
         )

@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def is_needed(project: Path, template: Path) -> bool:
-    """Say whether a project lies in no git work tree, or only in the one that holds its template.
+    """Say whether a project is outside of all git work trees, apart from the template's.
 
-    git itself is not asked, because it refuses the repositories of other users.
+    This does not ask git, which refuses repositories of other users.
     """
     for folder in (project, *project.parents):
         if (folder / ".git").exists():
@@ -18,7 +18,7 @@ def is_needed(project: Path, template: Path) -> bool:
 
 
 def begin(folder: Path) -> bool:
-    """Make an empty repository; return whether that worked."""
+    """Initialize an empty repository; return whether that worked."""
     from ds_docker_env.common.sources.command import run_git
 
     return run_git("init", "--quiet", str(folder)) is not None

@@ -1,4 +1,4 @@
-"""The services that can run in containers of their own beside the notebook."""
+"""The services that can run in other containers beside the notebook."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ds_docker_env.common.errors import AnswerError
 SERVICES = ("redis", "sqlite", "mysql", "postgres", "h2o", "dask")
 # The services that ask for a password.
 WITH_PASSWORD = {"mysql": "MySQL", "postgres": "PostgreSQL", "h2o": "H2O"}
-# Of its key and certificate; the first start writes them.
+# For its key and certificate, which the first start writes.
 DASK_CERTIFICATE = "dask.pem"
 _COMPOSE = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}" / "docker-compose.yml"
 
@@ -24,12 +24,13 @@ def services_of(answer: str) -> list[str]:
     named = [name for name in re.split(r"[,\s]+", answer.lower()) if name]
     if unknown := [name for name in dict.fromkeys(named) if name not in SERVICES]:
         raise AnswerError(
-            f"services: unknown: {', '.join(map(repr, unknown))}; choose from {', '.join(SERVICES)}, or leave it blank"
+            f"services: unknown service: {', '.join(map(repr, unknown))}; "
+            f"choose from {', '.join(SERVICES)}, or leave it blank"
         )
     return [name for name in SERVICES if name in named]
 
 
 def images_of(services: Iterable[str]) -> list[str]:
-    """Return the images of these services that docker-compose.yml of the template names."""
+    """Return the images of these services in the template's docker-compose.yml."""
     named = re.findall(r'service_image\("(.+?)"\)', _COMPOSE.read_text(encoding="utf-8"))
     return [image for image in named if re.split("[/:]", image)[-2] in services]

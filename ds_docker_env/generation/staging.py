@@ -1,4 +1,4 @@
-"""A project in the making: rendered in a hidden directory, and put into its place in one go or not at all."""
+"""Rendering into a hidden directory, and moving the complete project into its place."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from ds_docker_env.generation.claim import claim, is_claimed, take_from_hook
 NEW, AGAIN, MISSING = "new", "again", "missing"
 # The directory of a project that keeps the replaced files.
 FORMER = ".former"
-# The user's own files, which the template never replaces.
+# The user's files, which the template never replaces.
 _KEPT = "src/"
 _FROM_BEFORE = "# From before this was generated again."
 # Lines of .gitignore and .dockerignore that the template rendered before 2026.11.
 _RENDERED_BEFORE = {"!parity.pyz", ".env", ".env.*", ".netrc", "_netrc", "**/_netrc"}
-# The hidden directory. Its plan names the files to remove, and exists only once all others are complete.
+# The hidden directory. Its plan names the files to remove, and exists only when all others are complete.
 _ROOM, _PLAN = ".generating", "plan"
 
 
 class Staging:
-    """The directory that cookiecutter renders into, and the project's place: see `NEW`, `AGAIN`, `MISSING`.
+    """The directory that cookiecutter renders into, and the project's place.
 
-    A new project is rendered beside its place, another one inside the existing project; `MISSING` only adds files.
-    Under cruft and pytest-cookies, which look for the project there, both directories are the same.
+    A `NEW` project is rendered beside its place. `AGAIN` and `MISSING` render inside the existing project; `MISSING`
+    only adds files. Under cruft and pytest-cookies both directories are the same, as these expect the project there.
     """
 
     def __init__(self, folder: Path, target: Path, mode: str = NEW) -> None:
@@ -40,7 +40,7 @@ class Staging:
 
     @classmethod
     def of(cls, folder: Path) -> Staging:
-        """Take the directory that cookiecutter renders into, and share its claim; raise `OSError` if it is gone."""
+        """Take the directory that cookiecutter renders into, and share its claim; raise `OSError` if it was removed."""
         room = folder.parent
         if not room.name.endswith(_ROOM) or not is_claimed(room):
             return cls(folder, folder)
@@ -51,9 +51,9 @@ class Staging:
 
     @classmethod
     def begin(cls, target: Path, *, only_missing: bool) -> Staging:
-        """Make and claim the hidden directory for a project; raise `OSError` if that is not possible.
+        """Make and claim the hidden directory for a project; raise `OSError` if that fails.
 
-        If a killed generation left one, put its project into place if it was complete, and remove the directory.
+        A directory of a killed generation is removed. If its project was complete, it is moved into its place first.
         """
         if target.is_symlink() and not target.exists():
             raise FileNotFoundError(0, "is a broken link; remove it", str(target))
@@ -70,15 +70,15 @@ class Staging:
                 with contextlib.closing(claim(room, alone=True)):
                     _finish(room, target)
         staging.room.mkdir(parents=True)
-        # The project's own .gitignore may not have it, or not count.
+        # The project's .gitignore may not ignore it.
         (staging.room / ".gitignore").write_text("*\n", encoding="utf-8")
         staging._claim = claim(staging.room)
         return staging
 
     def leave(self) -> None:
-        """Stop a hook that still runs, and remove the hidden directory: the last act of cookiecutter's process."""
+        """Stop a running hook and remove the hidden directory, at the end of cookiecutter's process."""
         if self._claim and take_from_hook(self._claim):
-            # On Windows, an empty directory is left by the hook that has put the project into its place.
+            # On Windows, a hook that has moved the project leaves an empty directory.
             unfinished = not (self.room / _PLAN).exists() and self.folder.exists() and any(self.folder.iterdir())
             with contextlib.suppress(OSError):
                 _finish(self.room, self.target)
@@ -86,7 +86,7 @@ class Staging:
                 print("ds-docker-env: stopped; nothing was generated", file=sys.stderr)
 
     def former(self, name: str) -> str:
-        """Return the text of a file in a project that is generated again, blank if it does not exist."""
+        """Return the text of a file in an existing project, blank if it does not exist."""
         path = self.target / name
         try:
             return path.read_text(encoding="utf-8-sig") if path.exists() else ""
@@ -94,7 +94,7 @@ class Staging:
             raise ProjectError(f"{name}: cannot be read ({error}); correct or remove it") from None
 
     def keep_ignored(self) -> None:
-        """Append the patterns that a person has added to the new .gitignore and .dockerignore."""
+        """Append the user's patterns to the new .gitignore and .dockerignore."""
         for name in (".gitignore", ".dockerignore"):
             text = (self.folder / name).read_text(encoding="utf-8")
             known = {"", _FROM_BEFORE, *_RENDERED_BEFORE, *text.splitlines()}
@@ -103,11 +103,11 @@ class Staging:
                 (self.folder / name).write_bytes("\n".join([text, _FROM_BEFORE, *own, ""]).encode())
 
     def put(self, removed: Collection[str]) -> tuple[list[str], str]:
-        """Put the project into its place, or raise `OSError` and leave everything as it was.
+        """Move the project into its place, or raise `OSError` and change nothing.
 
         Existing files in `src` stay; others are replaced, and those in ``removed`` removed. Return the names of the
         replaced and removed files, and the directory with their former content. With `MISSING`, return the names of the
-        files that would have been replaced, and no directory.
+        files that would have been replaced, and a blank.
         """
         if self.folder == self.target:
             return [], ""
@@ -135,7 +135,7 @@ class Staging:
         return [*replaced, *gone], former
 
     def _replaced(self) -> list[str]:
-        """Drop the files that stay as they are in the project; return the names of those that are replaced."""
+        """Delete the rendered files that do not replace others; return the names of the files to replace."""
         replaced = []
         for name in _names(self.folder):
             staged, there = self.folder / name, self.target / name
@@ -154,19 +154,19 @@ class Staging:
         return replaced
 
     def _require_folder(self, folder: Path) -> None:
-        """Raise `OSError` if a file cannot be put into a directory of the project, or would land outside."""
+        """Raise `OSError` if a directory of the project is not writable, or leads outside."""
         while folder != self.target:
             _require_no_link(folder)
             if folder.exists():
                 break
             folder = folder.parent
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise PermissionError(0, "is read-only", str(folder))
+            raise PermissionError(0, "is read-only; make it writable", str(folder))
 
     def _place(self, replaced: Collection[str]) -> str:
-        """Move the replaced files to a directory of their own and the new ones into the project; return its name.
+        """Move the replaced files to a new directory, and the new files into the project; return the directory's name.
 
-        Raise `OSError` and move all back if that fails.
+        If that fails, move all back and raise `OSError`.
         """
         former = self._new_former() if replaced else None
         moves = [(self.target / name, former / name) for name in replaced] if former else []
@@ -197,7 +197,7 @@ class Staging:
         return former.relative_to(self.target).as_posix() if former else ""
 
     def _new_former(self) -> Path:
-        """Make a directory for replaced files, which no other generation uses."""
+        """Make a directory for the replaced files of this generation."""
         former = self.target / FORMER
         self._require_folder(former / "1")
         former.mkdir(exist_ok=True)
@@ -209,10 +209,10 @@ class Staging:
 
 
 def _finish(room: Path, target: Path) -> None:
-    """Put a complete project into its place if that was interrupted, and remove the hidden directory."""
+    """Move a complete project into its place if that was interrupted, and remove the hidden directory."""
     if (room / _PLAN).exists():
         mode = AGAIN if os.path.lexists(room / AGAIN) else MISSING
-        # A forged plan removes or moves nothing outside the project.
+        # A forged plan must not change files outside the project.
         _require_no_link(room / mode)
         plan = (room / _PLAN).read_text(encoding="utf-8")
         try:
@@ -220,7 +220,7 @@ def _finish(room: Path, target: Path) -> None:
         except OSError:
             (room / _PLAN).write_text(plan, encoding="utf-8")
             raise
-        print(f"ds-docker-env: {target}: completed the generation that was interrupted", file=sys.stderr)
+        print(f"ds-docker-env: {target}: completed an interrupted generation", file=sys.stderr)
     if room.exists():
         shutil.rmtree(room)
 

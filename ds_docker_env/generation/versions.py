@@ -1,4 +1,4 @@
-"""The versions of a project: the template's own, those that a former project has, or production's."""
+"""The versions of a project: the template's, those of the existing project, or production's."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _BEFORE = ("requirements.txt", BUILD_REQUIREMENTS)
 
 
 def versions(staging: Staging, answers: Answers) -> tuple[dict[str, str], list[str]]:
-    """Return the locks and the files that belong to them, by name, and the summary that names their source."""
+    """Return the locks and the files that belong to them, by name, and the summary's lines about them."""
     texts = shipped_files(answers.python_version, answers.debian_release, answers.options)
     settings = staging.former("uv.toml")
     texts["uv.toml"] = own_settings(settings)
@@ -54,8 +54,7 @@ def versions(staging: Staging, answers: Answers) -> tuple[dict[str, str], list[s
         texts = {name: text for name, text in texts.items() if name not in ("requirements.in", *_BEFORE)}
         texts[BUILD_REQUIREMENTS] = staging.former(BUILD_REQUIREMENTS)
         summary = [
-            "Versions:   requirements.in has packages of your own, so it stays, with its lock; to lock again, run:",
-            f"            {LOCK_AGAIN}",
+            f"Versions:   unchanged, as requirements.in has packages of your own; to lock again, run: {LOCK_AGAIN}",
             *_one_processor(staging.former("requirements.txt")),
         ]
     return texts, [*summary, *(_missing_clients(own, answers) if own else [])]
@@ -87,20 +86,20 @@ def _pin(answers: Answers, settings: str, requirements: str, before: str, built_
 
 
 def _own_requirements(staging: Staging) -> str:
-    """Return a requirements.in that a person has edited."""
+    """Return a requirements.in that the user has edited, or a blank."""
     text = staging.former("requirements.in")
     return "" if not text.strip() or is_shipped(text) else text
 
 
 def _one_processor(lock: str) -> list[str]:
-    """Return a line for a lock that is not for arm64, such as that of an older template."""
+    """Return a line about a lock that is not for arm64, such as one of an older template."""
     if ARM64 in machines(lock):
         return []
     return [f"Only amd64: requirements.txt: {why_amd64_only(lock) or f'made by an older template; run: {LOCK_AGAIN}'}"]
 
 
 def _missing_clients(own: str, answers: Answers) -> list[str]:
-    """Return a line with the packages that services need and a person's own requirements.in does not have."""
+    """Return a line about packages that services need and an edited requirements.in lacks."""
     has = {package_name(line) for line in own.splitlines()}
     clients = shipped_analysis(answers.python_version, answers.options).clients
     missing = [f"{name} (for {service})" for name, service in clients.items() if name not in has]
@@ -108,18 +107,25 @@ def _missing_clients(own: str, answers: Answers) -> list[str]:
 
 
 def _require_fitting_lock(staging: Staging, answers: Answers, otherwise: str) -> None:
-    """Raise `ProjectError` if a lock that stays was made for another Python, or with another answer for production."""
+    """Raise `ProjectError` if an existing lock is for another Python, or for another answer about production."""
     command = staging.former("requirements.txt").partition("\n")[2].partition("\n")[0]
     found = re.search(r"--python-version (\d+\.\d+)", command)
     if not found:
-        raise ProjectError(f"requirements.txt: no command in its header; restore it from git, {otherwise}")
+        raise ProjectError(
+            f"requirements.txt: the header does not name the command that made it; restore it from git, {otherwise}"
+        )
     problems = []
     if found[1] != answers.python_version:
-        problems.append(f"requirements.txt: is locked for Python {found[1]}; answer {found[1]}, {otherwise}")
+        problems.append(
+            f"requirements.txt: is locked for Python {found[1]}; set python_version to {found[1]}, {otherwise}"
+        )
     beside = "production.txt" in command
     if beside and not answers.production_requirements:
-        problems.append(f"requirements.txt: is locked beside production; name production's file, {otherwise}")
+        problems.append(f"requirements.txt: is locked with production's versions; name production's file, {otherwise}")
     elif answers.production_requirements and not beside:
-        problems.append(f"requirements.txt: is locked without production; omit production's file, {otherwise}")
+        problems.append(
+            "requirements.txt: is locked without production's versions; "
+            f"leave production_requirements blank, {otherwise}"
+        )
     if problems:
         raise ProjectError(*problems)

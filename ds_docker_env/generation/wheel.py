@@ -1,4 +1,4 @@
-"""The commands of a project's image as one wheel, which generation packs: modules, programs, settings.
+"""The wheel with the commands of a project's image: modules, programs, settings.
 
 Format: https://packaging.python.org/en/latest/specifications/binary-distribution-format/
 """
@@ -53,7 +53,7 @@ _WINGS = ("common", "pinning", "image")
 _FILES = "image/files/"
 # Modules and their data.
 _KINDS = ("*.py", "*.txt")
-# Programs that are there for one choice only; all others are in every image.
+# Programs for one option; the others are in every image.
 _OPTIONAL = {
     **{"check": "production", "take-over": "production", "dvc": "dvc", "profile": "dvc", "h2o": "h2o"},
     **dict.fromkeys(["dask-scheduler", "dask-worker", "tls.yaml", "dashboard.py", "dask.svg"], "dask"),
@@ -69,7 +69,7 @@ _DATA = f"ds_docker_env-{VERSION}.data/data"
 
 
 class Wheel(NamedTuple):
-    """A wheel, with all that a Dockerfile says of it."""
+    """A wheel, with its facts for the Dockerfile."""
 
     content: bytes
     name: str
@@ -85,8 +85,8 @@ class Wheel(NamedTuple):
 def pack(answers: Answers) -> Wheel:
     """Return the wheel for a project with these answers.
 
-    The same commit and the same answers give the same bytes everywhere. Nothing is compressed, because each version of
-    zlib compresses differently.
+    The same commit and answers give the same bytes everywhere. Members are not compressed, because versions of zlib
+    differ.
     """
     members = dict(_members(answers))
     record = "".join(f"{name},sha256={_digest(content)},{len(content)}\n" for name, content in sorted(members.items()))
@@ -110,7 +110,7 @@ def _members(answers: Answers) -> Iterator[tuple[str, bytes]]:
         if not name.startswith(_FILES):
             yield f"ds_docker_env/{name}", path.read_bytes()
     files = [path for path in (PACKAGE / _FILES).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    # A file manager leaves hidden files.
+    # File managers leave hidden files.
     for path in (path for path in files if not path.name.startswith(".")):
         for name in (path.name, *_ALIASES.get(path.name, [])):
             if _OPTIONAL.get(name, "") in chosen:

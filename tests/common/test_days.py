@@ -28,7 +28,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a repository whose main branch merges in March a branch that was written in February."""
+    """Make a repository whose main branch merged a branch of February in March."""
     folder = tmp_path_factory.mktemp("made") / "shop.git"
 
     def commit(when: str, files: dict[str, str]) -> None:
@@ -69,7 +69,7 @@ def refusal(location: str) -> str:
 def test_a_day_takes_the_last_commit_of_the_branch_up_to_its_end_in_utc(repository: Path) -> None:
     url = f"git+{repository.as_uri()}"
     days = {
-        # A branch that was merged later was not there yet.
+        # The branch was merged later.
         "2026-02-10": "a==1\n",
         "2026-03-01": "a==2\n",
         "main@2026-03-01": "a==2\n",
@@ -120,7 +120,7 @@ def test_a_tag_or_a_branch_with_a_name_like_a_day_is_not_taken_for_one(repositor
     conftest.git("tag", "2026-03-01", "main~3", folder=repository)
     conftest.git("branch", "api@2026-03-01", "main~3", folder=repository)
     assert refusal(f"{url}@2026-03-01#requirements.txt") == (
-        "refs/tags/2026-03-01 has the same name; write @refs/tags/2026-03-01 for it, "
+        "refs/tags/2026-03-01 exists, too; write @refs/tags/2026-03-01 for it, "
         "or @refs/heads/BRANCH@2026-03-01 for a branch on that day"
     )
     commit = conftest.git("rev-parse", "main~3", folder=repository).strip()
@@ -141,21 +141,24 @@ def test_a_ref_in_full_may_have_a_day_and_keeps_its_meaning_on_another_day(repos
         assert GitFile(location).on("") == f"git+{repository}@{ref}#requirements.txt"
 
 
-def test_a_day_on_which_there_was_no_file_is_refused_with_the_first_one(repository: Path, tmp_path: Path) -> None:
+def test_a_day_before_the_first_commit_is_refused_with_the_date_of_that_commit(
+    repository: Path, tmp_path: Path
+) -> None:
     url = f"git+{repository.as_uri()}"
     assert refusal(f"{url}@2026-01-09") == (
-        "no commit up to 2026-01-09 (UTC); the first one is from 2026-01-10; name a day from 2026-01-10 on"
+        "the first commit, of 2026-01-10 (UTC), is later than 2026-01-09; use a later day"
     )
     commit = conftest.git("rev-parse", "main~4", folder=repository)[:10]
     assert refusal(f"{url}@2026-01-15") == (
-        f"no file requirements.txt in commit {commit} of 2026-01-10; it has deploy/api.txt and 1 more"
+        f"requirements.txt is not in commit {commit} of 2026-01-10; choose from deploy/api.txt and 1 more"
     )
     conftest.git("clone", "--quiet", "--depth=1", repository.as_uri(), "shallow", folder=tmp_path)
     shallow = (tmp_path / "shallow").as_uri()
     assert read(f"git+{shallow}@2026-03-10") == "a==9\n"
-    assert refusal(f"git+{shallow}@2026-03-01").endswith("the repository is shallow, so run: git fetch --unshallow")
+    refused = refusal(f"git+{shallow}@2026-03-01")
+    assert refused.endswith("use a later day, or run in this shallow repository: git fetch --unshallow")
     later = (datetime.now(timezone.utc) + timedelta(2)).date().isoformat()
-    assert refusal(f"{url}@{later}") == f"{later} is in the future; name a day up to {today()} (today in UTC)"
+    assert refusal(f"{url}@{later}") == f"{later} is in the future; use a day up to {today()} (today in UTC)"
     for at in ("2026-3-1", "main@20260301"):
         assert refusal(f"{url}@{at}").endswith(f"; write a day as YYYY-MM-DD, such as {today()}")
     assert refusal(f"{url}@2026-02-30") == f"'2026-02-30' is not a date; write YYYY-MM-DD, such as {today()}"
@@ -183,11 +186,11 @@ def test_a_location_is_moved_to_another_day_and_back(location: str, expected: tu
     assert GitFile(location).name == location
 
 
-def test_a_file_without_a_history_is_refused_with_the_way_out() -> None:
+def test_a_file_without_history_is_refused_with_a_fix() -> None:
     with pytest.raises(GenerationError) as caught:
         on_day("https://host/requirements.txt", "2026-03-01")
     assert str(caught.value) == (
-        "https://host/requirements.txt: has no history; name its git repository, as in "
+        "https://host/requirements.txt: is a file without history; name its git repository, as in "
         "git+https://HOST/TEAM/REPOSITORY@2026-03-01#PATH, or a file from that day: take-over --at 2026-03-01 FILE"
     )
     assert on_day("requirements/api.txt", "") == "requirements/api.txt"

@@ -23,7 +23,7 @@ from ds_docker_env.common.sources.git import GitFile
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository of production's."""
+    """Production's repository."""
 
     folder: Path
 
@@ -41,7 +41,7 @@ class Repository:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give git a home of its own, so that no configuration of the developer's matters."""
+    """Give git another home, to ignore the developer's configuration."""
     folder = tmp_path / "home"
     conftest.write_files(folder, {".gitconfig": "[init]\ndefaultBranch = main\n"})
     for name in [name for name in os.environ if name.startswith("GIT_")]:
@@ -53,7 +53,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """Make one in which main says a==2, and the branch release/1 and two tags say a==1."""
+    """Make a repository with a==2 on main, and a==1 on the branch release/1 and two tags."""
     repository = Repository(tmp_path_factory.mktemp("made") / "shop.git")
     repository.commit(
         {"requirements.txt": "a==1\n", "deploy/base.txt": "b==1\n", "deploy/api.txt": "-r base.txt\nc==1\n"}
@@ -83,11 +83,11 @@ def test_a_file_is_read_at_a_branch_or_a_tag(repository: Repository) -> None:
         assert GitFile(f"{repository.url}{at}#requirements.txt").read() == b"a==2\n"
     for at in ("@release/1", "@v1.0", "@api@1.0", "@refs/tags/v1.0"):
         assert GitFile(f"{repository.url}{at}#requirements.txt").read() == b"a==1\n"
-    # A path to a repository will do.
+    # A path to a repository also works.
     assert GitFile(f"git+{repository.folder}@v1.0#deploy/base.txt").read() == b"b==1\n"
 
 
-def test_a_file_is_read_at_a_commit_however_short_which_is_named_as_that_of_a_tag_is(repository: Repository) -> None:
+def test_a_file_is_read_at_a_commit_by_a_short_or_a_long_hash(repository: Repository) -> None:
     first = repository.git("rev-parse", "main~1")
     for ref in (first, first[:10], "v1.0"):
         file = GitFile(f"{repository.url}@{ref}")
@@ -96,7 +96,7 @@ def test_a_file_is_read_at_a_commit_however_short_which_is_named_as_that_of_a_ta
 
 
 @pytest.mark.parametrize("version", ["0", "2"])
-def test_a_commit_is_found_where_the_server_gives_none_by_its_hash(
+def test_a_commit_is_found_if_the_server_does_not_serve_hashes(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, version: str
 ) -> None:
     monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
@@ -107,7 +107,7 @@ def test_a_commit_is_found_where_the_server_gives_none_by_its_hash(
     assert GitFile(f"{repository.url}@{second}").read() == b"a==2\n"
 
 
-def test_an_included_file_comes_from_the_same_commit_though_the_branch_moves(repository: Repository) -> None:
+def test_an_included_file_comes_from_the_same_commit_if_the_branch_moves(repository: Repository) -> None:
     file = GitFile(f"{repository.url}@main#deploy/api.txt")
     assert file.read() == b"-r base.txt\nc==1\n"
     repository.commit({"deploy/base.txt": "b==666\n"})
@@ -117,7 +117,7 @@ def test_an_included_file_comes_from_the_same_commit_though_the_branch_moves(rep
     assert included.provenance == file.provenance
 
 
-def test_what_is_beside_a_file_has_its_repository_and_ref() -> None:
+def test_an_included_location_keeps_the_repository_and_the_ref() -> None:
     file = GitFile("git+https://example.com/shop.git@v1#deploy/api.txt")
     assert file.beside("../requirements.txt") == "git+https://example.com/shop.git@v1#requirements.txt"
     assert file.beside("./more/c.txt") == "git+https://example.com/shop.git@v1#deploy/more/c.txt"
@@ -136,7 +136,7 @@ def test_only_the_files_that_are_read_are_fetched(repository: Repository) -> Non
     assert here.count("commit") == 1
 
 
-def test_a_link_is_followed_in_the_repository_and_not_out_of_it(repository: Repository) -> None:
+def test_a_link_is_followed_only_within_the_repository(repository: Repository) -> None:
     (repository.folder / "link.txt").symlink_to("deploy/base.txt")
     (repository.folder / "out.txt").symlink_to("/etc/passwd")
     repository.commit({})
@@ -144,7 +144,7 @@ def test_a_link_is_followed_in_the_repository_and_not_out_of_it(repository: Repo
     assert "out.txt is a link in commit" in refusal(f"{repository.url}#out.txt")
 
 
-def test_nothing_of_the_repository_or_of_the_user_is_run(repository: Repository, home: Path) -> None:
+def test_programs_in_the_settings_of_repository_and_user_are_not_run(repository: Repository, home: Path) -> None:
     marker = home / "ran"
     hooks = home / "hooks"
     hooks.mkdir()
@@ -162,7 +162,7 @@ def test_nothing_of_the_repository_or_of_the_user_is_run(repository: Repository,
     assert not marker.exists()
 
 
-def test_a_repository_that_runs_the_template_in_a_hook_is_left_alone(
+def test_a_repository_whose_hook_runs_the_template_is_not_changed(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "another"))
@@ -172,22 +172,22 @@ def test_a_repository_that_runs_the_template_in_a_hook_is_left_alone(
 
 
 MISSING = {
-    "a branch": ("@realease/1", "no branch, tag or commit realease/1; it has release/1 and 3 more"),
-    "a commit": ("@" + "0123456789" * 4, "no branch, tag or commit 0123456789"),
-    "a short commit": ("@0123456", "no branch, tag or commit 0123456; it has main, release/1, api@1.0, v1.0"),
-    "a file": ("#deploy/apis.txt", "; it has deploy/api.txt, deploy/base.txt, requirements.txt"),
+    "a branch": ("@realease/1", "unknown branch, tag or commit realease/1; choose from release/1 and 3 more"),
+    "a commit": ("@" + "0123456789" * 4, "unknown branch, tag or commit 0123456789"),
+    "a short commit": ("@0123456", "unknown branch, tag or commit 0123456; choose from main, release/1, api@1.0, v1.0"),
+    "a file": ("#deploy/apis.txt", "; choose from deploy/api.txt, deploy/base.txt, requirements.txt"),
     "a file in a folder": ("#deploy", "deploy is a directory in commit"),
 }
 
 
 @pytest.mark.parametrize(("where", "message"), MISSING.values(), ids=MISSING)
-def test_what_is_missing_is_named_beside_what_is_there(repository: Repository, where: str, message: str) -> None:
+def test_a_missing_file_or_ref_is_refused_with_suggestions(repository: Repository, where: str, message: str) -> None:
     problem = refusal(repository.url + where)
     assert problem.startswith(f"{repository.url}{where}: ")
     assert message in problem
 
 
-def test_a_repository_without_a_default_branch_says_which_branches_there_are(
+def test_a_repository_without_a_default_branch_is_refused_with_its_branches(
     repository: Repository, tmp_path: Path
 ) -> None:
     repository.git("symbolic-ref", "HEAD", "refs/heads/gone")
@@ -199,7 +199,7 @@ def test_a_repository_without_a_default_branch_says_which_branches_there_are(
 def test_a_missing_repository_is_named(tmp_path: Path) -> None:
     problem = refusal(f"git+file://{tmp_path}/nothing.git@v1")
     assert "does not appear to be a git repository" in problem
-    assert "check the address" in problem
+    assert "check the repository's URL" in problem
 
 
 def test_a_file_that_is_too_large_is_refused(repository: Repository) -> None:
@@ -225,7 +225,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("location", REFUSED.values(), ids=REFUSED)
-def test_git_is_not_even_asked_for(location: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_is_not_started_for(location: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def _run(*_: object, **__: object) -> None:
         raise AssertionError("git was run")
 
@@ -246,12 +246,12 @@ def test_missing_git_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> 
 
 @contextmanager
 def served(folder: Path, login: str = "") -> Iterator[str]:
-    """Serve a folder as a plain web server does, which git can read and not shallowly, and return its URL."""
+    """Serve a directory with a plain web server, which does not support shallow clones; return its URL."""
     with PackageIndex(folder, login) as server:
         yield server.url.removesuffix("/simple/")
 
 
-def test_a_server_that_gives_nothing_shallow_is_read_with_the_password_in_netrc(
+def test_a_server_without_shallow_clones_is_read_with_the_password_in_netrc(
     repository: Repository, home: Path, tmp_path: Path
 ) -> None:
     (home / ".netrc").write_text("machine 127.0.0.1 login me password canary\n")
@@ -262,14 +262,14 @@ def test_a_server_that_gives_nothing_shallow_is_read_with_the_password_in_netrc(
 
 @pytest.mark.parametrize(
     ("login", "message"),
-    {"me:canary": "a private repository needs a password in ~/.netrc", "": "not found); check the address"}.items(),
+    {"me:canary": "a private repository needs a password in ~/.netrc", "": "not found); check the repository"}.items(),
 )
-def test_a_repository_that_may_not_be_read_says_so_at_once(tmp_path: Path, login: str, message: str) -> None:
+def test_an_unauthorized_repository_is_refused_at_once(tmp_path: Path, login: str, message: str) -> None:
     with served(tmp_path, login) as web:
         assert message in refusal(f"git+{web}/nothing.git")
 
 
-def test_no_credential_is_shown(tmp_path: Path) -> None:
+def test_credentials_are_not_shown(tmp_path: Path) -> None:
     with served(tmp_path) as web:
         with_password = web.replace("//", "//me:canary@")
         for location in (f"{with_password}/nothing.git", with_password.replace("http:", "https:") + "/shop.git@v1"):
@@ -281,25 +281,25 @@ def test_no_credential_is_shown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "git", "ssh"])
-def test_a_silent_server_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+def test_a_silent_server_is_a_timeout(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     monkeypatch.setattr(git, "SECONDS", 0.3)
     began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silence:
         location = f"git+{scheme}://127.0.0.1:{silence.getsockname()[1]}/shop.git"
-        assert "nothing of it arrived within 0.3 s; try again" in refusal(location)
+        assert "git received nothing within 0.3 s; try again" in refusal(location)
     assert time.monotonic() - began < 20
 
 
-def test_everything_that_git_started_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_processes_of_git_are_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started = tmp_path / "started"
     ssh = tmp_path / "ssh"
     ssh.write_text(f"#!/bin/sh\necho $$ > {shlex.quote(str(started))}\nexec sleep 20\n")
     ssh.chmod(0o755)
     monkeypatch.setenv("GIT_SSH_COMMAND", str(ssh))
-    # On busy processors git may not have started it in the first of these.
+    # On busy processors git may not have started the process yet.
     for seconds in (0.3, 3, 10):
         monkeypatch.setattr(git, "SECONDS", seconds)
-        assert "nothing of it arrived" in refusal("git+ssh://git@example.com/team/shop.git@v1")
+        assert "git received nothing" in refusal("git+ssh://git@example.com/team/shop.git@v1")
         if started.exists() and started.read_text():
             break
     pid = int(started.read_text())
@@ -310,7 +310,7 @@ def test_everything_that_git_started_is_stopped(tmp_path: Path, monkeypatch: pyt
 
 
 def _alive(pid: int) -> bool:
-    """Tell whether a process still does anything; nobody may have collected its exit code yet."""
+    """Say whether a process still runs; it may be a zombie."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except OSError:
@@ -320,7 +320,7 @@ def _alive(pid: int) -> bool:
 @pytest.mark.parametrize(
     ("configured", "expected"), [("", "-o BatchMode=yes"), ("[core]\nsshCommand = ssh -i key", "-i key")]
 )
-def test_ssh_asks_nothing_and_is_the_users_own(
+def test_ssh_does_not_prompt_and_has_the_users_settings(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, configured: str, expected: str
 ) -> None:
     ssh = tmp_path / "ssh"
@@ -333,18 +333,18 @@ def test_ssh_asks_nothing_and_is_the_users_own(
     assert "or an ssh key" in problem
 
 
-def test_what_goes_on_saying_something_may_take_longer() -> None:
+def test_a_command_with_output_may_take_longer() -> None:
     steady = "for number in 1 2 3 4; do echo $number; sleep 0.4; done"
     done = command.run(["sh", "-c", steady], seconds=1.2, environment=os.environ)
     assert done.stdout == b"1\n2\n3\n4\n"
 
 
-def test_a_drip_ends_when_the_time_for_all_of_it_is_over() -> None:
+def test_a_slow_drip_ends_at_the_overall_limit() -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         command.run(["sh", "-c", "while :; do echo; sleep 0.1; done"], seconds=5, environment=os.environ, longest=0.5)
 
 
-def test_a_flood_is_cut_off_and_no_more_of_it_is_kept_than_is_read() -> None:
+def test_a_flood_is_cut_off_at_the_size_that_is_read() -> None:
     done = command.run(["sh", "-c", "exec cat /dev/zero"], seconds=20, environment=os.environ)
     assert done.returncode < 0
     assert len(done.stdout) == 10_001_000
@@ -363,12 +363,12 @@ def test_a_path_in_a_work_tree_names_the_commit_of_the_file_and_whether_it_was_c
     assert LocalFile(str(path)).provenance == f"commit {commit}, changed since"
 
 
-def test_a_path_outside_of_git_has_no_commit(tmp_path: Path) -> None:
+def test_a_path_outside_of_git_lacks_a_commit(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("a==1\n")
     assert LocalFile(str(tmp_path / "requirements.txt")).provenance == ""
 
 
-def test_line_endings_alone_are_no_change(repository: Repository) -> None:
+def test_line_endings_do_not_count_as_a_change(repository: Repository) -> None:
     """As git for Windows writes them."""
     path = repository.folder / "deploy" / "api.txt"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
@@ -396,7 +396,7 @@ def test_a_repository_with_other_hashes_has_a_commit(tmp_path: Path) -> None:
 
 
 LAZY = "promisor = true\npartialclonefilter = blob:none\n[extensions]\npartialClone = origin\n"
-# Settings that run a program, and a command of git's that does it.
+# Settings that run a program, and the command that runs it.
 PREPARED = {
     "a hook": ("", "status"),
     "another hook": ("[core]\nhooksPath = {folder}/hooks\n", "status"),
@@ -413,7 +413,7 @@ PREPARED = {
 
 
 @pytest.mark.parametrize(("settings", "usual"), PREPARED.values(), ids=PREPARED)
-def test_nothing_of_the_repository_beside_a_path_is_run(
+def test_programs_in_the_settings_of_a_paths_repository_are_not_run(
     repository: Repository, tmp_path: Path, settings: str, usual: str
 ) -> None:
     folder, marker = tmp_path / "prepared", tmp_path / "ran"
@@ -452,7 +452,7 @@ def test_nothing_of_the_repository_beside_a_path_is_run(
     assert marker.exists()
 
 
-def test_a_repository_that_fills_the_disk_is_given_up_and_removed(
+def test_a_repository_that_is_too_large_is_refused_and_removed(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(git, "MOST", 1_000_000)
@@ -465,7 +465,7 @@ def test_a_repository_that_fills_the_disk_is_given_up_and_removed(
     assert list((tmp_path / "fetched").iterdir()) == []
 
 
-def test_an_object_that_unpacks_to_a_large_one_is_refused(
+def test_an_object_that_unpacks_to_gigabytes_is_refused(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(git, "_MEMORY", 20_000_000)

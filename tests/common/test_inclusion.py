@@ -1,4 +1,4 @@
-"""What each kind of source may include, and which files of this machine nothing reads as production's."""
+"""The files that each kind of source may include, and the files that are never read as production's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ URL = "https://git.example.com/shop/api/requirements.txt"
 GIT = "git+https://git.example.com/shop.git@v1#api/requirements.txt"
 NOT_WINDOWS = pytest.mark.skipif(sys.platform == "win32", reason="paths and links of other systems")
 
-# What an attacker would name, beside what lies in the same place.
+# Files that an attacker would name.
 ELSEWHERE = [
     "file:///run/secrets/jupyter_password",
     "file://localhost/etc/hostname",
@@ -58,14 +58,14 @@ def test_standard_input_and_an_image_include_nothing(location: str, reference: s
 
 @pytest.mark.parametrize("location", [URL, GIT])
 @pytest.mark.parametrize("reference", ELSEWHERE)
-def test_a_file_from_elsewhere_includes_nothing_of_another_place(location: str, reference: str) -> None:
+def test_a_remote_file_cannot_include_files_of_another_place(location: str, reference: str) -> None:
     with pytest.raises(SourceError):
         included(source_of(location), reference)
 
 
 @pytest.mark.parametrize("location", [URL, GIT])
 @pytest.mark.parametrize("reference", PATHS)
-def test_what_is_a_path_here_is_one_there_or_refused(location: str, reference: str) -> None:
+def test_a_local_path_in_a_remote_file_is_a_remote_path_or_refused(location: str, reference: str) -> None:
     source = source_of(location)
     try:
         found = included(source, reference)
@@ -86,14 +86,14 @@ INCLUDED = {
 
 
 @pytest.mark.parametrize(("asked", "name"), INCLUDED.items())
-def test_a_file_from_elsewhere_includes_those_of_its_place(asked: tuple[str, str], name: str) -> None:
+def test_a_remote_file_includes_files_of_its_place(asked: tuple[str, str], name: str) -> None:
     location, reference = asked
     assert included(source_of(location), reference).name == name
 
 
 @pytest.fixture
 def production(tmp_path: Path) -> LocalFile:
-    """Lay out a checkout of production's, and a home with what nobody may read for it."""
+    """Make a checkout of production's repository, and a home with files that must not be read."""
     write_files(
         tmp_path,
         {
@@ -135,7 +135,7 @@ PRIVATE = [
 
 
 @pytest.mark.parametrize("reference", PRIVATE)
-def test_a_local_file_includes_nothing_that_is_hidden(production: LocalFile, reference: str) -> None:
+def test_a_local_file_cannot_include_hidden_files(production: LocalFile, reference: str) -> None:
     private = os.path.normpath(os.path.join(os.path.dirname(production.location), reference))
     for named in (reference, private, Path(private).as_uri()):
         with pytest.raises(SourceError, match="so it is not read"):
@@ -144,7 +144,7 @@ def test_a_local_file_includes_nothing_that_is_hidden(production: LocalFile, ref
 
 @NOT_WINDOWS
 @pytest.mark.parametrize("reference", PRIVATE)
-def test_no_link_leads_to_what_is_hidden(production: LocalFile, reference: str) -> None:
+def test_a_link_to_a_hidden_file_is_not_followed(production: LocalFile, reference: str) -> None:
     folder = Path(production.location).parent
     (folder / "innocent.txt").symlink_to(reference)
     (folder / "chain.txt").symlink_to("innocent.txt")
@@ -157,8 +157,8 @@ def test_no_link_leads_to_what_is_hidden(production: LocalFile, reference: str) 
 
 
 @NOT_WINDOWS
-def test_a_link_that_leads_to_no_hidden_file_is_followed(production: LocalFile) -> None:
-    """As Kubernetes lays out a mounted configuration, too."""
+def test_a_link_through_a_name_with_two_dots_is_followed(production: LocalFile) -> None:
+    """Kubernetes mounts a configuration like this."""
     folder = Path(production.location).parent
     write_files(folder, {"..2026_11_29/extra.txt": "c==1\n"})
     (folder / "..data").symlink_to("..2026_11_29")
@@ -169,7 +169,7 @@ def test_a_link_that_leads_to_no_hidden_file_is_followed(production: LocalFile) 
 
 @NOT_WINDOWS
 @pytest.mark.parametrize("path", ["/proc/self/environ", "/etc/passwd", "/run/secrets/x", "/var/run/x", "/sys/x"])
-def test_nothing_of_the_system_is_read_even_if_it_is_named(production: LocalFile, path: str, tmp_path: Path) -> None:
+def test_system_files_are_not_read_even_if_they_are_named(production: LocalFile, path: str, tmp_path: Path) -> None:
     (tmp_path / "link.txt").symlink_to(path)
     for location in (path, f"file://{path}", str(tmp_path / "link.txt")):
         with pytest.raises(SourceError, match="so it is not read"):
@@ -186,7 +186,7 @@ def test_a_login_that_is_named_by_mistake_is_not_read(tmp_path: Path, name: str)
     assert "canary" not in str(caught.value)
 
 
-def test_a_project_in_a_hidden_directory_is_one_like_any_other(tmp_path: Path) -> None:
+def test_a_project_in_a_hidden_directory_works(tmp_path: Path) -> None:
     write_files(tmp_path / ".worktrees" / "api", {"r.txt": "-r base.txt\na==1\n", "base.txt": "b==1\n"})
     names = [pin.name for pin in read_production(str(tmp_path / ".worktrees/api/r.txt"), LINUX).pins]
     assert sorted(names) == ["a", "b"]
@@ -210,7 +210,7 @@ PIPED = {
 
 
 @pytest.mark.parametrize("text", PIPED.values(), ids=PIPED)
-def test_piped_text_gets_no_file_and_no_variable_of_this_machine(
+def test_piped_text_cannot_read_files_and_variables_of_this_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     write_files(tmp_path, {"secret": "canary\n"})
@@ -225,7 +225,7 @@ def test_piped_text_gets_no_file_and_no_variable_of_this_machine(
     assert "standard input:" in str(caught.value)
 
 
-def test_an_index_in_a_directory_of_this_machine_is_ignored_and_said(tmp_path: Path) -> None:
+def test_an_index_in_a_directory_of_this_machine_is_ignored_with_a_line(tmp_path: Path) -> None:
     write_files(tmp_path, {"r.txt": "--find-links file:///run/secrets\n--index-url /srv/wheels\na==1\n"})
     production = read_production(str(tmp_path / "r.txt"), LINUX)
     assert production.indexes == {}

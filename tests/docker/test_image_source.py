@@ -230,7 +230,7 @@ def test_an_image_without_packages_is_refused(build: Callable[[str], str]) -> No
 
 @pytest.mark.docker
 def test_an_image_without_python_is_refused(build: Callable[[str], str]) -> None:
-    assert "has no Python on its PATH" in refusal(build("without-python"))
+    assert "Python is not on its PATH" in refusal(build("without-python"))
 
 
 @pytest.mark.docker
@@ -239,21 +239,21 @@ def test_an_image_whose_python_hangs_is_stopped_with_its_container(
 ) -> None:
     location = build("slow")
     monkeypatch.setattr(image, "LOOK", 3)
-    assert "no answer within 3 s" in refusal(location)
+    assert "did not answer within 3 s" in refusal(location)
     assert left(location) == ""
 
 
 @pytest.mark.docker
 def test_an_image_whose_python_exhausts_memory_is_one_message(build: Callable[[str], str]) -> None:
     location = build("hungry")
-    assert "was killed, as it took more than 1 GB of memory; name a requirements file" in refusal(location)
+    assert "was killed because it used more than 1 GB of memory; use a requirements file" in refusal(location)
     assert left(location) == ""
 
 
 @pytest.mark.docker
 def test_an_image_whose_python_starts_endless_processes_is_one_message(build: Callable[[str], str]) -> None:
     location = build("multiplying")
-    assert ": Cannot fork); it must be 3.6 or newer; otherwise name a requirements file" in refusal(location)
+    assert ": Cannot fork); use Python 3.6 or newer, or a requirements file" in refusal(location)
     assert left(location) == ""
 
 
@@ -301,13 +301,13 @@ def test_a_tag_for_two_processors_is_read_for_amd64_or_the_requested_platform(
 def test_an_image_for_arm64_alone_is_read_and_reported(published: str) -> None:
     found = Image(f"image:{published}:arm64")
     assert found.provenance.endswith(" of linux/arm64")
-    assert platform_lines(found)[0] == "Image:      read for linux/arm64, as none was found for linux/amd64"
+    assert platform_lines(found)[0] == "Image:      read for linux/arm64 (not available for linux/amd64)"
 
 
 @pytest.mark.docker
 def test_an_image_that_cannot_be_pulled_is_refused_with_the_reason(engine: None) -> None:
     problem = refusal("image:127.0.0.1:9/team/api:1.4.2")
-    assert "Docker cannot give it (" in problem
+    assert "Docker cannot read it (" in problem
     assert "; check the registry's name and the network" in problem
 
 
@@ -352,11 +352,11 @@ NO_IMAGE = "echo 'Error: No such image: team/api:1' >&2; exit 1"
 UNAVAILABLE = {
     "a stopped engine": (
         {"image": "echo 'Cannot connect to the Docker daemon at unix:///x. Is the docker daemon running?' >&2; exit 1"},
-        "start Docker, or name a requirements file",
+        "start Docker, or use a requirements file",
     ),
     "a forbidden engine": (
         {"image": "echo 'permission denied while trying to connect to the Docker daemon socket' >&2; exit 1"},
-        "let this user use Docker",
+        "allow this user to use Docker",
     ),
     "a private image": (
         {
@@ -365,16 +365,16 @@ UNAVAILABLE = {
             "or may require authentication' >&2; exit 1",
         },
         "(pull access denied for team/api, repository does not exist or may require authentication); check its name "
-        "and tag, and log in if it is private",
+        "and tag; if it is private",
     ),
     "processors that nobody has": (
         {"image": NO_IMAGE, "pull": "echo 'no matching manifest for linux/amd64 in the manifest list' >&2; exit 1"},
-        "it is not available for linux/amd64 or linux/arm64; name a requirements file",
+        "it is not available for linux/amd64 or linux/arm64; use a requirements file",
     ),
     "another processor, without emulation": (
         {"run": "echo 'exec /usr/bin/python3: exec format error' >&2; exit 1"},
         "is for linux/amd64, which this machine cannot run (exec format error); install emulation: "
-        "docker run --privileged --rm tonistiigi/binfmt --install amd64, or name a requirements file",
+        "docker run --privileged --rm tonistiigi/binfmt --install amd64, or use a requirements file",
     ),
     "another processor here, and no network": (
         {
@@ -384,27 +384,27 @@ UNAVAILABLE = {
         },
         "the local copy is for linux/arm64, and Docker cannot pull it for linux/amd64 "
         "(dial tcp: lookup registry: no such host); "
-        "try: docker pull --platform linux/amd64 team/api:1, or set DOCKER_DEFAULT_PLATFORM=linux/arm64 if",
+        "run: docker pull --platform linux/amd64 team/api:1, or set DOCKER_DEFAULT_PLATFORM=linux/arm64 if",
     ),
     "an unknown platform": (
         {"run": """echo 'error parsing specified platform: "amd": unknown operating system' >&2; exit 125"""},
         "set DOCKER_DEFAULT_PLATFORM to linux/amd64 or linux/arm64",
     ),
-    "a silent registry": ({"image": NO_IMAGE, "pull": "sleep 20"}, "no layer of the image arrived within 0.3 s"),
-    "an engine that babbles": ({"image": "echo hello"}, "docker image inspect gives no Id and Architecture"),
-    "an image that cannot start": ({"run": "echo 'docker: no space left' >&2; exit 125"}, "give it (no space left)"),
-    "an answer without the mark": ({"run": "echo hello"}, "its Python does not say what is installed (hello)"),
-    "more memory than it gets": ({"run": "exit 137"}, "took more than 1 GB of memory; name a requirements file"),
-    "no answer": ({"run": "exit 1"}, "does not say what is installed (exit code 1)"),
-    "a wrong answer": ({"run": answering(distributions=[7])}, "does not say what is installed (TypeError"),
-    "a flood": ({"run": "exec cat /dev/zero"}, "does not say what is installed"),
+    "a silent registry": ({"image": NO_IMAGE, "pull": "sleep 20"}, "Docker did not receive a layer within 0.3 s"),
+    "an engine that babbles": ({"image": "echo hello"}, "docker image inspect omits Id or Architecture"),
+    "an image that cannot start": ({"run": "echo 'docker: no space left' >&2; exit 125"}, "read it (no space left)"),
+    "an answer without the mark": ({"run": "echo hello"}, "its Python cannot list its packages (hello)"),
+    "more memory than it gets": ({"run": "exit 137"}, "used more than 1 GB of memory; use a requirements file"),
+    "no answer": ({"run": "exit 1"}, "cannot list its packages (exit code 1)"),
+    "a wrong answer": ({"run": answering(distributions=[7])}, "cannot list its packages (TypeError"),
+    "a flood": ({"run": "exec cat /dev/zero"}, "cannot list its packages"),
     "a package that is an option": (
         {"run": answering(distributions=[package("a\n--index-url https://evil.example")])},
-        "does not say what is installed",
+        "cannot list its packages",
     ),
     "an address that is an option": (
         {"run": answering(distributions=[package("a", direct_url={"url": "https://x.example/\n-r x"})])},
-        "does not say what is installed",
+        "cannot list its packages",
     ),
 }
 
@@ -425,7 +425,7 @@ def test_an_image_whose_python_prints_endlessly_is_stopped(
 ) -> None:
     monkeypatch.setattr(image, "LOOK", 1)
     pretend(run="while :; do echo; sleep 0.1; done")
-    assert "no answer within 1 s; name a requirements file" in refusal("image:team/api:1")
+    assert "did not answer within 1 s; use a requirements file" in refusal("image:team/api:1")
 
 
 def test_the_images_python_is_limited_to_a_gigabyte_and_64_processes_and_cannot_write_files(
@@ -449,7 +449,7 @@ def test_an_invalid_image_name_is_not_passed_to_docker(monkeypatch: pytest.Monke
         raise AssertionError("docker was run")
 
     monkeypatch.setattr(image, "run", _run)
-    with pytest.raises(SourceError, match="is no name of an image; write it as image:registry/team/api"):
+    with pytest.raises(SourceError, match="is not an image's name; write it as image:registry/team/api"):
         Image(f"image:{reference}").read()
 
 
@@ -464,14 +464,14 @@ DISAGREEING = {
     ),
     "another Linux": (
         {"system": {"ID": "alpine", "PRETTY_NAME": "Alpine Linux v3.20"}},
-        "runs on Alpine Linux v3.20, and an analysis on Debian; if that is near enough, take its versions as a file",
+        "runs on Alpine Linux v3.20, but an analysis needs Debian; if that is close enough, use its versions as a file",
     ),
-    "an old Python": ({"python": "3.7.17"}, "runs Python 3.7 on bookworm, and an analysis Python 3.8, 3.9,"),
+    "an old Python": ({"python": "3.7.17"}, "runs Python 3.7 on bookworm, but an analysis needs Python 3.8, 3.9,"),
     "an old Debian": (
         {"system": {"ID": "debian", "VERSION_CODENAME": "bullseye"}},
-        "runs Python 3.11 on bullseye, and an analysis Python 3.11 on trixie or bookworm; if that is near enough",
+        "runs Python 3.11 on bullseye, but an analysis needs Python 3.11 on trixie or bookworm; if that is close",
     ),
-    "another Python": ({"implementation": "PyPy"}, "runs PyPy 3.11.9, and an analysis CPython"),
+    "another Python": ({"implementation": "PyPy"}, "runs PyPy 3.11.9, but an analysis needs CPython"),
 }
 
 
@@ -570,18 +570,18 @@ def test_the_summary_names_the_platform_and_the_setting_for_another_machine(
 ) -> None:
     holding("containerd", "arm64", refusal=ELSEWHERE[1])
     monkeypatch.setattr(image, "this_machine", lambda: "aarch64")
-    line = "Image:      read for linux/arm64, as none was found for linux/amd64"
+    line = "Image:      read for linux/arm64 (not available for linux/amd64)"
     assert platform_lines(Image("image:team/api:1")) == [line]
     monkeypatch.setattr(image, "this_machine", lambda: "x86_64")
     assert platform_lines(Image("image:team/api:1")) == [
         line,
-        "            this machine is linux/amd64; to run the analysis as production runs, write into .env:",
+        "            this machine is linux/amd64; to run the analysis on production's processor, add to .env:",
         "            DOCKER_DEFAULT_PLATFORM=linux/arm64",
     ]
 
 
 def test_requirements_of_an_image_cannot_include_files() -> None:
-    with pytest.raises(SourceError, match=r"an image includes no base\.txt"):
+    with pytest.raises(SourceError, match=r"an image cannot include base\.txt"):
         Image("image:team/api:1").beside("base.txt")
 
 

@@ -63,7 +63,7 @@ def test_a_missing_pair_names_the_valid_ones() -> None:
             checks.check({**ANSWERS, "project_slug": "a", "__production_requirements": "", **pair})
 
 
-def test_wrong_answers_are_reported_together_without_a_traceback_and_leave_nothing(
+def test_invalid_answers_are_reported_together_without_a_traceback_and_leave_nothing(
     cookiecutter: Run, tmp_path: Path
 ) -> None:
     wrong = {"project_slug": "../escaped", "ticket_url": "DS-1", "production_requirements": "no/such/file.txt"}
@@ -80,7 +80,7 @@ def test_a_title_without_a_letter_needs_a_slug_of_its_own(bake: Run) -> None:
     assert "\n  project_slug: '' cannot name" in bake(project_name="🐳").stderr
 
 
-# The beginning and the end are hostile as well.
+# The first and the last character are hostile, too.
 HOSTILE = (
     "a: b # c - d !!python/object: e 🐳 שלום مرحبا é {{ 7*7 }} {% raw %} {# c #} "
     "$(touch /tmp/ds-docker-env-was-here) `id` ; rm -rf x & | > < <script>alert(1)</script> [bold] &amp; ${HOME} "
@@ -90,7 +90,7 @@ HOSTILE = (
 )
 
 
-def test_a_typed_answer_is_rendered_to_the_letter(cookiecutter: Run) -> None:
+def test_a_typed_answer_is_rendered_verbatim(cookiecutter: Run) -> None:
     answers = {"project_slug": "analysis", **dict.fromkeys(("project_name", "question", "data"), HOSTILE)}
     typed = [answers.get(name, "") for name in QUESTIONS]
     generated = cookiecutter(typed="\n".join([*typed, ""]))

@@ -1,4 +1,4 @@
-"""The image that all is built on, by digest if Docker finds one; how, `docker/test_base_image.py` asks a registry."""
+"""The base image and its digest. The tests in `docker/test_base_image.py` ask a real registry."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a docker that i
 
 @pytest.fixture
 def docker(tmp_path: Path) -> Docker:
-    """Make a docker that says this, the only command on the PATH that is returned."""
+    """Make a docker with this output, and return a PATH that has only this command."""
 
     def _docker(*, says: str = "", complains: str = "", before: str = "") -> dict[str, str]:
         (tmp_path / "bin").mkdir(exist_ok=True)
@@ -71,7 +71,7 @@ def test_the_base_image_has_the_digest_of_all_platforms_and_keeps_it_when_genera
     assert first.exit_code == 0, first.stderr
     assert base(first) == f"python:{PYTHON}-{DEBIAN}@{DIGEST}"
     assert "Base image:" not in first.stdout
-    # Or the same would be the base of other answers.
+    # Otherwise other answers would have the same base.
     [replay] = (tmp_path / "home").rglob("*.json")
     assert DIGEST not in replay.read_text()
     assert f"python:{PYTHON}" not in replay.read_text()
@@ -85,7 +85,7 @@ def test_the_base_image_has_the_digest_of_all_platforms_and_keeps_it_when_genera
     other = cookiecutter("-f", _base_image=PATTERN, environment=offline, python_version=OTHER_PYTHON)
     assert base(first) == f"python:{OTHER_PYTHON}-{DEBIAN}"
     asked = f"docker buildx imagetools inspect python:{OTHER_PYTHON}-{DEBIAN}"
-    assert f"\nBase image: not pinned to a digest (registry unreachable); to see it, run: {asked}\n" in other.stdout
+    assert f"\nBase image: not pinned to a digest (registry unreachable); to check, run: {asked}\n" in other.stdout
 
 
 @needs("redis", "mysql")
@@ -111,7 +111,7 @@ def test_images_of_services_have_digests_too_and_keep_them_when_generated_again(
 
 
 @needs("redis")
-def test_a_base_image_that_is_named_with_a_digest_asks_no_registry_for_services(
+def test_registries_are_not_asked_if_the_base_image_has_a_digest(
     docker: Docker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", docker(says=FOUND)["PATH"])
@@ -126,21 +126,21 @@ def test_a_base_image_that_is_named_with_a_digest_asks_no_registry_for_services(
             "certificate of the registry not trusted; set SSL_CERT_FILE to a file with your company's certificates"
         ),
         "ERROR: 429 Too Many Requests: toomanyrequests: You have reached your pull rate limit.": (
-            "rate limit of the registry"
+            "rate limit of the registry reached"
         ),
         "ERROR: pull access denied, repository does not exist or may require authorization": (
             "registry asks for a login; run docker login"
         ),
         "ERROR: 127.0.0.1:5000/python:3.13-trixie: not found": "not found in the registry",
         "ERROR: unexpected status from HEAD request to https://r/v2/: 503 Service Unavailable": "registry error",
-        "docker: 'buildx' is not a docker command.\nSee 'docker --help'": "docker has no buildx",
+        "docker: 'buildx' is not a docker command.\nSee 'docker --help'": "docker buildx is not installed",
         'first\nERROR: no builder "https://me:pw@builder" found\x1b[0m': (
             'docker: ERROR: no builder "https://builder" found\\x1b[0m'
         ),
-        "": "docker gives no reason",
+        "": "docker failed without a message",
     }.items(),
 )
-def test_without_a_digest_the_tag_is_alone_and_the_cause_is_in_plain_words(
+def test_without_a_digest_the_tag_remains_and_the_cause_is_named(
     docker: Docker, monkeypatch: pytest.MonkeyPatch, complaint: str, why: str
 ) -> None:
     monkeypatch.setenv("PATH", docker(complains=complaint)["PATH"])
@@ -162,7 +162,7 @@ def test_a_base_image_that_is_not_for_both_processors_is_in_the_summary(
     found = by_digest("python:3.13-trixie")
     assert found.reference == f"python:3.13-trixie@{DIGEST}"
     expected = (
-        f"Base image: not available for {lacks}; to see it, run: docker buildx imagetools inspect {found.reference}"
+        f"Base image: not available for {lacks}; to check, run: docker buildx imagetools inspect {found.reference}"
     )
     assert found.summary == ([expected] if lacks else [])
 
@@ -174,21 +174,21 @@ def test_a_docker_that_is_missing_broken_or_silent_is_named(
     assert by_digest("python:3.13-trixie").why == "Docker is not installed"
     portal = f"Name:      docker.io/library/python:3.13-trixie\nMediaType: \nDigest:    {DIGEST}\n"
     monkeypatch.setenv("PATH", docker(says=portal)["PATH"])
-    assert by_digest("python:3.13-trixie") == Base("python:3.13-trixie", "docker gives no reason")
+    assert by_digest("python:3.13-trixie") == Base("python:3.13-trixie", "docker failed without a message")
     (tmp_path / "bin" / "docker").write_bytes(b"\x7fELF")
     assert by_digest("python:3.13-trixie").why == "docker cannot be run: Exec format error"
 
 
-def test_a_registry_that_hangs_is_soon_left(docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_that_hangs_is_a_timeout(docker: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base_image, "_SECONDS", 0.3)
     monkeypatch.setenv("PATH", docker(before="/bin/sleep 60")["PATH"])
     begun = time.monotonic()
-    assert by_digest("python:3.13-trixie").why == "no answer from the registry within 0.3 s"
+    assert by_digest("python:3.13-trixie").why == "registry did not answer within 0.3 s"
     assert time.monotonic() - begun < 10
 
 
 @pytest.mark.parametrize("name", ["python", "--help", "python:3.13\nRUN true", "https://me:pw@example.com/python:3"])
-def test_what_names_no_image_is_refused_without_its_password(name: str) -> None:
+def test_an_invalid_image_is_refused_without_its_password(name: str) -> None:
     with pytest.raises(AnswerError) as refused:
         require_name(name)
     assert "is not an image with a tag; write it as in registry.example.com:5000/" in str(refused.value)

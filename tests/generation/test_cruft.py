@@ -1,4 +1,4 @@
-"""A project under cruft: made, compared and brought up to date by the real commands."""
+"""A project under cruft: made, compared and updated by the real commands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ds_docker_env.generation.release import WHEEL as NAME
 Cruft = Callable[..., Generated]
 
 FOLDER = "{{cookiecutter.project_slug}}"
-# Nothing of the template needs a network, and nothing may: no index, no registry.
+# The template must work offline here: index and registry are unreachable.
 NOWHERE = {"UV_DEFAULT_INDEX": "http://127.0.0.1:9/", "HTTPS_PROXY": "http://127.0.0.1:9"}
 OWN = {
     ".secrets/jupyter_password": "canary of mine\n",
@@ -35,7 +35,7 @@ OWN = {
 
 @pytest.fixture
 def templates(tmp_path: Path) -> Path:
-    """A repository in which the template is a folder among others."""
+    """A repository that contains the template as one of several directories."""
     copy_template(tmp_path / "templates" / "ds-docker-env")
     committed(tmp_path / "templates")
     return tmp_path / "templates"
@@ -43,7 +43,7 @@ def templates(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def cruft(tmp_path: Path) -> Cruft:
-    """Run the real ``cruft`` command in a folder, in an empty home."""
+    """Run the real ``cruft`` command in a directory, with an empty home."""
 
     def _run(*arguments: str, folder: Path = tmp_path, **environment: str) -> Generated:
         (tmp_path / "home").mkdir(exist_ok=True)
@@ -62,7 +62,7 @@ def change(templates: Path, name: str, old: str, new: str) -> None:
 
 
 @needs("mysql", "postgres")
-def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
+def test_an_update_changes_the_templates_files_and_keeps_the_users(
     cruft: Cruft, templates: Path, offline: PackageIndex, tmp_path: Path
 ) -> None:
     for name in ("prod", "cryptography"):
@@ -84,13 +84,13 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     assert made.locked["prod"] == "9999.1"
     assert "Next:       cd data_science_analysis\n" in made.stdout
     assert not (project / ".git").exists()
-    # What is kept for git names no folder of this machine but the template's.
+    # The files for git name only the template's directory on this machine.
     state = json.loads(made.read(".cruft.json"))["context"]["cookiecutter"]
     assert state["__production_requirements"] == "api/requirements.txt"
 
     committed(project)
 
-    # A colleague's machine has no production file, and may have no network.
+    # A colleague's machine lacks production's file, and may be offline.
     (tmp_path / "api" / "requirements.txt").unlink()
     for name in (".gitignore", ".dockerignore"):
         write_files(project, {name: made.read(name) + "clients.xlsx\n"})
@@ -108,7 +108,7 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     change(templates, f"locks/tools-{DEBIAN}-options.txt", "\n", "\n# newer\n")
     change(templates, "locks/requirements.in", "\n", "\n# newer\n")
     change(templates, "ds_docker_env/image/commands.py", "\n", "\n# newer\n")
-    # cruft renders both commits in one process, which must not keep the filters of the first.
+    # cruft renders both commits in one process, which must not keep the first one's filters.
     change(
         templates,
         "local_extensions.py",
@@ -127,7 +127,7 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     assert "assword" not in "".join(line for line in shown.splitlines() if line.startswith("+"))
     assert not [name for name in OWN if f"/{name}" in shown]
 
-    # From another folder, to see that none counts but the project's.
+    # From another directory, as only the project's counts.
     elsewhere = ("--skip-apply-ask", "--project-dir", str(project))
     updated = cruft("update", *elsewhere, folder=tmp_path / "home", PATH=path, **NOWHERE)
     assert updated.exit_code == 0, updated.stderr
@@ -159,5 +159,5 @@ def test_an_update_brings_what_is_the_templates_and_touches_nothing_of_ones_own(
     committed(project)
     more = ("--variables-to-update", json.dumps({"services": "mysql, postgres"}))
     updated = cruft("update", "--skip-apply-ask", *more, folder=project, PATH=path, **NOWHERE)
-    assert "ds-docker-env: services: cruft changes no lock and makes no password; after the update, " in updated.stderr
+    assert "ds-docker-env: services: cruft does not update locks and passwords; after the update, " in updated.stderr
     assert "\n  postgres:\n" in made.read("docker-compose.yml")

@@ -1,4 +1,4 @@
-"""What generation does for data under DVC."""
+"""The files and credentials for data under DVC."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHERS = {**ANSWERS, "project_slug": "a", "__production_requirements": ""}
 @pytest.mark.parametrize(
     "url", ["s3://a-bucket.of.3", "s3://bucket/", "s3://0bucket/a_b/c.d/date=2026-11/team@x/1+1/", " s3://bucket/x "]
 )
-def test_a_place_in_s3_is_taken(url: str) -> None:
+def test_a_valid_s3_url_is_accepted(url: str) -> None:
     assert refusals.check(OTHERS | {"dvc_s3_url": url}).dvc_s3_url == url.strip()
 
 
@@ -44,7 +44,7 @@ def test_a_place_in_s3_is_taken(url: str) -> None:
         *("s3://KEY:canary@bucket/x", "s3://canary@bucket"),
     ],
 )
-def test_what_is_no_place_in_s3_is_refused_with_one_message(url: str) -> None:
+def test_an_invalid_s3_url_is_refused_with_one_message(url: str) -> None:
     with pytest.raises(AnswerError) as refused:
         refusals.check(OTHERS | {"dvc_s3_url": url})
     [problem] = refused.value.problems
@@ -53,14 +53,14 @@ def test_what_is_no_place_in_s3_is_refused_with_one_message(url: str) -> None:
     assert problem.isprintable()
 
 
-def test_git_keeps_pointers_and_never_data_and_missing_credentials_are_said_with_what_to_do(
+def test_git_keeps_only_pointers_and_missing_credentials_are_named_with_a_fix(
     bake: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named = tmp_path / "elsewhere"
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(named))
     generated = bake(dvc_s3_url=f"{URL}/")
     assert generated.exit_code == 0, generated.stderr
-    assert f"AWS:        no credentials in {named}; " in generated.stdout
+    assert f"AWS:        credentials not found in {named}; " in generated.stdout
     assert f"    url = {URL}/\n" in generated.read(".dvc/config")
     assert "\ndvc==" in generated.read("tools.txt")
     assert "AWS" not in generated.read(".env")
@@ -78,7 +78,7 @@ def test_git_keeps_pointers_and_never_data_and_missing_credentials_are_said_with
     assert not [name for name in new if name == ".env" or ".secrets" in name]
 
 
-def test_a_persons_credentials_are_named_and_never_copied(
+def test_the_users_credentials_are_named_and_not_copied(
     bake: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = tmp_path / "my home" / ".aws" / "credentials"

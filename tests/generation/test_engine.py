@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems h
 
 
 def server(version: str, *parts: str, product: str = "") -> dict[str, Any]:
-    """Return what `docker version` says of an engine."""
+    """Return the output of `docker version` for an engine."""
     components = [{"Name": name, "Version": "1"} for name in ("Engine", "containerd", *parts)]
     return {"Platform": {"Name": product}, "Components": components, "Version": version}
 
@@ -37,7 +37,7 @@ ANSWERS = {
 
 @pytest.fixture
 def docker(tmp_path: Path) -> Callable[[str], dict[str, str]]:
-    """Make a docker that answers this; return the PATH on which it is the only command."""
+    """Make a docker with this output, and return a PATH that has only this command."""
 
     def _docker(answer: str) -> dict[str, str]:
         write_files(tmp_path / "bin", {"docker": "#!/bin/sh\n/bin/cat ${0%/*}/answer\n", "answer": answer})
@@ -56,11 +56,11 @@ def test_an_engine_that_opens_ports_to_the_local_network_is_named(
     assert [line.split()[1] for line in first] == ([version] if version else [])
 
 
-def test_generation_says_it_before_the_password(
+def test_the_summary_names_the_engine_before_the_password(
     cookiecutter: Callable[..., Generated], docker: Callable[[str], dict[str, str]]
 ) -> None:
     answer, _ = ANSWERS["Debian's"]
     path = docker(answer)["PATH"] + os.pathsep + os.environ["PATH"]
     said = cookiecutter(environment={"PATH": path}).stdout
-    assert "Docker:     26.1.5+dfsg1 lets other machines of the local network reach ports on 127.0.0.1" in said
-    assert said.index("update it to 28.0 or newer\n") < said.index("Password: ")
+    assert "Docker:     26.1.5+dfsg1 opens ports on 127.0.0.1 to the local network" in said
+    assert said.index("update to 28.0 or newer\n") < said.index("Password: ")

@@ -18,7 +18,7 @@ FORCE = "--overwrite-if-exists"
 
 @pytest.fixture
 def busy(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Let somebody listen at the port of JupyterLab."""
+    """Listen at JupyterLab's port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         monkeypatch.setattr(environment, "PORT", port)
@@ -31,7 +31,7 @@ def test_two_projects_of_the_same_title_have_different_names(bake: Run) -> None:
     assert names[0] != names[1]
 
 
-def test_a_busy_port_is_left_to_its_owner(busy: int) -> None:
+def test_a_busy_port_is_replaced(busy: int) -> None:
     free = environment._free_port()
     assert busy < free <= busy + 20
 

@@ -23,7 +23,7 @@ Run = Callable[..., Generated]
 
 
 def without_uv() -> dict[str, str]:
-    """Return an environment in which uv is neither named nor on PATH."""
+    """Return an environment without uv."""
     return {"PATH": os.defpath, "UV": ""}
 
 
@@ -72,7 +72,7 @@ def test_the_password_is_random_shown_once_and_readable_by_its_owner_only(defaul
     assert not [path for path in files if password.encode() in path.read_bytes()]
 
 
-def test_a_path_is_seen_from_where_it_was_typed_with_uv_as_a_module_and_replayed(
+def test_a_path_is_relative_to_the_working_directory_with_uv_as_a_module_and_in_a_replay(
     cookiecutter: Run, offline: PackageIndex, tmp_path: Path
 ) -> None:
     offline.add("seen", "1.0")
@@ -95,7 +95,7 @@ def test_a_path_is_seen_from_where_it_was_typed_with_uv_as_a_module_and_replayed
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="names of files are stored in another form")
-def test_a_path_may_begin_at_home_and_a_console_of_windows_that_lacks_a_letter_of_it_gets_it_escaped(
+def test_a_path_may_begin_at_home_and_is_escaped_for_a_console_that_lacks_a_letter(
     cookiecutter: Run, offline: PackageIndex, tmp_path: Path
 ) -> None:
     offline.add("a", "1.0")
@@ -106,13 +106,13 @@ def test_a_path_may_begin_at_home_and_a_console_of_windows_that_lacks_a_letter_o
     assert "\\u03cc.txt" in generated.stdout
 
 
-def test_a_missing_uv_is_said_with_the_command_that_installs_it() -> None:
+def test_a_missing_uv_is_named_with_the_command_that_installs_it() -> None:
     code = "import sys; sys.path.insert(0, sys.argv[1]); from ds_docker_env.common import uv; uv.find()"
-    # Without the folder of installed modules.
+    # Without installed modules.
     command = [sys.executable, "-S", "-c", code, str(TEMPLATE)]
     environment = {**os.environ, **without_uv()}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert "install it with: pip install uv" in done.stderr
+    assert "run: pip install uv" in done.stderr
 
 
 BROKEN_UV = {
@@ -140,7 +140,7 @@ def test_generation_stops_with_one_message_when_uv(
     assert len(refused.stderr) < 6_000
 
 
-def test_the_hooks_stay_thin_and_hold_one_jinja_expression_a_line_and_none_runs_before_the_prompts() -> None:
+def test_the_hooks_are_short_and_run_after_the_prompts() -> None:
     hooks = {path.name: path.read_text() for path in (TEMPLATE / "hooks").glob("*.py")}
     assert hooks.keys() == {"pre_gen_project.py", "post_gen_project.py"}
     for text in hooks.values():
@@ -165,6 +165,6 @@ def test_the_transcript_in_the_readme_is_what_a_person_sees(
     # The index of the tests has fewer packages.
     varying = r"/\S+/requirements.txt|(?<=Added:      )\d+|(?<=Password:   )\S+|(?<=Next:       ).+"
     said = generated.stderr.lstrip() + generated.stdout
-    # Only where the engine of this machine is an old one.
-    said = re.sub(r"^Docker: .*\n +.*\n", "", said, flags=re.MULTILINE)
+    # This line appears only with an old engine.
+    said = re.sub(r"^Docker: .*\n", "", said, flags=re.MULTILINE)
     assert re.sub(varying, "...", said).strip() == re.sub(varying, "...", shown).strip()

@@ -1,4 +1,4 @@
-"""Generating over a project: what is a person's stays, what is the template's is renewed, and nothing is lost."""
+"""Generating over a project: the user's files stay, and the template's files are renewed and kept."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_what_is_a_persons_stays_and_what_is_replaced_is_kept_and_named(cookiecutter: Run, existing: Path) -> None:
+def test_the_users_files_stay_and_replaced_files_are_kept_and_named(cookiecutter: Run, existing: Path) -> None:
     project, left = existing, [".github/dependabot.yml", ".github/workflows/analysis.yml"]
     write_files(project, OWN | TEMPLATES | dict.fromkeys(left, "of another pipeline\n"))
     again = cookiecutter(FORCE, dvc_s3_url="s3://bucket/x", ci="gitlab")
@@ -71,9 +71,7 @@ def test_what_is_a_persons_stays_and_what_is_replaced_is_kept_and_named(cookiecu
 
 
 @needs_two_pythons
-def test_with_skip_nothing_that_is_there_is_touched_and_what_is_missing_is_added(
-    cookiecutter: Run, tmp_path: Path
-) -> None:
+def test_with_skip_existing_files_stay_and_missing_files_are_added(cookiecutter: Run, tmp_path: Path) -> None:
     project = cookiecutter(python_version=OTHER_PYTHON).project
     write_files(project, OWN | TEMPLATES | {"requirements.in": "mine\n", ".secrets/jupyter_password": ""})
     (project / "docker-compose.yml").unlink()
@@ -81,8 +79,11 @@ def test_with_skip_nothing_that_is_there_is_touched_and_what_is_missing_is_added
     pins = tmp_path / "pins.txt"
     pins.write_text("nowhere==1.0\n")
     refused = cookiecutter(FORCE, SKIP, production_requirements=str(pins))
-    assert f"locked for Python {OTHER_PYTHON}; answer {OTHER_PYTHON}, or omit --skip-if-file-exists" in refused.stderr
-    assert "locked without production; omit production's file, or omit --skip" in refused.stderr
+    assert (
+        f"locked for Python {OTHER_PYTHON}; set python_version to {OTHER_PYTHON}, or omit --skip-if-file-exists"
+        in refused.stderr
+    )
+    assert "locked without production's versions; leave production_requirements blank, or omit --skip" in refused.stderr
     assert tree(project) == before
     again = cookiecutter(FORCE, SKIP, question="Who?", python_version=OTHER_PYTHON)
     assert again.exit_code == 0, again.stderr
@@ -96,7 +97,7 @@ def test_with_skip_nothing_that_is_there_is_touched_and_what_is_missing_is_added
     assert "Only amd64" not in again.stdout
 
 
-def test_packages_of_ones_own_stay_with_their_lock_and_are_locked_with_production(
+def test_the_users_packages_stay_with_their_lock_and_are_locked_with_production(
     cookiecutter: Run, existing: Path, offline: PackageIndex, tmp_path: Path
 ) -> None:
     for version in ("1.0", "2.0"):
@@ -111,12 +112,12 @@ def test_packages_of_ones_own_stay_with_their_lock_and_are_locked_with_productio
     client, service = next(iter(shipped_analysis(PYTHON, SERVICES).clients.items()))
     again = cookiecutter(FORCE, services=service)
     assert again.exit_code == 0, again.stderr
-    assert "requirements.in has packages of your own, so it stays" in again.stdout
+    assert "unchanged, as requirements.in has packages of your own" in again.stdout
     assert f"Only amd64: requirements.txt: made by an older template; run: {LOCK_AGAIN}" in again.stdout
     assert f"Missing:    add to requirements.in and lock again: {client} (for {service})" in again.stdout
     now = tree(project)
     assert all(now[name] == before[name] for name in ("requirements.in", "requirements.txt", "build-requirements.txt"))
-    assert "Data:       .dvc and .dvcignore are no longer used; they stay" in again.stdout
+    assert "Data:       .dvc and .dvcignore are unused; they stay" in again.stdout
 
     write_files(project, {"requirements.txt": "mine==1.0\n"})
     (tmp_path / "pins.txt").write_text("prod==1.0\n")
@@ -127,7 +128,7 @@ def test_packages_of_ones_own_stay_with_their_lock_and_are_locked_with_productio
     assert "\nmine==1.0 \\\n" in lock
     assert "\nprod==1.0 \\\n" in lock
     alone = cookiecutter(FORCE)
-    assert "locked beside production; name production's file" in alone.stderr
+    assert "locked with production's versions; name production's file" in alone.stderr
     assert (project / "requirements.txt").read_text() == lock
     assert (project / ".former" / "1" / "docker-compose.yml").read_bytes() == before["docker-compose.yml"]
 
@@ -139,7 +140,7 @@ def test_packages_of_ones_own_stay_with_their_lock_and_are_locked_with_productio
 
 
 @needs_two_pythons
-def test_a_lock_of_ones_own_for_another_python_is_not_taken_for_this_one(
+def test_an_edited_lock_for_another_python_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     full_python = Target(OTHER_PYTHON).full_python
@@ -150,15 +151,19 @@ def test_a_lock_of_ones_own_for_another_python_is_not_taken_for_this_one(
     answers = ANSWERS | {"project_slug": "p", "__production_requirements": ""}
     assert events.prepare(answers) == 1
     assert (
-        f"locked for Python {OTHER_PYTHON}; answer {OTHER_PYTHON}, or remove requirements.in" in capsys.readouterr().err
+        f"locked for Python {OTHER_PYTHON}; set python_version to {OTHER_PYTHON}, or remove requirements.in"
+        in capsys.readouterr().err
     )
     write_files(tmp_path, {"p/requirements.txt": ""})
     assert events.prepare(answers) == 1
-    assert "requirements.txt: no command in its header; restore it from git" in capsys.readouterr().err
+    assert (
+        "requirements.txt: the header does not name the command that made it; restore it from git"
+        in capsys.readouterr().err
+    )
     assert list(Path().iterdir()) == [Path("x")]
 
 
-def test_what_cannot_be_generated_over_is_said_and_nothing_changes(cookiecutter: Run, tmp_path: Path) -> None:
+def test_a_refusal_to_generate_over_a_project_changes_nothing(cookiecutter: Run, tmp_path: Path) -> None:
     project = tmp_path / "output" / "data_science_analysis"
     write_files(project, {"README.md": "mine", ".secrets/jupyter_password/x": "a directory"})
     before = tree(project)
@@ -177,7 +182,7 @@ def test_what_cannot_be_generated_over_is_said_and_nothing_changes(cookiecutter:
 
 
 @pytest.mark.parametrize("options", [[], SERVICES[:1], SERVICES[2::3], SERVICES])
-def test_what_the_template_wrote_is_told_from_what_a_person_did(options: Sequence[str]) -> None:
+def test_edits_of_the_user_are_recognized(options: Sequence[str]) -> None:
     analysis = shipped_analysis(PYTHON, options)
     first, *_, last = analysis.requirements
     beside = analysis.with_setuptools().without_floors(analysis.clients)

@@ -1,4 +1,4 @@
-"""Every project is a git repository of its own, unless it lies in one that is not its template's."""
+"""Each project is a git repository, unless it is inside of one that is not the template's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_project_is_a_repository_without_a_commit_and_without_secrets(made: Ge
     assert not [name for name in new if ".secrets" in name]
 
 
-def test_without_git_a_project_is_no_repository_which_is_said_if_dvc_needs_one(
+def test_without_git_a_project_lacks_a_repository_and_the_summary_says_so_for_dvc(
     bake: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", os.defpath if sys.platform == "win32" else "/nowhere")
@@ -32,7 +32,7 @@ def test_without_git_a_project_is_no_repository_which_is_said_if_dvc_needs_one(
     assert generated.exit_code == 0, generated.stderr
     assert not (generated.project / ".git").exists()
     assert "Git:" not in generated.stdout
-    said = "Git:        no repository, which DVC needs; run in the project: git init\n"
+    said = "Git:        DVC needs a repository; run in the project: git init\n"
     assert said in bake(project_slug="p", dvc_s3_url="s3://bucket/x").stdout
 
 
@@ -44,14 +44,14 @@ def test_a_project_that_was_made_without_a_repository_gets_one_when_it_is_genera
     assert (existing / ".git").is_dir()
 
 
-def test_a_project_in_a_repository_gets_none_of_its_own(bake: Run, tmp_path: Path) -> None:
+def test_a_project_in_a_repository_stays_part_of_it(bake: Run, tmp_path: Path) -> None:
     git("init", "--quiet", folder=tmp_path)
     generated = bake(dvc_s3_url="s3://bucket/x")
     assert not (generated.project / ".git").exists()
     assert "Git:" not in generated.stdout
 
 
-def test_a_project_in_the_clone_of_its_template_is_no_part_of_it(tmp_path: Path) -> None:
+def test_a_project_in_the_clone_of_its_template_gets_a_repository(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     copy_template(clone)
     git("init", "--quiet", folder=clone)
@@ -69,7 +69,7 @@ def test_a_hook_of_git_that_generates_keeps_its_own_repository(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a script cannot stand in for git.exe")
-def test_a_git_that_fails_fails_no_project(bake: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_of_git_does_not_stop_generation(bake: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "git").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "git").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -1,4 +1,4 @@
-"""The sources of the template and of the answers, with cookiecutter's real command."""
+"""Sources of the template and of the answers, with cookiecutter's real command."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ README = "{{cookiecutter.project_slug}}/README.md"
 
 
 def cookiecutter(tmp_path: Path, *arguments: str, typed: str = "", **environment: str) -> Path:
-    """Run cookiecutter in an empty folder and return the only project that it leaves there."""
+    """Run cookiecutter in an empty directory and return the only project that it makes."""
     output = tmp_path / f"output-{len(list(tmp_path.glob('output-*')))}"
     for folder in (output, tmp_path / "home"):
         folder.mkdir(exist_ok=True)
@@ -112,9 +112,7 @@ def test_a_zip_is_taken_with_the_answers_of_a_configuration_and_replayed_when_a_
     assert unhashed.sub("", (again / "Dockerfile").read_text()) == unhashed.sub("", dockerfile.replace(revision, later))
 
 
-def test_an_answer_to_no_question_and_a_default_that_cannot_be_taken_are_said(
-    cookiecutter: Run, tmp_path: Path
-) -> None:
+def test_an_unknown_question_and_an_invalid_default_are_named(cookiecutter: Run, tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     mine = tmp_path / "home" / ".cookiecutterrc"
     mine.write_text("default_context: {python_version: 3.12, servces: redis, full_name: Ada}\n")
@@ -143,13 +141,13 @@ def test_an_answer_to_no_question_and_a_default_that_cannot_be_taken_are_said(
         ),
     ],
 )
-def test_a_default_instead_of_which_another_would_be_taken_is_refused(answer: dict[str, object], why: str) -> None:
+def test_a_default_that_cookiecutter_would_replace_is_refused(answer: dict[str, object], why: str) -> None:
     questions = {**CONTEXT, "debian_release": ["trixie", "bookworm"]}
     [problem] = checks.unusable(answer, questions, "rc")
     assert problem.startswith(why)
 
 
-def test_what_cookiecutter_takes_as_it_is_given_is_not_refused() -> None:
+def test_a_default_that_cookiecutter_accepts_is_not_refused() -> None:
     taken = {"question": 42, "project_name": "A", "python_version": CONTEXT["python_version"][-1], "full_name": None}
     assert not checks.unusable({**taken, "__prompts__": {}, "_base_image": "x"}, CONTEXT, "rc")
     assert not checks.unknown(CONTEXT, CONTEXT)

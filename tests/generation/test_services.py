@@ -39,16 +39,16 @@ def test_services_are_named_in_any_order_and_spacing(bake: Bake) -> None:
     assert beside_the_notebook(bake(services=" MySQL,redis ,, redis")) == ["redis", "mysql"]
 
 
-def test_an_unknown_service_is_refused_with_the_list_of_those_that_can_be_had(bake: Bake) -> None:
+def test_an_unknown_service_is_refused_with_the_available_ones(bake: Bake) -> None:
     generated = bake(services=f"{', '.join(SERVICES)}, mongo, kafka", project_slug="..")
     assert generated.exit_code != 0
-    assert "services: unknown: 'mongo', 'kafka'; choose from " in generated.stderr
+    assert "services: unknown service: 'mongo', 'kafka'; choose from " in generated.stderr
     assert ", ".join(SERVICES) in generated.stderr
     assert "project_slug: '..'" in generated.stderr
 
 
 @needs("postgres")
-def test_the_readme_leads_to_the_cell_of_each_service_and_to_no_other() -> None:
+def test_the_readme_links_to_the_cells_of_the_chosen_services_only() -> None:
     readme = Renderer()("README.md", services="postgres")
     [link] = re.findall(r"\[(\w+)\]\(\S+/docs/how-to/connect-services\.md#postgresql\)", readme)
     assert "psycopg.connect(" in cells()[link]
@@ -62,11 +62,11 @@ def test_every_service_has_a_cell_that_connects() -> None:
 
 
 @needs("mysql", "postgres", "h2o")
-def test_a_service_has_a_random_password_that_only_its_owner_may_read_and_that_stays(bake: Bake) -> None:
+def test_a_service_has_a_private_random_password_that_stays(bake: Bake) -> None:
     names = ("mysql", "postgres", "h2o")
     first, second = bake(services=",".join(names)), bake(services=",".join(names))
     files = [one.project / ".secrets" / f"{name}_password" for one in (first, second) for name in names]
-    # A database would take a \r for a part of it.
+    # A database would take a \r for a part of the password.
     assert all(re.fullmatch(rb"[\w-]+\n", file.read_bytes()) for file in files)
     passwords = [file.read_text().strip() for file in files]
     assert len(set(passwords)) == 6
@@ -74,7 +74,7 @@ def test_a_service_has_a_random_password_that_only_its_owner_may_read_and_that_s
     assert not any(password in first.stdout + second.stdout for password in passwords)
 
 
-def test_a_lock_cut_to_some_files_is_what_uv_makes_of_them(offline: PackageIndex, tmp_path: Path) -> None:
+def test_a_lock_cut_to_some_files_equals_uvs_lock_of_them(offline: PackageIndex, tmp_path: Path) -> None:
     alone = "f ; platform_machine == 'aarch64'"
     needs = {"a": ("shared", "b"), "b": ("a",), "c": ("shared", "d", alone), "d": (), "e": ("d",), "f": ()}
     for name, requires in needs.items():
@@ -101,7 +101,7 @@ def test_a_lock_cut_to_some_files_is_what_uv_makes_of_them(offline: PackageIndex
 
 
 @needs("redis", "dask")
-def test_a_lock_for_a_service_holds_what_it_needs_and_nothing_of_the_others() -> None:
+def test_a_lock_for_a_service_has_only_the_packages_that_it_needs() -> None:
     plain, redis, dask = (
         names(shipped_files(PYTHON, DEBIAN, options)["requirements.txt"]) for options in ((), ["redis"], ["dask"])
     )
@@ -122,14 +122,14 @@ def test_tools_of_a_service_are_locked_with_the_tools() -> None:
 
 
 @needs("dask")
-def test_the_certificate_of_dask_is_made_later_in_a_file_that_only_its_owner_may_read(bake: Bake) -> None:
+def test_the_certificate_of_dask_is_made_later_in_a_private_file(bake: Bake) -> None:
     secret = bake(services="dask").project / ".secrets" / "dask.pem"
     assert secret.read_bytes() == b""
     assert sys.platform == "win32" or stat.S_IMODE(secret.stat().st_mode) == 0o600
 
 
 @needs("redis")
-def test_productions_version_of_a_client_wins_even_below_the_floor(
+def test_productions_version_of_a_client_wins_below_the_lower_bound(
     bake: Bake, offline: PackageIndex, write: Write
 ) -> None:
     offline.add("redis", "1.0")

@@ -1,4 +1,4 @@
-"""Generation that is killed, or cannot write: a whole project or a hidden directory at most, and the next run works."""
+"""Generation that is killed or cannot write leaves a whole project or a hidden directory, and the next run works."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NOW = {name: text for name, text in AFTER.items() if not name.startswith(".forme
 
 
 class Killed(BaseException):
-    """Stands for a kill, after which nothing is undone."""
+    """Stands for a kill, after which changes are not undone."""
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -49,20 +49,20 @@ def everything(folder: Path) -> set[str]:
 
 
 def staged(target: Path) -> Staging:
-    """Return a project in the making, which is to be there."""
+    """Render a project for this place."""
     made = Staging.begin(target, only_missing=False)
     write_files(made.folder, RENDERED)
     return made
 
 
 def stopped(made: Staging) -> None:
-    """Let the lock of a process go, as the system does when it ends."""
+    """Release the lock, as the system does at the end of a process."""
     assert made._claim
     made._claim.close()
 
 
 def failing(patch: pytest.MonkeyPatch, at: int, error: BaseException) -> list[str]:
-    """Let a step of `staging` that changes files fail; return the steps that are done."""
+    """Let one step of `staging` that changes files fail; return the completed steps."""
     steps: list[str] = []
     for owner, name in ((Path, "replace"), (Path, "rename"), (Path, "unlink"), (Path, "mkdir")):
         real = getattr(owner, name)
@@ -78,7 +78,7 @@ def failing(patch: pytest.MonkeyPatch, at: int, error: BaseException) -> list[st
 
 
 def at_every_step(tmp_path: Path, error: BaseException, look: Callable[[Path], None]) -> int:
-    """Put a project over another, with a failure at each step that ends the process; return the number of steps."""
+    """Generate over a project, with a failure at each step in turn; return the number of steps."""
     for at in range(1, 100):
         target = tmp_path / str(at) / "p"
         write_files(target, BEFORE)
@@ -98,7 +98,7 @@ def at_every_step(tmp_path: Path, error: BaseException, look: Callable[[Path], N
     raise AssertionError("no end of steps")
 
 
-def test_a_kill_while_files_are_put_into_place_leaves_the_old_project_or_the_next_generation_finishes_the_new(
+def test_after_a_kill_the_old_project_is_whole_or_the_next_generation_completes_the_new(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outcomes = []
@@ -107,9 +107,9 @@ def test_a_kill_while_files_are_put_into_place_leaves_the_old_project_or_the_nex
         hidden = {name for name in tree(target) if name.startswith(".generating/")}
         assert not hidden or (target / ".generating" / ".gitignore").read_text() == "*\n"
         complete = (target / ".generating" / "plan").exists()
-        # As if the next one were refused when it has begun.
+        # As if the next generation were refused.
         Staging.begin(target, only_missing=False).leave()
-        assert ("completed the generation that was interrupted" in capsys.readouterr().err) == complete
+        assert ("completed an interrupted generation" in capsys.readouterr().err) == complete
         now = tree(target)
         assert not [name for name in now if name.startswith(".generating")]
         outcomes.append(now["README.md"] == "new")
@@ -125,7 +125,7 @@ def test_a_kill_while_files_are_put_into_place_leaves_the_old_project_or_the_nex
     assert set(outcomes) == {False, True}
 
 
-def test_a_leftover_removes_nothing_outside_the_project_and_nothing_edited_since_is_lost(tmp_path: Path) -> None:
+def test_an_interrupted_generation_keeps_files_outside_the_project_and_later_edits(tmp_path: Path) -> None:
     target = tmp_path / "p"
     write_files(tmp_path, {"theirs": "theirs"})
     write_files(target, BEFORE)
@@ -144,7 +144,7 @@ def test_a_leftover_removes_nothing_outside_the_project_and_nothing_edited_since
     assert (tmp_path / "theirs").exists()
 
 
-def test_a_file_that_cannot_be_put_into_place_leaves_all_as_it_was(tmp_path: Path) -> None:
+def test_a_failed_move_of_a_file_changes_nothing(tmp_path: Path) -> None:
     outcomes = []
 
     def look(target: Path) -> None:
@@ -162,15 +162,13 @@ def test_a_file_that_cannot_be_put_into_place_leaves_all_as_it_was(tmp_path: Pat
 
 
 @pytest.mark.parametrize("existing", [True, False], ids=["over a project", "new"])
-def test_a_directory_in_which_another_process_generates_is_refused_and_left_alone(
-    tmp_path: Path, existing: bool
-) -> None:
+def test_a_directory_of_another_generation_is_refused_and_not_changed(tmp_path: Path, existing: bool) -> None:
     target = tmp_path / "p"
     if existing:
         write_files(target, BEFORE)
     made = staged(target)
     before = everything(tmp_path)
-    with pytest.raises(FileExistsError, match="another process is generating here; wait, or remove"):
+    with pytest.raises(FileExistsError, match="another generation is running here; wait for its end"):
         staged(target)
     assert everything(tmp_path) == before
     made.put([])
@@ -180,7 +178,7 @@ def test_a_directory_in_which_another_process_generates_is_refused_and_left_alon
     assert staged(target).put([]) == ([], "")
 
 
-def test_a_project_that_is_made_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+def test_a_project_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
     made = staged(tmp_path / "p")
     write_files(tmp_path / "p", BEFORE)
     with pytest.raises(OSError):
@@ -188,10 +186,10 @@ def test_a_project_that_is_made_meanwhile_is_not_replaced(tmp_path: Path) -> Non
     assert tree(tmp_path / "p") == BEFORE
 
 
-def test_where_a_directory_in_use_cannot_be_renamed_a_new_project_still_comes_in_one_go(
+def test_a_new_project_is_moved_at_once_even_if_its_directory_is_in_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On Windows, the shell that runs a hook keeps its directory."""
+    """On Windows, the shell of a hook uses the directory."""
     made, rename = staged(tmp_path / "p"), Path.rename
     renamed = []
 
@@ -207,7 +205,7 @@ def test_where_a_directory_in_use_cannot_be_renamed_a_new_project_still_comes_in
     assert [there for there in renamed if there.parent == tmp_path] == [tmp_path / "p"]
 
 
-def test_no_link_leads_what_is_generated_out_of_the_project(tmp_path: Path) -> None:
+def test_generation_does_not_follow_links_out_of_the_project(tmp_path: Path) -> None:
     target = tmp_path / "p"
     write_files(tmp_path, {"elsewhere/config": "theirs"})
     write_files(target, BEFORE)
@@ -235,7 +233,7 @@ def test_no_link_leads_what_is_generated_out_of_the_project(tmp_path: Path) -> N
 
 
 def begun(output: Path, *options: str, limit: str = ":", **answers: str) -> subprocess.Popen[str]:
-    """Start cookiecutter in a process group of its own, below a shell that has set a limit."""
+    """Start cookiecutter in a new process group, in a shell with a limit."""
     home = output.parent / "home"
     home.mkdir(exist_ok=True)
     output.mkdir(exist_ok=True)
@@ -273,7 +271,7 @@ def test_kill_9_leaves_a_whole_project_or_one_hidden_directory_that_the_next_run
         write_files(output / "p", BEFORE)
     before = everything(output)
     process = begun(output, *options)
-    # On busy processors the moment may pass between two looks.
+    # On busy processors the moment may pass between two checks.
     wait_for(lambda: (output / moment).exists() or process.poll() is not None)
     kill = os.killpg if with_its_hooks else os.kill  # type: ignore[attr-defined, unused-ignore]
     if process.returncode is None:
@@ -290,7 +288,7 @@ def test_kill_9_leaves_a_whole_project_or_one_hidden_directory_that_the_next_run
 
 @pytest.fixture
 def silent_index(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    """Let uv ask an index that never answers, and return its socket."""
+    """Let uv ask an index that does not answer, and return its socket."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("UV_DEFAULT_INDEX", f"http://127.0.0.1:{server.getsockname()[1]}/simple/")
         yield server
@@ -305,7 +303,7 @@ def test_a_signal_stops_the_hook_as_well_and_leaves_nothing(
     pins.write_text("prod==1.0\n")
     process = begun(output, production_requirements=str(pins))
     silent_index.settimeout(60)
-    # Which stays open, or uv would ask again.
+    # The connection stays open; otherwise uv would ask again.
     connection, _ = silent_index.accept()
     with connection:
         process.send_signal(getattr(signal, name))
@@ -316,7 +314,7 @@ def test_a_signal_stops_the_hook_as_well_and_leaves_nothing(
     assert not everything(output)
 
 
-def test_pinning_that_a_signal_stopped_is_not_begun_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pinning_is_not_repeated_after_a_signal(monkeypatch: pytest.MonkeyPatch) -> None:
     begun_with = []
 
     def converse(command: list[str], *_: object) -> subprocess.CompletedProcess[str]:
@@ -333,22 +331,22 @@ def test_pinning_that_a_signal_stopped_is_not_begun_again(monkeypatch: pytest.Mo
 @pytest.mark.skipif(
     (LOCKS / lock_name("requirements", PYTHON)).stat().st_size < 50_000, reason="no lock on offer is that large"
 )
-def test_a_file_that_cannot_be_written_whole_is_said_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_named_and_leaves_nothing(tmp_path: Path) -> None:
     output = tmp_path / "output"
     write_files(output / "p", BEFORE)
     before = everything(output)
     process = begun(output, "--overwrite-if-exists", limit="ulimit -f 40")
     _, said = process.communicate()
     assert process.returncode == 1
-    assert f"fix this first:\n  {output / 'p'}: File too large; check the folder, " in said
+    assert f"fix this first:\n  {output / 'p'}: File too large; check the directory, " in said
     assert "Traceback" not in said
     assert everything(output) == before
 
 
-def test_a_read_only_folder_is_said_and_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_directory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_files(tmp_path, {"p/README.md": "mine"})
     made = staged(tmp_path / "p")
-    # Nothing is read-only for root.
+    # root can write everywhere.
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(PermissionError, match="is read-only"):
         made.put([])
@@ -357,7 +355,7 @@ def test_a_read_only_folder_is_said_and_left_alone(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_a_summary_that_cannot_be_written_fails_no_project(tmp_path: Path) -> None:
+def test_a_summary_that_cannot_be_written_does_not_stop_generation(tmp_path: Path) -> None:
     process = begun(tmp_path / "output", limit="exec >/dev/full")
     _, said = process.communicate()
     assert "nothing was generated" not in said
@@ -366,7 +364,7 @@ def test_a_summary_that_cannot_be_written_fails_no_project(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no HOME")
-def test_a_home_that_cannot_be_written_is_said_without_a_traceback(tmp_path: Path) -> None:
+def test_an_unwritable_home_is_named_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "home").write_text("a file")
     command = ("cookiecutter", str(TEMPLATE), "--no-input", *answered())
     done = run_in_home(tmp_path / "home", *command, folder=tmp_path)
@@ -386,7 +384,7 @@ def test_an_index_that_is_down_leaves_nothing(tmp_path: Path, cookiecutter: Run)
     assert not everything(tmp_path / "output")
 
 
-def test_an_index_that_is_silent_is_left_as_one_that_is_down(
+def test_a_silent_index_is_handled_like_an_unreachable_one(
     pin: Run, silent_index: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")

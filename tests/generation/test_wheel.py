@@ -61,7 +61,7 @@ def test_the_same_commit_and_answers_give_the_same_bytes() -> None:
         assert opened.namelist() == sorted(opened.namelist())
 
 
-def test_it_has_the_commands_of_what_is_chosen_and_no_others() -> None:
+def test_it_has_only_the_commands_of_the_chosen_options() -> None:
     pips = {f"pip{python}" for python in PYTHON_VERSIONS}
     assert commands(packed()) - pips == COMMANDS
     chosen = {"check", "prepare-passwords", "dask-scheduler", "dask-worker", "dvc", "h2o", "profile", "take-over"}
@@ -70,7 +70,7 @@ def test_it_has_the_commands_of_what_is_chosen_and_no_others() -> None:
 
 
 @needs("dask", "sqlite")
-def test_it_has_the_settings_of_dask_and_the_pages_in_jupyterlab_of_what_is_chosen() -> None:
+def test_it_has_the_settings_of_dask_and_the_chosen_pages_in_jupyterlab() -> None:
     def files(services: str) -> set[str]:
         found = members(packed(services=services))
         return {name.rpartition("/")[2] for name in found if "/etc/dask/" in name or "/icons/" in name}
@@ -81,7 +81,7 @@ def test_it_has_the_settings_of_dask_and_the_pages_in_jupyterlab_of_what_is_chos
 
 
 def test_it_is_small_enough_for_the_git_of_every_project() -> None:
-    # git compresses what it keeps.
+    # git compresses its objects.
     assert len(zlib.compress(packed(**EVERYTHING).content)) < 700_000
 
 
@@ -96,7 +96,7 @@ def test_its_record_has_the_digest_of_every_file() -> None:
     assert list(files) == [record]
 
 
-def test_it_installs_by_its_hash_with_executable_commands_and_by_no_other(tmp_path: Path) -> None:
+def test_it_installs_executable_commands_only_with_its_hash(tmp_path: Path) -> None:
     wheel = packed(**EVERYTHING)
     (tmp_path / wheel.name).write_bytes(wheel.content)
     venv.create(tmp_path / "venv", with_pip=False)
@@ -130,7 +130,7 @@ def test_it_knows_the_packages_that_the_template_ships_and_the_clients_of_servic
     assert set(known["clients"].values()) == {*SERVICES} - {"sqlite"}
 
 
-def test_it_carries_what_sources_among_the_chosen_tools_are_built_with() -> None:
+def test_it_carries_the_build_requirements_of_sources_among_the_chosen_tools() -> None:
     name = "ds_docker_env/image/build-requirements.txt"
     assert members(packed())[name] == b""
     known = sections(members(packed(dvc_s3_url="s3://bucket/churn"))[name].decode())
@@ -155,7 +155,9 @@ def test_the_commit_is_that_of_the_clone_of_an_archive_or_unknown(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a monitor that is a script")
-def test_a_repository_around_the_template_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programs_in_the_settings_of_a_repository_around_the_template_are_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_files(tmp_path, {"monitor": f"#!/bin/sh\ntouch {tmp_path}/ran\n", "template/other.txt": "\n"})
     (tmp_path / "monitor").chmod(0o755)
     committed(tmp_path)

@@ -170,7 +170,9 @@ def test_a_project_goes_back_to_an_earlier_day_and_follows_production_again_late
     run()
     assert hold.held_here() == "2026-03-01"
     for words in (["--at", "2026-03-02"], [f"{offline.url}r.txt", "--at", "2026-03-02"]):
-        with pytest.raises(DayError, match=r": has no history; .* from that day: take-over --at 2026-03-02 FILE"):
+        with pytest.raises(
+            DayError, match=r": is a file without history; .* from that day: take-over --at 2026-03-02 FILE"
+        ):
             takeover.run(words)
 
 

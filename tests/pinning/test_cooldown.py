@@ -157,5 +157,5 @@ def test_a_users_limit_for_uv_replaces_the_cooldown(tmp_path: Path, monkeypatch:
 
 def test_a_uv_that_cannot_exempt_a_package_is_too_old() -> None:
     said = "error: invalid value 'prod=false' for '--exclude-newer-package <EXCLUDE_NEWER_PACKAGE>': Invalid timestamp"
-    with pytest.raises(UvError, match=r"uv is too old \(.*\); install a newer one with: pip install -U uv"):
+    with pytest.raises(UvError, match=r"uv: is too old \(.*\); run: pip install -U uv"):
         uv.checked(subprocess.CompletedProcess(["uv"], 2, "", said))

@@ -545,7 +545,7 @@ def test_a_password_in_netrc_goes_only_to_the_index_and_the_image_build(
     generated = generate(production)
     assert generated.locked["ours"] == "1.0"
     assert generated.read(".secrets/netrc") == login
-    assert "Logins:     for 127.0.0.1, copied from this machine, in .secrets/netrc" in generated.stdout
+    assert "Logins:     for 127.0.0.1, copied into .secrets/netrc for the image build" in generated.stdout
     assert "canary" not in generated.stdout + generated.stderr
     holding = [path.name for path in generated.project.rglob("*") if path.is_file() and b"canary" in path.read_bytes()]
     assert holding == ["netrc"]

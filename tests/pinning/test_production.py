@@ -55,7 +55,7 @@ UNREADABLE = {
     "a number of 5,000 digits": (b"a==" + b"9" * 5_000, "(it is too long)"),
     "an equality with nothing": (b"a===", "'...' is not a requirement (it does not have a valid version)"),
     "an index without an address": (b"--index-url http://[x\na==1", "'http://[x' is not a valid URL"),
-    "an include without an address": (b"-r http://[x\na==1", "is no address"),
+    "an include without an address": (b"-r http://[x\na==1", "is not a valid URL"),
     "10,001 entries": (b"a==1\n" * 10_001, "has more than 10,000 entries"),
     "the head of a key": (b"-----BEGIN RSA canary-----\n", "'-----BEGIN ...' is not"),
     "a line of a key": (b"canary+" + b"k" * 63 + b"=\n", "'...' is not"),

@@ -128,6 +128,6 @@ def test_an_unknown_language_is_refused_with_the_known_ones(bake: Callable[..., 
     refused = bake(_language=language)
     assert refused.exit_code == -1
     assert (
-        f"_language: {language!r} is not a language of the README; choose one of {', '.join(LANGUAGES)}\n"
+        f"_language: {language!r} is not a language of the README; choose from {', '.join(LANGUAGES)}\n"
         in refused.stderr
     )

@@ -1,4 +1,4 @@
-"""Where production's file can come from: one class for each kind of place, and what each may include."""
+"""The sources of production's file: one class for each kind of location, and rules for included files."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ds_docker_env.common.sources.local import LocalFile
 def source_of(location: str) -> Source:
     """Return the source at a path, a URL, ``git+URL@REF@DAY#PATH``, ``image:NAME`` or ``-``, which is standard input.
 
-    Raise `SourceError` for a kind of URL that is not known.
+    Raise `SourceError` for an unknown kind of URL.
     """
     try:
         parts = urlsplit(location)
     except ValueError:
-        raise SourceError(f"{redacted(location)}: is no address; correct it") from None
-    # A login for the host behind the @ of https://one\@other would go to the other one.
+        raise SourceError(f"{redacted(location)}: is not a valid URL; correct it") from None
+    # In https://one\@other, a login for one host would go to the other.
     if "://" in location and "\\" in location:
-        raise SourceError(f"{redacted(location)}: contains a backslash; write / in its place")
+        raise SourceError(f"{redacted(location)}: contains a backslash; write / instead")
     if location == "-":
         from ds_docker_env.common.sources.standard_input import StandardInput
 
@@ -47,11 +47,11 @@ def source_of(location: str) -> Source:
 
         return LocalFile(url2pathname(parts.path))
     shown, known = redacted(location), "a path, an http(s) URL, git+URL@REF#PATH or image:NAME"
-    raise SourceError(f"{shown}: {scheme}:// cannot be read; name {known}")
+    raise SourceError(f"{shown}: {scheme}:// is not supported; name {known}")
 
 
 def day_of(location: str) -> str:
-    """Return the day for which a location asks, or a blank."""
+    """Return the day in a location, or a blank."""
     if not location.startswith("git+"):
         return ""
     from ds_docker_env.common.sources.git import GitFile
@@ -60,7 +60,7 @@ def day_of(location: str) -> str:
 
 
 def on_day(location: str, day: str) -> str:
-    """Return the location of a file as it was on a day, or as it is now if that is blank.
+    """Return the location of a file on a day, or now if that is blank.
 
     Raise `DayError` for a file without a history.
     """
@@ -71,15 +71,15 @@ def on_day(location: str, day: str) -> str:
     if not day:
         return location
     raise DayError(
-        f"{redacted(location)}: has no history; name its git repository, as in "
+        f"{redacted(location)}: is a file without history; name its git repository, as in "
         f"git+https://HOST/TEAM/REPOSITORY@{day}#PATH, or a file from that day: take-over --at {day} FILE"
     )
 
 
 def included(source: Source, reference: str) -> Source:
-    """Return the source that another one includes; raise `SourceError` where it would reach out of its place.
+    """Return the source that another one includes; raise `SourceError` if it may not.
 
-    A file from elsewhere includes files of the same place. A local one includes URLs, and files that are not private.
+    A remote file may include files of the same place. A local file may include URLs, and files that are not private.
     """
     found = source_of(source.beside(reference))
     if isinstance(source, LocalFile):
@@ -91,7 +91,7 @@ def included(source: Source, reference: str) -> Source:
     elif found.place == source.place:
         return found
     raise SourceError(
-        f"{redacted(reference)}: is not read, because {source.name} is elsewhere; write its lines into that file, "
+        f"{redacted(reference)}: is not read, because {source.name} is from elsewhere; copy its lines into that file, "
         "or download both and name the local one"
     )
 

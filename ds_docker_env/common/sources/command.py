@@ -1,4 +1,4 @@
-"""Running git and Docker so that they can neither hang nor flood."""
+"""Running git and Docker with limits on time and output."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from ds_docker_env.common.sources.interface import MAX_BYTES
 
 PROTOCOLS = ("file", "http", "https", "ssh", "git")
-# A hook of git's that runs this template would point git at its own repository.
+# Variables that git sets in hooks; they would point git at the wrong repository.
 _OF_A_REPOSITORY = (
     *("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"),
     *("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_SHALLOW_FILE", "GIT_GRAFT_FILE", "GIT_PREFIX", "GIT_QUARANTINE_PATH"),
@@ -25,17 +25,17 @@ _OF_A_REPOSITORY = (
 
 
 class TooLargeError(Exception):
-    """A command wrote more than it may."""
+    """A command wrote too much."""
 
 
 class Folder(NamedTuple):
-    """A directory that a command writes into, and how many bytes it may hold."""
+    """A directory that a command writes into, with its limit in bytes."""
 
     path: Path
     most: int
 
     def overflows(self) -> bool:
-        """Say whether it holds more; files come and go while this looks."""
+        """Say whether it exceeds the limit; files may change meanwhile."""
         size = 0
         for directory, _, files in os.walk(self.path):
             for name in files:
@@ -53,10 +53,10 @@ def run(
     longest: float = math.inf,
     folder: Folder | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a command with all that it starts, stopped when it says nothing for so many seconds, or more than 10 MB.
+    """Run a command in a process group, killed after so many seconds without output, or after 10 MB of output.
 
-    It is also stopped after ``longest`` seconds, whatever it says. Raise `subprocess.TimeoutExpired`, `OSError`, or
-    `TooLargeError` if its ``folder`` overflows.
+    It is killed after ``longest`` seconds in any case. Raise `subprocess.TimeoutExpired`, `OSError`, or `TooLargeError`
+    if its ``folder`` overflows.
     """
     began = time.monotonic()
     deadline = began + min(seconds, longest)
@@ -89,13 +89,13 @@ def run(
         err.seek(0)
         if folder and folder.overflows():
             raise TooLargeError
-        # It may have written much more before it was stopped.
+        # It may have written much more before it was killed.
         said_at_last = [file.read(MAX_BYTES + 1000) for file in (out, err)]
         return subprocess.CompletedProcess(command, process.returncode, *said_at_last)
 
 
 def run_git(*arguments: str, seconds: float = 10, variables: Mapping[str, str] | None = None) -> str | None:
-    """Return what git says, in an environment with these variables besides, or nothing if it fails or is missing."""
+    """Return the output of git, with these additional variables, or None if git fails or is missing."""
     try:
         done = run(["git", *arguments], seconds=seconds, environment={**git_environment(), **(variables or {})})
     except (OSError, subprocess.TimeoutExpired):
@@ -104,7 +104,7 @@ def run_git(*arguments: str, seconds: float = 10, variables: Mapping[str, str] |
 
 
 def git_environment() -> dict[str, str]:
-    """Return an environment in which git asks nothing, speaks English and knows no repository but ours."""
+    """Return an environment in which git does not prompt, speaks English and finds its repository by itself."""
     kept = {name: value for name, value in os.environ.items() if name not in (*_OF_A_REPOSITORY, "SSH_ASKPASS")}
     fixed = {"GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS), "LC_ALL": "C", "LANGUAGE": "C"}
     return {**kept, **fixed}

@@ -23,40 +23,40 @@ from ds_docker_env.common.redaction import some, without_credentials
 from ds_docker_env.common.sources.command import PROTOCOLS, Folder, TooLargeError, git_environment, run, run_git
 from ds_docker_env.common.sources.interface import MAX_BYTES, Remote, too_large
 
-# Seconds in which git says nothing of its progress.
+# Seconds without progress of git.
 SECONDS = 60
-# Bytes on the disk, and of one object in git's memory, to which a few kilobytes may unpack: more than
-# core.bigFileThreshold, from which on git reads files in parts. GIT_ALLOC_LIMIT is in git's own tests.
+# Bytes on disk, and of one object in memory, as a few kilobytes may unpack to gigabytes. More than
+# core.bigFileThreshold, above which git reads files in parts. GIT_ALLOC_LIMIT is documented in git's tests only.
 MOST, _MEMORY = 2_000_000_000, 600_000_000
 _SHOWN = 5
 
-# https://git-scm.com/docs/git-check-ref-format, and what git fetch would take for a refspec or an option.
+# https://git-scm.com/docs/git-check-ref-format, and names that git fetch would take for a refspec or an option.
 _BAD_REF = re.compile(r"^[-+/.]|[ ~^:?*\[\\]|\.\.|@\{|//|[/.]$|\.lock$")
 _BAD_PATH = re.compile(r"^[-/]|^(?:.*/)?\.\.(?:/|$)")
 _AT = re.compile(rf"@({day.PATTERN})$")
 _LIKE_A_DAY = re.compile(r"(?:^|@)\d{4}[-./]?\d{1,2}[-./]?\d{1,2}$")
 _HASH = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
 _REMOTE = "production"
-# git's word for "all": https://git-scm.com/docs/shallow. Without a depth, a fetch with a filter from a shallow
-# repository, such as a pipeline's checkout, would never end.
+# Infinite depth: https://git-scm.com/docs/shallow. Without a depth, a fetch with a filter from a shallow repository,
+# such as a pipeline's checkout, would never end.
 _ALL = "--depth=2147483647"
 _EVERYTHING = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
-# What servers answer that do not have a commit, or give none by its hash.
+# Answers of servers that lack a commit, or do not serve commits by hash.
 _UNKNOWN = rb"find remote ref|unadvertised object|not our ref|not valid"
 
 
 @dataclass(frozen=True)
 class GitFile(Remote):
-    """A file at ``git+URL@REF@DAY#PATH``; without REF the default branch, without PATH requirements.txt.
+    """A file at ``git+URL@REF@DAY#PATH``; REF defaults to the default branch, PATH to requirements.txt.
 
-    With a DAY, such as 2026-03-01, it is the file at the end of that day in UTC: in the last commit up to then, by
-    first parents, because a merged commit counts from its merge. Git gets passwords and keys from its usual sources:
-    netrc, a credential helper, an ssh agent.
+    With a DAY, such as 2026-03-01, the file at the end of that day in UTC, in the last commit up to then. First parents
+    count, so a merged commit counts from its merge. Passwords and keys come from git's usual sources: netrc, a
+    credential helper, an ssh agent.
     """
 
     @property
     def provenance(self) -> str:
-        """The commit that was read, as ``commit <40 hex>``, with its day if the location has a day."""
+        """The commit, as ``commit <40 hex>``, with its day if the location has a day."""
         _, commit, own = self._fetched()
         return f"commit {commit}{own}"
 
@@ -71,7 +71,7 @@ class GitFile(Remote):
         return self._parts().day
 
     def on(self, other: str) -> str:
-        """Return the location of this file on another day; a blank is the present."""
+        """Return the location of this file on another day; a blank means now."""
         return self._parts()._replace(day=other).location
 
     def read(self) -> bytes:
@@ -82,9 +82,11 @@ class GitFile(Remote):
         if kind == "tree":
             raise SourceError(f"{self.name}: {path} is a directory {where}; {_there(git.files(thing), '')}")
         if kind == "link":
-            raise SourceError(f"{self.name}: {path} is a link {where} that leads out of it; name the file itself")
+            raise SourceError(
+                f"{self.name}: {path} is a link {where} that leads out of the repository; name the file itself"
+            )
         if kind != "blob":
-            raise SourceError(f"{self.name}: no file {path} {where}; {_there(git.files(commit), path)}")
+            raise SourceError(f"{self.name}: {path} is not {where}; {_there(git.files(commit), path)}")
         if size > MAX_BYTES:
             raise too_large(self.name)
         return git.must("cat-file", "blob", thing)
@@ -112,26 +114,26 @@ class GitFile(Remote):
 
     def _check(self) -> None:
         if not self.location.isprintable():
-            raise SourceError(f"{self.name!r}: holds a character that no address has; type it again")
+            raise SourceError(f"{self.name!r}: contains an unprintable character; type it again")
         url, ref, asked, path = self._parts()
         day.checked(asked, self.name)
         protocol = url.partition("://")[0].lower() if "://" in url else "file"
         if protocol not in PROTOCOLS or not (url.startswith("/") or "://" in url):
             raise SourceError(
-                f"{self.name}: git cannot read from there; write git+https://, git+ssh://, git+file:/// or git+/path"
+                f"{self.name}: git cannot read this URL; use git+https://, git+ssh://, git+file:/// or git+/path"
             )
         if protocol != "file" and not _has_host(url):
             raise SourceError(
-                f"{self.name}: names no host that git can reach; write it as https://host/team/repository.git "
+                f"{self.name}: has an invalid host; write it as https://host/team/repository.git "
                 "or ssh://git@host/team/repository.git, with a / after the host"
             )
         if self.location.partition("#")[0].endswith("@") or (ref and _BAD_REF.search(ref)):
             raise SourceError(
-                f"{self.name}: {ref!r} is no branch, tag or commit; write one after the @, such as @v1.4.2"
+                f"{self.name}: {ref!r} is not a branch, tag or commit; write one after the @, such as @v1.4.2"
             )
         if _BAD_PATH.search(path):
             raise SourceError(
-                f"{self.name}: {path!r} is no path in a repository; write it from the repository's root, without .."
+                f"{self.name}: {path!r} is not a path in a repository; write it relative to its root, without .."
             )
 
 
@@ -149,19 +151,19 @@ class _Parts(NamedTuple):
         return f"git+{self.url}{at}#{self.path}"
 
 
-# Folder, commit and its day by URL, ref and day: included files come from the same commit, even if the branch moves.
+# Directory, commit and its day by URL, ref and day, so that included files come from the same commit.
 _FETCHED: dict[tuple[str, str, str], tuple[Path, str, str]] = {}
 
 
 @dataclass(frozen=True)
 class _Git:
-    """Git in a bare repository of its own, on behalf of a source with this name."""
+    """Git in a new bare repository, for a source with this name."""
 
     name: str
     folder: Path
 
     def run(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[bytes]:
-        # The user's own hooks would see the references change.
+        # Otherwise the user's hooks would run.
         quiet = ("-c", f"core.hooksPath={os.devnull}", "-c", "gc.auto=0", "-c", "maintenance.auto=false")
         command = ["git", f"--git-dir={self.folder}", *quiet, *arguments]
         environment = {**git_environment(), "GIT_ALLOC_LIMIT": str(_MEMORY)}
@@ -175,11 +177,11 @@ class _Git:
             ) from None
         except subprocess.TimeoutExpired:
             raise SourceError(
-                f"{self.name}: nothing of it arrived within {SECONDS:g} s; try again, or clone the repository "
-                "and name the file in it"
+                f"{self.name}: git received nothing within {SECONDS:g} s; try again, or clone the repository "
+                "and name the file in the clone"
             ) from None
         except OSError as error:
-            raise SourceError(f"{self.name}: git cannot be run ({error.strerror}); install it again") from None
+            raise SourceError(f"{self.name}: git cannot be run ({error.strerror}); reinstall it") from None
 
     def must(self, *arguments: str) -> bytes:
         done = self.run(*arguments)
@@ -198,12 +200,12 @@ class _Git:
         cause = _cause(done.stderr)
         advice = next(
             (advice for pattern, advice in _ADVICE.items() if re.search(pattern, cause)),
-            "git ls-remote with the same address shows when it works",
+            "test the URL with git ls-remote",
         )
-        return SourceError(f"{self.name}: git cannot fetch it ({cause}); {advice}")
+        return SourceError(f"{self.name}: git fetch failed ({cause}); {advice}")
 
     def look(self, what: str) -> tuple[str, int, str]:
-        """Return kind, size and object of ``commit:path``, following links inside the repository."""
+        """Return kind, size and object of ``commit:path``; follow links inside the repository."""
         done = self.run("cat-file", "--batch-check", "--follow-symlinks", stdin=f"{what}\n")
         if done.returncode:
             raise self.failed(done)
@@ -213,30 +215,30 @@ class _Git:
         return (found[2].decode(), int(found[3]), found[1].decode()) if found else ("", 0, "")
 
     def last_of(self, tip: str, asked: str) -> tuple[str, str]:
-        """Return the last commit up to the end of a day, and its own day; raise `DayError` if there was none yet."""
+        """Return the last commit up to the end of a day, and its day; raise `DayError` if the first one is later."""
         follow = ("rev-list", "--first-parent", "--timestamp")
         until = int(day.last_second(asked).timestamp())
         found = self.must(*follow, "--max-count=1", f"--min-age={until}", tip).split()
         if found:
             return found[1].decode(), day.of(int(found[0]))
         first = day.of(int(self.must(*follow, "--max-parents=0", tip).split()[0]))
-        fix = f"name a day from {first} on"
+        fix = "use a later day"
         if (self.folder / "shallow").exists():
-            fix = "the repository is shallow, so run: git fetch --unshallow"
-        raise DayError(f"{self.name}: no commit up to {asked} (UTC); the first one is from {first}; {fix}")
+            fix = "use a later day, or run in this shallow repository: git fetch --unshallow"
+        raise DayError(f"{self.name}: the first commit, of {first} (UTC), is later than {asked}; {fix}")
 
     def files(self, tree: str) -> list[str]:
         listed = self.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", tree).stdout
         return [name for name in listed.decode(errors="replace").split("\0") if name and name.isprintable()]
 
     def commit(self, what: str) -> str:
-        """Return the hash of a commit, or a blank where there is none or several."""
+        """Return the hash of a commit, or a blank if it is missing or ambiguous."""
         done = self.run("rev-parse", "--verify", "--quiet", f"{what}^{{commit}}")
         return "" if done.returncode else done.stdout.decode().strip()
 
 
 def _repository(address: str) -> tuple[str, str]:
-    """Return the URL of a repository, and the ref or a blank."""
+    """Split an address into the URL of the repository, and the ref or a blank."""
     scheme, separator, rest = address.partition("://") if "://" in address else ("", "", address)
     host, slash, folder = rest.partition("/")
     repository, at, ref = folder.partition(".git@")
@@ -256,13 +258,13 @@ def _has_host(url: str) -> bool:
 
 
 def last_commit(path: str) -> str:
-    """Return ``commit <40 hex>`` for the last change of a file, and whether it was changed since; blank outside git.
+    """Return ``commit <40 hex>`` of the last change of a file, and whether it was changed since; blank outside of git.
 
-    Settings of the file's repository can name programs that git runs. So a new repository, which has no settings,
-    borrows its objects, and git never compares the file itself: where only line endings differ, it is not changed.
+    Settings of the file's repository can name programs that git runs. So a new repository without settings borrows its
+    objects, and git does not read the file. A file that differs only in line endings counts as unchanged.
     """
     folder, name = os.path.split(os.path.realpath(path))
-    # For this, git reads the settings and runs none of them.
+    # This command reads the settings, but does not run programs.
     asked = ("--git-path", "objects", "--git-path", "shallow", "--show-prefix", "--verify", "HEAD")
     answer = (run_git("-C", folder, "rev-parse", *asked) or "").split("\n")
     if len(answer) != 4:
@@ -287,31 +289,30 @@ def last_commit(path: str) -> str:
 
 
 def _blob(content: bytes, kind: str) -> str:
-    """Return git's name of a file with this content: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects."""
+    """Return git's hash of a file with this content: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects."""
     return hashlib.new(kind, b"blob %d\0%s" % (len(content), content), usedforsecurity=False).hexdigest()
 
 
 def _fetch(name: str, url: str, ref: str, asked: str) -> tuple[Path, str, str]:
     if shutil.which("git") is None:
         raise SourceError(
-            f"{name}: git is needed to read it and is not here; install it from https://git-scm.com/downloads "
-            "or with: apt-get install git"
+            f"{name}: git is not installed; install it from https://git-scm.com/downloads or run: apt-get install git"
         )
     folder = Path(tempfile.mkdtemp(prefix="ds-docker-env-git-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     git = _Git(name, folder)
     git.must("init", "--quiet", "--bare", "--template=", str(folder))
-    # In a file that only this user can read, because a command line is public.
+    # In a file that only this user can read; command lines are public.
     git.must("config", f"remote.{_REMOTE}.url", url)
     if not (os.environ.get("GIT_SSH") or git.run("config", "core.sshCommand").stdout):
         git.must("config", "core.sshCommand", "ssh -o BatchMode=yes")
-    # Git does not read it, but a setting of its own, which comes first.
+    # Git ignores this variable; its own setting has priority.
     trusted = os.environ.get("SSL_CERT_FILE")
     if trusted and not git.run("config", "--get-urlmatch", "http.sslCAInfo", url).stdout:
         git.must("config", "http.sslCAInfo", trusted)
     if asked and not ref.startswith("refs/"):
         _require_day(git, ref, asked)
-    # Names of files are enough, or commits to find the day; git fetches the few files that are read later.
+    # Fetch file names only, or commits only to find the day; git fetches the files on demand.
     depth, found = _ALL if asked else "--depth=1", "FETCH_HEAD"
     for kind in ("tree:0", "blob:none") if asked else ("blob:none",):
         shape = [depth, f"--filter={kind}"]
@@ -334,12 +335,12 @@ def _fetch(name: str, url: str, ref: str, asked: str) -> tuple[Path, str, str]:
 
 
 def _require_day(git: _Git, ref: str, asked: str) -> None:
-    """Raise `SourceError` if a branch or tag is named like a day, or like a ref and a day."""
+    """Raise `SourceError` if a branch or tag is named like the day, or like the ref and the day."""
     text = f"{ref}@{asked}" if ref else asked
     listed = git.run("ls-remote", _REMOTE, f"refs/heads/{text}", f"refs/tags/{text}").stdout.decode(errors="replace")
     for commit, name in (line.split("\t") for line in listed.splitlines()):
         raise SourceError(
-            f"{git.name}: {name} has the same name; write @{commit if ref else name} for it, "
+            f"{git.name}: {name} exists, too; write @{commit if ref else name} for it, "
             f"or @refs/heads/{ref or 'BRANCH'}@{asked} for a branch on that day"
         )
 
@@ -350,15 +351,15 @@ def _no_such_ref(git: _Git, ref: str) -> str:
     if not ref:
         there = f"name one, such as @{names[0]}" if names else "push one first"
         return f"{git.name}: the repository has no default branch; {there}"
-    there = f"it has {_few(names, ref)}" if names else "the repository has none"
+    there = f"choose from {_few(names, ref)}" if names else "push one first"
     there += f"; write a day as YYYY-MM-DD, such as {day.today()}" if _LIKE_A_DAY.search(ref) else ""
-    return f"{git.name}: no branch, tag or commit {ref}; {there}"
+    return f"{git.name}: unknown branch, tag or commit {ref}; {there}"
 
 
 def _there(files: list[str], wanted: str) -> str:
-    """Return what could have been meant instead of a path."""
+    """Suggest files instead of a path."""
     candidates = [name for name in files if re.search(r"require|constraint|freeze|\.txt$|lock|\.in$", name)]
-    return f"it has {_few(candidates or files, wanted)}" if files else "it has no file at all"
+    return f"choose from {_few(candidates or files, wanted)}" if files else "the repository is empty"
 
 
 def _few(names: list[str], wanted: str) -> str:
@@ -369,23 +370,21 @@ def _few(names: list[str], wanted: str) -> str:
 _ADVICE = {
     r"ownership": "if you trust it, run: git config --global --add safe.directory <its path>",
     certificates.UNTRUSTED: certificates.ADVICE,
-    r"not appear to be a git|not found|does not exist|Not Found": (
-        "check the address of the repository, and that you may read it"
-    ),
+    r"not appear to be a git|not found|does not exist|Not Found": ("check the repository's URL, and your access to it"),
     r"(?i)username|password|authentication|permission denied|403|401|host key|access denied": (
-        "check the address; a private repository needs a password in ~/.netrc or in git's credential helper, "
-        "or an ssh key and a known host, and git ls-remote shows when it works"
+        "check the URL; a private repository needs a password in ~/.netrc or git's credential helper, "
+        "or an ssh key and a known host; test it with git ls-remote"
     ),
-    r"(?i)resolve|connect|timed out|unreachable|certificate|ssl": "check the address and the network",
+    r"(?i)resolve|connect|timed out|unreachable|certificate|ssl": "check the URL and the network",
 }
 
 
 def _cause(said: bytes) -> str:
-    """Return the one line of git's that says why."""
+    """Return the line of git's output with the cause."""
     lines = [line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()]
     end = next((n for n, line in enumerate(lines) if line.startswith("fatal: Could not read from remote")), None)
     candidates = lines[:end] if end else [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
-    cause = candidates[-1] if candidates else "it does not say why"
+    cause = candidates[-1] if candidates else "unknown reason"
     cause = re.sub(
         r"^(?:(?:fatal|error|ERROR|remote): )*(?:unable to access '[^']*': )?", "", without_credentials(cause)
     )

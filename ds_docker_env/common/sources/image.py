@@ -1,4 +1,4 @@
-"""What is installed in a production image."""
+"""The packages in a production image."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from ds_docker_env.common.sources.command import run
 from ds_docker_env.common.sources.interface import Remote
 from ds_docker_env.common.target import AMD64, DEBIAN_RELEASES, MACHINES, this_machine
 
-# Seconds: for each layer of an image that has to come over the network, and for everything else.
+# Seconds for each layer that is pulled, and for any other command.
 PULL, LOOK = 300, 60
-# What a Python may take to say what is installed; emulated, it needs some threads more.
+# Memory and processes of the Python that lists the packages; emulation needs more threads.
 _MEMORY, _PROCESSES = "1g", 64
 
-# Resolved on the image's own PATH, so that a virtual environment which is first there wins.
+# Found on the image's PATH, so that an activated virtual environment wins.
 _PYTHONS = ("python3", "python", "/usr/local/bin/python3", "/usr/local/bin/python", "/usr/bin/python3")
 _MANAGERS = {"uv", "poetry", "pdm", "hatch", "pipenv", "rye"}
 _INSTALLERS = {"pip", "setuptools", "wheel"}
@@ -37,13 +37,13 @@ _NAME = re.compile(r"[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?")
 _VERSION = re.compile(r"[\w.!+-]+")
 _ARCHIVE = re.compile(r"\.(whl|zip|egg|tar\.\w+|tgz)$", re.IGNORECASE)
 _MARK = "ds-docker-env: "
-# What Docker's two image stores say of an image for other platforms: when it is pulled, and when it is started.
+# Errors of Docker's two image stores for other platforms: at pull, and at start.
 _NO_MATCH = r"(?i)no matching manifest|no match for platform|does not match the specified platform"
 _NOT_HERE = rb"(?i)no such image|does not match the specified platform"
 _ABSENT = r"(?i)denied|unauthori[sz]ed|not found|unknown(?! authority)|no basic auth|does not exist"
 
-# Runs in production's image on any Python from 3.6 on, hence without importlib.metadata: prints what is installed as
-# one line of JSON. Its arguments are the image's working directory and the words of its command.
+# Prints the packages of production's image as one line of JSON. Runs on Python 3.6 or newer, so without
+# importlib.metadata. Its arguments are the image's working directory and the words of its command.
 SCRIPT = r'''
 import json, os, platform, shlex, site, sys
 
@@ -136,11 +136,11 @@ print("\n" + "MARK" + json.dumps(answer), flush=True)
 
 @dataclass(frozen=True)
 class Image(Remote):
-    """What is installed in the image at ``image:REFERENCE``, looked up without starting what production starts."""
+    """The packages of the image ``image:REFERENCE``, read without starting production's command."""
 
     @property
     def provenance(self) -> str:
-        """The image that was read, as ``digest sha256:… of linux/amd64``, or ``id …`` if it was never in a registry."""
+        """The image, as ``digest sha256:… of linux/amd64``, or ``id …`` if it was never in a registry."""
         found = _installed(self)
         return f"{found.identity} of {found.platform}"
 
@@ -155,11 +155,11 @@ class Image(Remote):
 
     @property
     def debian(self) -> str:
-        """Such as ``bookworm``; blank if it is no Debian."""
+        """Such as ``bookworm``; blank if it is not Debian."""
         return _installed(self).debian
 
     def read(self) -> bytes:
-        """Return the installed packages as ``pip freeze`` would, except that a wheel from a file is a version."""
+        """Return the packages as ``pip freeze`` does, but the version of a wheel from a file."""
         lines = _installed(self).lines
         if {line.partition("==")[0] for line in lines} <= _INSTALLERS:
             raise SourceError(
@@ -169,37 +169,37 @@ class Image(Remote):
         return "".join(f"{line}\n" for line in lines).encode()
 
     def beside(self, reference: str) -> str:
-        raise SourceError(f"{self.name}: an image includes no {reference}; name a requirements file instead")
+        raise SourceError(f"{self.name}: an image cannot include {reference}; use a requirements file instead")
 
 
 def disagreements(image: Image, python: str, debian: str) -> list[str]:
-    """Return why an analysis on this Python and Debian would not run on what the image runs on."""
+    """Return the problem if the image has another Python or Debian than the analysis."""
     found = _installed(image)
     where = f"production_requirements: {image.name} runs"
     instead = (
-        "if that is near enough, take its versions as a file: "
+        "if that is close enough, use its versions as a file: "
         f"docker run --rm --entrypoint python3 {_reference(image)} -m pip freeze"
     )
     if found.implementation != "CPython":
-        return [f"{where} {found.implementation} {found.full_python}, and an analysis CPython; {instead}"]
+        return [f"{where} {found.implementation} {found.full_python}, but an analysis needs CPython; {instead}"]
     if not found.debian:
-        return [f"{where} on {found.system}, and an analysis on Debian; {instead}"]
+        return [f"{where} on {found.system}, but an analysis needs Debian; {instead}"]
     releases = DEBIAN_RELEASES.get(image.python, ())
     if found.debian not in releases:
         offered = f"{image.python} on {' or '.join(releases)}" if releases else ", ".join(DEBIAN_RELEASES)
-        return [f"{where} Python {image.python} on {found.debian}, and an analysis Python {offered}; {instead}"]
+        return [f"{where} Python {image.python} on {found.debian}, but an analysis needs Python {offered}; {instead}"]
     wrong = [f"python_version {image.python}"] if python != image.python else []
     wrong += [f"debian_release {found.debian}"] if debian != found.debian else []
     return [f"{where} Python {image.python} on {found.debian}; choose {' and '.join(wrong)}"] if wrong else []
 
 
 def platform_lines(image: Image) -> list[str]:
-    """Return the lines of the summary about the platform of the image that was read."""
+    """Return the summary's lines about the image's platform."""
     read, asked, here = _installed(image).platform, _asked_platform(), MACHINES.get(this_machine(), this_machine())
-    why = f", as none was found for {asked}" if read != asked else ""
+    why = f" (not available for {asked})" if read != asked else ""
     lines = [f"Image:      read for {read}{why}"]
     if read != here:
-        lines.append(f"            this machine is {here}; to run the analysis as production runs, write into .env:")
+        lines.append(f"            this machine is {here}; to run the analysis on production's processor, add to .env:")
         lines.append(f"            DOCKER_DEFAULT_PLATFORM={read}")
     return lines
 
@@ -220,11 +220,11 @@ class _Installed:
 @cache
 def _installed(image: Image) -> _Installed:
     if not _REFERENCE.fullmatch(_reference(image)):
-        raise SourceError(f"{image.name!r}: is no name of an image; write it as image:registry/team/api:1.4.2")
+        raise SourceError(f"{image.name!r}: is not an image's name; write it as image:registry/team/api:1.4.2")
     if shutil.which("docker") is None:
         raise SourceError(
-            f"{image.name}: Docker is needed to look into an image and is not here; install it from "
-            "https://docs.docker.com/get-docker, or name a requirements file"
+            f"{image.name}: Docker is not installed; install it from https://docs.docker.com/get-docker, "
+            "or use a requirements file"
         )
     details, platform, answer = _look_into(image)
     try:
@@ -246,12 +246,12 @@ def _reference(image: Image) -> str:
 
 
 def _asked_platform() -> str:
-    """Return the platform to read: the usual one of production unless Docker is told another, whatever runs here."""
+    """Return the platform to read: Docker's default platform if it is set, otherwise linux/amd64."""
     return _printable(os.environ.get("DOCKER_DEFAULT_PLATFORM") or MACHINES[AMD64])
 
 
 def _look_into(image: Image) -> tuple[dict[str, Any], str, dict[str, Any]]:
-    """Return what Docker knows about the image, its platform and the answer of its Python; pull what is not here."""
+    """Return Docker's details of the image, its platform and its Python's answer; pull the image if necessary."""
     asked = _asked_platform()
     here = _inspect(image)
     if here:
@@ -269,7 +269,7 @@ class _OtherPlatformError(SourceError):
 
 
 def _inspect(image: Image) -> dict[str, Any] | None:
-    """Return what Docker knows about the image, or nothing if it is not here."""
+    """Return Docker's details of the local image, or None."""
     done = _docker(image, "image", "inspect", _reference(image))
     if done.returncode and not re.search(rb"(?i)no such (image|object)", done.stderr):
         raise _failed(image, done)
@@ -279,7 +279,7 @@ def _inspect(image: Image) -> dict[str, Any] | None:
         details = json.loads(done.stdout)[0]
         if isinstance(details["Id"], str) and _platform(details):
             return dict(details)
-    raise _garbage(image, "docker image inspect gives no Id and Architecture")
+    raise _garbage(image, "docker image inspect omits Id or Architecture")
 
 
 def _platform(details: dict[str, Any]) -> str:
@@ -287,16 +287,16 @@ def _platform(details: dict[str, Any]) -> str:
 
 
 def _pull(image: Image, asked: str, here: dict[str, Any] | None) -> dict[str, Any]:
-    """Pull the image for this platform, or for another one if it has no other; it may be ``here`` for another."""
+    """Pull the image for this platform, else for another one; ``here`` are the details of a local image."""
     pulled = _docker(image, "pull", f"--platform={asked}", _reference(image), seconds=PULL)
     only_others = re.search(_NO_MATCH, pulled.stderr.decode(errors="replace"))
     if here and pulled.returncode and not only_others and not re.search(_ABSENT, _last_line(pulled.stderr)):
         raise SourceError(
             f"{image.name}: the local copy is for {_platform(here)}, and Docker cannot pull it for {asked} "
-            f"({_last_line(pulled.stderr)}); try: docker pull --platform {asked} {_reference(image)}, or set "
+            f"({_last_line(pulled.stderr)}); run: docker pull --platform {asked} {_reference(image)}, or set "
             f"DOCKER_DEFAULT_PLATFORM={_platform(here)} if production runs there"
         )
-    # Docker's classic store keeps what it has pulled for another platform.
+    # Docker's classic store keeps an image that it pulled for another platform.
     if only_others and not _inspect(image):
         for other in MACHINES.values():
             if other != asked:
@@ -315,16 +315,16 @@ def _ask_any_python(image: Image, details: dict[str, Any], platform: str) -> dic
             elsewhere = str(answer.get("elsewhere") or "")
             return (_ask(image, details, platform, elsewhere) if elsewhere else None) or answer
     raise SourceError(
-        f"{image.name}: has no Python on its PATH or in /usr/local/bin; name the image that runs production's Python, "
+        f"{image.name}: Python is not on its PATH or in /usr/local/bin; name the image that runs production's Python, "
         "or a requirements file"
     )
 
 
 def _ask(image: Image, details: dict[str, Any], platform: str, python: str) -> dict[str, Any] | None:
-    """Run the script with this Python of the image's; return nothing if there is none."""
+    """Run the script with this Python of the image; return None if it does not exist."""
     container = f"ds-docker-env-{secrets.token_hex(6)}"
     locked = ("--network=none", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
-    # Not --cpus, which engines without root may refuse. Volumes are on the disk, so no file may hold a byte.
+    # Not --cpus, which rootless engines may refuse. Volumes are on disk, so files may not hold a byte.
     limits = (f"--memory={_MEMORY}", f"--memory-swap={_MEMORY}", f"--pids-limit={_PROCESSES}", "--ulimit=fsize=0")
     quiet = ("--no-healthcheck", "--log-driver=none", "--workdir=/", "--pull=never", f"--platform={platform}")
     what = (f"--entrypoint={python}", details["Id"], "-I", "-c", SCRIPT, *_started(details))
@@ -333,7 +333,7 @@ def _ask(image: Image, details: dict[str, Any], platform: str, python: str) -> d
         done = _docker(image, "run", "--rm", f"--name={container}", *locked, *limits, *quiet, *what, longest=LOOK)
         finished = done.returncode >= 0
     finally:
-        # Stopping the client leaves the container running.
+        # The container outlives its client.
         if not finished:
             with contextlib.suppress(SourceError):
                 _docker(image, "rm", "--force", "--volumes", container)
@@ -341,11 +341,11 @@ def _ask(image: Image, details: dict[str, Any], platform: str, python: str) -> d
         raise SourceError(
             f"{image.name}: is for {platform}, which this machine cannot run (exec format error); install emulation: "
             f"docker run --privileged --rm tonistiigi/binfmt --install {platform.split('/')[1]}, "
-            "or name a requirements file"
+            "or use a requirements file"
         )
     if done.returncode == 137:
         raise SourceError(
-            f"{image.name}: its Python was killed, as it took more than 1 GB of memory; name a requirements file"
+            f"{image.name}: its Python was killed because it used more than 1 GB of memory; use a requirements file"
         )
     if done.returncode in (126, 127):
         return None
@@ -355,14 +355,14 @@ def _ask(image: Image, details: dict[str, Any], platform: str, python: str) -> d
         if isinstance(answer, dict):
             return answer
     if done.returncode == 125 and re.search(_NOT_HERE, done.stderr):
-        raise _OtherPlatformError(f"{image.name}: is not here for {platform}")
+        raise _OtherPlatformError(f"{image.name}: is not available for {platform}")
     if done.returncode == 125:
         raise _failed(image, done)
     raise _garbage(image, _last_line(done.stderr) or _last_line(done.stdout) or f"exit code {done.returncode}")
 
 
 def _started(details: dict[str, Any]) -> list[str]:
-    """Return the working directory, and what could be in a virtual environment that production's command names."""
+    """Return the working directory, and paths in production's command that may be in a virtual environment."""
     folder = (details.get("Config") or {}).get("WorkingDir") or "/"
     words = _command(details)
     managed = [f"{folder}/.venv/bin/python"] if {word.rpartition("/")[2] for word in words[:3]} & _MANAGERS else []
@@ -370,23 +370,23 @@ def _started(details: dict[str, Any]) -> list[str]:
 
 
 def _command(details: dict[str, Any]) -> list[str]:
-    """Return the words of what production starts, also of a shell's script."""
+    """Return the words of production's command, also of a shell command."""
     config = details.get("Config") or {}
     return " ".join([*(config.get("Entrypoint") or []), *(config.get("Cmd") or [])]).split()
 
 
 def _requirement(found: dict[str, Any]) -> str:
-    """Return a line of requirements; conda's builds and wheels from a file are what their version says."""
+    """Return a line of requirements; conda's builds and wheels from a file become their version."""
     name, version, direct = found["name"], found["version"], found["direct_url"] or {}
     if not _NAME.fullmatch(name) or not _VERSION.fullmatch(version):
-        raise ValueError(f"{name!r} {version!r} is no package")
+        raise ValueError(f"{name!r} {version!r} is not a package")
     if found["develop"]:
         return f"-e file://{quote(found['develop'])}#egg={name}"
     url = without_credentials(direct.get("url", ""))
     if not url or found["installer"] == "conda":
         return f"{name}=={version}"
     if re.search(r"[\s\x00-\x1f\x7f]", url):
-        raise ValueError(f"{url!r} is no address")
+        raise ValueError(f"{url!r} is not an address")
     vcs = direct.get("vcs_info")
     if not vcs and url.startswith("file:") and _ARCHIVE.search(url.partition("#")[0]):
         return f"{name}=={version}"
@@ -412,7 +412,7 @@ def _by_name(line: str) -> tuple[str, str]:
 def _debian(system: dict[str, str]) -> str:
     if system.get("ID") != "debian":
         return ""
-    # Distroless has no code name of its own.
+    # Distroless lacks a separate code name.
     named = re.search(r"\((\w+)\)", system.get("VERSION", ""))
     return _printable(system.get("VERSION_CODENAME") or (named[1] if named else ""))
 
@@ -433,27 +433,27 @@ def _docker(
     try:
         return run(["docker", *arguments], seconds=allowed, environment=os.environ, longest=longest)
     except subprocess.TimeoutExpired:
-        what = "no layer of the image arrived" if arguments[0] == "pull" else "no answer"
-        again = f"try: docker pull {_reference(image)}, and then again"
-        advice = "name a requirements file" if arguments[0] == "run" else again
-        raise SourceError(f"{image.name}: {what} within {allowed:g} s; {advice}") from None
+        what = "did not receive a layer" if arguments[0] == "pull" else "did not answer"
+        again = f"run: docker pull {_reference(image)}, then try again"
+        advice = "use a requirements file" if arguments[0] == "run" else again
+        raise SourceError(f"{image.name}: Docker {what} within {allowed:g} s; {advice}") from None
     except OSError as error:
-        raise SourceError(f"{image.name}: docker cannot be run ({error.strerror}); install it again") from None
+        raise SourceError(f"{image.name}: docker cannot be run ({error.strerror}); reinstall it") from None
 
 
 _ADVICE = {
     r"(?i)cannot connect to the docker|is the docker daemon running|failed to connect to the docker": (
-        "start Docker, or name a requirements file"
+        "start Docker, or use a requirements file"
     ),
     r"(?i)permission denied.*(docker|socket)": (
-        "let this user use Docker: https://docs.docker.com/engine/install/linux-postinstall"
+        "allow this user to use Docker: https://docs.docker.com/engine/install/linux-postinstall"
     ),
     certificates.UNTRUSTED: (
         "give Docker your company's certificate: https://docs.docker.com/engine/security/certificates, and restart it"
     ),
     r"parsing specified platform": f"set DOCKER_DEFAULT_PLATFORM to {' or '.join(MACHINES.values())}",
-    _NO_MATCH: f"it is not available for {' or '.join(MACHINES.values())}; name a requirements file",
-    _ABSENT: "check its name and tag, and log in if it is private: docker login",
+    _NO_MATCH: f"it is not available for {' or '.join(MACHINES.values())}; use a requirements file",
+    _ABSENT: "check its name and tag; if it is private, run: docker login",
     r"(?i)lookup|dial|timeout|refused|certificate|tls|eof": "check the registry's name and the network",
 }
 
@@ -462,15 +462,15 @@ def _failed(image: Image, done: subprocess.CompletedProcess[bytes]) -> SourceErr
     cause = _last_line(done.stderr) or f"exit code {done.returncode}"
     advice = (advice for pattern, advice in _ADVICE.items() if re.search(pattern, cause))
     return SourceError(
-        f"{image.name}: Docker cannot give it ({cause}); "
-        f"{next(advice, 'docker pull and docker run show when it works; or name a requirements file')}"
+        f"{image.name}: Docker cannot read it ({cause}); "
+        f"{next(advice, 'test it with docker pull and docker run, or use a requirements file')}"
     )
 
 
 def _garbage(image: Image, said: str) -> SourceError:
+    cause = without_credentials(_printable(said))[:200]
     return SourceError(
-        f"{image.name}: its Python does not say what is installed ({without_credentials(_printable(said))[:200]}); "
-        "it must be 3.6 or newer; otherwise name a requirements file"
+        f"{image.name}: its Python cannot list its packages ({cause}); use Python 3.6 or newer, or a requirements file"
     )
 
 

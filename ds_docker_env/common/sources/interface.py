@@ -12,7 +12,7 @@ MAX_BYTES = 10_000_000
 
 
 class Source(Protocol):
-    """A file that can be read and that can name others beside it."""
+    """A file that can be read, and can include others."""
 
     @property
     def name(self) -> str:
@@ -20,17 +20,17 @@ class Source(Protocol):
 
     @property
     def provenance(self) -> str:
-        """The version of the content where it came from, such as a commit; may be blank."""
+        """The version of the content, such as a commit; may be blank."""
 
     @property
     def place(self) -> tuple[str, ...]:
-        """The host, the repository or the machine that a file may include further files of."""
+        """The host, repository or machine from which a file may include others."""
 
     def read(self) -> bytes:
         """Return the content; raise `SourceError`."""
 
     def beside(self, reference: str) -> str:
-        """Return the location of a file that this one names, wherever that is; raise `SourceError` if none can be."""
+        """Return the location of a file that this one includes; raise `SourceError` if it cannot include any."""
 
 
 @dataclass(frozen=True)
@@ -46,4 +46,4 @@ class Remote:
 
 def too_large(name: str) -> SourceError:
     """Return the error for a file of more than `MAX_BYTES`."""
-    return SourceError(f"{name}: is larger than {MAX_BYTES // 1_000_000} MB, so not a requirements file")
+    return SourceError(f"{name}: is larger than {MAX_BYTES // 1_000_000} MB; use a requirements file")

@@ -9,9 +9,9 @@ from pathlib import Path
 from ds_docker_env.common.errors import SourceError
 from ds_docker_env.common.sources.interface import MAX_BYTES, too_large
 
-# Docker's secrets, the environment and the open files of processes, devices, and passwords of the machine.
+# Docker's secrets, environments and open files of processes, devices, and the machine's passwords.
 _OF_THE_SYSTEM = ("/run", "/var/run", "/proc", "/sys", "/etc")
-# Where programs keep logins, also with a dot that Windows does not know.
+# Files and directories of programs for logins.
 _SECRET = {".aws", ".git", ".git-credentials", ".gnupg", ".netrc", ".secrets", ".ssh", "_netrc"}
 
 
@@ -27,7 +27,7 @@ class LocalFile:
 
     @property
     def provenance(self) -> str:
-        """The commit that the file was last changed in, if it lies in a git work tree."""
+        """The commit of the file's last change, if it is in a git work tree."""
         from ds_docker_env.common.sources.git import last_commit
 
         return last_commit(self.location)
@@ -37,16 +37,16 @@ class LocalFile:
         return ("file",)
 
     def require_public(self, near: str) -> None:
-        """Raise `SourceError` for a file that may hold a secret, as seen from a directory that is known.
+        """Raise `SourceError` for a file that may hold a secret, as seen from a known directory.
 
-        That is what lies in a directory of the system's, is hidden or leads to such a file through a link.
+        These are files in a system directory, hidden files, and links to them.
         """
         path = os.path.realpath(self.location)
         parts = {part.casefold() for part in Path(path).parts}
         if any(_below(path, place) for place in _OF_THE_SYSTEM) or parts & _SECRET or _hidden(path, near):
             raise SourceError(
-                f"{self.name}: is hidden or where secrets are kept, so it is not read; if it is a requirements file, "
-                "copy it to another directory or name"
+                f"{self.name}: is hidden or in a directory for secrets, so it is not read; if it is a requirements "
+                "file, copy it to another directory or name"
             )
 
     def read(self) -> bytes:
@@ -57,7 +57,7 @@ class LocalFile:
                 raise SourceError(f"{self.name}: is a directory; name the requirements file in it")
             if not path.is_file():
                 path.stat()
-                raise SourceError(f"{self.name}: is no ordinary file; name a requirements file")
+                raise SourceError(f"{self.name}: is not a regular file; use a requirements file")
             with path.open("rb") as file:
                 content = file.read(MAX_BYTES + 1)
         except FileNotFoundError:
@@ -80,9 +80,9 @@ def _below(path: str, place: str) -> bool:
 
 
 def _hidden(path: str, near: str) -> bool:
-    """Say whether the way from a directory to a file leads through a hidden name.
+    """Say whether the path from a directory to a file contains a hidden name.
 
-    Names that begin with two dots are those of Kubernetes, which are no secret by themselves.
+    Kubernetes uses names that begin with two dots; these are not hidden.
     """
     try:
         way = Path(os.path.relpath(path, os.path.realpath(near))).parts

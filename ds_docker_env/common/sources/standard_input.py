@@ -1,4 +1,4 @@
-"""What is piped in, for what a container cannot see by itself."""
+"""Standard input, for files that a container cannot see."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StandardInput:
 
     def read(self) -> bytes:
         if sys.stdin is None or sys.stdin.isatty():
-            raise SourceError(f"{self.name}: nothing is piped in; write a command in front, such as pip freeze |")
+            raise SourceError(f"{self.name}: is empty; pipe the output of a command into it, such as: pip freeze |")
         content = sys.stdin.buffer.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise too_large(self.name)
@@ -36,6 +36,6 @@ class StandardInput:
 
     def beside(self, reference: str) -> str:
         raise SourceError(
-            f"{redacted(reference)}: is not read for text that is piped in; write its lines in its place, "
+            f"{redacted(reference)}: cannot be included from standard input; write its lines instead, "
             "or name the file itself"
         )

@@ -16,7 +16,7 @@ from ds_docker_env.common import certificates
 from ds_docker_env.common.errors import SourceError
 from ds_docker_env.common.sources.interface import MAX_BYTES, Remote, too_large
 
-# Seconds: until the server accepts, until it says something, and for the whole file.
+# Seconds to connect, without data, and for the whole file.
 CONNECT, SILENCE, WHOLE = 5, 10, 30
 
 
@@ -24,7 +24,7 @@ CONNECT, SILENCE, WHOLE = 5, 10, 30
 class WebFile(Remote):
     """A file behind a URL; ``requests`` takes the password from netrc and the proxy from the environment.
 
-    It has at most ``size`` bytes, and ``seconds`` to arrive, `WHOLE` if there are none.
+    It may have ``size`` bytes and take ``seconds``, `WHOLE` by default.
     """
 
     size: int = MAX_BYTES
@@ -36,7 +36,7 @@ class WebFile(Remote):
 
     @property
     def place(self) -> tuple[str, ...]:
-        """Scheme and host, which are compared to the letter, so that no two readings of an address matter."""
+        """Scheme and host, compared as text, so that different parsers cannot disagree."""
         parts = urlsplit(self.location)
         return (parts.scheme, parts.netloc)
 
@@ -75,11 +75,11 @@ class WebFile(Remote):
         try:
             return urljoin(self.location, reference)
         except ValueError as error:
-            raise SourceError(f"{reference}: is no address ({error}); correct it") from None
+            raise SourceError(f"{reference}: is not a valid URL ({error}); correct it") from None
 
 
 def reachable(url: str) -> bool:
-    """Say whether a server answers at a URL, whatever it answers."""
+    """Say whether a server answers at a URL, even with an error."""
     try:
         requests.head(url, timeout=(CONNECT, SILENCE), stream=True).close()
     except (requests.exceptions.SSLError, requests.exceptions.ReadTimeout):
@@ -90,7 +90,7 @@ def reachable(url: str) -> bool:
 
 
 class _Trusting(HTTPAdapter):
-    """Trusts the certificates of the system and of ``SSL_CERT_FILE`` besides those of requests.
+    """Trusts the certificates of the system and of ``SSL_CERT_FILE`` in addition to those of requests.
 
     https://requests.readthedocs.io/en/latest/user/advanced/#transport-adapters
     """
@@ -103,13 +103,13 @@ class _Trusting(HTTPAdapter):
 
 
 def _arrived(raw: Any) -> bytes:
-    """Return what has arrived, without waiting for more, so that a trickle meets the deadline (urllib3 2)."""
+    """Return the data that has arrived without waiting, so that a trickle meets the deadline (urllib3 2)."""
     read = getattr(raw, "read1", raw.read)
     return bytes(read(65536, decode_content=True))
 
 
 def _cause(error: BaseException) -> str:
-    """Return what the system says, which is the only readable part of a wrapped connection error."""
+    """Return the system's message, the only readable part of a wrapped connection error."""
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, OSError) and inner.strerror:
