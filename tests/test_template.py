@@ -15,7 +15,7 @@ from ds_docker_env.common.target import AMD64, MACHINES, PYTHON_VERSIONS, Target
 from ds_docker_env.generation import checks as refusals
 from ds_docker_env.generation.base_image import require_name
 from ds_docker_env.generation.pipelines import PIPELINES
-from ds_docker_env.generation.release import WHEEL as NAME
+from ds_docker_env.generation.release import VERSION, WHEEL
 from ds_docker_env.generation.services import SERVICES
 from ds_docker_env.image.build.sources import sections
 from ds_docker_env.pinning.parity import read_lock
@@ -47,7 +47,8 @@ def test_the_readmes_tree_is_that_of_the_project() -> None:
     rendered = {path.name for path in (TEMPLATE / "{{cookiecutter.project_slug}}").iterdir() if path.is_file()}
     rendered |= {"analysis.ipynb"}
     rendered -= {name for names in PIPELINES.values() for name in names}
-    made = {"src/", "data/", NAME, "production.txt", "requirements.in", "requirements.txt", "tools.txt"}
+    name = WHEEL.replace(VERSION, "VERSION")
+    made = {"src/", "data/", name, "production.txt", "requirements.in", "requirements.txt", "tools.txt"}
     assert set(names) == rendered | made
 
 

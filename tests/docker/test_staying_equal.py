@@ -38,7 +38,7 @@ def test_a_fresh_image_holds_productions_versions_and_says_what_it_could_not_com
     assert first == f"{held} (1 more not for {MACHINES[this_machine()]} or this Python)"
     assert second.startswith("not compared with production's file: ")
     assert "--volume" in second
-    assert re.fullmatch(r"Template:   ds-docker-env [\d.]+, commit [0-9a-f]{40}(-dirty)?", template)
+    assert re.fullmatch(r"Template:   ds-docker-env [\w.]+, commit [0-9a-f]{40}(-dirty)?", template)
 
 
 def test_an_image_older_than_its_lock_is_told_to_be_built_again(copy: Project) -> None:
