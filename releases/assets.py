@@ -75,7 +75,5 @@ def write(folder: Path) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] != VERSION:
-        sys.exit(
-            f"ds_docker_env/generation/release.py: the version is {VERSION}, not {sys.argv[1]}; tag another commit"
-        )
+        sys.exit(f"{sys.argv[1]}: this commit has version {VERSION}; tag the commit of the release")
     write(Path(sys.argv[2]))

@@ -139,8 +139,11 @@ def main(words: Sequence[str]) -> int:
         return bool(found)
     _git("tag", "--sign", "--message", message, asked.version, tagged)
     try:
+        # git 2.39 makes a tag without a signature if it cannot read the key.
+        if "-----BEGIN " not in _git("cat-file", "tag", asked.version):
+            sys.exit(f"{asked.version}: git has not signed the tag; correct user.signingKey: nothing has changed")
         _git("merge", "--quiet", "--ff-only", head)
-    except subprocess.CalledProcessError:
+    except BaseException:
         _git("tag", "--delete", asked.version)
         raise
     print(f"Next:  git push --atomic origin main {asked.version}")
@@ -153,6 +156,4 @@ if __name__ == "__main__":
         sys.exit(main(sys.argv[1:]))
     except subprocess.CalledProcessError as error:
         command = " ".join(map(str, error.cmd[1:3]))
-        sys.exit(
-            f"{command}: exit code {error.returncode}; fix the reason above and prepare again: nothing has changed"
-        )
+        sys.exit(f"{command}: exit code {error.returncode}; fix the reason above: nothing has changed")

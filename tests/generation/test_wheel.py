@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from conftest import ANSWERS, committed, git, write_files
-from offers import CONTEXT, DEBIAN, PYTHON, TEMPLATE, needs
+from offers import CONTEXT, DEBIAN, PYTHON, needs
 
 from ds_docker_env.common.analysis import package_name
 from ds_docker_env.common.shipped import LOCKS, lock_name, shipped_analysis, shipped_files
