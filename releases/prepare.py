@@ -104,7 +104,8 @@ def _read(name: str, folder: Path = ROOT) -> str:
 
 
 def _read_version(folder: Path) -> str:
-    return re.findall(r'^VERSION = "(.*)"$', _read(RELEASE, folder), re.MULTILINE)[0]
+    found: list[str] = re.findall(r'^VERSION = "(.*)"$', _read(RELEASE, folder), re.MULTILINE)
+    return found[0]
 
 
 def _run(folder: Path, program: str, *arguments: str) -> None:
