@@ -21,6 +21,7 @@ from package_index import PackageIndex
 
 from ds_docker_env.common.analysis import package_name
 from ds_docker_env.common.shipped import shipped_analysis
+from ds_docker_env.generation.release import VERSION
 from ds_docker_env.generation.services import SERVICES
 
 GOLDEN = TEMPLATE / "tests" / "golden"
@@ -87,6 +88,7 @@ def _timeless(text: str, production: str) -> str:
         r"[0-9a-f]{64}  ds_docker": "DIGEST  ds_docker",
         r"(# taken over on: ).*": r"\1DAY",
         re.escape(production): "/api/requirements.txt",
+        re.escape(VERSION): "VERSION",
     }.items():
         text = re.sub(pattern, word, text)
     return text

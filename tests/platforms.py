@@ -22,6 +22,7 @@ from offers import TEMPLATE
 
 _WORKFLOWS, _DEPENDABOT = ".github/workflows/*.yml", ".github/dependabot.yml"
 _GITLAB, _RENOVATE = ".gitlab-ci.yml", "renovate.json"
+_FORMS = ".github/ISSUE_TEMPLATE/*.yml"
 READ = (_WORKFLOWS, _DEPENDABOT, _GITLAB, _RENOVATE)
 _PROGRAMS = {
     ("jactionlint", "--strict-exit", "--no-color", "--format", "oneline"): (_WORKFLOWS,),
@@ -30,6 +31,7 @@ _PROGRAMS = {
 _SCHEMAS = {
     ("vendor.github-workflows",): _WORKFLOWS,
     ("vendor.dependabot",): _DEPENDABOT,
+    ("vendor.github-issue-forms",): _FORMS,
     ("vendor.gitlab-ci", "--data-transform", "gitlab-ci"): _GITLAB,
     ("vendor.renovate",): _RENOVATE,
 }

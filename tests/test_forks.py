@@ -35,6 +35,8 @@ OF_THE_TEMPLATE = [
     *(f"tests/generation/test_{name}.py" for name in ("answers", "dvc", "services")),
     *(f"tests/rendered/test_{name}.py" for name in ("compose", "golden", "languages", "layout", "pipelines", "readme")),
     "tests/test_template.py",
+    "tests/test_addresses.py",
+    "tests/test_reference.py",
     "tests/rendered/test_scanners.py",
     "tests/generation/test_events.py::test_the_transcript_in_the_readme_is_what_a_person_sees",
     "tests/rendered/test_workflows.py::test_the_named_projects_cover_every_choice_of_every_question",
@@ -70,18 +72,15 @@ class Fork:
         self.replace(name, found[0], "")
 
     def answer(self, **answers: Any) -> None:
-        """Change defaults where a person does: in cookiecutter.json, and in the README's table."""
+        """Change defaults in cookiecutter.json, and renew the table of questions."""
         context = json.loads(self.read("cookiecutter.json"))
         assert set(answers) <= set(context)
         self.replace("cookiecutter.json", self.read("cookiecutter.json"), json.dumps(context | answers, indent=2))
-        for name, answer in answers.items():
-            for row in re.findall(rf"^\| `{name}` \| .*", self.read("README.md"), re.MULTILINE):
-                _, _, meaning = row[2:-2].split(" | ", 2)
-                if isinstance(answer, list):
-                    meaning = f"{meaning.partition(':')[0]}: {', '.join(f'`{one}`' for one in answer)}"
-                first = answer[0] if isinstance(answer, list) else answer
-                shown = "from the title" if "{{" in first else f"`{first}`"
-                self.replace("README.md", row, f"| `{name}` | {shown} | {meaning} |")
+        self.renew("reference")
+
+    def renew(self, name: str) -> None:
+        """Run one of the programs that write pages from the code."""
+        self.succeed(sys.executable, f"tests/{name}.py")
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -228,10 +227,9 @@ def added_question(fork: Fork) -> Seen:
     context = {"owner": "analysis@example.com", **context}
     context["__prompts__"] = {"owner": "Who is responsible", **context["__prompts__"]}
     fork.replace("cookiecutter.json", fork.read("cookiecutter.json"), json.dumps(context))
-    row = "| `project_name` |"
-    fork.replace("README.md", row, f"| `owner` | `analysis@example.com` | who is responsible |\n{row}")
     fork.replace(README, "\n## Start\n", "\n**Owner.** {{ cookiecutter.owner }}\n\n## Start\n")
-    fork.succeed(sys.executable, "tests/golden.py")
+    fork.renew("golden")
+    fork.renew("reference")
     return {"README.md": "\n**Owner.** analysis@example.com\n"}
 
 
@@ -255,8 +253,8 @@ def less_of_everything(fork: Fork) -> Seen:
     fork.cut(COMPOSE, '{% if "mysql" in services %}\n', "{% endif %}\n")
     fork.cut(README, '{% if "mysql" in services %}\n', "{% endif %}\n")
     (fork.folder / "locks" / "requirements-mysql.in").unlink()
-    fork.replace("README.md", "| `mysql`, `postgres` | MySQL, PostgreSQL,", "| `postgres` | PostgreSQL,")
-    fork.replace("README.md", "`mysql`, `postgres`, `h2o`, `dask` |", "`postgres`, `h2o`, `dask` |")
+    of_both, of_one = "[`mysql`](#mysql), [`postgres`](#postgresql) | MySQL, ", "[`postgres`](#postgresql) | "
+    fork.replace("docs/how-to/connect-services.md", of_both, of_one)
     fork.replace("README.md", "services=mysql", "services=postgres")
     said = "random password in .secrets"
     fork.replace("README.md", f"MySQL:      {said}/mysql", f"PostgreSQL: {said}/postgres")
@@ -318,6 +316,7 @@ def test_the_pages_fork_is_made_tested_used_and_kept_up_with_its_own_commands(
     fork.replace("cookiecutter.json", PAGES_INDEX, index.url)
     print(fork.succeed("bash", "-ec", make, **github))
     assert "\npolars==99.0 " in fork.read("locks/requirements-3.11.txt")
+    assert "gh:acme/ds-docker-env" in fork.read("README.md")
 
     (outside.folder / "pins.txt").write_text("polars==99.0\n")
     command = use.strip().replace("uvx cookiecutter", f"{sys.executable} -m cookiecutter")
@@ -343,12 +342,17 @@ def test_the_pages_fork_is_made_tested_used_and_kept_up_with_its_own_commands(
 
 def half_a_service(fork: Fork) -> set[str]:
     fork.replace("ds_docker_env/generation/services.py", '("redis", ', "(")
-    return {"README", "docker-compose.yml", "cookiecutter.json", "requirements-redis.in"}
+    return {"connect-services.md", "docker-compose.yml", "cookiecutter.json", "requirements-redis.in"}
 
 
-def a_default_that_the_readme_has_not(fork: Fork) -> set[str]:
+def a_default_that_no_page_has(fork: Fork) -> set[str]:
     fork.replace("cookiecutter.json", '"dvc_s3_url": ""', '"dvc_s3_url": "s3://team/data"')
-    return {"README", "dvc_s3_url"}
+    return {"uv run tests/reference.py"}
+
+
+def an_address_that_no_page_has(fork: Fork) -> set[str]:
+    fork.replace("cookiecutter.json", f'"{CONTEXT["_template_url"]}"', '"https://github.com/acme/analyses"')
+    return {"README.md", "uv run tests/addresses.py"}
 
 
 def a_package_that_is_not_locked(fork: Fork) -> set[str]:
@@ -362,14 +366,16 @@ def a_pair_without_an_image(fork: Fork) -> set[str]:
 
 
 BROKEN: tuple[Callable[[Fork], set[str]], ...] = (
-    *(half_a_service, a_default_that_the_readme_has_not, a_package_that_is_not_locked, a_pair_without_an_image),
+    *(half_a_service, a_default_that_no_page_has, an_address_that_no_page_has),
+    *(a_package_that_is_not_locked, a_pair_without_an_image),
 )
 
 
 @pytest.mark.parametrize("change", BROKEN, ids=lambda change: change.__name__)
 def test_a_fork_that_is_half_done_fails_and_says_where(fork: Fork, change: Callable[[Fork], set[str]]) -> None:
     wanted = change(fork)
-    files = ("tests/test_template.py", *(["tests/generation/test_services.py"] if change is half_a_service else []))
+    files = ["tests/test_template.py", "tests/test_addresses.py", "tests/test_reference.py"]
+    files += ["tests/generation/test_services.py"] if change is half_a_service else []
     done = fork.run(sys.executable, "-m", "pytest", *FAST, "--numprocesses=0", *files)
     said = [line for line in done.stdout.splitlines() if line.startswith(("E  ", "FAILED"))]
     assert done.returncode == 1

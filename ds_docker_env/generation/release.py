@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-VERSION = "2026.11.0"
+# Between two releases that of the next one with ".dev0"; releases/prepare.py writes it.
+VERSION = "2026.12.0.dev0"
 # The wheel with the commands of a project's image.
 WHEEL = f"ds_docker_env-{VERSION}-py3-none-any.whl"
 

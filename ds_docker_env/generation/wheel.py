@@ -11,6 +11,7 @@ import json
 import zipfile
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,18 +105,18 @@ def _members(answers: Answers) -> Iterator[tuple[str, bytes]]:
     chosen = {"", *answers.options}
     chosen |= {"production"} if answers.production_requirements else set()
     chosen |= {"secrets"} if {*WITH_PASSWORD, "dask"} & chosen else set()
-    yield "ds_docker_env/__init__.py", (PACKAGE / "__init__.py").read_bytes()
+    yield "ds_docker_env/__init__.py", _content(PACKAGE / "__init__.py")
     for path in (path for wing in _WINGS for kind in _KINDS for path in (PACKAGE / wing).rglob(kind)):
         name = path.relative_to(PACKAGE).as_posix()
         if not name.startswith(_FILES):
-            yield f"ds_docker_env/{name}", path.read_bytes()
+            yield f"ds_docker_env/{name}", _content(path)
     files = [path for path in (PACKAGE / _FILES).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     # File managers leave hidden files.
     for path in (path for path in files if not path.name.startswith(".")):
         for name in (path.name, *_ALIASES.get(path.name, [])):
             if _OPTIONAL.get(name, "") in chosen:
                 where = path.relative_to(PACKAGE / _FILES).with_name(name).as_posix()
-                yield f"{_DATA}/{where}", path.read_bytes()
+                yield f"{_DATA}/{where}", _content(path)
     known = {
         "version": VERSION,
         "commit": answers.commit,
@@ -136,5 +137,11 @@ def _members(answers: Answers) -> Iterator[tuple[str, bytes]]:
     yield f"{_INFO}/WHEEL", b"Wheel-Version: 1.0\nGenerator: ds-docker-env\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
+@cache
+def _content(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+@cache
 def _digest(content: bytes) -> str:
     return urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()

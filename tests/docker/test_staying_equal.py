@@ -38,7 +38,7 @@ def test_a_new_image_has_productions_versions_and_check_names_gaps(offline: Proj
     assert first == f"{held} (1 more do not apply to {MACHINES[this_machine()]} with this Python)"
     assert second.startswith("not compared with production's file: ")
     assert "--volume" in second
-    assert re.fullmatch(r"Template:   ds-docker-env [\d.]+, commit [0-9a-f]{40}(-dirty)?", template)
+    assert re.fullmatch(r"Template:   ds-docker-env [\w.]+, commit [0-9a-f]{40}(-dirty)?", template)
 
 
 def test_check_asks_for_a_restart_if_the_image_is_older_than_its_lock(copy: Project) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from conftest import ANSWERS, committed, git, write_files
-from offers import CONTEXT, DEBIAN, PYTHON, TEMPLATE, needs
+from offers import CONTEXT, DEBIAN, PYTHON, needs
 
 from ds_docker_env.common.analysis import package_name
 from ds_docker_env.common.shipped import LOCKS, lock_name, shipped_analysis, shipped_files
@@ -116,7 +116,6 @@ def test_it_carries_the_version_and_the_commit_of_the_template() -> None:
     wheel = packed()
     files = members(wheel)
     assert wheel.name == f"ds_docker_env-{VERSION}-py3-none-any.whl"
-    assert f'\nversion = "{VERSION}"\n' in (TEMPLATE / "pyproject.toml").read_text(encoding="utf-8")
     known = json.loads(files["ds_docker_env/image/template.json"])
     assert (known["version"], known["commit"]) == (VERSION, wheel.commit)
     metadata = files[f"ds_docker_env-{VERSION}.dist-info/METADATA"].decode()
