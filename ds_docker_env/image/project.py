@@ -94,7 +94,7 @@ def visible(location: str, command: str, *, mounted: bool = False) -> str:
     Raise `SourceError` for the project's own files, and with a command that mounts a file on the host.
     """
     if location == "standard input":
-        raise SourceError(f"{location}: was piped in and not kept; pipe the file into {command} - again")
+        raise SourceError(f"{location}: cannot be read again; pipe the file into: {command} -")
     if location.startswith("image:"):
         image = shlex.quote(location.removeprefix("image:"))
         raise SourceError(
@@ -114,9 +114,8 @@ def visible(location: str, command: str, *, mounted: bool = False) -> str:
         raise SourceError(f"{location}: is not in this container; mount its directory, and name the file there")
     if Path(folder).is_dir():
         held = sorted(found.name for found in Path(folder).iterdir())[:_LISTED]
-        raise SourceError(
-            f"{location}: no such file; name one of {folder}: {', '.join(held) or 'it is empty, so check --volume'}"
-        )
+        advice = f"name one in {folder}: {', '.join(held)}" if held else f"{folder} is empty, so check --volume"
+        raise SourceError(f"{location}: no such file; {advice}")
     known = folder.startswith("/") and not mounted
     host, where = (folder, "") if known else ("FOLDER", " (FOLDER: the full path of its directory)")
     here = folder if folder.startswith("/") else f"/{posixpath.basename(folder).strip('.') or 'production'}"

@@ -222,7 +222,7 @@ UNSEEN = {
     "/srv/my api/pins.txt": '--volume "/srv/my api:/srv/my api:ro" jupyter check "/srv/my api/pins.txt"',
     "image:registry/team/api:1.4.2": "-m pip freeze | docker compose run --rm --no-deps -T jupyter check -",
     "requirements.txt": "is a file of this project",
-    "standard input": "pipe the file into check - again",
+    "standard input": "pipe the file into: check -",
 }
 
 
