@@ -53,7 +53,7 @@ def ask(lock: str, options: Sequence[str], seconds: float = _LONGEST) -> list[di
     try:
         said = subprocess.run(command, input=lock, capture_output=True, text=True, check=False, timeout=seconds)
     except subprocess.TimeoutExpired:
-        raise ValueError(f"no whole answer within {seconds:.0f} s") from None
+        raise ValueError(f"incomplete answer after {seconds:.0f} s") from None
     try:
         return [answer for answer in json.loads(said.stdout)["dependencies"] if "vulns" in answer]
     except ValueError:

@@ -68,7 +68,7 @@ def run(words: Sequence[str]) -> int:
 def _explain(comparison: Comparison, indexes: Iterable[str]) -> None:
     """Print facts about the moves that would make all places agree."""
     moves = comparison.moves
-    with alive("Looking up what the moves mean") if moves.differences else nullcontext():
+    with alive("Looking up details of the moves") if moves.differences else nullcontext():
         words, silent = explain(moves, comparison.target, indexes)
     said = [f"{versions}  {words[name]}" for name, (_, versions) in moves.differences.items() if name in words]
     if lines := [*said, *silent]:

@@ -215,7 +215,7 @@ def replace(files: Mapping[str, str]) -> None:
     except OSError as error:
         raise ProjectError(
             f"{error.filename or 'the project folder'}: cannot be written ({error.strerror}); "
-            "check the folder, its owner and the space on the disk"
+            "check the directory, its owner and the free disk space"
         ) from None
 
 

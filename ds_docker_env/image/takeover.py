@@ -80,7 +80,7 @@ def take_over(
     lock = files["requirements.txt"]
     moves = Moves(versions, read_lock(lock, target.machine))
     elsewhere = moved_elsewhere(before, lock, moves, target.machine) if versions else []
-    say("looking up what the moves mean")
+    say("looking up details of the moves")
     said = lines(moves, target, [line for line in files["production.txt"].splitlines() if line.startswith("--")])
     if not dry:
         project.replace(files)

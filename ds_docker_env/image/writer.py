@@ -120,7 +120,7 @@ def _problem(name: str, text: str) -> str:
 def _changed_settings(path: Path, text: str) -> str:
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     if _parts(text)[1] != _parts(before)[1]:
-        return "commands change only what ds-docker-env wrote; edit your own settings on the host"
+        return "commands change only settings of ds-docker-env; edit your own settings on the host"
     block = tomllib.loads(_parts(text)[0])
     return "" if block.keys() <= _KEYS and _plain(block) else "contains settings that ds-docker-env does not write"
 

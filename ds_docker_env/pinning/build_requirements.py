@@ -141,12 +141,12 @@ def _lock(resolver: Resolver, requirements: Collection[str], before: str, lock: 
     """Lock build requirements for the processors of ``lock``; raise `GenerationError`."""
     amd64 = resolver.build_requirements(requirements, before)
     if not amd64.text:
-        raise RequirementsError(f"uv finds no wheels for {', '.join(requirements)}")
+        raise RequirementsError(f"uv did not find wheels for {', '.join(requirements)}")
     text = "".join(entries(amd64.text))
     if ARM64 in machines(lock):
         other = replace(resolver, target=resolver.target.on(ARM64)).build_requirements(requirements, text)
         if not other.text:
-            raise RequirementsError(f"uv finds no wheels for {', '.join(requirements)} on linux/arm64")
+            raise RequirementsError(f"uv did not find wheels for {', '.join(requirements)} on linux/arm64")
         text = merge(text, "".join(entries(other.text)))
     return text
 

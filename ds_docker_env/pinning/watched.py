@@ -186,12 +186,12 @@ def _stalled(log: _Log, stall: float) -> str:
     if log.building:
         source = [*log.building][-1]
         return (
-            f"{source}: its build from source made no progress for {stall:g} s and was stopped; "
+            f"{source}: its build from source stalled for {stall:g} s and was stopped; "
             "check the network that the build uses, or publish a wheel on production's index"
         )
     request = f" (last request: {log.address})" if log.address else ""
     return (
-        f"uv: {log.step or 'it'} made no progress for {stall:g} s and was stopped{request}; "
+        f"uv: {log.step or 'it'} stalled for {stall:g} s and was stopped{request}; "
         "check the network and the package index, or set UV_HTTP_TIMEOUT to more seconds for a slow index"
     )
 

@@ -157,7 +157,7 @@ def test_a_password_is_written_into_the_file_that_containers_have_mounted(folder
 
 def test_uv_on_the_host_keeps_its_own_settings(folder: Path) -> None:
     (folder / "uv.toml").write_text(BLOCK + OWN)
-    problem = "uv.toml: commands change only what ds-docker-env wrote; edit your own settings on the host"
+    problem = "uv.toml: commands change only settings of ds-docker-env; edit your own settings on the host"
     for text in (BLOCK, "", OWN.replace("example", "attacker"), f"{BLOCK}{OWN}offline = true\n"):
         assert asked(**{"uv.toml": text}) == problem
     assert asked(**{"uv.toml": OWN}) == project.WRITTEN

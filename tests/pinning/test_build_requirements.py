@@ -93,8 +93,8 @@ def test_build_requirements_without_wheels_are_named(pin: Pin, index: PackageInd
     system = '[build-system]\nrequires = ["nowhere"]\nbuild-backend = "flit_core.buildapi"\n'
     index.add_source("lost", "1.0", files={"pyproject.toml": f'{system}[project]\nname = "lost"\nversion = "1.0"\n'})
     generated = pin("lost==1.0\n")
-    assert "Not fixed:  build requirements of lost==1.0: uv finds no wheels for nowhere" in generated.stdout
-    assert "# lost==1.0: not fixed, uv finds no wheels for nowhere\n" in generated.read("build-requirements.txt")
+    assert "Not fixed:  build requirements of lost==1.0: uv did not find wheels for nowhere" in generated.stdout
+    assert "# lost==1.0: not fixed, uv did not find wheels for nowhere\n" in generated.read("build-requirements.txt")
 
 
 OLD = ["setuptools>=40.8.0", "wheel"]

@@ -311,7 +311,7 @@ REFUSED = {
     ),
     "a uv.lock amid a merge": ("uv.lock", f"version = 1\n<<<<<<< HEAD\n{UV}", "uv.lock:2: invalid TOML"),
     "a range in a Pipfile.lock": ("x", '{"_meta": {}, "default": {\n"a": ">=1"}}', "a has the invalid version '>=1'"),
-    "a package without a name": ("poetry.lock", '[[package]]\nversion = "1"\n', ":1: the entry has no package name"),
+    "a package without a name": ("poetry.lock", '[[package]]\nversion = "1"\n', ":1: the entry lacks a package name"),
     "nested JSON": ("Pipfile.lock", '{"_meta":' + "[" * 100_000, "nested too deeply"),
     "a key of many parts": ("uv.lock", f"version = 1\n{'.'.join('a' * 100_000)} = 1\n", "a key has too many parts"),
     "a number of many digits": ("poetry.lock", f"x = {'9' * 5000}\n", "invalid TOML"),

@@ -99,7 +99,7 @@ Not here:   ./libs/scoring: not from a package index
 Not here:   -e git+https://git.example.com/team/models.git@v1#egg=models: not from a package index
 Different:  needed @ git+https://git.example.com/team/needed@1.5 in production, needed==2.0 here
 Not here:   far @ http://127.0.0.1:9/far-1.0-py3-none-any.whl: its URL cannot be reached
-Ignored:    --global-option of user, --config-settings of user, --pre: no effect on a lock
+Ignored:    --global-option of user, --config-settings of user, --pre: without effect on a lock
 """
 
 

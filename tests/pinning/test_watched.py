@@ -95,11 +95,11 @@ def test_a_source_that_compiles_silently_may_take_longer_than_a_stall(
     [
         (
             "slow",
-            "resolving made no progress for 0.6 s and was stopped (last request: http://127.0.0.1:",
+            "resolving stalled for 0.6 s and was stopped (last request: http://127.0.0.1:",
         ),
         (
             "slow-1.0.tar.gz",
-            "downloading slow 1.0 made no progress for 0.6 s and was stopped (last request: http://127.0.0.1:",
+            "downloading slow 1.0 stalled for 0.6 s and was stopped (last request: http://127.0.0.1:",
         ),
     ],
 )
@@ -124,7 +124,7 @@ def test_a_build_that_hangs_stops_with_all_its_processes(
     refused = pin("slow==1.0\n")
     assert refused.exit_code == 1
     assert (
-        "fix this first:\n  slow==1.0: its build from source made no progress for 0.6 s and was stopped; "
+        "fix this first:\n  slow==1.0: its build from source stalled for 0.6 s and was stopped; "
         in refused.stderr
     )
     assert len(hanging()) == 3

@@ -22,7 +22,7 @@ def render_production(production: Production, today: date, day: str = "") -> str
         ("# Not pinned by production, or from a URL; the lock has the chosen versions.\n", production.unpinned),
     ):
         parts.append(title + as_lines(lines) if lines else "")
-    parts.append(_comment("Not taken over; no package index has it, or its URL is unreachable:", production.left_out))
+    parts.append(_comment("Not taken over; not on a package index, or its URL is unreachable:", production.left_out))
     return "\n".join(part for part in parts if part)
 
 

@@ -28,7 +28,7 @@ _KINDS = tuple(
             "remove the line",
         ),
         (r"\$\{?\w|%\w+%|\{\{", "it contains a variable", "write the version instead"),
-        (r"^(?:[*+>$]|\d{1,2}[.)])\s", "it is a list item", "remove what precedes the name"),
+        (r"^(?:[*+>$]|\d{1,2}[.)])\s", "it is a list item", "remove the text before the name"),
         (r"^-", "unknown option of pip", "remove it, or only the dash if it is not an option"),
         (r"^[\"']", "it is quoted", "remove the quotes and any comma"),
         (
@@ -48,13 +48,13 @@ _KINDS = tuple(
         (_NAME + r":", "it has : instead of ==", "write it as name==version"),
         (_NAME + r"@\s*v?\d", "it has @ instead of ==", "write it as name==version"),
         (_NAME + r"\(", "it has the version in parentheses", "write it as name==version"),
-        (_NAME + r"(?<=\s)v?\d", "it has no == before the version", "write it as name==version"),
+        (_NAME + r"(?<=\s)v?\d", "it lacks == before the version", "write it as name==version"),
         (
             _NAME + r"(?:[=<>~!]=[^\s;]*[\s,]\s*|\s)" + _SECOND,
             "it contains two requirements",
             "write one on each line",
         ),
-        (_NAME + r"[=<>~!]=\s*(?:latest|\*)?\s*$", "it has no version", "write the version that production has"),
+        (_NAME + r"[=<>~!]=\s*(?:latest|\*)?\s*$", "it lacks a version", "write the version that production has"),
         (r"\s--?[a-z]", "pip does not accept this option after a requirement", "remove it"),
         (r"^[^;]*;", "invalid marker", "write it as: name==version ; python_version >= '3.9'"),
     )

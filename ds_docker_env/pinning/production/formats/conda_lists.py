@@ -82,7 +82,7 @@ def from_json(text: str, name: str) -> Converted:
             entry = {key: str(value) for key, value in json.loads(found[0]).items()}
             package, version, channel = entry["name"], entry["version"], entry["channel"]
         except (ValueError, KeyError):
-            page.problem(number, "an entry has no name, version or channel")
+            page.problem(number, "an entry lacks its name, version or channel")
             continue
         if channel == "pypi":
             page.require(number, package, version=version)

@@ -142,7 +142,7 @@ class Page:
 
     def _check(self, line: int, what: str, value: str, fine: bool) -> None:
         if not fine:
-            self.problem(line, f"invalid {what} {excerpt(value)!r}" if value else f"the entry has no {what}")
+            self.problem(line, f"invalid {what} {excerpt(value)!r}" if value else f"the entry lacks a {what}")
 
     def _normal(self, line: int, marker: str) -> str:
         """Return a marker in the form of `packaging`; note a problem if it is invalid or too long."""
