@@ -28,7 +28,7 @@ _KINDS = tuple(
             "remove the line",
         ),
         (r"\$\{?\w|%\w+%|\{\{", "it contains a variable", "write the version instead"),
-        (r"^(?:[*+>$]|\d{1,2}[.)])\s", "it is a list item", "remove what precedes the name"),
+        (r"^(?:[*+>$]|\d{1,2}[.)])\s", "it is a list item", "remove the text before the name"),
         (r"^-", "unknown option of pip", "remove it, or only the dash if it is not an option"),
         (r"^[\"']", "it is quoted", "remove the quotes and any comma"),
         (
