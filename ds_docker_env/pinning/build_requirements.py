@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from configparser import ConfigParser
 from configparser import Error as ConfigError
@@ -24,6 +24,7 @@ from ds_docker_env.pinning.archive import Archive, SourceFile, read_archive
 from ds_docker_env.pinning.parity import entries, requirement_of_entry
 from ds_docker_env.pinning.processors import merge
 from ds_docker_env.pinning.production.formats.reading import read_toml, table, text_of, texts
+from ds_docker_env.pinning.production.model import name_of
 from ds_docker_env.pinning.resolver import Resolver
 
 _HEADING = "# Build requirements of packages without a wheel.\n"
@@ -165,14 +166,9 @@ def _asked(source: str, read: Future[Archive], resolver: Resolver) -> _Asked:
     settings = read_toml(building.settings, "uv.toml", "correct it")
     own = texts(table(settings.get("extra-build-dependencies")).get(name))
     bounds = [building.setuptools, *texts(settings.get("build-constraint-dependencies"))]
-    further = [building.requires.get(name, ""), *own, *_bounding(bounds, asked.requirements)]
+    names = set(map(name_of, asked.requirements))
+    further = [building.requires.get(name, ""), *own, *(each for each in bounds if each and name_of(each) in names)]
     return replace(asked, requirements=sorted({*asked.requirements, *filter(None, further)}))
-
-
-def _bounding(bounds: Collection[str], requirements: Collection[str]) -> Iterator[str]:
-    """Yield the bounds on packages that are among the requirements."""
-    names = {canonicalize_name(Requirement(each).name) for each in requirements}
-    yield from (bound for bound in bounds if bound and canonicalize_name(Requirement(bound).name) in names)
 
 
 def _declared(files: Mapping[str, str]) -> _Asked:

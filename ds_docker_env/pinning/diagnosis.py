@@ -33,7 +33,7 @@ _SYSTEMS = ("windows", "macos")
 
 @dataclass(frozen=True)
 class Obstacle:
-    """The reason that a processor has only part of the lock: the file and line of a requirement, and a message."""
+    """Why a lock for a processor is impossible: the file and line of the first requirement to blame, and the reason."""
 
     where: str
     why: str
@@ -218,7 +218,7 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
     if _GONE.search(alone.said):
         near = [*_nearest(resolver, name, f"<{version}"), *_nearest(resolver, name, f">{version}", "lowest")]
         are = "versions are" if near[1:] else "version is"
-        others = f"the nearest {are} {' and '.join(near)}" if near else "other versions do not support this Python"
+        others = f"the nearest {are} {' and '.join(near)}" if near else "other versions for this Python do not exist"
         return (
             f"{where}: {pin} is not, or no longer, on the package index; {others}; "
             "change the version in production, or publish its wheel on production's index"

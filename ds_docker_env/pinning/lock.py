@@ -18,7 +18,7 @@ from ds_docker_env.pinning.processors import for_both
 from ds_docker_env.pinning.production.model import Production
 from ds_docker_env.pinning.resolver import Attempt, Resolver
 from ds_docker_env.pinning.search import Search
-from ds_docker_env.pinning.wheels import Offer, build_requirements, foreign_sources, offers
+from ds_docker_env.pinning.wheels import Offer, build_requirements, foreign_sources, offers, sources
 
 
 @dataclass
@@ -88,14 +88,7 @@ def make_lock(
             return make_lock(production, analysis, wheels_only, target, before, settings, say, built_with, day)
         lock.compiled = compiled(resolver, offered[AMD64])
         lock.fresh = fresh(resolver.cooldown, offered)
-        built = {
-            MACHINES[machine]: {
-                f"{name}=={offer.version}"
-                for name, offer in offered[machine].items()
-                if offer.source and machine not in offer.wheels
-            }
-            for machine in machines(lock.text)
-        }
+        built = {MACHINES[machine]: set(sources(offered, machine)) for machine in machines(lock.text)}
         everywhere = set.intersection(*built.values())
         lock.compiled_on = {name: sorted(packages - everywhere) for name, packages in built.items()}
         lock.compiled_on[" and ".join(built)] = sorted(everywhere - lock.compiled.keys())

@@ -46,7 +46,7 @@ class Search:
 
     def run(self) -> Attempt:
         """Return the lock for x86-64; raise `LockError` when production or a kernel cannot be locked."""
-        self._leave_out_what_no_index_has()
+        self._leave_out_unavailable()
         if self.resolver.cooldown.day:
             # Production's dependencies may be newer than the day; packages of the analysis may not.
             Search(self.resolver, []).resolve()
@@ -88,7 +88,7 @@ class Search:
         self.left_out |= {requirement: beside(pins) for requirement, pins in conflicts.items()}
         return bool(conflicts)
 
-    def _leave_out_what_no_index_has(self) -> None:
+    def _leave_out_unavailable(self) -> None:
         production = self.resolver.production
         try:
             production.leave_out(self._of_the_system(), distribution.WHY)

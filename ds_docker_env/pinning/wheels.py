@@ -111,21 +111,20 @@ def build_requirements(
     offered = offered or offers(resolver, lock)
     if entries(lock) and not any(offered.values()):
         return BuildRequirements(before, {"requirements.txt": "uv does not say which packages have no wheel"})
-    sources = _to_build(offered, lock, machines(lock))
-    return lock_build_requirements(resolver, lock, sources, before, known, _to_build(offered, lock, [AMD64]))
+    found = from_urls(lock)
+    everywhere = found | sources(offered, AMD64)
+    for machine in machines(lock):
+        found |= sources(offered, machine)
+    return lock_build_requirements(resolver, lock, found, before, known, everywhere)
 
 
-def _to_build(
-    offered: Mapping[str, Mapping[str, Offer]], lock: str, processors: Collection[str]
-) -> dict[str, SourceFile]:
-    """Return the sources of packages without a wheel for one of these processors, by requirement."""
-    found = {
+def sources(offered: Mapping[str, Mapping[str, Offer]], machine: str) -> dict[str, SourceFile]:
+    """Return the sources of packages without a wheel for a processor, by requirement."""
+    return {
         f"{name}=={offer.version}": offer.source
-        for machine in processors
         for name, offer in offered[machine].items()
         if offer.source and machine not in offer.wheels
     }
-    return found | from_urls(lock)
 
 
 def _packages(said: Attempt) -> Iterator[tuple[dict[str, Any], set[str]]]:
