@@ -26,7 +26,7 @@ def verdict(comparison: Comparison, source: str) -> str:
     if not wanted:
         line = "production.txt does not pin a version for this environment"
     if elsewhere := {pin.name for pin in parity.elsewhere} - wanted:
-        line += f" ({len(elsewhere)} more do not apply to {comparison.target.docker} with this Python)"
+        line += f" ({len(elsewhere)} more not for {comparison.target.docker} or this Python)"
     if source and not comparison.moved:
         line += f"; {source} says the same"
     return line

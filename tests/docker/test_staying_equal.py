@@ -35,7 +35,7 @@ def test_a_new_image_has_productions_versions_and_check_names_gaps(offline: Proj
     checked = offline.run("check")
     first, second, template = checked.stdout.splitlines()
     held = f"{len(PINNED)} of {len(PINNED)} versions of production.txt are installed"
-    assert first == f"{held} (1 more do not apply to {MACHINES[this_machine()]} with this Python)"
+    assert first == f"{held} (1 more not for {MACHINES[this_machine()]} or this Python)"
     assert second.startswith("not compared with production's file: ")
     assert "--volume" in second
     assert re.fullmatch(r"Template:   ds-docker-env [\w.]+, commit [0-9a-f]{40}(-dirty)?", template)
