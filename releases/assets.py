@@ -33,7 +33,8 @@ combination of answers. Use the wheel only if one of the lines has this SHA-256.
 sha256sum {wheel}
 ```
 
-In PowerShell, use `Get-FileHash`. The SHA-256 of `wheels.txt` is `{digest}`. The signed tag {version} contains it, too.
+On macOS, use `shasum -a 256`; in PowerShell, `Get-FileHash`.
+The SHA-256 of `wheels.txt` is `{digest}`. The signed tag {version} contains it, too.
 """
 
 
