@@ -1,4 +1,4 @@
-"""The list of all messages, made from the code: ``uv run tests/messages.py`` writes docs/reference/messages.md.
+"""The list of all messages, made from the code; ``tests/reference.py`` writes it into docs/reference/messages.md.
 
 A message is a string of the code with two words in a row. Patterns, texts of files, and texts that the code only
 searches for are not messages.
@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 TEMPLATE = Path(__file__).parents[1]
 PAGE = TEMPLATE / "docs" / "reference" / "messages.md"
-COMMAND = "uv run tests/messages.py"
+COMMAND = "uv run tests/reference.py"
 _CODE = "ds_docker_env/"
 _COMMANDS = f"{_CODE}image/files/"
 _COMPOSE = "{{cookiecutter.project_slug}}/docker-compose.yml"
@@ -350,7 +350,3 @@ def _name(node: ast.expr) -> str:
     if not given:
         return _name(node.func.value if isinstance(node.func, ast.Attribute) else node.func)
     return _name(given[-1] if _name(node.func) in ("map", "sub") else given[0])
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8", newline="\n")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import messages
 from golden import PROJECTS, RICHEST, golden
 from offers import CONTEXT, QUESTIONS
 from pages import REFERENCE
@@ -30,12 +31,13 @@ Row = tuple[str, ...]
 
 
 def pages() -> dict[Path, str]:
-    """Return the text that each page with a generated table should have."""
-    return {
+    """Return the text that each page with a generated table should have, and the list of messages."""
+    found = {
         path: _BLOCK.sub(lambda block: f"{block[1]}{block[2]}{BLOCKS[block[1]](block[3])}\n", text)
         for path in sorted(REFERENCE.glob("*.md"))
         if _BLOCK.search(text := path.read_text(encoding="utf-8"))
     }
+    return {**found, messages.PAGE: messages.page()}
 
 
 def table(header: Row, rows: Iterable[Row], former: str) -> str:

@@ -18,7 +18,7 @@ _SOURCE = re.compile(r"^# ([a-z0-9-]+==[^\s:]+)", re.MULTILINE)
 BUILD_REQUIREMENTS = "build-requirements.txt"
 # Prefix of their locks' names.
 _BUILD = "build-"
-# Packages that projects made before 2026.11 do not have.
+# Packages that projects made before 2026.12 do not have.
 _ADDED = {"tqdm>=4.57"}
 _NEEDED_BY = re.compile(r"#(?: via|  ) (\S.*)")
 

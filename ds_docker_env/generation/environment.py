@@ -12,7 +12,7 @@ from ds_docker_env.generation.staging import Staging
 PORT = 8888
 # How many ports to try.
 _TRIED = 20
-# Until 2026.11 the name was in docker-compose.yml. Volumes have it.
+# Until 2026.12 the name was in docker-compose.yml. Volumes have it.
 _FORMER_NAME = re.compile(r"^name: \"([a-z0-9][a-z0-9_-]*)\"", re.MULTILINE)
 _CHOSEN_PORT = re.compile(r"^[ \t]*PORT[ \t]*=[ \t]*(\d{1,5})", re.MULTILINE)
 

@@ -20,7 +20,7 @@ FORMER = ".former"
 # The user's files, which the template never replaces.
 _KEPT = "src/"
 _FROM_BEFORE = "# From before this was generated again."
-# Lines of .gitignore and .dockerignore that the template rendered before 2026.11.
+# Lines of .gitignore and .dockerignore that the template rendered before 2026.12.
 _RENDERED_BEFORE = {"!parity.pyz", ".env", ".env.*", ".netrc", "_netrc", "**/_netrc"}
 # The hidden directory. Its plan names the files to remove, and exists only when all others are complete.
 _ROOM, _PLAN = ".generating", "plan"

@@ -60,7 +60,7 @@ def _write_name(project: Path, slug: str) -> list[str]:
     path.write_text(with_settings(before, COMPOSE_PROJECT_NAME=name), encoding="utf-8")
     return [
         f"{SETTINGS}: project name {name}",
-        f"{SETTINGS}: if this clone has volumes from before 2026.11, write COMPOSE_PROJECT_NAME={slug} to keep them",
+        f"{SETTINGS}: if this clone has volumes from before 2026.12, write COMPOSE_PROJECT_NAME={slug} to keep them",
     ]
 
 

@@ -123,10 +123,7 @@ def test_a_build_that_hangs_stops_with_all_its_processes(
     monkeypatch.setattr(watched, "_work", lambda process: work(process) + next(ticks))
     refused = pin("slow==1.0\n")
     assert refused.exit_code == 1
-    assert (
-        "fix this first:\n  slow==1.0: its build from source stalled for 0.6 s and was stopped; "
-        in refused.stderr
-    )
+    assert "fix this first:\n  slow==1.0: its build from source stalled for 0.6 s and was stopped; " in refused.stderr
     assert len(hanging()) == 3
     assert alive(hanging()) == []
 
