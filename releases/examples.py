@@ -25,8 +25,8 @@ SHOWN = {
 }
 README = """# Examples of ds-docker-env
 
-Projects of [ds-docker-env]({url}), version {version}, commit `{commit}`. Each release generates them again, so a change
-in this repository is lost.
+Projects of [ds-docker-env]({url}) {version}, commit `{commit}`.
+Each release generates them again, so changes in this repository are lost.
 
 | project | content |
 |---|---|
@@ -66,7 +66,7 @@ def renew(folder: Path) -> str:
 
 def _generate(name: str, answers: dict[str, str], folder: Path, source: str) -> None:
     given = {**answers, "project_slug": name}
-    if "production_requirements" in given:
+    if given.get("production_requirements"):
         given["production_requirements"] = str(PRODUCTION)
     command = [sys.executable, "-m", "cookiecutter", str(ROOT), "--no-input", "--output-dir", str(folder)]
     subprocess.run([*command, *(f"{key}={value}" for key, value in given.items())], check=True)

@@ -284,6 +284,7 @@ def test_the_fast_tests_pass_in_a_fork_and_its_projects_are_as_it_says(
     seen = change(fork)
     if change is not in_portuguese:
         fork.succeed("git", "rm", "-r", "--quiet", "pt.yaml", "README.pt.md", "templates")
+        fork.renew("reference")
     committed(fork.folder)
     project = fork.generate()
     for name, text in seen.items():

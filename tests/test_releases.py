@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from conftest import BASE_IMAGE, committed, copy_template, git, run_in_home, write_files
+from conftest import ANSWERS, BASE_IMAGE, committed, copy_template, git, run_in_home, write_files
 from golden import PAIR, PROJECTS
 from offers import CONTEXT, DEBIAN, PAIRS, PYTHON, TEMPLATE
 from package_index import PackageIndex
@@ -235,7 +235,7 @@ def test_examples_are_committed_once_without_secrets_and_pushed(
 ) -> None:
     for line in examples.PRODUCTION.read_text().splitlines():
         offline.add(*line.split("=="))
-    monkeypatch.setattr(examples, "PROJECTS", {"production": PROJECTS["production"] | {"_base_image": BASE_IMAGE}})
+    monkeypatch.setattr(examples, "PROJECTS", {"production": ANSWERS | PROJECTS["production"]})
     monkeypatch.setattr(examples, "commit", lambda: "f" * 40)
     remote, clone = tmp_path / "examples.git", tmp_path / "examples"
     git("init", "--quiet", "--bare", "--initial-branch=main", str(remote), folder=tmp_path)
@@ -257,7 +257,7 @@ def test_examples_are_committed_once_without_secrets_and_pushed(
     assert (git("rev-parse", "HEAD", folder=clone), git("status", "--porcelain", folder=clone)) == (head, "")
 
     monkeypatch.setattr(examples, "commit", lambda: "e" * 40)
-    monkeypatch.setattr(examples, "PROJECTS", {"default": PROJECTS["default"] | {"_base_image": BASE_IMAGE}})
+    monkeypatch.setattr(examples, "PROJECTS", {"default": ANSWERS | PROJECTS["default"]})
     examples.renew(clone)
     assert git("ls-tree", "--name-only", "HEAD", folder=clone).split() == ["README.md", "default"]
     pushed(clone, remote, tmp_path)
