@@ -31,7 +31,7 @@ from docker.lab import Lab, logged_in
 from docker.project import Project
 
 PICTURES = TEMPLATE / "docs" / "gallery"
-SIZE = ViewportSize(width=1200, height=750)
+SIZE = ViewportSize(width=1200, height=660)
 ANSWERS = {
     "default": {"project_name": "First look at the contracts", "question": "How long do customers stay?"},
     "production": {"project_name": "Why do customers leave?", "question": "Does the price of a contract matter?"},
@@ -55,7 +55,7 @@ customers = {"left": [31, 18, 9], "stayed": [42, 57, 88]}
 contracts = pd.DataFrame(customers, index=["monthly", "yearly", "two years"])
 contracts.plot.barh(stacked=True, title="Customers by contract", figsize=(7, 2.6));"""
 TERMINAL = """<body style="margin:0;background:#1e1e2e"><pre style="margin:28px 36px;color:#cdd6f4;
-font:19px/1.5 'DejaVu Sans Mono',monospace;white-space:pre-wrap">%s</pre></body>"""
+font:20px/1.5 'DejaVu Sans Mono',monospace;white-space:pre-wrap">%s</pre></body>"""
 
 
 def main() -> None:
@@ -77,7 +77,8 @@ def _default(lab: Lab, summary: list[str], browser: Browser) -> None:
 
 def _production(lab: Lab, summary: list[str], browser: Browser) -> None:
     """Record the way from the command to a package that was added."""
-    frames = list(terminal(browser, *summary))
+    command, said, start = summary
+    frames = list(terminal(browser, f"{command}{said}", start))
     frames.append(shoot(lab.page))
     run(lab, "import numpy, pandas\nprint(numpy.__version__, pandas.__version__)")
     frames.append(shoot(lab.page))
@@ -91,7 +92,7 @@ def _production(lab: Lab, summary: list[str], browser: Browser) -> None:
         frames.append(shoot(lab.page))
     frames[-1].save(PICTURES / "production.png", optimize=True)
     # Milliseconds for each frame: enough to read it.
-    times = [1500, 6000, 2000, 2500, 3000, 1500, 4000, 1500, 5000]
+    times = [6000, 2000, 2500, 3000, 1500, 4000, 1500, 5000]
     first, *others = [frame.quantize(64) for frame in frames]
     first.save(TEMPLATE / "docs" / "recording.gif", save_all=True, append_images=others, duration=times, loop=0)
 
