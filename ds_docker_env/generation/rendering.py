@@ -209,6 +209,9 @@ def stamps(modules: Iterable[str]) -> dict[str, tuple[int, int] | None]:
 
 def load_anew(extension: str) -> ModuleType:
     """Import the template's extension and the modules that it imports from their present files."""
+    # Python keeps compiled files by size and second, so that of another commit may pass for the present one.
+    for folder in (_ROOT / "ds_docker_env").rglob("__pycache__"):
+        shutil.rmtree(folder, ignore_errors=True)
     for name in our_modules(extension):
         del sys.modules[name]
     importlib.invalidate_caches()
