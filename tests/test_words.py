@@ -6,7 +6,7 @@ import pytest
 from words import LIMIT, LONGEST, TEMPLATE, Text, pages, sentences, texts
 
 
-@pytest.mark.parametrize("text", texts(), ids=lambda text: text.name)
+@pytest.mark.parametrize("text", [*texts()], ids=lambda text: text.name)
 def test_a_text_has_few_headless_clauses_and_paraphrases(text: Text) -> None:
     assert len(text.counted) <= text.allowed, f"more than {LIMIT} in 1,000 words: {', '.join(sorted(text.counted))}"
 

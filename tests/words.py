@@ -53,7 +53,7 @@ def texts() -> Iterator[Text]:
     for path in pages():
         yield Text(path.relative_to(TEMPLATE).as_posix(), prose(path.read_text(encoding="utf-8")))
     modules: dict[str, list[Path]] = {}
-    found = (path for folder in ("ds_docker_env", "locks", "tests") for path in TEMPLATE.glob(f"{folder}/**/*.py"))
+    found = (path for folder in ("ds_docker_env", "locks", "releases", "tests") for path in TEMPLATE.glob(f"{folder}/**/*.py"))
     for path in sorted(found):
         modules.setdefault(path.parent.relative_to(TEMPLATE).as_posix(), []).append(path)
     for folder, paths in modules.items():

@@ -209,6 +209,9 @@ def stamps(modules: Iterable[str]) -> dict[str, tuple[int, int] | None]:
 
 def load_anew(extension: str) -> ModuleType:
     """Import the template's extension and its modules again from their files."""
+    # Python compares a cached file by size and second, so the cache of another commit may pass for this one.
+    for folder in (_ROOT / "ds_docker_env").rglob("__pycache__"):
+        shutil.rmtree(folder, ignore_errors=True)
     for name in our_modules(extension):
         del sys.modules[name]
     importlib.invalidate_caches()

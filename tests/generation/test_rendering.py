@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +29,7 @@ from package_index import PackageIndex
 from ds_docker_env.common.shipped import shipped_analysis
 from ds_docker_env.common.target import made_for
 from ds_docker_env.generation import checks
+from ds_docker_env.generation.release import WHEEL
 from ds_docker_env.generation.services import SERVICES
 
 Run = Callable[..., Generated]
@@ -152,3 +155,24 @@ def test_a_default_that_cookiecutter_accepts_is_not_refused() -> None:
     assert not checks.unusable({**taken, "__prompts__": {}, "_base_image": "x"}, CONTEXT, "rc")
     assert not checks.unknown(CONTEXT, CONTEXT)
     assert not checks.misspelt(["full_name", "email", "project_short_description"], CONTEXT, "rc")
+
+
+def test_code_of_another_commit_is_loaded_even_if_it_has_the_same_size_and_second(tmp_path: Path) -> None:
+    copy_template(tmp_path / "template")
+    module = tmp_path / "template" / "ds_docker_env" / "generation" / "release.py"
+    program = f"""
+import os, pathlib, re, jinja2, local_extensions
+path = pathlib.Path({str(module)!r})
+second = path.stat().st_mtime_ns // 10**9 * 10**9
+os.utime(path, ns=(second, second))
+import importlib; importlib.reload(local_extensions.sys.modules["ds_docker_env.generation.release"])
+text = path.read_bytes()
+path.write_bytes(text.replace(b'VERSION = "2', b'VERSION = "3'))
+os.utime(path, ns=(second + 1000, second + 1000))
+environment = jinja2.Environment(extensions=[local_extensions.TemplateExtension])
+print(environment.globals["wheel_name"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path / "template", capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"{WHEEL.replace('-2', '-3', 1)}\n"
