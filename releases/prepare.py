@@ -44,7 +44,7 @@ def problems(version: str, day: date) -> list[str]:
         some = ", ".join(line[3:] for line in changed[:3]) + (f" and {len(changed) - 3} more" if changed[3:] else "")
         found.append(f"working tree: uncommitted changes in {some}; commit or stash them")
     if "\n- " not in "\n" + section(_read("CHANGELOG.md"), "Unreleased"):
-        found.append("CHANGELOG.md: no entries under [Unreleased]; describe the changes for users")
+        found.append("CHANGELOG.md: [Unreleased] is empty; describe the changes for users")
     return found
 
 
@@ -60,7 +60,7 @@ def released(changelog: str, version: str, day: date, url: str) -> str:
 
 
 def prepare(folder: Path, version: str, day: date, *, keep_locks: bool) -> tuple[str, str, str]:
-    """Commit the release and what follows it, in a worktree; return both commits and the digest of ``wheels.txt``."""
+    """Commit the release and the next version in a worktree; return both commits and the digest of ``wheels.txt``."""
     if not keep_locks:
         _run(folder, "locks/refresh.py")
     url = json.loads(_read("cookiecutter.json", folder))["_template_url"]
@@ -109,7 +109,7 @@ def _read_version(folder: Path) -> str:
 
 
 def _run(folder: Path, program: str, *arguments: str) -> None:
-    """Run a program of the worktree by this Python, with what it says on standard error."""
+    """Run a program of the worktree by this Python, with its output on standard error."""
     subprocess.run([sys.executable, program, *arguments], cwd=folder, check=True, stdout=sys.stderr)
 
 
@@ -128,7 +128,7 @@ def main(words: Sequence[str]) -> int:
     asked = parser.parse_args(words)
     found = problems(asked.version, asked.day)
     print("".join(f"{problem}\n" for problem in found), end="", file=sys.stderr)
-    # A dry run shows what would be refused, and the release all the same.
+    # A dry run shows the reasons against the release, and the release.
     if found and not (asked.dry_run and CALVER.fullmatch(asked.version)):
         return 1
     before = _git("rev-parse", "HEAD").strip()

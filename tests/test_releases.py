@@ -200,7 +200,7 @@ def test_all_that_prevents_a_release_is_named_at_once_and_nothing_changes(templa
         f"{SECOND}: not newer than 9999.1.2.dev0; increase PATCH",
         "branch: work, but a release is made from main; run `git switch main`",
         "working tree: uncommitted changes in notes.md; commit or stash them",
-        "CHANGELOG.md: no entries under [Unreleased]; describe the changes for users",
+        "CHANGELOG.md: [Unreleased] is empty; describe the changes for users",
     ]
     for version in ("9999.01.3", "9998.12.0", "v9999.1.3", "9999.1"):
         named = f"{version}: not a version of this month; use 9999.1.PATCH, such as 9999.1.0"

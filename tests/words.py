@@ -53,8 +53,8 @@ def texts() -> Iterator[Text]:
     for path in pages():
         yield Text(path.relative_to(TEMPLATE).as_posix(), prose(path.read_text(encoding="utf-8")))
     modules: dict[str, list[Path]] = {}
-    found = (path for folder in ("ds_docker_env", "locks", "releases", "tests") for path in TEMPLATE.glob(f"{folder}/**/*.py"))
-    for path in sorted(found):
+    folders = ("ds_docker_env", "locks", "releases", "tests")
+    for path in sorted(path for folder in folders for path in TEMPLATE.glob(f"{folder}/**/*.py")):
         modules.setdefault(path.parent.relative_to(TEMPLATE).as_posix(), []).append(path)
     for folder, paths in modules.items():
         yield Text(f"{folder}: comments", "\n".join(_comments(path) for path in paths))
