@@ -13,13 +13,12 @@ from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
 from ds_docker_env.common.sources import on_day
 from ds_docker_env.common.target import Target
 from ds_docker_env.image import commands, project
-from ds_docker_env.image.change import moved_elsewhere
 from ds_docker_env.image.hold import held_at
 from ds_docker_env.image.installed import ANALYSIS, read_target
 from ds_docker_env.image.lock import AT
 from ds_docker_env.image.meaning import lines
 from ds_docker_env.image.template import template
-from ds_docker_env.pinning.moves import Moves
+from ds_docker_env.pinning.moves import Moves, moved_elsewhere
 from ds_docker_env.pinning.parity import read_lock
 from ds_docker_env.pinning.pinned import pin, require_notebook, versions_in
 
