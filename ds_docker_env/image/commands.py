@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, NoReturn
 
-from ds_docker_env.common.errors import GenerationError, RefusedError
+from ds_docker_env.common.errors import GenerationError, ProjectError, RefusedError
 from ds_docker_env.common.logins import LOGINS
 from ds_docker_env.common.output import discard
 from ds_docker_env.common.redaction import excerpt, printable
@@ -210,11 +210,14 @@ def parser(name: str) -> argparse.ArgumentParser:
 
 def _run(command: Command, options: Sequence[str]) -> int:
     from ds_docker_env.image import overlay, project
+    from ds_docker_env.image.template import template
 
     run = importlib.import_module(f"ds_docker_env.image.{command.module}").run
     if not command.paths:
         options = [os.path.abspath(each) if command.source and os.path.exists(each) else each for each in options]
         os.chdir(project.root())
+    if command.source and not (project.root() / project.PRODUCTION).exists() and not template().production:
+        raise ProjectError(f"{project.PRODUCTION}: this project has no production file; generate it again and name one")
     _settle()
     os.environ.update(project.logins())
     if command.alone or project.half_replaced():
