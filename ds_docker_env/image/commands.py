@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import shlex
 import shutil
 import signal
 import sys
@@ -167,8 +166,9 @@ def main(name: str, arguments: Sequence[str] | None = None) -> NoReturn:
         # The only netrc in the container.
         said = error.report(f"{name}: {command.outcome}").replace("~/.netrc", LOGINS.as_posix())
         if isinstance(error, RefusedError) and _in_notebook():
-            words = shlex.join(options)
-            host = f"docker compose run --rm jupyter {name} {words}"
+            from ds_docker_env.image.project import on_host
+
+            host = on_host(name, *options)
             said += f"\n  logins are not available in a notebook; on the host, run: {host}"
     except KeyboardInterrupt:
         code, said = STOPPED, f"\n{name}: stopped; {command.outcome}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def run(words: Sequence[str]) -> int:
     known = template()
     with alive(f"Locking production's versions for Python {target.python}") as say:
         summary = take_over(location, target, known.names, known.clients, say, day, dry=asked.dry_run)
-    again = shlex.join(["docker", "compose", "run", "--rm", "jupyter", "take-over", *words]).replace(" --dry-run", "")
+    again = project.on_host("take-over", *(each for each in words if each != "--dry-run"), location=location)
     run_it = f"nothing was written; to apply this, run: {again}"
     print(*summary, f"Next:       {run_it if asked.dry_run else 'docker compose up --build'}", sep="\n")
     return 0
