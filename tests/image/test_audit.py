@@ -173,7 +173,7 @@ def test_a_database_that_never_ends_its_answer_times_out(monkeypatch: pytest.Mon
 
 def test_a_database_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     raised = (
-        "Traceback (most recent call last):\n  File \"osv.py\", line 70, in query\n"
+        'Traceback (most recent call last):\n  File "osv.py", line 70, in query\n'
         "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='api.osv.dev', port=443): Max retries exceeded "
         "with url: /v1/query (Caused by NameResolutionError(\"HTTPSConnection(host='api.osv.dev', port=443): Failed to "
         "resolve 'api.osv.dev' ([Errno -2] Name or service not known)\"))\n"

@@ -93,6 +93,7 @@ def test_a_project_without_production_says_so(
     )
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="it runs in the image, on Linux")
 def test_a_certificate_that_is_not_pem_is_refused_in_a_line(tmp_path: Path) -> None:
     certificate = tmp_path / "company.crt"
     certificate.write_bytes(b"0\x82")

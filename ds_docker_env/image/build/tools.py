@@ -50,8 +50,7 @@ def install() -> None:
 
 def require_pem(certificate: Path) -> None:
     """Exit with a message if a file is not a certificate as text."""
-    if subprocess.run(
-        ["openssl", "x509", "-inform", "PEM", "-noout", "-in", certificate], capture_output=True, check=False
-    ).returncode:
+    read = ["/usr/bin/openssl", "x509", "-inform", "PEM", "-noout", "-in", str(certificate)]
+    if subprocess.run(read, capture_output=True, check=False).returncode:
         name = certificate.name
         sys.exit(f"{name}: not a PEM certificate; convert it: openssl x509 -inform DER -in {name} -out {name}")
