@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ds_docker_env.common.certificates import ADVICE, untrusted
 from ds_docker_env.common.errors import UvError
@@ -26,6 +27,7 @@ _KEPT = 20_000
 _UNKNOWN = re.compile(
     r"\A\s*error: (unexpected argument|unrecognized subcommand|invalid value '\S+=false' for '--exclude-newer).{0,80}"
 )
+_URL = re.compile(r"https?://[^\s`'\")]+")
 _FULL = re.compile(r"(?:`([^`]+)`: )?(?:No space left on device|Disk quota exceeded)")
 # Begins a line with the step of a module.
 STEP = "step: "
@@ -119,10 +121,19 @@ def run_module(module: str, libraries: Mapping[str, str], path: Path, stdin: str
             break
         say("downloading libraries")
     if done.returncode:
-        said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        why = reason(done.stderr) or f"exit code {done.returncode}"
         advice = ADVICE if untrusted(done.stderr) else "check the network and the package index"
-        raise UvError(f"production could not be locked ({excerpt(said[0], 300)}); {advice}")
+        raise UvError(f"production could not be locked ({excerpt(why, 300)}); {advice}")
     return done.stdout
+
+
+def reason(said: str) -> str:
+    """Return the last line of a program's messages, which is the cause of an error, with the host if there is one."""
+    lines = said.strip().splitlines()
+    last = lines[-1].strip().removeprefix("cause: ") if lines else ""
+    found = _URL.search(said)
+    host = urlsplit(found[0]).hostname if found else ""
+    return f"{host}: {last}" if host and host not in last else last
 
 
 def _converse(

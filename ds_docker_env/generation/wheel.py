@@ -56,7 +56,7 @@ _FILES = "image/files/"
 _KINDS = ("*.py", "*.txt")
 # Programs for one option; the others are in every image.
 _OPTIONAL = {
-    **{"check": "production", "take-over": "production", "dvc": "dvc", "profile": "dvc", "h2o": "h2o"},
+    **{"dvc": "dvc", "profile": "dvc", "h2o": "h2o"},
     **dict.fromkeys(["dask-scheduler", "dask-worker", "tls.yaml", "dashboard.py", "dask.svg"], "dask"),
     **{"prepare-passwords": "secrets", "datasette.svg": "sqlite"},
 }
@@ -103,7 +103,6 @@ def pack(answers: Answers) -> Wheel:
 
 def _members(answers: Answers) -> Iterator[tuple[str, bytes]]:
     chosen = {"", *answers.options}
-    chosen |= {"production"} if answers.production_requirements else set()
     chosen |= {"secrets"} if {*WITH_PASSWORD, "dask"} & chosen else set()
     yield "ds_docker_env/__init__.py", _content(PACKAGE / "__init__.py")
     for path in (path for wing in _WINGS for kind in _KINDS for path in (PACKAGE / wing).rglob(kind)):
@@ -121,6 +120,7 @@ def _members(answers: Answers) -> Iterator[tuple[str, bytes]]:
         "version": VERSION,
         "commit": answers.commit,
         "names": shipped_names(answers.python_version),
+        "production": bool(answers.production_requirements),
         "clients": dict(shipped_analysis(answers.python_version, answers.options).clients),
     }
     yield "ds_docker_env/image/template.json", json.dumps(known, indent=0).encode()

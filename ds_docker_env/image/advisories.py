@@ -58,7 +58,15 @@ def ask(lock: str, options: Sequence[str], seconds: float = _LONGEST) -> list[di
         return [answer for answer in json.loads(said.stdout)["dependencies"] if "vulns" in answer]
     except ValueError:
         reasons = re.findall(r"^(?:ERROR:[\w.]+:(?!Tip)|(?=[\w.-]+: ))(.+)", said.stderr, re.MULTILINE)
-        raise ValueError(without_credentials((reasons or ["pip-audit was stopped"])[-1])[:500]) from None
+        raise ValueError(without_credentials(_plain((reasons or ["pip-audit was stopped"])[-1]))[:500]) from None
+
+
+def _plain(reason: str) -> str:
+    """Return a reason of pip-audit, without the objects in an exception of requests that it does not handle."""
+    if not (found := re.match(r"requests\.exceptions\.\w+: .*?host='([^']+)'", reason)):
+        return reason
+    why = re.search(r"\[Errno -?\d+\] ([\w ]+)|(timed out|certificate verify failed)", reason)
+    return f"{found[1]}: cannot be reached" + (f" ({why[1] or why[2]})" if why else "")
 
 
 def published(records: Iterable[str], url: str) -> dict[str, str]:

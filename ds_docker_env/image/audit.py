@@ -42,8 +42,9 @@ def run(options: Sequence[str]) -> int:
     groups: list[Group] = []
     audited: list[str] = []
     failed = False
+    database = "check the network, and run audit again" if "osv" in " ".join(options) else _DATABASE
     audits: list[tuple[str, str, Callable[[], tuple[list[Group], str]]]] = [
-        ("the packages in requirements.txt and tools.txt", _DATABASE, lambda: _python(options)),
+        ("the packages in requirements.txt and tools.txt", database, lambda: _python(options)),
         ("Debian's packages", "to leave them out, run: audit --no-debian", _debian),
     ]
     for what, advice, audit in audits[: 1 if asked.no_debian else 2]:

@@ -14,7 +14,7 @@ from ds_docker_env.common.day import today
 from ds_docker_env.common.errors import LockError, ProjectError, RequirementsError
 from ds_docker_env.common.progress import Say, silent
 from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
-from ds_docker_env.common.target import AMD64, MACHINES, machines, why_amd64_only
+from ds_docker_env.common.target import AMD64, machines, why_amd64_only
 from ds_docker_env.image import overlay, project, requirements
 from ds_docker_env.image.build.sources import sections
 from ds_docker_env.image.lock import (
@@ -31,8 +31,8 @@ from ds_docker_env.image.lock import (
 )
 from ds_docker_env.image.project import LOCK, REQUIREMENTS
 from ds_docker_env.pinning.build_requirements import BuildRequirements
-from ds_docker_env.pinning.moves import Moves
-from ds_docker_env.pinning.parity import Locked, read_each, read_lock, require_no_password, without
+from ds_docker_env.pinning.moves import Moves, moved_elsewhere
+from ds_docker_env.pinning.parity import Locked, read_each, require_no_password, without
 from ds_docker_env.pinning.production.model import Production, as_lines
 from ds_docker_env.pinning.refusal import older, refuse
 from ds_docker_env.pinning.resolver import same_versions
@@ -121,17 +121,6 @@ def change(
             overlay.switch(before[LOCK])
             raise
         return made
-
-
-def moved_elsewhere(before: str, after: str, here: Moves, machine: str) -> list[str]:
-    """Return a line for each version that moved on another processor only."""
-    return [
-        f"{line} on {MACHINES[other]}"
-        for other in machines(after)
-        if other != machine
-        for line in Moves(read_lock(before, other), read_lock(after, other)).lines
-        if line not in here.lines
-    ]
 
 
 def _without_urls(lock: str, text: str, names: Sequence[str]) -> str:

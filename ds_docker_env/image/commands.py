@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
-import shlex
 import shutil
 import signal
 import sys
@@ -15,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple, NoReturn
 
-from ds_docker_env.common.errors import GenerationError, RefusedError
+from ds_docker_env.common.errors import GenerationError, ProjectError, RefusedError
 from ds_docker_env.common.logins import LOGINS
 from ds_docker_env.common.output import discard
 from ds_docker_env.common.redaction import excerpt, printable
@@ -167,8 +166,9 @@ def main(name: str, arguments: Sequence[str] | None = None) -> NoReturn:
         # The only netrc in the container.
         said = error.report(f"{name}: {command.outcome}").replace("~/.netrc", LOGINS.as_posix())
         if isinstance(error, RefusedError) and _in_notebook():
-            words = shlex.join(options)
-            host = f"docker compose run --rm jupyter {name} {words}"
+            from ds_docker_env.image.project import on_host
+
+            host = on_host(name, *options)
             said += f"\n  logins are not available in a notebook; on the host, run: {host}"
     except KeyboardInterrupt:
         code, said = STOPPED, f"\n{name}: stopped; {command.outcome}"
@@ -210,11 +210,14 @@ def parser(name: str) -> argparse.ArgumentParser:
 
 def _run(command: Command, options: Sequence[str]) -> int:
     from ds_docker_env.image import overlay, project
+    from ds_docker_env.image.template import template
 
     run = importlib.import_module(f"ds_docker_env.image.{command.module}").run
     if not command.paths:
         options = [os.path.abspath(each) if command.source and os.path.exists(each) else each for each in options]
         os.chdir(project.root())
+    if command.source and not (project.root() / project.PRODUCTION).exists() and not template().production:
+        raise ProjectError(f"{project.PRODUCTION}: this project has no production file; generate it again and name one")
     _settle()
     os.environ.update(project.logins())
     if command.alone or project.half_replaced():

@@ -29,5 +29,5 @@ def lines(production: str) -> list[str]:
         return []
     source = project.source(production)
     source = on_day(source, "") if source.startswith("git+") else source
-    run = f'docker compose run --rm jupyter take-over "{source}"'
+    run = project.on_host("take-over", source, location=source)
     return [f"Held at:    {held}; add and lock take packages of that day; to follow production again, run: {run}"]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ds_docker_env.common.analysis import package_name, without_comment
 from ds_docker_env.common.day import checked, today
-from ds_docker_env.common.errors import LockError, ProjectError
+from ds_docker_env.common.errors import LockError, ProjectError, RequirementsError
 from ds_docker_env.common.progress import Say, alive, silent
 from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
@@ -40,11 +40,13 @@ from ds_docker_env.pinning.builds import Building
 from ds_docker_env.pinning.cooldown import Cooldown, without_undated
 from ds_docker_env.pinning.diagnosis import obstacle
 from ds_docker_env.pinning.lock import fresh
-from ds_docker_env.pinning.parity import Locked, prove_each, read_each
+from ds_docker_env.pinning.moves import Moves, moved_elsewhere
+from ds_docker_env.pinning.parity import Locked, prove_each, read_each, read_lock
 from ds_docker_env.pinning.pinned import versions_in
 from ds_docker_env.pinning.processors import differing, for_arm64, for_both, unmoved
 from ds_docker_env.pinning.production.model import Production
 from ds_docker_env.pinning.production.reader import read_production
+from ds_docker_env.pinning.refusal import similar
 from ds_docker_env.pinning.resolver import Attempt, Resolver, header, same_versions
 from ds_docker_env.pinning.wheels import build_requirements, offers
 
@@ -63,6 +65,9 @@ def run(options: Sequence[str]) -> int:
     project.writable()
     before = project.read(LOCK)
     at, others = _at(options)
+    machine = this_machine()
+    versions = versions_in(before, machine)
+    _require_locked(others, versions)
     command = [*locking_command(before), *others]
     with beside({LOCK: before}) as folder, resolving(production_here(), at=at) as resolver:
         print("+", shlex.join([*command, *resolver.cooldown.options[:2]]), file=sys.stderr, flush=True)
@@ -82,7 +87,11 @@ def run(options: Sequence[str]) -> int:
     if (lock, building.text) != (before, built_with):
         project.replace({LOCK: lock, BUILD_REQUIREMENTS: building.text})
     pinned = {pin.name for pin in resolver.production.pins}
+    moves = Moves(versions, read_lock(lock, machine)) if versions else Moves({}, {})
+    elsewhere = moved_elsewhere(before, lock, moves, machine) if versions else []
     for line in [
+        *moves.lines,
+        *elsewhere,
         *only_amd64(lock),
         *building.lines,
         *differing(read_each(lock), pinned),
@@ -90,6 +99,16 @@ def run(options: Sequence[str]) -> int:
     ]:
         print(line)
     return 0
+
+
+def _require_locked(options: Sequence[str], locked: Mapping[str, Locked]) -> None:
+    """Raise `RequirementsError` if a package is to be upgraded that the lock lacks, which uv ignores."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("-P", "--upgrade-package", action="append", default=[])
+    names = map(package_name, parser.parse_known_args(options)[0].upgrade_package)
+    known = locked.keys() | set(map(package_name, project.read(REQUIREMENTS).splitlines()))
+    if problems := [f"{name}: is not in {LOCK}{similar(name, locked)}" for name in names if name not in known]:
+        raise RequirementsError(*problems)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import lzma
 import re
 from base64 import b64encode
 from importlib import resources as packages
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -21,7 +22,7 @@ from jinja2 import pass_context, runtime
 from jupyter_core.paths import jupyter_path
 from latex2mathml.converter import convert_to_element
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
-from nbconvert.preprocessors import Preprocessor
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor, Preprocessor
 
 from ds_docker_env.image import overlay
 
@@ -36,8 +37,8 @@ class Offline(Preprocessor):
     """Makes a notebook's outputs work offline; the template puts ``offline_scripts`` into the head."""
 
     def preprocess(self, nb: nbformat.NotebookNode, resources: dict[str, Any]) -> tuple[nbformat.NotebookNode, Any]:
-        """Return the notebook with figures and formulas as HTML, and with the same ids in each run."""
-        nb = _with_ids_in_order(nb)
+        """Return the notebook with figures and formulas as HTML, and with the same ids and streams in each run."""
+        nb, _ = CoalesceStreamsPreprocessor().preprocess(_with_streams_in_order(_with_ids_in_order(nb)), resources)
         outputs = [output for cell in nb.cells for output in cell.get("outputs", []) if "data" in output]
         scripts: dict[Path, str] = {}
         for number, output in enumerate(outputs):
@@ -148,6 +149,19 @@ def _with_ids_in_order(nb: nbformat.NotebookNode) -> nbformat.NotebookNode:
     for number, cell in enumerate(nb.cells):
         cell["id"] = str(number)
     return nb
+
+
+def _with_streams_in_order(nb: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return the notebook with stdout before stderr, because they arrive in pieces at random moments."""
+    for cell in nb.cells:
+        if "outputs" in cell:
+            groups = groupby(cell.outputs, lambda output: output.output_type == "stream")
+            cell.outputs = [each for _, group in groups for each in sorted(group, key=_is_stderr)]
+    return nb
+
+
+def _is_stderr(output: nbformat.NotebookNode) -> bool:
+    return bool(output.get("name") == "stderr")
 
 
 def _state(nb: nbformat.NotebookNode) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def visible(location: str, command: str, *, mounted: bool = False) -> str:
     if location == "standard input":
         raise SourceError(f"{location}: cannot be read again; pipe the file into: {command} -")
     if location.startswith("image:"):
-        image = shlex.quote(location.removeprefix("image:"))
+        image = quoted(location.removeprefix("image:"))
         raise SourceError(
             f"{location}: cannot be read in a container; on the host, run: docker run --rm --entrypoint python "
             f"{image} -m pip freeze | {_run(command)} -T jupyter {command} -"
@@ -123,6 +123,23 @@ def visible(location: str, command: str, *, mounted: bool = False) -> str:
         f"{location}: is not in this container; to mount it, run on the host{where}: "
         f'{_run(command)} --volume "{host}:{here}:ro" jupyter {command} "{here}/{name}"'
     )
+
+
+def on_host(command: str, *words: str, location: str = "") -> str:
+    """Return the command for the host; a location outside the project is mounted again, from a directory FOLDER."""
+    run = _run(command)
+    if location == "-":
+        run += " -T"
+    elif location.startswith("/"):
+        run += f' --volume "FOLDER:{posixpath.dirname(location)}:ro"'
+    return " ".join([run, "jupyter", command, *map(quoted, words)])
+
+
+def quoted(word: str) -> str:
+    """Return a word for a shell, in double quotes, because cmd does not know others."""
+    if not word or re.search(r"[^\w@%+=:,./-]", word):
+        return shlex.quote(word) if re.search(r'["$`\\]', word) else f'"{word}"'
+    return word
 
 
 def _run(command: str) -> str:

@@ -144,9 +144,10 @@ def _vulnerabilities(versions: Versions, until: float) -> dict[str, frozenset[fr
     try:
         answers = advisories.ask(pins, ["--no-deps", f"--timeout={_SILENCE}"], max(1, until - time.monotonic()))
     except (ValueError, OSError):
-        raise ValueError("the database of advisories does not answer (run audit to see why)") from None
+        why = "not looked up, because the database of advisories does not answer (run audit to see why)"
+        raise ValueError(why) from None
     if not answers:
-        raise ValueError("the database of advisories does not know these versions")
+        raise ValueError("not looked up, because the database of advisories does not know these versions")
     return {
         canonicalize_name(answer["name"]): frozenset(
             frozenset([found["id"], *found["aliases"]]) for found in answer["vulns"]

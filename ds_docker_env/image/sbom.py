@@ -56,6 +56,7 @@ def run(words: Sequence[str]) -> int:
     text = _bill(components, facts)
     if file:
         Path(file).write_text(text, encoding="utf-8", newline="\n")
+        print(f"{file}: written", file=sys.stderr)
     else:
         print(text, end="")
     return result

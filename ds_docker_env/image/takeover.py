@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,13 +12,12 @@ from ds_docker_env.common.shipped import BUILD_REQUIREMENTS
 from ds_docker_env.common.sources import on_day
 from ds_docker_env.common.target import Target
 from ds_docker_env.image import commands, project
-from ds_docker_env.image.change import moved_elsewhere
 from ds_docker_env.image.hold import held_at
 from ds_docker_env.image.installed import ANALYSIS, read_target
 from ds_docker_env.image.lock import AT
 from ds_docker_env.image.meaning import lines
 from ds_docker_env.image.template import template
-from ds_docker_env.pinning.moves import Moves
+from ds_docker_env.pinning.moves import Moves, moved_elsewhere
 from ds_docker_env.pinning.parity import read_lock
 from ds_docker_env.pinning.pinned import pin, require_notebook, versions_in
 
@@ -45,7 +43,7 @@ def run(words: Sequence[str]) -> int:
     known = template()
     with alive(f"Locking production's versions for Python {target.python}") as say:
         summary = take_over(location, target, known.names, known.clients, say, day, dry=asked.dry_run)
-    again = shlex.join(["docker", "compose", "run", "--rm", "jupyter", "take-over", *words]).replace(" --dry-run", "")
+    again = project.on_host("take-over", *(each for each in words if each != "--dry-run"), location=location)
     run_it = f"nothing was written; to apply this, run: {again}"
     print(*summary, f"Next:       {run_it if asked.dry_run else 'docker compose up --build'}", sep="\n")
     return 0

@@ -14,13 +14,15 @@ FILE = "template.json"
 class Template(NamedTuple):
     """Its version and commit, the ``names`` of the packages that it ships, and the ``clients`` of services.
 
-    ``clients`` are normalised names of packages, each with its service.
+    ``clients`` are normalised names of packages, each with its service. ``production`` says whether the project was
+    generated with production's file.
     """
 
     version: str
     commit: str
     names: Sequence[str]
     clients: Mapping[str, str]
+    production: bool = True
 
     @property
     def line(self) -> str:

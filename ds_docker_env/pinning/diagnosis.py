@@ -216,7 +216,7 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
             "add it to production's file with --extra-index-url on a separate line"
         )
     if _GONE.search(alone.said):
-        near = [*_nearest(resolver, name, f"<{version}"), *_nearest(resolver, name, f">{version}", "lowest")]
+        near = [*nearest(resolver, name, f"<{version}"), *nearest(resolver, name, f">{version}", "lowest")]
         are = "versions are" if near[1:] else "version is"
         others = f"the nearest {are} {' and '.join(near)}" if near else "other versions for this Python do not exist"
         return (
@@ -236,7 +236,7 @@ def _system_of_needed(resolver: Resolver, pin: str, alone: Attempt) -> str:
     return ""
 
 
-def _nearest(resolver: Resolver, name: str, bound: str, resolution: str = "highest") -> list[str]:
+def nearest(resolver: Resolver, name: str, bound: str, resolution: str = "highest") -> list[str]:
     """Return the version of a package nearest to a bound, or nothing."""
     found = read_lock(resolver.newest([name + bound.replace("=", "")], f"--resolution={resolution}").text, AMD64)
     return [found[name].version] if name in found else []

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ds_docker_env.pinning.parity import Locked
+from ds_docker_env.common.target import MACHINES, machines
+from ds_docker_env.pinning.parity import Locked, read_lock
 
 
 class Moves(NamedTuple):
@@ -45,6 +46,17 @@ class Moves(NamedTuple):
             f"{f'{kind}:':<12}{versions}  {words.get(name, '')}".rstrip()
             for name, (kind, versions) in self.differences.items()
         ]
+
+
+def moved_elsewhere(before: str, after: str, here: Moves, machine: str) -> list[str]:
+    """Return a line for each version that moved on another processor only."""
+    return [
+        f"{line} on {MACHINES[other]}"
+        for other in machines(after)
+        if other != machine
+        for line in Moves(read_lock(before, other), read_lock(after, other)).lines
+        if line not in here.lines
+    ]
 
 
 def _version(package: Locked | None) -> str:

@@ -15,14 +15,15 @@ from packaging.version import Version
 
 from ds_docker_env.common.errors import LockError, UvError
 from ds_docker_env.pinning.builds import Failure
-from ds_docker_env.pinning.diagnosis import line_of, reason
+from ds_docker_env.pinning.diagnosis import line_of, nearest, reason
 from ds_docker_env.pinning.parity import Locked, read_lock
-from ds_docker_env.pinning.production.model import name_of
+from ds_docker_env.pinning.production.model import name_of, pinned_version
 from ds_docker_env.pinning.resolver import Attempt, Resolver, check_reached
 from ds_docker_env.pinning.search import beside
 
 # Names of well-known packages, each with its modules if their names differ.
 _KNOWN = Path(sys.prefix, "etc", "packages.txt")
+_YANKED = re.compile(r"(([\w.-]+)==\S+) was yanked(?: \(reason: (.+?)\))?(?:,| and )")
 _MISSING = re.compile(r"([\w.-]+) was not found in the (?:package registry|provided package locations|cache)")
 
 
@@ -81,7 +82,13 @@ def _problem(resolver: Resolver, wanted: str, attempt: Attempt) -> str:
     name, python = name_of(wanted), resolver.target.python
     if pinned := next((pin for pin in resolver.production.fixed if pin.name == name), None):
         return f"{wanted}: production pins {_placed(resolver, str(pinned))}; change it there, then run take-over"
-    if resolver.together([wanted], []).impossible:
+    if (alone := resolver.together([wanted], [])).impossible:
+        if (yanked := _YANKED.search(alone.words)) and (version := pinned_version(wanted)):
+            pin, package, why = yanked.groups()
+            said = "yanked" if package == name else f"needs {pin}, which is yanked"
+            near = [*nearest(resolver, name, f"<{version}"), *nearest(resolver, name, f">{version}", "lowest")]
+            others = f"; take {' or '.join(near)}" if near else ""
+            return f"{wanted}: {said}{f' ({why})' if why else ''}{others}"
         newest = _newest(resolver, name)
         return f"{wanted}: no matching version for Python {python}" + (f"; the newest is {newest}" if newest else "")
     if pins := reason(resolver, wanted, attempt):

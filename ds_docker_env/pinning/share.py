@@ -43,6 +43,8 @@ class Share:
             said = "all packages are part of its operating system, or for another system or Python"
         elif not exact:
             said = f"0 of {every} packages pinned, so versions may differ"
+        if self.left_out:
+            said += f" ({self.left_out} not taken over)"
         open_ = (
             f"Open:       {len(self.open)} may differ from production: {some(self.open, 3)}; "
             "to pin all, use its pip freeze or image:NAME"

@@ -35,8 +35,8 @@ EVERYTHING = {
     "__production_requirements": "/api/requirements.txt",
 }
 COMMANDS = {
-    *("add", "add-users", "as-owner", "audit", "install-lock", "lock", "password", "pip", "pip3", "remove"),
-    *("report", "sbom", "responds", "start", "uv"),
+    *("add", "add-users", "as-owner", "audit", "check", "install-lock", "lock", "password", "pip", "pip3"),
+    *("remove", "report", "sbom", "responds", "start", "take-over", "uv"),
 }
 
 
@@ -64,7 +64,7 @@ def test_the_same_commit_and_answers_give_the_same_bytes() -> None:
 def test_it_has_only_the_commands_of_the_chosen_options() -> None:
     pips = {f"pip{python}" for python in PYTHON_VERSIONS}
     assert commands(packed()) - pips == COMMANDS
-    chosen = {"check", "prepare-passwords", "dask-scheduler", "dask-worker", "dvc", "h2o", "profile", "take-over"}
+    chosen = {"prepare-passwords", "dask-scheduler", "dask-worker", "dvc", "h2o", "profile"}
     assert commands(packed(**EVERYTHING)) - pips == COMMANDS | chosen
     assert commands(packed()) >= pips
 
@@ -118,6 +118,7 @@ def test_it_carries_the_version_and_the_commit_of_the_template() -> None:
     assert wheel.name == f"ds_docker_env-{VERSION}-py3-none-any.whl"
     known = json.loads(files["ds_docker_env/image/template.json"])
     assert (known["version"], known["commit"]) == (VERSION, wheel.commit)
+    assert not known["production"]
     metadata = files[f"ds_docker_env-{VERSION}.dist-info/METADATA"].decode()
     assert f"Project-URL: Source, {CONTEXT['_template_url']}/tree/{wheel.commit}\n" in metadata
 

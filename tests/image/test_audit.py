@@ -171,6 +171,18 @@ def test_a_database_that_never_ends_its_answer_times_out(monkeypatch: pytest.Mon
         advisories.ask(LOCK, [])
 
 
+def test_a_database_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    raised = (
+        'Traceback (most recent call last):\n  File "osv.py", line 70, in query\n'
+        "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='api.osv.dev', port=443): Max retries exceeded "
+        "with url: /v1/query (Caused by NameResolutionError(\"HTTPSConnection(host='api.osv.dev', port=443): Failed to "
+        "resolve 'api.osv.dev' ([Errno -2] Name or service not known)\"))\n"
+    )
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 1, "", raised))
+    with pytest.raises(ValueError, match=r"^api\.osv\.dev: cannot be reached \(Name or service not known\)$"):
+        advisories.ask(LOCK, [])
+
+
 def test_a_vulnerability_is_accepted_by_any_name_until_a_day_and_unused_entries_are_named(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

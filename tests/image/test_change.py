@@ -205,6 +205,7 @@ REFUSED = {
     "poalrs": r"poalrs: not on the package index; did you mean polars\?",
     "sklearn": r"sklearn: not on the package index; did you mean scikit-learn\?",
     "shared2>=9": r"shared2>=9: no matching version for Python 3.11; the newest is 1.0",
+    "polar==1.1": r"polar==1.1: needs runtime-32==1.1, which is yanked \(a \(bad\) bug\); take 1.0 or 1.2$",
     "broken": r"broken: does not build here: .*Fortran; add a version with a wheel",
     "./mine": r"\./mine: a file or directory has no version to lock; put your modules into src",
     "git+https://h/a.git": r"git\+https://h/a.git: a repository cannot be locked by hash",
@@ -217,6 +218,9 @@ def test_a_package_that_cannot_be_locked_is_refused_with_the_reason_and_all_file
     image: Image, wanted: str, problem: str
 ) -> None:
     image.index.add("shared2", "1.0")
+    for version in ("1.0", "1.1", "1.2"):
+        image.index.add("polar", version, requires=(f"runtime-32=={version}",))
+        image.index.add("runtime-32", version, yanked="a (bad) bug" if version == "1.1" else "")
     image.index.add("beside", "0.1")
     image.index.add("beside", "1.0", requires=("prod>=2",))
     image.index.add("prod", "2.0")
@@ -275,6 +279,9 @@ def test_a_conflict_names_its_own_reason_beside_overrides_of_production(image: I
     command = "uv pip compile --generate-hashes --python-version 3.11.14 --output-file requirements.txt"
     header = f"#    {command} --overrides overrides.txt production.txt requirements.in\n"
     (image.project / "requirements.txt").write_text(header + lock.split("requirements.in\n", 1)[1])
+    for version in ("1.0", "1.1", "1.2"):
+        image.index.add("polar", version, requires=(f"runtime-32=={version}",))
+        image.index.add("runtime-32", version, yanked="a (bad) bug" if version == "1.1" else "")
     image.index.add("beside", "0.1")
     image.index.add("beside", "1.0", requires=("prod>=2",))
     image.index.add("prod", "2.0")

@@ -117,7 +117,8 @@ def test_moves_are_explained_below_the_table_even_without_the_index_and_the_exit
     assert [line.split()[0] for line in table.splitlines()[1:]] == ["prod", "shared"]
     moved, database = words.splitlines()
     assert moved == "shared 1.0 -> 2.0  major version; https://shared.example/changes"
-    assert database == "Not known:  vulnerabilities: the database of advisories does not answer (run audit to see why)"
+    why = "not looked up, because the database of advisories does not answer (run audit to see why)"
+    assert database == f"Not known:  vulnerabilities: {why}"
     assert rest.startswith("newer.txt: differs from production.txt; run take-over\n")
     image.index.refusing = True
     assert check.run(["newer.txt"]) == 1

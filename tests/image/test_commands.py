@@ -12,6 +12,8 @@ from offers import TEMPLATE
 
 from ds_docker_env.common.errors import ProjectError, RefusedError
 from ds_docker_env.image import commands, lock, project
+from ds_docker_env.image.build import tools
+from ds_docker_env.image.template import Template
 
 FILES = TEMPLATE / "ds_docker_env" / "image" / "files"
 
@@ -75,6 +77,28 @@ def test_a_notebook_without_the_logins_of_an_index_names_the_command_for_the_hos
         commands.main("lock", ["--upgrade"])
     command = "a notebook; on the host, run: docker compose run --rm jupyter lock --upgrade\n"
     assert capsys.readouterr().err.endswith(command) is named
+
+
+@pytest.mark.parametrize("name", ["check", "take-over"])
+def test_a_project_without_production_says_so(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("ds_docker_env.image.template.template", lambda: Template("1", "2", [], {}, production=False))
+    with pytest.raises(SystemExit) as ended:
+        commands.main(name, [])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(
+        "\n  production.txt: this project has no production file; generate it again and name one\n"
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it runs in the image, on Linux")
+def test_a_certificate_that_is_not_pem_is_refused_in_a_line(tmp_path: Path) -> None:
+    certificate = tmp_path / "company.crt"
+    certificate.write_bytes(b"0\x82")
+    with pytest.raises(SystemExit, match=r"^company\.crt: not a PEM certificate; convert it: openssl x509 -inform DER"):
+        tools.require_pem(certificate)
 
 
 def test_a_missing_module_ends_a_command_with_2(tmp_path: Path) -> None:

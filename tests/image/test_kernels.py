@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from conftest import run_alone
@@ -136,3 +137,16 @@ def test_a_cell_that_needs_too_much_memory_says_how_to_get_more(capsys: pytest.C
     handlers[MemoryError](shell, MemoryError, MemoryError(), None)
     assert len(shown) == 1
     assert capsys.readouterr().err.startswith("memory: ") and "explain" not in names
+
+
+def test_a_kernel_that_is_shut_down_does_not_log_the_interruption(caplog: pytest.LogCaptureFixture) -> None:
+    path = STARTUP.parents[1] / "ipython_kernel_config.py"
+    log = logging.getLogger("IPKernelApp")
+    before = [*log.filters]
+    try:
+        exec(compile(path.read_text(encoding="utf-8"), path, "exec"), {"c": MagicMock()})
+        log.error("KeyboardInterrupt caught in kernel.")
+        log.error("Exception in message handler:")
+    finally:
+        log.filters[:] = before
+    assert caplog.messages == ["Exception in message handler:"]

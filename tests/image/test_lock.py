@@ -9,7 +9,7 @@ import pytest
 from conftest import AS_IN_THE_IMAGE
 from package_index import PackageIndex
 
-from ds_docker_env.common.errors import DayError, LockError, ProjectError
+from ds_docker_env.common.errors import DayError, LockError, ProjectError, RequirementsError
 from ds_docker_env.common.target import Target, note
 from ds_docker_env.image import installed, lock
 from ds_docker_env.pinning.cooldown import DAYS
@@ -60,7 +60,16 @@ def test_lock_runs_the_command_in_the_header_with_further_options_and_keeps_the_
     (folder / "requirements.in").write_text("prod\n")
     assert lock.run(["--upgrade-package", "prod"]) == 0
     assert "\nprod==2.0 \\\n" in path.read_text()
-    assert f"+ {COMMAND} --upgrade-package prod --exclude-newer 2" in capfd.readouterr().err
+    out, err = capfd.readouterr()
+    assert f"+ {COMMAND} --upgrade-package prod --exclude-newer 2" in err
+    assert out == "Moved:      prod 1.0 -> 2.0\n"
+
+
+@pytest.mark.parametrize("options", [["--upgrade-package", "prd"], ["-Pprd==2"], ["--upgrade-package=prd"]])
+def test_a_package_that_the_lock_lacks_is_not_upgraded(folder: Path, options: list[str]) -> None:
+    assert lock.run([]) == 0
+    with pytest.raises(RequirementsError, match=r"^prd: is not in requirements\.txt; did you mean prod\?$"):
+        lock.run(options)
 
 
 @pytest.mark.parametrize("option", [["--at", "2026-01-02"], ["--exclude-newer=2026-01-02"]])
@@ -163,7 +172,7 @@ def test_an_index_without_upload_times_is_used_and_a_line_says_so(
     # uv finds them one by one; after a few, all packages count as undated.
     (folder / "requirements.in").write_text("prod\nchain-0\n")
     assert lock.run([]) == 0
-    assert capfd.readouterr().out == f"Undated:    {UNDATED}\n"
+    assert capfd.readouterr().out.endswith(f"\nUndated:    {UNDATED}\n")
     assert "\nchain-8==1.0" in (folder / "requirements.txt").read_text()
 
 

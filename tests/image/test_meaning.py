@@ -177,7 +177,8 @@ def test_sources_that_do_not_answer_are_named_and_other_facts_are_printed(
     index = "Not known:  yanked releases and release dates: the package index cannot be reached"
     assert meaning.lines(moves, LINUX) == [f"{moved}; fixes CVE-2026-1", index]
     monkeypatch.setattr(advisories, "ask", silent)
-    database = "Not known:  vulnerabilities: the database of advisories does not answer (run audit to see why)"
+    why = "not looked up, because the database of advisories does not answer (run audit to see why)"
+    database = f"Not known:  vulnerabilities: {why}"
     assert meaning.lines(moves, LINUX) == [moved, index, database]
     monkeypatch.setattr(releases, "LONGEST", 0)
     assert meaning.lines(moves, LINUX)[1].endswith("release dates: no answer within 0 s")

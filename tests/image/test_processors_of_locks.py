@@ -133,7 +133,7 @@ def test_a_pin_of_production_without_arm64_is_named(image: Image, capsys: pytest
     image.index.add("torch", "1.13", tag="py3-none-manylinux_2_17_x86_64")
     (image.project / "production.txt").write_text(f"{image.read('production.txt')}torch==1.13\n")
     assert lock.run([]) == 0
-    assert capsys.readouterr().out == f"Only amd64: {ONLY['torch']}; on arm64, {EMULATE}\n"
+    assert capsys.readouterr().out == f"New:        torch 1.13\nOnly amd64: {ONLY['torch']}; on arm64, {EMULATE}\n"
     assert locked(image, AMD64)["torch"] == "1.13"
 
 

@@ -196,6 +196,16 @@ def test_widgets_bring_their_manager_and_random_ids_become_counted_ones(exported
     assert exported(widget(OTHER, SLIDER, LAYOUT, reverse=True)) == page
 
 
+def test_streams_are_the_same_however_they_arrive(exported: Callable[[Any], str]) -> None:
+    def page(*pieces: str) -> str:
+        outputs = [new_output("stream", name="stderr" if piece == "!" else "stdout", text=piece) for piece in pieces]
+        last = [new_output("display_data", {"text/plain": "Figure()"}), new_output("stream", name="stdout", text="z")]
+        return body(exported(new_notebook(cells=[new_code_cell("loop()", outputs=outputs + last)])))
+
+    assert page("a", "b", "!") == page("ab", "!") == page("a", "!", "b")
+    assert ">ab</pre>" in "".join(page("a", "b").split()) and page("ab").count("<pre>z") == 1
+
+
 def test_plotly_is_drawn_by_the_script_of_the_analysis_and_another_widget_by_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

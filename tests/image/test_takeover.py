@@ -235,6 +235,13 @@ def test_a_source_that_a_container_cannot_read_is_reported_with_a_command_that_m
     assert message in str(caught.value)
 
 
+def test_a_command_for_the_host_works_in_every_shell_and_mounts_the_file_again() -> None:
+    run = "docker compose run --rm"
+    assert project.on_host("take-over", "a b#c", location="a b#c") == f'{run} jupyter take-over "a b#c"'
+    assert project.on_host("take-over", "-", location="-") == f"{run} -T jupyter take-over -"
+    assert project.on_host("take-over", location="/api/r.txt") == f'{run} --volume "FOLDER:/api:ro" jupyter take-over'
+
+
 def test_a_source_that_never_answers_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "read_production", lambda *_: time.sleep(5))
     with pytest.raises(GenerationError, match=r"^https://public\.example/r\.txt: did not arrive within 0\.05 s"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ds_docker_env.common.uv import reason
 from ds_docker_env.pinning.explanation import sentence
 
 # As uv 0.13 writes them.
@@ -79,3 +80,14 @@ def test_a_long_sentence_is_cut_without_a_password() -> None:
     said = sentence(f"error: https://me:canary@example.com/ {'is long ' * 99}")
     assert len(said) < 210 and said.endswith("...")
     assert "canary" not in said
+
+
+def test_libraries_that_cannot_be_downloaded_name_the_host_and_the_cause() -> None:
+    said = """\
+error: Failed to fetch: http://index.example/simple/packaging/
+  cause: error sending request for url (http://index.example/simple/packaging/)
+  cause: failed to lookup address information: Name or service not known
+"""
+    assert reason(said) == "index.example: failed to lookup address information: Name or service not known"
+    assert reason("ModuleNotFoundError: uv\n") == "ModuleNotFoundError: uv"
+    assert reason("") == ""

@@ -121,7 +121,7 @@ def test_the_summary_names_every_difference_from_production(
         beside={"environment.yml": "dependencies: [python=3.11, gdal=3.9, pip: [piped==1.0]]\n"},
     )
     first, *summary = generated.stdout.splitlines()
-    assert first.startswith("Production: 7 of 14 packages pinned and kept exactly, from ")
+    assert first.startswith("Production: 7 of 14 packages pinned and kept exactly (5 not taken over), from ")
     assert summary == WORTH_A_LOOK.splitlines()
     locked = {"marked": "2.0", "numpy": "1.19.5", "withdrawn": "1.0", "piped": "1.0", "needed": "2.0", "open": "3.2"}
     assert locked.items() <= generated.locked.items()

@@ -54,7 +54,7 @@ SHARES = {
     ),
     "code of its own": (
         "a==1.0\nb==1.0\nc==1.0\n-e .\n",
-        "3 of 4 packages pinned and kept exactly",
+        "3 of 4 packages pinned and kept exactly (1 not taken over)",
         "",
     ),
     "a URL": ("a @ https://public.example/a-1.0-py3-none-any.whl\nb==1.0\nc==1.0\n", "3 of 3 pins kept exactly", ""),

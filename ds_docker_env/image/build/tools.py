@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -26,7 +28,7 @@ _LEFT_OUT = (
 def install() -> None:
     """Install ``tools.txt``; raise `subprocess.CalledProcessError` if a program fails."""
     if _CERTIFICATE.exists():
-        run("openssl", "x509", "-inform", "PEM", "-noout", "-in", _CERTIFICATE)
+        require_pem(_CERTIFICATE)
         shutil.copy(_CERTIFICATE, "/usr/local/share/ca-certificates")
         run("update-ca-certificates")
     lock = (STEP / "tools.txt").read_text(encoding="utf-8")
@@ -44,3 +46,11 @@ def install() -> None:
         elif not _ENGLISH.match(path.name):
             path.unlink()
     compile_packages(TOOLS)
+
+
+def require_pem(certificate: Path) -> None:
+    """Exit with a message if a file is not a certificate as text."""
+    read = ["/usr/bin/openssl", "x509", "-inform", "PEM", "-noout", "-in", str(certificate)]
+    if subprocess.run(read, capture_output=True, check=False).returncode:
+        name = certificate.name
+        sys.exit(f"{name}: not a PEM certificate; convert it: openssl x509 -inform DER -in {name} -out {name}")

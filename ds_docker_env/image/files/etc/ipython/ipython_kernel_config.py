@@ -1,4 +1,9 @@
+import logging
+
 import IPython
+
+# Jupyter interrupts a kernel before it shuts it down, and ipykernel 7 logs that as an error.
+logging.getLogger("IPKernelApp").addFilter(lambda record: "KeyboardInterrupt caught in kernel" not in str(record.msg))
 
 # IPython before 7.20 is incompatible with jedi 0.18, and completion shows an error.
 if IPython.version_info < (7, 20):
