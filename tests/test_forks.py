@@ -238,6 +238,7 @@ def in_portuguese(fork: Fork) -> Seen:
     context = json.loads(fork.read("cookiecutter.json"))
     context |= yaml.safe_load(fork.read("pt.yaml"))["default_context"]
     fork.replace("cookiecutter.json", fork.read("cookiecutter.json"), json.dumps(context))
+    fork.renew("reference")
     return {"README.md": "\n## Como começar\n"}
 
 
