@@ -76,7 +76,7 @@ def run(words: Sequence[str]) -> int:
         if password != typed:
             raise ProjectError(f"{name}: the password begins or ends with a space; choose another one")
         if getpass("Repeat the password: ") != typed:
-            raise ProjectError(f"{name}: the two passwords differ; type the same one twice")
+            raise ProjectError(f"{name}: the two passwords differ; enter the same one twice")
     except EOFError:
         raise KeyboardInterrupt from None
     _hand_over(path, password)

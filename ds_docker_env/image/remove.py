@@ -46,7 +46,9 @@ def run(words: Sequence[str]) -> int:
         made = change(edit, production, say=say)
     if not asked.quiet:
         there = [
-            f"Unchanged:  {name}, because production or others need it" for name in names if name in made.moves.after
+            f"Unchanged:  {name}, which production or another package needs"
+            for name in names
+            if name in made.moves.after
         ]
         print(*filter(None, [made.report(""), *there]), sep="\n")
     return 0

@@ -18,7 +18,7 @@ _REPOSITORY = re.compile(r"(?:\S+ ?@ ?)?(?:git|hg|svn|bzr)\+")
 def requirement_of(text: str) -> Requirement:
     """Read a requirement as a person types it; raise `RequirementsError` if it cannot be locked with a hash."""
     if _LOCAL.match(text):
-        raise RequirementsError(f"{text}: a file or directory has no version to lock; put your modules into src")
+        raise RequirementsError(f"{text}: a file or directory has no version to lock; put your modules in src")
     if _REPOSITORY.match(text):
         raise RequirementsError(
             f"{text}: a repository cannot be locked by hash; use a release, or a wheel: NAME @ https://..."
@@ -69,7 +69,7 @@ def without(text: str, name: str) -> str:
 def _lines(text: str, name: str) -> list[str]:
     """Return the lines if each line of the package is only a requirement."""
     if _CONFLICT.search(text):
-        raise RequirementsError("requirements.in: holds a merge conflict; resolve it")
+        raise RequirementsError("requirements.in: contains a merge conflict; resolve it")
     lines = text.splitlines()
     for number, line in enumerate(lines, 1):
         if package_name(wanted := _requirement(line)) == name:

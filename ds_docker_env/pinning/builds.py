@@ -57,7 +57,7 @@ class Failure:
         if found := _UNBUILT.search(stderr):
             said = stderr[found.end() :].partition("\nhint:")[0].strip()
             refused = _UNPACKED in said
-            why = f"{'has an archive that uv does not unpack' if refused else 'does not build here'}: {sentence(said)}"
+            why = f"{'has an archive that uv cannot unpack' if refused else 'does not build here'}: {sentence(said)}"
         elif found := _INVALID.search(stderr):
             said = stderr.partition("could not be parsed:")[2].strip()
             why = f"has invalid metadata: {excerpt(said.splitlines()[0], 160)}"

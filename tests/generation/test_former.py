@@ -128,7 +128,7 @@ def test_the_users_packages_stay_with_their_lock_and_are_locked_with_production(
     assert "\nmine==1.0 \\\n" in lock
     assert "\nprod==1.0 \\\n" in lock
     alone = cookiecutter(FORCE)
-    assert "locked with production's versions; name production's file" in alone.stderr
+    assert "locked with production's versions; set production_requirements to production's file" in alone.stderr
     assert (project / "requirements.txt").read_text() == lock
     assert (project / ".former" / "1" / "docker-compose.yml").read_bytes() == before["docker-compose.yml"]
 
@@ -157,7 +157,7 @@ def test_an_edited_lock_for_another_python_is_refused(
     write_files(tmp_path, {"p/requirements.txt": ""})
     assert events.prepare(answers) == 1
     assert (
-        "requirements.txt: the header does not name the command that made it; restore it from git"
+        "requirements.txt: the header does not contain the command that made it; restore it from git"
         in capsys.readouterr().err
     )
     assert list(Path().iterdir()) == [Path("x")]

@@ -169,7 +169,7 @@ def test_a_release_of_the_last_days_is_refused_unless_a_day_is_named_and_an_olde
         add.run(["hasty==2.0"])
     assert re.fullmatch(
         rf"hasty: released after \S+, and releases of the last {DAYS} days are left out; "
-        f"take an older version, or add: --at {today}",
+        f"use an older version, or add: --at {today}",
         str(refused.value),
     )
     assert image.files == files
@@ -206,7 +206,7 @@ REFUSED = {
     "sklearn": r"sklearn: not on the package index; did you mean scikit-learn\?",
     "shared2>=9": r"shared2>=9: no matching version for Python 3.11; the newest is 1.0",
     "broken": r"broken: does not build here: .*Fortran; add a version with a wheel",
-    "./mine": r"\./mine: a file or directory has no version to lock; put your modules into src",
+    "./mine": r"\./mine: a file or directory has no version to lock; put your modules in src",
     "git+https://h/a.git": r"git\+https://h/a.git: a repository cannot be locked by hash",
     "two words": r"two words: not a requirement \(.*\); write it as \"name>=1.0\"",
 }
@@ -305,7 +305,7 @@ UNTOUCHED = {
         r"requirements.in:1: tool==1.0 --hash.*: has options .*; edit it",
     ),
     "a marker": ('new ; sys_platform == "win32"\n', "new", r"requirements.in: new; .*: does not apply here"),
-    "a merge": ("<<<<<<< HEAD\nnew\n=======\n", "new", r"requirements.in: holds a merge conflict; resolve it"),
+    "a merge": ("<<<<<<< HEAD\nnew\n=======\n", "new", r"requirements.in: contains a merge conflict; resolve it"),
 }
 
 

@@ -22,7 +22,7 @@ ONLY = {
     "torch": "torch==1.13: no wheel or source for linux/arm64",
     "model": "model: needs torch==1.13, which has no wheel or source for linux/arm64",
 }
-EMULATE = "write DOCKER_DEFAULT_PLATFORM=linux/amd64 into .env"
+EMULATE = "set DOCKER_DEFAULT_PLATFORM=linux/amd64 in .env"
 
 
 @pytest.fixture(autouse=True)

@@ -111,7 +111,7 @@ def test_a_project_without_production_has_nothing_to_check(
     bill = capsys.readouterr().out
     assert "ds-docker-env:check" not in bill
     said = verified(attested(bill), image.project, capsys)
-    assert "\nFiles:     Dockerfile, requirements.txt, tools.txt: as in this directory\n" in said
+    assert "\nFiles:     Dockerfile, requirements.txt, tools.txt: same as in this directory\n" in said
     assert "Checked:" not in said
 
 
@@ -139,7 +139,7 @@ def test_a_checkout_of_the_same_files_agrees_with_the_statement(
     said = verified(attested(written), image.project, capsys).splitlines()
     assert said == [
         f"Image:     {IMAGE}",
-        "Files:     Dockerfile, production.txt, requirements.txt, tools.txt: as in this directory",
+        "Files:     Dockerfile, production.txt, requirements.txt, tools.txt: same as in this directory",
         "Checked:   2 of 2 versions of production.txt are installed",
         f"Template:  ds-docker-env 2026.11.0, commit {'f' * 40}",
     ]
@@ -152,7 +152,7 @@ def test_another_lock_and_added_or_missing_files_are_named(
     (image.project / "production.txt").unlink()
     assert verified(attested(written), image.project, capsys).splitlines() == [
         f"{name}: differs from the file that {IMAGE} was built from; "
-        "check out the commit of its tag, or name another image"
+        "check out the commit of its tag, or use another image"
         for name in ("production.txt", "requirements.txt")
     ]
 
