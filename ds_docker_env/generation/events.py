@@ -43,7 +43,7 @@ def prepare(raw: Mapping[str, Any]) -> int:
 
 
 def finish(raw: Mapping[str, Any], images: Sequence[Sequence[str]]) -> int:
-    """Add the missing files, move the project into its place, and print the next steps.
+    """Add the missing files, move the project into place, and print the next steps.
 
     ``images`` are the fields of a `Base` each: the base image, then those of services.
     """

@@ -1,4 +1,4 @@
-"""Vulnerabilities that a person accepts until a day, in audit.toml."""
+"""Vulnerabilities in audit.toml, which a user accepts until a day."""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def resolving(
 def compiled(
     folder: Path, command: Sequence[str], before: str, resolver: Resolver, say: Say = silent, step: str = "resolving"
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command of uv in a folder, prefer the lock ``before``, and leave out releases that are too new."""
+    """Run a command of uv in a directory, prefer the lock ``before``, and leave out releases that are too new."""
     kept = indexes.keep(_text("uv.toml"), _text(PRODUCTION), before)
     # Replace the link, or the project's own file would change.
     (folder / "uv.toml").unlink(missing_ok=True)
@@ -159,7 +159,7 @@ def too_new(
 
 
 def for_processors(folder: Path, command: Sequence[str], before: str, resolver: Resolver) -> str:
-    """Return the lock that this command made in a folder, extended to both processors and proven for each.
+    """Return the lock that this command made in a directory, extended to both processors and proven for each.
 
     Packages for arm64 only stay as in the lock ``before``. Raise `GenerationError`.
     """

@@ -131,7 +131,7 @@ def _run(command: str) -> str:
 
 
 def writable() -> None:
-    """Raise `ProjectError` if files cannot be replaced in the project folder."""
+    """Raise `ProjectError` if files cannot be replaced in the project directory."""
     if has_writer():
         write({})
         return

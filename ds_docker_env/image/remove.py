@@ -1,4 +1,4 @@
-"""``remove``: packages of requirements.in, with all that only they needed."""
+"""``remove``: removes packages from requirements.in, with the dependencies that only they needed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NEEDED_BY = re.compile(r"^ +#(?: via| ) +([\w.-]+)$", re.MULTILINE)
 
 
 def run(words: Sequence[str]) -> int:
-    """Remove packages; raise `GenerationError`, in which case everything is as it was."""
+    """Remove packages; raise `GenerationError`, and change nothing then."""
     parser = commands.parser("remove")
     parser.add_argument("names", nargs="+", metavar="NAME")
     # As for pip.

@@ -1,4 +1,4 @@
-"""Edits requirements.in and keeps its comments and order, because people edit it, too."""
+"""Edits requirements.in and keeps its comments and order, because people also edit it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def is_bare(wanted: Requirement) -> bool:
 
 
 def find(text: str, name: str) -> str:
-    """Return the line of a package without its comment, or nothing; lines that a lock left out count, too."""
+    """Return the line of a package without its comment, or nothing; also of lines that a lock left out."""
     return next((wanted for line in text.splitlines() if package_name(wanted := _requirement(line)) == name), "")
 
 
@@ -62,7 +62,7 @@ def with_requirement(text: str, wanted: Requirement) -> str:
 
 
 def without(text: str, name: str) -> str:
-    """Return requirements.in without a package; raise `RequirementsError` as `with_requirement`."""
+    """Return requirements.in without a package; raise `RequirementsError` as `with_requirement` does."""
     return "".join(f"{line}\n" for line in _lines(text, name) if package_name(_requirement(line)) != name)
 
 

@@ -77,7 +77,7 @@ def test_a_mirror_in_compose_is_in_the_build_plan(generate: Callable[..., Path],
     override = "services: {jupyter: {build: {secrets: [pip.conf]}}}\nsecrets: {pip.conf: {file: pip.conf}}\n"
     write_files(project, {"docker-compose.override.yml": override, "pip.conf": ""})
     _, bake, *_ = commands("churn")
-    with_override = re.search(r"`(bake --file [^`]+)` in place of `bake`", page("same-image.md"))
+    with_override = re.search(r"`(bake --file [^`]+)` instead of `bake`", page("same-image.md"))
     assert with_override
     plan = bake.replace("bake ", f"{with_override[1]} --print ", 1)
     [target] = json.loads(sh(*shlex.split(plan), folder=project).stdout)["target"].values()

@@ -37,7 +37,7 @@ class LocalFile:
         return ("file",)
 
     def require_public(self, near: str) -> None:
-        """Raise `SourceError` for a file that may hold a secret, as seen from a known directory.
+        """Raise `SourceError` for a file that may contain a secret, as seen from a known directory.
 
         These are files in a system directory, hidden files, and links to them.
         """
