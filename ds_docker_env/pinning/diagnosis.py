@@ -217,8 +217,7 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
         )
     if _GONE.search(alone.said):
         near = [*_nearest(resolver, name, f"<{version}"), *_nearest(resolver, name, f">{version}", "lowest")]
-        are = "versions are" if near[1:] else "version is"
-        others = f"the nearest {are} {' and '.join(near)}" if near else "other versions for this Python do not exist"
+        others = f"nearest: {' and '.join(near)}" if near else "other versions for this Python do not exist"
         return (
             f"{where}: {pin} is not, or no longer, on the package index; {others}; "
             "change the version in production, or publish its wheel to production's index"

@@ -279,7 +279,7 @@ def test_all_unavailable_pins_are_refused_with_their_lines_and_a_fix(pin: Pin, o
     offline.add("torch", "2.0.1")
     offline.add_file("twisted", "Twisted-19.10.0.tar.bz2", b"")
     refused = {
-        "gone==0.9": "is not, or no longer, on the package index; the nearest version is 1.0; change the version in",
+        "gone==0.9": "is not, or no longer, on the package index; nearest: 1.0; change the version in",
         "never==1.0": "is not on the package index in any version; if never is private, add its index",
         "modern==1.0": "does not run on Python 3.11; it runs on 3.12, 3.13, 3.14",
         "tensorflow==2.1": "has wheels only for Python 3.6, 3.7, which is too old",
