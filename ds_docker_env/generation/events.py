@@ -108,11 +108,11 @@ def _finish(images: Sequence[Base], staging: Staging, raw: Mapping[str, Any]) ->
         write_secret(staging, CREDENTIALS, "")
         lines.append(find_credentials(staging.target))
     elif (staging.target / ".dvc").exists():
-        lines.append("Data:       .dvc and .dvcignore are unused; remove them if you do not need them")
+        lines.append("Data:       .dvc and .dvcignore are unused; remove them if not needed")
     port, said = write_environment(staging, str(raw["project_slug"]))
     lines += said
     if left := [name for name in others(answers.ci) if (staging.target / name).exists()]:
-        lines.append(f"Pipeline:   unused with ci={answers.ci}; remove if you do not need it: {', '.join(left)}")
+        lines.append(f"Pipeline:   unused with ci={answers.ci}; remove them if not needed: {', '.join(left)}")
     staging.keep_ignored()
     removed = ["uv.toml", BUILD_REQUIREMENTS]
     removed += OF_PRODUCTION if (staging.target / "production.txt").exists() else ()

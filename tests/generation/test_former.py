@@ -55,7 +55,7 @@ def test_the_users_files_stay_and_replaced_files_are_kept_and_named(cookiecutter
     [replaced] = [line for line in again.stdout.splitlines() if line.startswith("Replaced:")]
     assert replaced.endswith("; the former files are in .former/1, which git ignores")
     assert all(name in replaced for name in TEMPLATES)
-    assert f"Pipeline:   not used with ci=gitlab; stays until you remove it: {', '.join(left)}\n" in again.stdout
+    assert f"Pipeline:   unused with ci=gitlab; remove them if not needed: {', '.join(left)}\n" in again.stdout
     assert {*left, ".gitlab-ci.yml"} <= set(now)
 
     for name in (".gitignore", ".dockerignore"):
@@ -117,7 +117,7 @@ def test_the_users_packages_stay_with_their_lock_and_are_locked_with_production(
     assert f"Missing:    add to requirements.in and lock again: {client} (for {service})" in again.stdout
     now = tree(project)
     assert all(now[name] == before[name] for name in ("requirements.in", "requirements.txt", "build-requirements.txt"))
-    assert "Data:       .dvc and .dvcignore are unused; they stay" in again.stdout
+    assert "Data:       .dvc and .dvcignore are unused; remove them if not needed" in again.stdout
 
     write_files(project, {"requirements.txt": "mine==1.0\n"})
     (tmp_path / "pins.txt").write_text("prod==1.0\n")
