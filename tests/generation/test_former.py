@@ -176,7 +176,7 @@ def test_a_refusal_to_generate_over_a_project_changes_nothing(cookiecutter: Run,
     )
     command = [sys.executable, "-c", code, str(TEMPLATE), str(project.parent), json.dumps(ANSWERS)]
     by_a_program = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert "is not empty; generate over it with the command cookiecutter" in by_a_program.stderr
+    assert "is not empty; to keep its files, generate with the command cookiecutter" in by_a_program.stderr
     assert tree(project) == before
     assert not list(project.glob(".generating"))
 

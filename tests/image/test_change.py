@@ -195,7 +195,7 @@ def test_a_held_project_adds_a_package_of_its_day(image: Image, capsys: pytest.C
     add.run(["figures"])
     held = "Held at:    2026-03-01 (UTC): packages as the index had them then\n"
     assert capsys.readouterr().out == f"New:        figures 1.0\n{held}"
-    with pytest.raises(GenerationError, match=r"^figures: released after 2026-03-01; take an older .*, or add: --at 2"):
+    with pytest.raises(GenerationError, match=r"^figures: released after 2026-03-01; use an older .*, or add: --at 2"):
         add.run(["figures>=2"])
 
 

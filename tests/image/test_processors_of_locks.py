@@ -91,7 +91,7 @@ def test_changes_for_the_other_processor_are_printed(image: Image, capsys: pytes
 def test_two_requirements_of_a_package_that_differ_in_their_marker_are_refused(image: Image) -> None:
     image.index.add("split", "1.0", "2.0")
     files = image.files
-    with pytest.raises(GenerationError, match="split is also named with another marker; write both"):
+    with pytest.raises(GenerationError, match="split also has a different marker; write both"):
         add.run([f"split==1.0 ; platform_machine == '{AMD64}'", f"split==2.0 ; platform_machine == '{ARM64}'"])
     assert image.files == files
 

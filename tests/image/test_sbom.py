@@ -124,7 +124,7 @@ def test_a_package_that_differs_from_production_is_named_and_sets_the_exit_code(
     assert sbom.run([]) == 1
     said = capsys.readouterr()
     assert "1 of 2 versions of production.txt are installed" in said.err
-    assert "did not hold these versions" in verified(attested(said.out), image.project, capsys)
+    assert "did not contain these versions" in verified(attested(said.out), image.project, capsys)
 
 
 def test_a_missing_lock_is_named(written: str, image: Image) -> None:
@@ -169,7 +169,7 @@ def test_an_image_that_differed_from_production_does_not_pass(
     different = attested(written.replace('"equal"', '"different"'))
     assert different != attested(written)
     said = verified(different, image.project, capsys)
-    assert said.startswith(f"production.txt: {IMAGE} did not hold these versions when it was signed")
+    assert said.startswith(f"production.txt: {IMAGE} did not contain these versions when it was signed")
 
 
 @pytest.mark.parametrize("lines", ["", "\r\n", "Error: no matching attestations\n", "{}\n", '{"payload": "e30="}\n'])
