@@ -1,7 +1,7 @@
-"""Pin small cases as generation would, for a person to compare: ``uv run benchmarks/cases.py FOLDER``.
+"""Pin small cases as generation would, for a person to compare: ``uv run benchmarks/cases.py DIRECTORY``.
 
-FOLDER has a ``cases.tsv`` with the columns file, python, debian, ``expected right outcome`` and perhaps observed, the
-earlier outcome. Prints for each case the expectation, and the current summary or message. Fails like
+DIRECTORY has a ``cases.tsv`` with the columns file, python, debian, ``expected right outcome`` and perhaps observed,
+the earlier outcome. Prints for each case the expectation, and the current summary or message. Fails like
 benchmarks/corpus.py, for example if a pin changed or an unknown exception appears, but not for the wording.
 """
 

@@ -1,6 +1,6 @@
-"""Pin a folder of real production files as generation would: ``uv run benchmarks/corpus.py FOLDER [SERVICE...]``.
+"""Pin a directory of real production files as generation would: ``uv run benchmarks/corpus.py DIRECTORY [SERVICE...]``.
 
-FOLDER holds ``INDEX.tsv`` with at least the columns folder, entry and python, and perhaps debian; services are those of
+DIRECTORY has ``INDEX.tsv`` with the columns folder, entry and python, and perhaps debian; services are those of
 the question. Prints a line for each file: how it ended (``stall`` is given up for time), what each processor gets
 (wheels, packages to compile, or nothing), seconds, and packages of the analysis that were left out; below it the lines
 of the summary counted by kind, and the packages to compile. Totals follow. Fails if a pin changed, a lock holds a

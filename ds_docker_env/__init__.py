@@ -1,1 +1,1 @@
-"""The code of this template: CONTRIBUTING.md names its rooms."""
+"""The code of this template; CONTRIBUTING.md lists its directories."""

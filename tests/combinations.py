@@ -1,4 +1,4 @@
-"""Projects with names, for people to look at: ``uv run tests/combinations.py FOLDER`` generates them all."""
+"""Projects with names, for people to look at: ``uv run tests/combinations.py DIRECTORY`` generates them all."""
 
 from __future__ import annotations
 

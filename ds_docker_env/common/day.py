@@ -11,7 +11,7 @@ PATTERN = r"\d{4}-\d{2}-\d{2}"
 
 
 def today() -> str:
-    """Return the present day."""
+    """Return today's date."""
     return datetime.now(timezone.utc).date().isoformat()
 
 

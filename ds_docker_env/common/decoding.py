@@ -11,7 +11,7 @@ from ds_docker_env.common.errors import SourceError
 def decode(content: bytes, name: str) -> str:
     """Return the text of a requirements file; raise `SourceError`."""
     if not content.strip():
-        raise SourceError(f"{name}: is empty; is it the right file?")
+        raise SourceError(f"{name}: is empty; check that it is the right file")
     try:
         return text_in(content)
     except UnicodeError:

@@ -17,7 +17,7 @@ class GenerationError(Exception):
 
     def report(self, outcome: str = "ds-docker-env: nothing was generated") -> str:
         """Return the text for the user, headed by the ``outcome``."""
-        count = "this" if len(self.problems) == 1 else f"these {len(self.problems)} things"
+        count = "this" if len(self.problems) == 1 else f"these {len(self.problems)} problems"
         heading = f"{outcome}; fix {count} first:"
         more = [f"  and {len(self.problems) - _SHOWN} more"] if len(self.problems) > _SHOWN else []
         return "\n".join([heading, *(f"  {problem}" for problem in self.problems[:_SHOWN]), *more])

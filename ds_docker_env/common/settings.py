@@ -14,7 +14,7 @@ def own_settings(text: str) -> str:
     own = text.partition(f"{END}\n")[2] if text.startswith(BEGIN) else text
     if without_credentials(own) != own:
         raise GenerationError(
-            "uv.toml: holds a password, which git and the image build would copy; "
-            "put it into .secrets/netrc, and remove it from the URL"
+            "uv.toml: contains a password, which git and the image build would copy; "
+            "put it in .secrets/netrc, and remove it from the URL"
         )
     return own

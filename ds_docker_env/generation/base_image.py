@@ -25,7 +25,7 @@ _CAUSES = {
     UNTRUSTED: f"certificate of the registry not trusted; {ADVICE}",
     r"no such host|dial tcp|proxyconnect|proxy auth|timeout|tls: |x509|\beof\b": "registry unreachable",
     r"too ?many ?requests|rate limit": "rate limit of the registry reached",
-    r"unauthori[sz]ed|denied|forbidden|authentication|credentials": "registry asks for a login; run docker login",
+    r"unauthori[sz]ed|denied|forbidden|authentication|credentials": "registry requires a login; run: docker login",
     r"not found|manifest unknown": "not found in the registry",
     r"\b50\d\b": "registry error",
 }
@@ -60,7 +60,7 @@ def require_name(name: str) -> None:
     """Raise `AnswerError` if this is not the name of an image with a tag."""
     if not _NAME.fullmatch(name):
         raise AnswerError(
-            f"_base_image: {excerpt(name, 80)!r} is not an image with a tag; write it as in "
+            f"_base_image: {excerpt(name, 80)!r} lacks a tag or is not an image; write it like "
             "registry.example.com:5000/team/python:3.13-trixie"
         )
 

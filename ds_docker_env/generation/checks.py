@@ -64,7 +64,7 @@ def _text_problems(raw: Mapping[str, Any]) -> Iterator[str]:
             codes = ", ".join(f"U+{ord(c):04X}" for c in sorted(found))
             yield f"{name}: contains unprintable characters ({codes}); remove them"
     if not str(raw["project_name"]).strip():
-        yield "project_name: is blank; give the analysis a title"
+        yield "project_name: is blank; enter a title for the analysis"
 
 
 def _slug_problems(slug: str) -> Iterator[str]:
@@ -82,14 +82,14 @@ def _slug_problems(slug: str) -> Iterator[str]:
 
 def _ticket_problems(ticket: str) -> Iterator[str]:
     if ticket and (why := _no_plain_url(ticket)):
-        advice = "paste the ticket's address, beginning with https://, or leave it blank"
+        advice = "use the ticket's full URL, beginning with https://, or leave it blank"
         yield f"ticket_url: {excerpt(ticket, 80)!r} {why}; {advice}"
 
 
 def _index_problems(index: str) -> Iterator[str]:
     why = _no_plain_url(index) or ("contains a $ or a quote" if re.search(r"[$']", index) else "")
     if index and why:
-        advice = "write it as in https://packages.example.com/simple/, and put a login into ~/.netrc"
+        advice = "write it like https://packages.example.com/simple/, and put the login in ~/.netrc"
         yield f"_package_index: {excerpt(without_credentials(index), 80)!r} {why}; {advice}"
 
 
@@ -100,13 +100,13 @@ def _no_plain_url(address: str) -> str:
         valid = url.scheme in ("http", "https") and bool(url.hostname) and not re.search(r"[\s<>\"`\\]", address)
     except ValueError:
         valid = False
-    return "is not a URL" if not valid else "holds a password" if url.username or url.password else ""
+    return "is not a URL" if not valid else "contains a password" if url.username or url.password else ""
 
 
 def _image_problems(python: str, debian: str) -> Iterator[str]:
     releases = DEBIAN_RELEASES.get(python, ())
     if not releases:
-        yield f"python_version: {python!r} is not offered; choose from {', '.join(DEBIAN_RELEASES)}"
+        yield f"python_version: {python!r} is not supported; choose from {', '.join(DEBIAN_RELEASES)}"
     elif debian not in releases:
         yield (
             f"debian_release: the image python:{python}-{debian} does not exist; "
@@ -120,7 +120,7 @@ def _dvc_problems(url: str) -> Iterator[str]:
         return
     if without_credentials(url) != url:
         yield (
-            f"dvc_s3_url: {shown!r} holds a password, which would be written into files; put it into ~/.aws/credentials"
+            f"dvc_s3_url: {shown!r} contains a password, which would be written to files; put it in ~/.aws/credentials"
         )
     else:
         yield (
@@ -147,8 +147,8 @@ def _production_problems(location: str, *, even_a_url: bool) -> Iterator[str]:
         return
     if without_credentials(location) != location:
         yield (
-            f"production_requirements: {redacted(location)} holds a password, which would be written into files; "
-            "put it into ~/.netrc, or download the file and name that"
+            f"production_requirements: {redacted(location)} contains a password, which would be written to files; "
+            "put it in ~/.netrc, or download the file and use its path"
         )
         return
     try:
@@ -185,7 +185,7 @@ def unusable(configured: Mapping[str, Any], questions: Mapping[str, Any], path: 
         if isinstance(choices, list):
             if answer not in choices:
                 offered = ", ".join(map(repr, choices))
-                problems.append(f"{name}: {answer!r} in {path} is not offered; choose from {offered}, quotes included")
+                problems.append(f"{name}: {answer!r} in {path} is not a choice; choose from {offered}, quotes included")
         elif isinstance(answer, bool) or not isinstance(answer, str | int | float):
             problems.append(f"{name}: {answer!r} in {path} is not text; put it in quotes, or remove it")
     return problems

@@ -26,7 +26,7 @@ def claim(directory: Path, *, alone: bool = False, by_hook: bool = False) -> IO[
         lock.flush()
     if not _held(lock, alone=alone):
         lock.close()
-        advice = "another generation is running here; wait for its end, or remove this directory if it was killed"
+        advice = "another generation is running here; wait until it ends, or remove this directory if it was killed"
         raise FileExistsError(0, advice, str(directory))
     return lock
 

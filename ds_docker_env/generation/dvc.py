@@ -39,13 +39,13 @@ def find_credentials(project: Path) -> str:
     settings, credentials = project / SETTINGS, project / CREDENTIALS
     named = settings.read_text(encoding="utf-8", errors="replace") if settings.exists() else ""
     if re.search(rf"^\s*(?:export\s+)?{_VARIABLE}\s*=", named, re.MULTILINE):
-        return "AWS:        credentials unchanged, named in .env"
+        return "AWS:        credentials unchanged, set in .env"
     if credentials.exists() and credentials.stat().st_size:
         return f"AWS:        credentials unchanged, in {CREDENTIALS.as_posix()}"
     given = os.environ.get(_VARIABLE)
     path = Path(os.path.abspath(os.path.expanduser(given or "~/.aws/credentials")))
     if not path.is_file():
-        todo = f"to push and pull, put yours into {CREDENTIALS.as_posix()} (README.md)"
+        todo = f"to push and pull, put yours in {CREDENTIALS.as_posix()} (README.md)"
         if given:
             todo = f"correct or unset {_VARIABLE}, which names it and overrides .env"
         return f"AWS:        credentials not found in {path}; {todo}"
@@ -53,7 +53,7 @@ def find_credentials(project: Path) -> str:
     if settings.exists():
         return f"AWS:        credentials in {path}; add to .env: {_VARIABLE}={value}"
     Path(SETTINGS).write_text(with_settings("", **{_VARIABLE: value}), encoding="utf-8", newline="\n")
-    return f"AWS:        credentials in {path}, named in .env"
+    return f"AWS:        credentials in {path}, set in .env"
 
 
 def _value(text: str) -> str:

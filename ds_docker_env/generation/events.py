@@ -43,7 +43,7 @@ def prepare(raw: Mapping[str, Any]) -> int:
 
 
 def finish(raw: Mapping[str, Any], images: Sequence[Sequence[str]]) -> int:
-    """Add the missing files, move the project into its place, and print the next steps.
+    """Add the missing files, move the project into place, and print the next steps.
 
     ``images`` are the fields of a `Base` each: the base image, then those of services.
     """
@@ -80,9 +80,7 @@ def _prepare(staging: Staging, raw: Mapping[str, Any]) -> None:
     if raw.get("__compared"):
         return
     if staging.folder == staging.target and any(staging.folder.iterdir()):
-        raise ProjectError(
-            f"{staging.folder}: is not empty; generate over it with the command cookiecutter, which keeps your files"
-        )
+        raise ProjectError(f"{staging.folder}: is not empty; to keep its files, generate with the command cookiecutter")
     _add_versions(staging, answers)
 
 
@@ -110,11 +108,11 @@ def _finish(images: Sequence[Base], staging: Staging, raw: Mapping[str, Any]) ->
         write_secret(staging, CREDENTIALS, "")
         lines.append(find_credentials(staging.target))
     elif (staging.target / ".dvc").exists():
-        lines.append("Data:       .dvc and .dvcignore are unused; they stay until you remove them")
+        lines.append("Data:       .dvc and .dvcignore are unused; remove them if not needed")
     port, said = write_environment(staging, str(raw["project_slug"]))
     lines += said
     if left := [name for name in others(answers.ci) if (staging.target / name).exists()]:
-        lines.append(f"Pipeline:   not used with ci={answers.ci}; stays until you remove it: {', '.join(left)}")
+        lines.append(f"Pipeline:   unused with ci={answers.ci}; remove them if not needed: {', '.join(left)}")
     staging.keep_ignored()
     removed = ["uv.toml", BUILD_REQUIREMENTS]
     removed += OF_PRODUCTION if (staging.target / "production.txt").exists() else ()

@@ -37,7 +37,7 @@ def write_logins(staging: Staging, package_index: str) -> list[str]:
     text = (lock if lock.exists() else staging.target / lock).read_text(encoding="utf-8")
     found = logins(f"--index-url {package_index}\n{text}")
     written = write_secret(staging, LOGINS, as_netrc(found))
-    said = f"for {', '.join(found)}, copied into {path} for the image build" if written else f"unchanged, in {path}"
+    said = f"for {', '.join(found)}, copied to {path} for the image build" if written else f"unchanged, in {path}"
     return [f"Logins:     {said}"] if found else []
 
 

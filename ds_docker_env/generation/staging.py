@@ -1,4 +1,4 @@
-"""Rendering into a hidden directory, and moving the complete project into its place."""
+"""Rendering into a hidden directory, and moving the complete project into place."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Staging:
                 (self.folder / name).write_bytes("\n".join([text, _FROM_BEFORE, *own, ""]).encode())
 
     def put(self, removed: Collection[str]) -> tuple[list[str], str]:
-        """Move the project into its place, or raise `OSError` and change nothing.
+        """Move the project into place, or raise `OSError` and change nothing.
 
         Existing files in `src` stay; others are replaced, and those in ``removed`` removed. Return the names of the
         replaced and removed files, and the directory with their former content. With `MISSING`, return the names of the

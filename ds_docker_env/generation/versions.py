@@ -112,7 +112,7 @@ def _require_fitting_lock(staging: Staging, answers: Answers, otherwise: str) ->
     found = re.search(r"--python-version (\d+\.\d+)", command)
     if not found:
         raise ProjectError(
-            f"requirements.txt: the header does not name the command that made it; restore it from git, {otherwise}"
+            f"requirements.txt: the header does not contain the command that made it; restore it from git, {otherwise}"
         )
     problems = []
     if found[1] != answers.python_version:
@@ -121,7 +121,10 @@ def _require_fitting_lock(staging: Staging, answers: Answers, otherwise: str) ->
         )
     beside = "production.txt" in command
     if beside and not answers.production_requirements:
-        problems.append(f"requirements.txt: is locked with production's versions; name production's file, {otherwise}")
+        problems.append(
+            "requirements.txt: is locked with production's versions; "
+            f"set production_requirements to production's file, {otherwise}"
+        )
     elif answers.production_requirements and not beside:
         problems.append(
             "requirements.txt: is locked without production's versions; "

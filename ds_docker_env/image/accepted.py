@@ -1,4 +1,4 @@
-"""Vulnerabilities that a person accepts until a day, in audit.toml."""
+"""Vulnerabilities in audit.toml, which a user accepts until a day."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read(text: str, today: date) -> tuple[list[Accepted], list[str]]:
     entries = tables(document.get("accepted"))
     accepted, problems = [], []
     if document.keys() - {"accepted"} or (document and not entries):
-        problems.append(f"{FILE}: contains more than accepted vulnerabilities; {_AS}")
+        problems.append(f"{FILE}: contains other entries than [[accepted]]; {_AS}")
     for entry, line in zip(entries, entry_lines(text, "accepted", len(entries)), strict=True):
         if wrong := _wrong(entry):
             problems.append(f"{FILE}:{line}: {', '.join(wrong)}: missing, unknown or of the wrong type; {_AS}")

@@ -31,10 +31,10 @@ def run(words: Sequence[str]) -> int:
         parser.add_argument(habit, action="store_true")
     asked = parser.parse_args(words)
     if not (asked.requirements or asked.requirement):
-        parser.error('name a package, such as polars or "seaborn>=0.13"')
+        parser.error('no package; add one, such as polars or "seaborn>=0.13"')
     wanted = _read([*asked.requirements, *_lines(asked.requirement)])
     if any(each.name == "pip" for each in wanted):
-        raise RequirementsError("pip: not needed, because uv installs the packages; leave it out")
+        raise RequirementsError("pip: not needed, because uv installs the packages; remove it")
     names = [each.name for each in wanted]
     production = production_here()
     known = {pin.name for pin in production.pins} | set(map(name_of, production.unpinned))
@@ -67,7 +67,7 @@ def _read(texts: Sequence[str]) -> list[Requirement]:
             problems += error.problems
     markers = {each.name: each.marker for each in wanted}
     problems += [
-        f"{each}: {each.name} is also named with another marker; write both lines into {REQUIREMENTS}, then run lock"
+        f"{each}: {each.name} also has a different marker; write both lines in {REQUIREMENTS}, then run lock"
         for each in wanted
         if each.marker != markers[each.name]
     ]

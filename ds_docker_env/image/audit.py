@@ -53,7 +53,7 @@ def run(options: Sequence[str]) -> int:
         except (ValueError, GenerationError) as error:
             failed = True
             print(
-                f"audit: {what} are not audited and may hold vulnerabilities: {error}; "
+                f"audit: {what} are not audited and may have vulnerabilities: {error}; "
                 f"behind a proxy, set HTTPS_PROXY; {advice}",
                 file=sys.stderr,
             )
@@ -89,7 +89,7 @@ def _words(options: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     asked, others = parser.parse_known_args(options)
     if asked.ignore_vuln:
         raise ProjectError(
-            f"--ignore-vuln: lacks a reason and a date; name {', '.join(asked.ignore_vuln)} in {FILE} instead "
+            f"--ignore-vuln: lacks a reason and a date; accept {', '.join(asked.ignore_vuln)} in {FILE} instead "
             "(docs/how-to/audit.md of the template)"
         )
     return asked, others

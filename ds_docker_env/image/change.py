@@ -135,5 +135,5 @@ def _require(wanted: Sequence[str], locks: Sequence[Mapping[str, Locked]]) -> No
         found = [lock[name] for lock in locks if (name := canonicalize_name(each.name)) in lock]
         if not any(not one.version or each.specifier.contains(one.version, prereleases=True) for one in found):
             raise RequirementsError(
-                f"{REQUIREMENTS}: {each}: does not apply here, or another line differs; correct it, then run lock"
+                f"{REQUIREMENTS}: {each}: does not apply here, or another line conflicts; correct it, then run lock"
             )

@@ -104,4 +104,4 @@ def _within(seconds: float, location: str, target: Target) -> Production:
     try:
         return begin(read_production, location, target).result(seconds)
     except FutureTimeoutError:
-        raise SourceError(f"{redacted(location)}: did not arrive within {seconds:g} s; check the network") from None
+        raise SourceError(f"{redacted(location)}: not downloaded within {seconds:g} s; check the network") from None

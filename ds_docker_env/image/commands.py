@@ -42,7 +42,7 @@ class Command(NamedTuple):
     alone: bool = True
 
 
-_AT = "Take releases up to the end of this day in UTC, however recent, such as 2026-03-01"
+_AT = "Allow releases up to the end of this day (UTC), however recent, such as 2026-03-01"
 _SOURCE = {
     "SOURCE": "Production's file: a path in the project or mounted, an http(s) URL, git+URL@REF@DAY#PATH, or - for "
     "standard input (default: the source in production.txt)"
@@ -55,7 +55,7 @@ COMMANDS = {
         "[OPTIONS] REQUIREMENT...",
         {
             "REQUIREMENT": 'A package to add, such as polars or "seaborn>=0.13"',
-            "-U, --upgrade": "Take newer versions of packages that are installed",
+            "-U, --upgrade": "Upgrade the packages if they are installed",
             "-r, --requirement FILE": "Add the requirements in a file",
             "-q, --quiet": "Print only errors and warnings",
             "--at DAY": _AT,
@@ -63,13 +63,13 @@ COMMANDS = {
     ),
     "audit": Command(
         "audit",
-        "Look for known vulnerabilities in both locks and Debian's packages, and for unsafe code in src.",
+        "Find known vulnerabilities in both locks and Debian's packages, and unsafe code in src.",
         "nothing was audited",
         "[OPTIONS]",
         {
             "--unfixed": "List the vulnerabilities that Debian has not fixed",
-            "--no-debian": "Leave out Debian's packages",
-            "OTHER OPTIONS": "Options of pip-audit, such as --vulnerability-service osv",
+            "--no-debian": "Skip Debian's packages",
+            "OTHER OPTIONS": "Options for pip-audit, such as --vulnerability-service osv",
         },
         alone=False,
     ),
@@ -85,7 +85,7 @@ COMMANDS = {
     "install-lock": Command(
         "overlay",
         "Install packages of requirements.txt that the image lacks.",
-        "packages of requirements.txt are missing (docker compose up --build installs them, too)",
+        "packages of requirements.txt are missing (docker compose up --build installs them as well)",
         alone=False,
     ),
     "lock": Command(
@@ -93,11 +93,11 @@ COMMANDS = {
         "Lock requirements.in again, with the command in the header of requirements.txt.",
         "nothing was locked",
         "[OPTIONS]",
-        {"--at DAY": _AT, "OTHER OPTIONS": "Options of uv pip compile, such as --upgrade or --upgrade-package NAME"},
+        {"--at DAY": _AT, "OTHER OPTIONS": "Options for uv pip compile, such as --upgrade or --upgrade-package NAME"},
     ),
     "password": Command(
         "passwords",
-        "Ask for a password and write it into .secrets, where JupyterLab or a service reads it.",
+        "Ask for a password and write it to .secrets, where JupyterLab or a service reads it.",
         "the password was not written",
         "[NAME]",
         {"NAME": "The password: jupyter (default), mysql, postgres, h2o, or a secret of your own, such as replica"},
@@ -118,10 +118,10 @@ COMMANDS = {
         {
             "NOTEBOOK": "A notebook to execute (default: all in src)",
             "-p, --parameters NAME VALUE": "Set a parameter, as papermill does",
-            "-r, --parameters_raw NAME TEXT": "Set a parameter to a text",
+            "-r, --parameters_raw NAME TEXT": "Set a parameter as a string",
             "-f, --parameters_file FILE": "Set parameters from a YAML file",
             "-y, --parameters_yaml YAML": "Set parameters from YAML",
-            "--output-dir DIRECTORY": "Write the reports into this directory (default: beside the notebooks)",
+            "--output-dir DIRECTORY": "Write the reports to this directory (default: beside the notebooks)",
         },
         paths=True,
         alone=False,
@@ -141,8 +141,8 @@ COMMANDS = {
         "[OPTIONS] [SOURCE]",
         {
             **_SOURCE,
-            "--at DAY": "Take the file and all packages as they were at the end of this day in UTC, such as 2026-03-01",
-            "--dry-run": "Print the moves, and write nothing",
+            "--at DAY": "Use the file and all packages as of the end of this day (UTC), such as 2026-03-01",
+            "--dry-run": "Print the changes without writing them",
         },
         source=True,
     ),

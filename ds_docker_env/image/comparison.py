@@ -87,7 +87,7 @@ def compare_places(taken: Document, lock: Document, installed: Installed, source
         now = _said(source, locked, target)
         for pin, found in ((each.pin, each.found) for each in compare(source, locked, target).differences):
             if found and (not pin.version or same_version(pin.version, found.version)):
-                now[pin.name] += ", another hash"
+                now[pin.name] += ", different hash"
         moved = _moved(taken, then, source, now, target)
     said = {name: package.version or "from its URL" for name, package in locked.items()}
     there = {name: package.version for name, package in image.items()}

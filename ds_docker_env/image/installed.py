@@ -26,7 +26,7 @@ class Installed:
 
 
 def read_installed(environment: Path) -> Installed:
-    """Read a virtual environment; raise `ProjectError` as `read_target`."""
+    """Read a virtual environment; raise `ProjectError` as `read_target` does."""
     target = read_target(environment)
     packages: dict[str, Locked] = {}
     for found in distributions(path=list(map(str, environment.glob("lib/python3*/site-packages")))):

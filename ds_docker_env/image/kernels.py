@@ -12,7 +12,7 @@ from jupyter_client.provisioning import LocalProvisioner  # type: ignore[attr-de
 # In both versions a line "oom_kill 1" counts the processes that the system has killed.
 # https://docs.kernel.org/admin-guide/cgroup-v2.html and admin-guide/cgroup-v1/memory.html
 _COUNTERS = (Path("/sys/fs/cgroup/memory.events"), Path("/sys/fs/cgroup/memory/memory.oom_control"))
-_MORE = "close other notebooks, or write MEMORY=16g into .env and run docker compose up again"
+_MORE = "close other notebooks, or set MEMORY=16g in .env, then run: docker compose up"
 
 
 class Provisioner(LocalProvisioner):

@@ -53,7 +53,7 @@ from ds_docker_env.pinning.wheels import build_requirements, offers
 _PREFIX = "ds-docker-env-"
 # The second is uv's name for this option.
 AT = ("--at", "--exclude-newer")
-EMULATE = f"write {EMULATED} into .env, then run: docker compose up --build"
+EMULATE = f"set {EMULATED} in .env, then run: docker compose up --build"
 
 
 def run(options: Sequence[str]) -> int:
@@ -76,7 +76,7 @@ def run(options: Sequence[str]) -> int:
         print(without_credentials(without_undated(done.stderr)), end="", file=sys.stderr)
         if done.returncode:
             if why := too_new(folder, command, before, resolver, done):
-                raise LockError(f"{why}; to take them, run: {shlex.join(['lock', *others])} --at {today()}")
+                raise LockError(f"{why}; to allow them, run: {shlex.join(['lock', *others])} --at {today()}")
             return done.returncode
         lock = for_processors(folder, command, before, resolver)
         lock = before if same_versions(before, lock) else lock
@@ -144,7 +144,7 @@ def resolving(
 def compiled(
     folder: Path, command: Sequence[str], before: str, resolver: Resolver, say: Say = silent, step: str = "resolving"
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command of uv in a folder, prefer the lock ``before``, and leave out releases that are too new."""
+    """Run a command of uv in a directory, prefer the lock ``before``, and leave out releases that are too new."""
     kept = indexes.keep(_text("uv.toml"), _text(PRODUCTION), before)
     # Replace the link, or the project's own file would change.
     (folder / "uv.toml").unlink(missing_ok=True)
@@ -174,11 +174,11 @@ def too_new(
     anyhow = replace(resolver, cooldown=Cooldown())
     if compiled(folder, command, before, anyhow).returncode:
         return ""
-    return f"{', '.join(names)}: {resolver.cooldown.why}; take an older version"
+    return f"{', '.join(names)}: {resolver.cooldown.why}; use an older version"
 
 
 def for_processors(folder: Path, command: Sequence[str], before: str, resolver: Resolver) -> str:
-    """Return the lock that this command made in a folder, extended to both processors and proven for each.
+    """Return the lock that this command made in a directory, extended to both processors and proven for each.
 
     Packages for arm64 only stay as in the lock ``before``. Raise `GenerationError`.
     """
@@ -207,7 +207,7 @@ def locking_command(lock: str) -> list[str]:
     """Return the words of the command in the header of a lock, on this Debian; raise `ProjectError` without one."""
     found = re.search(r"^#    (uv pip compile .*)$", made_for(lock, installed.release()), re.MULTILINE)
     if not found:
-        raise ProjectError(f"{LOCK}: the header does not name the command that made it; restore the file from git")
+        raise ProjectError(f"{LOCK}: the header does not contain the command that made it; restore the file from git")
     return shlex.split(found[1])
 
 
@@ -233,7 +233,7 @@ def unsuited(lock: str, target: Target) -> str:
 def only_amd64(lock: str) -> list[str]:
     """Return a line for a lock that excludes arm64."""
     why = why_amd64_only(lock)
-    return [f"Only amd64: {why}; on arm64, write {EMULATED} into .env"] if why else []
+    return [f"Only amd64: {why}; on arm64, set {EMULATED} in .env"] if why else []
 
 
 def overrides_here() -> list[str]:
@@ -273,7 +273,7 @@ def _at(options: Sequence[str]) -> tuple[str, list[str]]:
     known, others = parser.parse_known_args(options)
     if known.exclude_newer_package:
         raise ProjectError(
-            "--exclude-newer-package: the next lock would ignore it; write it into uv.toml, or name a day for "
+            "--exclude-newer-package: the next lock would ignore it; set it in uv.toml, or use one day for "
             f"all packages: --at {today()}"
         )
     return checked(known.at, AT[0]), others

@@ -58,7 +58,7 @@ class Offline(Preprocessor):
 
 @pass_context
 def markdown2html(context: runtime.Context, source: str) -> str:
-    """Return Markdown as HTML, with formulas and the images of its folder in it."""
+    """Return Markdown as HTML, with formulas and the images of its directory in it."""
     cell, resources = context.get("cell", {}), context.get("resources", {})
     renderer = _Renderer(
         escape=False,

@@ -76,7 +76,7 @@ def run(words: Sequence[str]) -> int:
         if password != typed:
             raise ProjectError(f"{name}: the password begins or ends with a space; choose another one")
         if getpass("Repeat the password: ") != typed:
-            raise ProjectError(f"{name}: the two passwords differ; type the same one twice")
+            raise ProjectError(f"{name}: the two passwords differ; enter the same one twice")
     except EOFError:
         raise KeyboardInterrupt from None
     _hand_over(path, password)
@@ -144,7 +144,7 @@ def problem(password: str, name: str) -> str:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a secret for its owner alone, or into the file that is there, which containers have mounted."""
+    """Write a secret that only its owner can read; an existing file, which containers mount, is written in place."""
     path.parent.mkdir(mode=0o700, exist_ok=True)
     path.touch(mode=0o600)
     with path.open("r+b") as file:

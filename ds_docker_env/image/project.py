@@ -71,7 +71,7 @@ def named_source(production: str, command: str) -> str:
     """
     found = source(production)
     if re.search(r"[?&;=]\.\.\.", found):
-        raise SourceError(f"{found}: ... stands for a value that may be a secret and was not kept; name the whole URL")
+        raise SourceError(f"{found}: ... stands for a value that may be a secret and was not kept; use the full URL")
     return visible(found, command, mounted=_MOUNTED in production)
 
 
@@ -79,7 +79,7 @@ def source(production: str) -> str:
     """Return the source that production.txt names; raise `ProjectError` if it is missing."""
     found = re.search(r"^# source: (\S.*?)\s*$", production, re.MULTILINE)
     if not found:
-        raise ProjectError("production.txt: lacks a line that begins with # source:; name production's file")
+        raise ProjectError("production.txt: lacks a line that begins with # source:; restore it from git")
     return found[1]
 
 
@@ -106,18 +106,18 @@ def visible(location: str, command: str, *, mounted: bool = False) -> str:
     path = posixpath.normpath(location)
     inside = posixpath.relpath(path)
     if inside in _OWN:
-        raise SourceError(f"{location}: is a file of this project; name production's file")
+        raise SourceError(f"{location}: is a file of this project; use production's file")
     if os.path.exists(path) or not inside.startswith(".."):
         return path if inside.startswith("..") else inside
     folder, name = posixpath.split(path)
     if folder == "/":
-        raise SourceError(f"{location}: is not in this container; mount its directory, and name the file there")
+        raise SourceError(f"{location}: is not in this container; mount its directory, and use the file's path there")
     if Path(folder).is_dir():
         held = sorted(found.name for found in Path(folder).iterdir())[:_LISTED]
-        advice = f"name one in {folder}: {', '.join(held)}" if held else f"{folder} is empty, so check --volume"
+        advice = f"choose a file in {folder}: {', '.join(held)}" if held else f"{folder} is empty; check --volume"
         raise SourceError(f"{location}: no such file; {advice}")
     known = folder.startswith("/") and not mounted
-    host, where = (folder, "") if known else ("FOLDER", " (FOLDER: the full path of its directory)")
+    host, where = (folder, "") if known else ("DIRECTORY", " (DIRECTORY: the full path of its directory)")
     here = folder if folder.startswith("/") else f"/{posixpath.basename(folder).strip('.') or 'production'}"
     raise SourceError(
         f"{location}: is not in this container; to mount it, run on the host{where}: "
@@ -148,7 +148,7 @@ def _run(command: str) -> str:
 
 
 def writable() -> None:
-    """Raise `ProjectError` if files cannot be replaced in the project folder."""
+    """Raise `ProjectError` if files cannot be replaced in the project directory."""
     if has_writer():
         write({})
         return
@@ -231,7 +231,7 @@ def replace(files: Mapping[str, str]) -> None:
             raise
     except OSError as error:
         raise ProjectError(
-            f"{error.filename or 'the project folder'}: cannot be written ({error.strerror}); "
+            f"{error.filename or 'the project'}: cannot be written ({error.strerror}); "
             "check the directory, its owner and the free disk space"
         ) from None
 

@@ -1,4 +1,4 @@
-"""``remove``: packages of requirements.in, with all that only they needed."""
+"""``remove``: removes packages from requirements.in, with the dependencies that only they needed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NEEDED_BY = re.compile(r"^ +#(?: via| ) +([\w.-]+)$", re.MULTILINE)
 
 
 def run(words: Sequence[str]) -> int:
-    """Remove packages; raise `GenerationError`, in which case everything is as it was."""
+    """Remove packages; raise `GenerationError`, and change nothing then."""
     parser = commands.parser("remove")
     parser.add_argument("names", nargs="+", metavar="NAME")
     # As for pip.
@@ -46,7 +46,9 @@ def run(words: Sequence[str]) -> int:
         made = change(edit, production, say=say)
     if not asked.quiet:
         there = [
-            f"Unchanged:  {name}, because production or others need it" for name in names if name in made.moves.after
+            f"Unchanged:  {name}, which production or another package needs"
+            for name in names
+            if name in made.moves.after
         ]
         print(*filter(None, [made.report(""), *there]), sep="\n")
     return 0

@@ -41,7 +41,7 @@ def run(options: Sequence[str]) -> int:
     papermill_engines.register("report", _engine(application))
     targets = [_report(notebook, asked.output_dir) for notebook in notebooks]
     if twice := next((target for target in targets if targets.count(target) > 1), None):
-        raise ProjectError(f"{twice}: two notebooks have this report; run report for each, with another --output-dir")
+        raise ProjectError(f"{twice}: two notebooks write this report; run report for each with its own --output-dir")
     failed = False
     for notebook, report in zip(notebooks, targets, strict=True):
         print(f"{notebook} ...", file=sys.stderr, flush=True)
@@ -51,7 +51,7 @@ def run(options: Sequence[str]) -> int:
             _write_report(executed, notebook, report, application)
         if error:
             failed = True
-            print(f"report: {notebook}: {error}; {report} ends there", file=sys.stderr)
+            print(f"report: {notebook}: {error}; {report} stops there", file=sys.stderr)
         else:
             print(report)
     return A_CELL_FAILED if failed else SUCCEEDED
@@ -76,7 +76,7 @@ class _AsTyped(argparse.Action):
 
 def _notebook(name: str) -> Path:
     if not Path(name).is_file():
-        raise ProjectError(f"{name}: no such notebook; name one, such as src/analysis.ipynb")
+        raise ProjectError(f"{name}: no such notebook; check the path, such as src/analysis.ipynb")
     return Path(os.path.relpath(name))
 
 
@@ -87,7 +87,7 @@ def _notebooks_of_src() -> list[Path]:
         folders[:] = [name for name in folders if name[0] != "." and Path(folder, name) != SRC / "data"]
         notebooks += [Path(folder, name) for name in files if name.endswith(".ipynb") and name[0] != "."]
     if not notebooks:
-        raise ProjectError(f"{SRC}: contains no notebooks; name one")
+        raise ProjectError(f"{SRC}: contains no notebooks; add one, or use its path")
     return sorted(notebooks)
 
 

@@ -1,4 +1,4 @@
-"""Edits requirements.in and keeps its comments and order, because people edit it, too."""
+"""Edits requirements.in and keeps its comments and order, because people also edit it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _REPOSITORY = re.compile(r"(?:\S+ ?@ ?)?(?:git|hg|svn|bzr)\+")
 def requirement_of(text: str) -> Requirement:
     """Read a requirement as a person types it; raise `RequirementsError` if it cannot be locked with a hash."""
     if _LOCAL.match(text):
-        raise RequirementsError(f"{text}: a file or directory has no version to lock; put your modules into src")
+        raise RequirementsError(f"{text}: a file or directory has no version to lock; put your modules in src")
     if _REPOSITORY.match(text):
         raise RequirementsError(
             f"{text}: a repository cannot be locked by hash; use a release, or a wheel: NAME @ https://..."
@@ -38,7 +38,7 @@ def is_bare(wanted: Requirement) -> bool:
 
 
 def find(text: str, name: str) -> str:
-    """Return the line of a package without its comment, or nothing; lines that a lock left out count, too."""
+    """Return the line of a package without its comment, or nothing; also of lines that a lock left out."""
     return next((wanted for line in text.splitlines() if package_name(wanted := _requirement(line)) == name), "")
 
 
@@ -62,14 +62,14 @@ def with_requirement(text: str, wanted: Requirement) -> str:
 
 
 def without(text: str, name: str) -> str:
-    """Return requirements.in without a package; raise `RequirementsError` as `with_requirement`."""
+    """Return requirements.in without a package; raise `RequirementsError` as `with_requirement` does."""
     return "".join(f"{line}\n" for line in _lines(text, name) if package_name(_requirement(line)) != name)
 
 
 def _lines(text: str, name: str) -> list[str]:
     """Return the lines if each line of the package is only a requirement."""
     if _CONFLICT.search(text):
-        raise RequirementsError("requirements.in: holds a merge conflict; resolve it")
+        raise RequirementsError("requirements.in: contains a merge conflict; resolve it")
     lines = text.splitlines()
     for number, line in enumerate(lines, 1):
         if package_name(wanted := _requirement(line)) == name:

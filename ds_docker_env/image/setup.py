@@ -32,7 +32,7 @@ def main(arguments: Sequence[str], project: Path = Path("/project")) -> None:
         problem = getattr(error, "strerror", None) or "is not UTF-8 text"
         shown = os.path.relpath(where, project)
         if isinstance(error, FileExistsError):
-            sys.exit(f"setup: {shown}: is a link or of another type than expected; remove it, and run setup again")
+            sys.exit(f"setup: {shown}: is a link or has the wrong type; remove it, and run setup again")
         sys.exit(f"setup: {shown}: {problem}; correct its owner, mode or content, and run setup again")
     print(*said or ["This clone already has a name and secrets."], "Next: docker compose up --build", sep="\n")
 
@@ -60,7 +60,7 @@ def _write_name(project: Path, slug: str) -> list[str]:
     path.write_text(with_settings(before, COMPOSE_PROJECT_NAME=name), encoding="utf-8")
     return [
         f"{SETTINGS}: project name {name}",
-        f"{SETTINGS}: if this clone has volumes from before 2026.12, write COMPOSE_PROJECT_NAME={slug} to keep them",
+        f"{SETTINGS}: to keep volumes of this clone from before 2026.12, set COMPOSE_PROJECT_NAME={slug}",
     ]
 
 

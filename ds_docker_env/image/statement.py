@@ -50,7 +50,7 @@ def main(verified: TextIO = sys.stdin, project: Path = Path("/project")) -> None
     statement, problems = min(reversed(found), key=lambda each: len(each[1]))
     if problems:
         sys.exit("\n".join(map(printable, problems)))
-    facts = {"Image": statement.image, "Files": f"{', '.join(here)}: as in this directory"}
+    facts = {"Image": statement.image, "Files": f"{', '.join(here)}: same as in this directory"}
     facts |= {name.capitalize(): value for name, value in statement.facts.items() if name != "check"}
     print(*(printable(f"{name + ':':<10} {value}") for name, value in facts.items()), sep="\n")
 
@@ -74,13 +74,13 @@ def _problems(statement: Statement, here: Mapping[str, str]) -> list[str]:
     commit = statement.facts.get("commit")
     advice = f"check out commit {commit}" if commit else "check out the commit of its tag"
     problems = [
-        f"{name}: differs from the file that {statement.image} was built from; {advice}, or name another image"
+        f"{name}: differs from the file that {statement.image} was built from; {advice}, or use another image"
         for name in sorted(here.keys() | statement.files.keys())
         if here.get(name) != statement.files.get(name)
     ]
     if "production.txt" in statement.files and statement.facts.get("check") != EQUAL:
         problems.append(
-            f"production.txt: {statement.image} did not hold these versions when it was signed; name another image"
+            f"production.txt: {statement.image} did not contain these versions when it was signed; use another image"
         )
     return problems
 

@@ -82,4 +82,4 @@ def take_over(
     said = lines(moves, target, [line for line in files["production.txt"].splitlines() if line.startswith("--")])
     if not dry:
         project.replace(files)
-    return [*pinned.summary, *([*said, *elsewhere] or ["Moved:      nothing; every version is as it was"])]
+    return [*pinned.summary, *([*said, *elsewhere] or ["Moved:      nothing; all versions are unchanged"])]

@@ -63,7 +63,7 @@ def advice(comparison: Comparison, source: str) -> list[str]:
     if comparison.unlocked:
         lines.append(f"requirements.txt: locked with another production.txt; run: {_RUN} lock, then {_BUILD}")
     if comparison.stale:
-        lines.append("requirements.txt: differs from the installed packages; run docker compose restart")
+        lines.append("requirements.txt: differs from the installed packages; run: docker compose restart")
     return lines
 
 

@@ -1,1 +1,1 @@
-"""From production's file to a lock that holds its versions; needs the libraries that `generation.versions` names."""
+"""From production's file to a lock that has its versions; needs the libraries that `generation.versions` names."""

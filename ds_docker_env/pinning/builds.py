@@ -31,7 +31,6 @@ _MISSING = re.compile(r"No module named '?(\w+)")
 _BUILD_TOOLS = {"cython": "cython<3", "numpy": "numpy"}
 # Errors of sources for Python 2, which do not build in the image either.
 _HOPELESS = re.compile(r"^\s*(SyntaxError|TabError|IndentationError)\b", re.MULTILINE)
-_UNPACKED = "Failed to extract"
 
 
 @dataclass(frozen=True)
@@ -56,8 +55,8 @@ class Failure:
         """Return the package that stopped uv, if its explanation names one."""
         if found := _UNBUILT.search(stderr):
             said = stderr[found.end() :].partition("\nhint:")[0].strip()
-            refused = _UNPACKED in said
-            why = f"{'has an archive that uv does not unpack' if refused else 'does not build here'}: {sentence(said)}"
+            refused = "Failed to extract" in said
+            why = f"{'has an archive that uv cannot unpack' if refused else 'does not build here'}: {sentence(said)}"
         elif found := _INVALID.search(stderr):
             said = stderr.partition("could not be parsed:")[2].strip()
             why = f"has invalid metadata: {excerpt(said.splitlines()[0], 160)}"

@@ -57,7 +57,7 @@ def explain(resolver: Resolver, kernel: str, attempt: Attempt) -> LockError:
     if (failure := Failure.find(alone.stderr)) and failure.unbuilt:
         return LockError(
             f"{line_of(resolver, failure.pin)}: {failure.pin} has no wheel here and {failure.why}; "
-            "update production to a version with a wheel, or publish a wheel on its index",
+            "update production to a version with a wheel, or publish a wheel to its index",
         )
     by_name = {name_of(pin): pin for pin in resolver.named_pins(alone)}
     found = [
@@ -178,7 +178,7 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
     if lacking and (directories := resolver.production.directories):
         return (
             f"{where}: {pin} is not on the package index, and {directories[0]} is {DIRECTORY}; "
-            f"publish {name} on an index, or write: {name} @ https://..."
+            f"publish {name} to an index, or write: {name} @ https://..."
         )
     if _UNKNOWN.search(alone.words):
         return (
@@ -188,17 +188,17 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
     if fitting := [version for version in PYTHON_VERSIONS if resolver.available(pin, version).text]:
         return (
             f"{where}: {pin} does not run on Python {python}; "
-            f"it does on {', '.join(fitting)}; set python_version to production's Python"
+            f"it runs on {', '.join(fitting)}; set python_version to production's Python"
         )
     if _ARCHIVE.search(alone.words):
         return (
-            f"{where}: {pin} is on the package index only as an archive with a name that uv refuses; "
-            f"publish a wheel on production's index, made with: pip wheel --no-deps {pin}"
+            f"{where}: {pin} is on the package index only as an archive with a name that uv rejects; "
+            f"publish a wheel to production's index, made with: pip wheel --no-deps {pin}"
         )
     if (failure := Failure.find(alone.stderr)) and failure.unbuilt:
         return (
             f"{where}: {failure.pin} has no wheel for Python {python} and {failure.why}; "
-            "check python_version, or publish a wheel on production's index"
+            "check python_version, or publish a wheel to production's index"
         )
     if pythons := [".".join(tag) for tag in _ABI_TAG.findall(alone.words.partition("ABI tags:")[2])]:
         return (
@@ -208,7 +208,7 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
     if platforms := _PLATFORMS.search(alone.words):
         return (
             f"{where}: {pin} has wheels only for {platforms[1].replace('`', '')}, and no source; "
-            "update production to a version with a wheel for Linux, or publish one on its index"
+            "update production to a version with a wheel for Linux, or publish one to its index"
         )
     if local := pin.partition("+")[2].partition(" ")[0]:
         return (
@@ -217,11 +217,10 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
         )
     if _GONE.search(alone.said):
         near = [*nearest(resolver, name, f"<{version}"), *nearest(resolver, name, f">{version}", "lowest")]
-        are = "versions are" if near[1:] else "version is"
-        others = f"the nearest {are} {' and '.join(near)}" if near else "other versions for this Python do not exist"
+        others = f"nearest: {' and '.join(near)}" if near else "other versions for this Python do not exist"
         return (
             f"{where}: {pin} is not, or no longer, on the package index; {others}; "
-            "change the version in production, or publish its wheel on production's index"
+            "change the version in production, or publish its wheel to production's index"
         )
     return f"{where}: {pin} is not available for Linux; check its version and python_version; uv says: {alone.said}"
 

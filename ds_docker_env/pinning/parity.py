@@ -144,7 +144,7 @@ def require_no_password(*texts: str) -> None:
     """Raise `ParityError` if a text that git will store has a URL with a password."""
     if any(without_credentials(text) != text for text in texts):
         raise ParityError(
-            "the lock would contain a URL with a password; remove the password there, and put it into ~/.netrc"
+            "the lock would contain a URL with a password; remove the password there, and put it in ~/.netrc"
         )
 
 

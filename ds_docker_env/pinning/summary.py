@@ -35,7 +35,7 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
     where = "Linux" if packages.keys() == MACHINES.keys() else " and ".join(MACHINES[each] for each in packages)
     lines = [*share.lines, f"Added:      {len(added)} packages for the analysis, with their dependencies"]
     if lock.obstacle:
-        lines.append(f"Only amd64: {lock.obstacle.where}: {lock.obstacle.why}; on arm64, write {EMULATED} into .env")
+        lines.append(f"Only amd64: {lock.obstacle.where}: {lock.obstacle.why}; on arm64, set {EMULATED} in .env")
     lines += differing(packages, held)
     lines += [f"Conflict:   {conflict}: locked as production runs them" for conflict in lock.contradictions]
     for pin, pythons in lock.compiled.items():
@@ -71,7 +71,7 @@ def summarise(production: Production, lock: Lock, packages: Packages, parity: Pa
     lines += _hashes(parity)
     lines += twins.lines(production, versions)
     lines += [
-        f"From a URL: {line}, locked with the hash of the present file"
+        f"From a URL: {line}, locked with the hash of the current file"
         for line, here in unpinned.items()
         if here and " @ " in line
     ]

@@ -187,7 +187,7 @@ def _stalled(log: _Log, stall: float) -> str:
         source = [*log.building][-1]
         return (
             f"{source}: its build from source stalled for {stall:g} s and was stopped; "
-            "check the network that the build uses, or publish a wheel on production's index"
+            "check the network that the build uses, or publish a wheel to production's index"
         )
     request = f" (last request: {log.address})" if log.address else ""
     return (

@@ -120,7 +120,7 @@ def test_a_tag_or_a_branch_with_a_name_like_a_day_is_not_taken_for_one(repositor
     conftest.git("tag", "2026-03-01", "main~3", folder=repository)
     conftest.git("branch", "api@2026-03-01", "main~3", folder=repository)
     assert refusal(f"{url}@2026-03-01#requirements.txt") == (
-        "refs/tags/2026-03-01 exists, too; write @refs/tags/2026-03-01 for it, "
+        "refs/tags/2026-03-01 also exists; write @refs/tags/2026-03-01 for it, "
         "or @refs/heads/BRANCH@2026-03-01 for a branch on that day"
     )
     commit = conftest.git("rev-parse", "main~3", folder=repository).strip()
@@ -190,7 +190,7 @@ def test_a_file_without_history_is_refused_with_a_fix() -> None:
     with pytest.raises(GenerationError) as caught:
         on_day("https://host/requirements.txt", "2026-03-01")
     assert str(caught.value) == (
-        "https://host/requirements.txt: is a file without history; name its git repository, as in "
+        "https://host/requirements.txt: is a file without history; use its git repository, such as "
         "git+https://HOST/TEAM/REPOSITORY@2026-03-01#PATH, or a file from that day: take-over --at 2026-03-01 FILE"
     )
     assert on_day("requirements/api.txt", "") == "requirements/api.txt"

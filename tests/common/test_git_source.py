@@ -191,7 +191,7 @@ def test_a_repository_without_a_default_branch_is_refused_with_its_branches(
     repository: Repository, tmp_path: Path
 ) -> None:
     repository.git("symbolic-ref", "HEAD", "refs/heads/gone")
-    assert "has no default branch; name one, such as @main" in refusal(repository.url)
+    assert "has no default branch; use one, such as @main" in refusal(repository.url)
     conftest.git("init", "--quiet", "empty.git", folder=tmp_path)
     assert "the repository has no default branch; push one first" in refusal(f"git+{tmp_path}/empty.git")
 
@@ -461,7 +461,7 @@ def test_a_repository_that_is_too_large_is_refused_and_removed(
     (repository.folder / "model.bin").write_bytes(os.urandom(3_000_000))
     repository.commit({})
     repository.git("config", "uploadpack.allowFilter", "false")
-    assert "git would fetch more than 0.001 GB; clone it and name the file in the clone" in refusal(repository.url)
+    assert "git would fetch more than 0.001 GB; clone it and use the file in the clone" in refusal(repository.url)
     assert list((tmp_path / "fetched").iterdir()) == []
 
 
@@ -478,4 +478,4 @@ def test_an_object_that_unpacks_to_gigabytes_is_refused(
     repository.git("update-server-info")
     with served(tmp_path) as web:
         said = refusal(f"git+{web}/shop.git/.git")
-    assert said.endswith("an object is larger than 0.02 GB; clone it and name the file in the clone")
+    assert said.endswith("an object exceeds 0.02 GB; clone it and use the file in the clone")

@@ -98,10 +98,10 @@ def test_the_password_for_a_url_comes_from_netrc(server: str, tmp_path: Path, mo
 
 
 UNREADABLE = {
-    "404": ("/404", "answers 404 Not Found"),
+    "404": ("/404", "answered 404 Not Found"),
     "a missing password": ("/401", "the password in ~/.netrc"),
     "silence": ("/silence", "no answer within"),
-    "a trickle": ("/drops", "did not arrive within"),
+    "a trickle": ("/drops", "not downloaded within"),
     "a flood": ("/flood", "is larger than 10 MB"),
     "a circle of redirects": ("/circle", "cannot be reached"),
 }
@@ -129,7 +129,7 @@ def test_a_refused_connection_is_named() -> None:
 
 
 def test_another_kind_of_url_is_refused_by_name() -> None:
-    with pytest.raises(GenerationError, match="s3:// is not supported; name a path,") as caught:
+    with pytest.raises(GenerationError, match="s3:// is not supported; use a path,") as caught:
         source_of("s3://me:canary@example.com/requirements.txt")
     assert "canary" not in str(caught.value)
 

@@ -196,10 +196,10 @@ def test_a_failing_database_is_not_reported_as_clean(
     assert said.stdout == ""
     python, debian = problems(said.stderr)
     assert python.startswith(
-        "the packages in requirements.txt and tools.txt are not audited and may hold vulnerabilities:"
+        "the packages in requirements.txt and tools.txt are not audited and may have vulnerabilities:"
     )
     assert why in python
-    assert f"the server answers {status}" in debian
+    assert f"the server answered {status}" in debian
     assert said.returncode == 2
 
 

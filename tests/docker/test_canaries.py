@@ -166,7 +166,7 @@ def traces(
     for location in refused:
         done = cookiecutter(output, location, slug)
         assert done.returncode != 0
-        assert "holds a password" in done.stderr
+        assert "contains a password" in done.stderr
         assert not project.folder.exists()
         traces.say("generation that is refused", done.stdout, done.stderr)
     done = cookiecutter(output, production, slug)

@@ -200,7 +200,7 @@ def test_the_notebook_starts_without_credentials_and_dvc_asks_for_them(mine: Pro
         said = mine.compose("exec", "--no-TTY", "jupyter", "dvc", "pull", check=False)
         assert said.returncode != 0
         assert "dvc: AWS credentials are missing, or their file is invalid; " in said.stderr
-        assert "look for aws_credentials in README.md" in said.stderr
+        assert "see aws_credentials in README.md" in said.stderr
         (mine.folder / SECRET).write_text(storage.credentials)
         mine.compose("up", "--detach", "--force-recreate")
         mine.compose("exec", "--no-TTY", "jupyter", "dvc", "pull")

@@ -225,7 +225,7 @@ def test_user_packages_and_packages_on_pythonpath_are_found(build: Callable[[str
 
 @pytest.mark.docker
 def test_an_image_without_packages_is_refused(build: Callable[[str], str]) -> None:
-    assert "nothing is installed in its Python; name the image that production runs" in refusal(build("bare"))
+    assert "nothing is installed in its Python; use the image that production runs" in refusal(build("bare"))
 
 
 @pytest.mark.docker

@@ -50,7 +50,7 @@ def started(project: Project) -> str:
 def test_a_cell_that_exceeds_the_memory_limit_gets_an_error_with_the_setting(small: Project) -> None:
     with started_kernel(small) as kernel:
         said = kernel.run(TOO_LARGE)
-        assert "MemoryError" in said and "write MEMORY=16g into .env" in said
+        assert "MemoryError" in said and "set MEMORY=16g in .env" in said
         assert kernel.run("print('works')") == "works"
 
 

@@ -183,7 +183,7 @@ def test_a_colleagues_container_installs_a_newer_lock_when_it_or_a_kernel_starts
 
         give(clone, at_first)
         said = clone.compose("exec", "--no-TTY", "jupyter", "check", check=False).stdout
-        assert "requirements.txt: differs from the installed packages; run docker compose restart" in said
+        assert "requirements.txt: differs from the installed packages; run: docker compose restart" in said
         assert re.search(r"^humanize +- +- +\d", said, re.MULTILINE)
         with started_kernel(clone) as kernel:
             assert "ModuleNotFoundError" in kernel.run("import humanize")
@@ -201,7 +201,7 @@ def test_a_newer_lock_without_a_network_stops_the_start_with_a_fix(running: Proj
     with override(copy, INTERNAL):
         started = copy.run("jupyter", "lab", "--version", check=False)
         assert started.returncode == 2 and "4." not in started.stdout
-        assert "are missing (docker compose up --build installs them, too); fix this first:\n" in started.stderr
+        assert "are missing (docker compose up --build installs them as well); fix this first:\n" in started.stderr
         assert "the package index cannot be reached" in started.stderr
         # `check` still compares.
         assert "requirements.txt: differs from the installed packages" in copy.run("check", check=False).stdout

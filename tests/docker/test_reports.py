@@ -63,7 +63,7 @@ def test_reports_work_offline_and_show_parameters_and_the_failing_cell(project: 
     done = sh(*container, project.image, "report", "-p", "rate", "7", check=False)
     assert done.returncode == 1
     assert done.stdout.splitlines() == ["src/analysis.html", "src/figures.html"]
-    assert "src/broken.ipynb: cell [3]: ZeroDivisionError: division by zero; src/broken.html ends there" in done.stderr
+    assert "src/broken.ipynb: cell [3]: ZeroDivisionError: division by zero; src/broken.html stops there" in done.stderr
     assert (src / "figures.ipynb").read_bytes() == before
     page = browser.new_page(viewport={"width": 1000, "height": 1600})
     asked = asked_of_the_internet(page)

@@ -47,7 +47,7 @@ def test_check_asks_for_a_restart_if_the_image_is_older_than_its_lock(copy: Proj
     checked = copy.run("check", check=False)
     assert checked.returncode == 1
     assert words(checked.stdout, "six") == ["six", "1.16.0", "1.16.0", "1.17.0"]
-    assert "requirements.txt: differs from the installed packages; run docker compose restart" in checked.stdout
+    assert "requirements.txt: differs from the installed packages; run: docker compose restart" in checked.stdout
     assert "jupyter lock" not in checked.stdout
 
 

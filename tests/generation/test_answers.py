@@ -69,7 +69,7 @@ def test_invalid_answers_are_reported_together_without_a_traceback_and_leave_not
     wrong = {"project_slug": "../escaped", "ticket_url": "DS-1", "production_requirements": "no/such/file.txt"}
     refused = cookiecutter(**wrong)
     assert refused.exit_code == 1
-    assert refused.stderr.startswith("ds-docker-env: nothing was generated; fix these 3 things first:\n")
+    assert refused.stderr.startswith("ds-docker-env: nothing was generated; fix these 3 problems first:\n")
     assert all(f"\n  {question}: " in refused.stderr for question in wrong)
     assert "Traceback" not in refused.stdout + refused.stderr
     assert list((tmp_path / "output").iterdir()) == []

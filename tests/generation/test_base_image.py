@@ -129,7 +129,7 @@ def test_registries_are_not_asked_if_the_base_image_has_a_digest(
             "rate limit of the registry reached"
         ),
         "ERROR: pull access denied, repository does not exist or may require authorization": (
-            "registry asks for a login; run docker login"
+            "registry requires a login; run: docker login"
         ),
         "ERROR: 127.0.0.1:5000/python:3.13-trixie: not found": "not found in the registry",
         "ERROR: unexpected status from HEAD request to https://r/v2/: 503 Service Unavailable": "registry error",
@@ -191,7 +191,7 @@ def test_a_registry_that_hangs_is_a_timeout(docker: Docker, monkeypatch: pytest.
 def test_an_invalid_image_is_refused_without_its_password(name: str) -> None:
     with pytest.raises(AnswerError) as refused:
         require_name(name)
-    assert "is not an image with a tag; write it as in registry.example.com:5000/" in str(refused.value)
+    assert "lacks a tag or is not an image; write it like registry.example.com:5000/" in str(refused.value)
     assert "pw" not in str(refused.value)
 
 

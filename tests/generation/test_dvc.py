@@ -86,7 +86,7 @@ def test_the_users_credentials_are_named_and_not_copied(
     own.write_text("[default]\naws_secret_access_key = canary\n")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(own))
     generated = bake(dvc_s3_url=URL)
-    assert f"AWS:        credentials in {own}, named in .env\n" in generated.stdout
+    assert f"AWS:        credentials in {own}, set in .env\n" in generated.stdout
     escaped = str(own).replace("\\", "\\\\")
     assert f'\nAWS_SHARED_CREDENTIALS_FILE="{escaped}"\n' in generated.read(".env")
     assert generated.read(".secrets/aws_credentials") == ""
@@ -94,7 +94,7 @@ def test_the_users_credentials_are_named_and_not_copied(
     assert not [path for path in files if b"canary" in path.read_bytes()]
 
     monkeypatch.chdir(generated.project)
-    assert find_credentials(Path()) == "AWS:        credentials unchanged, named in .env"
+    assert find_credentials(Path()) == "AWS:        credentials unchanged, set in .env"
     Path(".env").write_text("PORT=8889\n", encoding="utf-8")
     assert "; add to .env: AWS_SHARED_CREDENTIALS_FILE=" in find_credentials(Path())
     assert Path(".env").read_text(encoding="utf-8") == "PORT=8889\n"

@@ -55,7 +55,7 @@ def test_the_users_files_stay_and_replaced_files_are_kept_and_named(cookiecutter
     [replaced] = [line for line in again.stdout.splitlines() if line.startswith("Replaced:")]
     assert replaced.endswith("; the former files are in .former/1, which git ignores")
     assert all(name in replaced for name in TEMPLATES)
-    assert f"Pipeline:   not used with ci=gitlab; stays until you remove it: {', '.join(left)}\n" in again.stdout
+    assert f"Pipeline:   unused with ci=gitlab; remove them if not needed: {', '.join(left)}\n" in again.stdout
     assert {*left, ".gitlab-ci.yml"} <= set(now)
 
     for name in (".gitignore", ".dockerignore"):
@@ -117,7 +117,7 @@ def test_the_users_packages_stay_with_their_lock_and_are_locked_with_production(
     assert f"Missing:    add to requirements.in and lock again: {client} (for {service})" in again.stdout
     now = tree(project)
     assert all(now[name] == before[name] for name in ("requirements.in", "requirements.txt", "build-requirements.txt"))
-    assert "Data:       .dvc and .dvcignore are unused; they stay" in again.stdout
+    assert "Data:       .dvc and .dvcignore are unused; remove them if not needed" in again.stdout
 
     write_files(project, {"requirements.txt": "mine==1.0\n"})
     (tmp_path / "pins.txt").write_text("prod==1.0\n")
@@ -128,7 +128,7 @@ def test_the_users_packages_stay_with_their_lock_and_are_locked_with_production(
     assert "\nmine==1.0 \\\n" in lock
     assert "\nprod==1.0 \\\n" in lock
     alone = cookiecutter(FORCE)
-    assert "locked with production's versions; name production's file" in alone.stderr
+    assert "locked with production's versions; set production_requirements to production's file" in alone.stderr
     assert (project / "requirements.txt").read_text() == lock
     assert (project / ".former" / "1" / "docker-compose.yml").read_bytes() == before["docker-compose.yml"]
 
@@ -157,7 +157,7 @@ def test_an_edited_lock_for_another_python_is_refused(
     write_files(tmp_path, {"p/requirements.txt": ""})
     assert events.prepare(answers) == 1
     assert (
-        "requirements.txt: the header does not name the command that made it; restore it from git"
+        "requirements.txt: the header does not contain the command that made it; restore it from git"
         in capsys.readouterr().err
     )
     assert list(Path().iterdir()) == [Path("x")]
@@ -176,7 +176,7 @@ def test_a_refusal_to_generate_over_a_project_changes_nothing(cookiecutter: Run,
     )
     command = [sys.executable, "-c", code, str(TEMPLATE), str(project.parent), json.dumps(ANSWERS)]
     by_a_program = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert "is not empty; generate over it with the command cookiecutter" in by_a_program.stderr
+    assert "is not empty; to keep its files, generate with the command cookiecutter" in by_a_program.stderr
     assert tree(project) == before
     assert not list(project.glob(".generating"))
 

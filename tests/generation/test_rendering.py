@@ -123,7 +123,7 @@ def test_an_unknown_question_and_an_invalid_default_are_named(cookiecutter: Run,
     meant = "production_requirement: unknown question; did you mean production_requirements?"
     assert f"\n  {meant}\n" in refused.stderr
     assert (
-        f"\n  python_version: 3.12 in {mine} is not offered; choose from '{CONTEXT['python_version'][0]}', "
+        f"\n  python_version: 3.12 in {mine} is not a choice; choose from '{CONTEXT['python_version'][0]}', "
         in refused.stderr
     )
     assert "\n  project_slug: 'Churn' cannot name" in refused.stderr
@@ -140,7 +140,7 @@ def test_an_unknown_question_and_an_invalid_default_are_named(cookiecutter: Run,
         ({"dvc_s3_url": False}, "dvc_s3_url: False in rc is not text"),
         (
             {"debian_release": "buster"},
-            "debian_release: 'buster' in rc is not offered; choose from 'trixie', 'bookworm', quotes",
+            "debian_release: 'buster' in rc is not a choice; choose from 'trixie', 'bookworm', quotes",
         ),
     ],
 )

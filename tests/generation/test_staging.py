@@ -168,7 +168,7 @@ def test_a_directory_of_another_generation_is_refused_and_not_changed(tmp_path: 
         write_files(target, BEFORE)
     made = staged(target)
     before = everything(tmp_path)
-    with pytest.raises(FileExistsError, match="another generation is running here; wait for its end"):
+    with pytest.raises(FileExistsError, match="another generation is running here; wait until it ends"):
         staged(target)
     assert everything(tmp_path) == before
     made.put([])

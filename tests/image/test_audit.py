@@ -70,14 +70,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
         def download(_: str) -> str:
             if silent == "debian":
-                raise SourceError("https://tracker: no answer within 10 s; try again or download it first")
+                raise SourceError("https://tracker: no answer within 10 s; try again, or download it first")
             return ""
 
         def published(file: WebFile) -> bytes:
             if not dates:
                 raise SourceError(f"{file.location}: cannot be reached (connection refused); check the URL")
             if "DEBIAN" in file.location:
-                raise SourceError(f"{file.location}: the server answers 404 Not Found; check the URL")
+                raise SourceError(f"{file.location}: the server answered 404 Not Found; check the URL")
             return json.dumps({"published": dates}).encode()
 
         monkeypatch.setattr(audit, "ask", ask)
@@ -156,7 +156,7 @@ def test_an_incomplete_answer_is_an_error_of_the_audit(
     assert run(silent=silent) == audit.FAILED
     said = capsys.readouterr()
     assert "No known vulnerability" not in said.out
-    assert "are not audited and may hold vulnerabilities: " in said.err
+    assert "are not audited and may have vulnerabilities: " in said.err
     # A company may have another scanner for Debian.
     assert run("--no-debian", silent="debian") == audit.CLEAN
     assert " packages; nothing unsafe in src. Debian's packages are not audited." in capsys.readouterr().out
@@ -209,7 +209,7 @@ def test_a_vulnerability_is_accepted_by_any_name_until_a_day_and_unused_entries_
         ("[[accepted]\n", r"audit\.toml:1: invalid TOML .*; correct it"),
         (
             "[[ignored]]\nid = 1\n",
-            r"audit\.toml: contains more than accepted vulnerabilities; write",
+            r"audit\.toml: contains other entries than \[\[accepted\]\]; write",
         ),
         ('\n[[accepted]]\nid = "P-1"\nuntil = 2999-01-01\n', r"audit\.toml:2: reason: missing"),
         (
@@ -235,7 +235,7 @@ def test_an_entry_holds_on_its_last_day() -> None:
 
 def test_pip_audits_own_option_to_accept_is_refused(run: Run) -> None:
     with pytest.raises(
-        ProjectError, match=r"--ignore-vuln: .*; name P-1 in audit\.toml instead \(docs/how-to/audit\.md"
+        ProjectError, match=r"--ignore-vuln: .*; accept P-1 in audit\.toml instead \(docs/how-to/audit\.md"
     ):
         run("--ignore-vuln", "P-1")
 

@@ -169,7 +169,7 @@ def test_a_release_of_the_last_days_is_refused_unless_a_day_is_named_and_an_olde
         add.run(["hasty==2.0"])
     assert re.fullmatch(
         rf"hasty: released after \S+, and releases of the last {DAYS} days are left out; "
-        f"take an older version, or add: --at {today}",
+        f"use an older version, or add: --at {today}",
         str(refused.value),
     )
     assert image.files == files
@@ -195,7 +195,7 @@ def test_a_held_project_adds_a_package_of_its_day(image: Image, capsys: pytest.C
     add.run(["figures"])
     held = "Held at:    2026-03-01 (UTC): packages as the index had them then\n"
     assert capsys.readouterr().out == f"New:        figures 1.0\n{held}"
-    with pytest.raises(GenerationError, match=r"^figures: released after 2026-03-01; take an older .*, or add: --at 2"):
+    with pytest.raises(GenerationError, match=r"^figures: released after 2026-03-01; use an older .*, or add: --at 2"):
         add.run(["figures>=2"])
 
 
@@ -207,7 +207,7 @@ REFUSED = {
     "shared2>=9": r"shared2>=9: no matching version for Python 3.11; the newest is 1.0",
     "polar==1.1": r"polar==1.1: needs runtime-32==1.1, which is yanked \(a \(bad\) bug\); take 1.0 or 1.2$",
     "broken": r"broken: does not build here: .*Fortran; add a version with a wheel",
-    "./mine": r"\./mine: a file or directory has no version to lock; put your modules into src",
+    "./mine": r"\./mine: a file or directory has no version to lock; put your modules in src",
     "git+https://h/a.git": r"git\+https://h/a.git: a repository cannot be locked by hash",
     "two words": r"two words: not a requirement \(.*\); write it as \"name>=1.0\"",
 }
@@ -312,7 +312,7 @@ UNTOUCHED = {
         r"requirements.in:1: tool==1.0 --hash.*: has options .*; edit it",
     ),
     "a marker": ('new ; sys_platform == "win32"\n', "new", r"requirements.in: new; .*: does not apply here"),
-    "a merge": ("<<<<<<< HEAD\nnew\n=======\n", "new", r"requirements.in: holds a merge conflict; resolve it"),
+    "a merge": ("<<<<<<< HEAD\nnew\n=======\n", "new", r"requirements.in: contains a merge conflict; resolve it"),
 }
 
 

@@ -58,7 +58,7 @@ def test_check_names_a_lock_for_another_processor_or_another_debian(
         1,
         [
             "requirements.txt: for linux/amd64 only: torch==1.13.1 has no wheel for linux/arm64; "
-            "write DOCKER_DEFAULT_PLATFORM=linux/amd64 into .env, then run: docker compose up --build"
+            "set DOCKER_DEFAULT_PLATFORM=linux/amd64 in .env, then run: docker compose up --build"
         ],
     )
     monkeypatch.setattr(platform, "machine", lambda: AMD64)

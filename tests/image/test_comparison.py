@@ -94,11 +94,11 @@ DIFFERENT = {
         "a @ https://host.example/a.whl\n",
         f"a @ https://host.example/a.whl {HASH}\n",
         *("a==1", f"a @ https://host.example/a.whl {HASH.replace('a' * 64, 'b' * 64)}\n", "moved"),
-        *("a https://host.example/a.whl, another hash https://host.example/a.whl from its URL 1",),
+        *("a https://host.example/a.whl, different hash https://host.example/a.whl from its URL 1",),
     ),
     "another hash": (
         *("a==1\n", f"a==1 {HASH}\n", "a==1", f"a==1 {HASH.replace('a' * 64, 'b' * 64)}\n"),
-        *("moved", "a 1, another hash 1 1 1"),
+        *("moved", "a 1, different hash 1 1 1"),
     ),
 }
 

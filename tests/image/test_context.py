@@ -84,7 +84,7 @@ def test_a_lock_for_amd64_only_is_not_built_on_another_processor(
     noted = f"{note('torch==1.13.1 (production.txt:3) has no wheel')}\n{LOCK}"
     (project / "requirements.txt").write_text(noted)
     monkeypatch.setattr(platform, "machine", lambda: ARM64)
-    with pytest.raises(SystemExit, match=r"^requirements\.txt: for linux/amd64 only: torch==1\.13\.1 .* into \.env"):
+    with pytest.raises(SystemExit, match=r"^requirements\.txt: for linux/amd64 only: torch==1\.13\.1 .* in \.env"):
         context.main(project, tmp_path / "arm64")
     monkeypatch.setattr(platform, "machine", lambda: AMD64)
     context._require_processor(noted)

@@ -24,7 +24,7 @@ kernels = pytest.importorskip("ds_docker_env.image.kernels")
 
 STARTUP = TEMPLATE / "ds_docker_env" / "image" / "files" / "etc" / "ipython" / "startup" / "memory.py"
 KILLED = -9
-HOW = "write MEMORY=16g into .env"
+HOW = "set MEMORY=16g in .env"
 
 
 class Process(SimpleNamespace):

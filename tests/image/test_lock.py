@@ -104,7 +104,7 @@ def test_releases_of_the_last_days_wait_unless_the_user_takes_them_and_then_they
     today = now.date().isoformat()
     assert re.fullmatch(
         rf"prod: released after \S+T00:00:00Z, and releases of the last {DAYS} days are left out; "
-        f"take an older version; to take them, run: lock --at {today}",
+        f"use an older version; to allow them, run: lock --at {today}",
         str(refused.value),
     )
     assert lock.run(["--at", today]) == 0
@@ -151,7 +151,7 @@ def test_a_held_project_takes_releases_of_its_day_and_productions_pins(
     assert locked("--upgrade") == ("4.0", "2026-03-02T23:59:59Z")
     assert locked("--at", "2026-02-01") == ("2.0", "2026-02-01T23:59:59Z")
     (folder / "requirements.in").write_text("-r production.txt\nprod>=4\n")
-    with pytest.raises(LockError, match=r"^prod: released after 2026-03-01; take an older version; .*lock --at 2"):
+    with pytest.raises(LockError, match=r"^prod: released after 2026-03-01; use an older version; .*lock --at 2"):
         lock.run([])
     (folder / "production.txt").write_text("# at: 1 March\n\npinned==1.0\n")
     with pytest.raises(DayError, match=r"^production\.txt: '1 March' is not a date"):
@@ -178,7 +178,7 @@ def test_an_index_without_upload_times_is_used_and_a_line_says_so(
 
 def test_a_lock_without_its_command_is_refused(folder: Path) -> None:
     (folder / "requirements.txt").write_text("prod==1.0\n")
-    with pytest.raises(ProjectError, match=r"^requirements\.txt: the header does not name the command"):
+    with pytest.raises(ProjectError, match=r"^requirements\.txt: the header does not contain the command"):
         lock.run([])
 
 

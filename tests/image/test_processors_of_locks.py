@@ -22,7 +22,7 @@ ONLY = {
     "torch": "torch==1.13: no wheel or source for linux/arm64",
     "model": "model: needs torch==1.13, which has no wheel or source for linux/arm64",
 }
-EMULATE = "write DOCKER_DEFAULT_PLATFORM=linux/amd64 into .env"
+EMULATE = "set DOCKER_DEFAULT_PLATFORM=linux/amd64 in .env"
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +91,7 @@ def test_changes_for_the_other_processor_are_printed(image: Image, capsys: pytes
 def test_two_requirements_of_a_package_that_differ_in_their_marker_are_refused(image: Image) -> None:
     image.index.add("split", "1.0", "2.0")
     files = image.files
-    with pytest.raises(GenerationError, match="split is also named with another marker; write both"):
+    with pytest.raises(GenerationError, match="split also has a different marker; write both"):
         add.run([f"split==1.0 ; platform_machine == '{AMD64}'", f"split==2.0 ; platform_machine == '{ARM64}'"])
     assert image.files == files
 

@@ -68,7 +68,7 @@ def test_all_notebooks_of_src_have_a_report_and_one_that_fails_ends_with_its_err
     assert code == 1
     assert out == "src/north/a.html\n"
     [first, second] = re.findall(r"^report: (.*)$", err, re.MULTILINE)
-    assert first == "src/b.ipynb: cell [2]: ZeroDivisionError: division by zero; src/b.html ends there"
+    assert first == "src/b.ipynb: cell [2]: ZeroDivisionError: division by zero; src/b.html stops there"
     assert second.startswith("src/c.ipynb: cell [1]: DeadKernelError: the kernel died") and "MEMORY" in second
     assert "Traceback" not in err
     b = body((tmp_path / "src" / "b.html").read_text(encoding="utf-8"))
@@ -113,11 +113,11 @@ def test_parameters_replace_defaults_in_the_report_and_two_runs_write_the_same_b
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["src/nope.ipynb"], r"src/nope.ipynb: no such notebook; name one"),
+        (["src/nope.ipynb"], r"src/nope.ipynb: no such notebook; check the path"),
         (["src/text.ipynb"], r"src/text.ipynb: not a notebook; restore it from git"),
         (["-p", "rate"], r"argument -p/--parameters: expected 2 arguments"),
         (["--sparkle"], r"unrecognized arguments: --sparkle"),
-        ([], r"src: contains no notebooks; name one"),
+        ([], r"src: contains no notebooks; add one, or use its path"),
     ],
 )
 def test_a_notebook_that_cannot_be_executed_is_reported_in_one_line(
@@ -256,4 +256,4 @@ def test_two_notebooks_with_one_report_are_refused_before_they_run(run: Run, tmp
         (tmp_path / name / "one.ipynb").write_text(nbformat.writes(new_notebook()), encoding="utf-8")
     code, out, err = run("a/one.ipynb", "b/one.ipynb", "--output-dir", "out")
     assert (code, out) == (2, "")
-    assert "out/one.html: two notebooks have this report" in err
+    assert "out/one.html: two notebooks write this report" in err

@@ -111,7 +111,7 @@ def test_a_project_without_production_has_nothing_to_check(
     bill = capsys.readouterr().out
     assert "ds-docker-env:check" not in bill
     said = verified(attested(bill), image.project, capsys)
-    assert "\nFiles:     Dockerfile, requirements.txt, tools.txt: as in this directory\n" in said
+    assert "\nFiles:     Dockerfile, requirements.txt, tools.txt: same as in this directory\n" in said
     assert "Checked:" not in said
 
 
@@ -124,7 +124,7 @@ def test_a_package_that_differs_from_production_is_named_and_sets_the_exit_code(
     assert sbom.run([]) == 1
     said = capsys.readouterr()
     assert "1 of 2 versions of production.txt are installed" in said.err
-    assert "did not hold these versions" in verified(attested(said.out), image.project, capsys)
+    assert "did not contain these versions" in verified(attested(said.out), image.project, capsys)
 
 
 def test_a_missing_lock_is_named(written: str, image: Image) -> None:
@@ -139,7 +139,7 @@ def test_a_checkout_of_the_same_files_agrees_with_the_statement(
     said = verified(attested(written), image.project, capsys).splitlines()
     assert said == [
         f"Image:     {IMAGE}",
-        "Files:     Dockerfile, production.txt, requirements.txt, tools.txt: as in this directory",
+        "Files:     Dockerfile, production.txt, requirements.txt, tools.txt: same as in this directory",
         "Checked:   2 of 2 versions of production.txt are installed",
         f"Template:  ds-docker-env 2026.11.0, commit {'f' * 40}",
     ]
@@ -152,7 +152,7 @@ def test_another_lock_and_added_or_missing_files_are_named(
     (image.project / "production.txt").unlink()
     assert verified(attested(written), image.project, capsys).splitlines() == [
         f"{name}: differs from the file that {IMAGE} was built from; "
-        "check out the commit of its tag, or name another image"
+        "check out the commit of its tag, or use another image"
         for name in ("production.txt", "requirements.txt")
     ]
 
@@ -169,7 +169,7 @@ def test_an_image_that_differed_from_production_does_not_pass(
     different = attested(written.replace('"equal"', '"different"'))
     assert different != attested(written)
     said = verified(different, image.project, capsys)
-    assert said.startswith(f"production.txt: {IMAGE} did not hold these versions when it was signed")
+    assert said.startswith(f"production.txt: {IMAGE} did not contain these versions when it was signed")
 
 
 @pytest.mark.parametrize("lines", ["", "\r\n", "Error: no matching attestations\n", "{}\n", '{"payload": "e30="}\n'])

@@ -111,7 +111,7 @@ def test_a_url_is_read_again_unless_it_holds_a_secret_which_is_not_stored(folder
     kept = (folder / "production.txt").read_text()
     assert "canary" not in "".join([*said, *contents(folder).values()])
     for production in (kept, kept.replace(";", "&share=")):
-        with pytest.raises(SourceError, match=r"\?ref=v2[;&].*: \.\.\. stands for a value .*; name the whole URL"):
+        with pytest.raises(SourceError, match=r"\?ref=v2[;&].*: \.\.\. stands for a value .*; use the full URL"):
             project.named_source(production, "take-over")
 
 
@@ -218,7 +218,7 @@ def test_replaced_files_come_back_if_one_cannot_be_replaced(folder: Path) -> Non
 
 
 UNSEEN = {
-    "../api/requirements.txt": '--volume "FOLDER:/api:ro" jupyter check "/api/requirements.txt"',
+    "../api/requirements.txt": '--volume "DIRECTORY:/api:ro" jupyter check "/api/requirements.txt"',
     "/srv/my api/pins.txt": '--volume "/srv/my api:/srv/my api:ro" jupyter check "/srv/my api/pins.txt"',
     "image:registry/team/api:1.4.2": "-m pip freeze | docker compose run --rm --no-deps -T jupyter check -",
     "requirements.txt": "is a file of this project",
@@ -244,5 +244,5 @@ def test_a_command_for_the_host_works_in_every_shell_and_mounts_the_file_again()
 
 def test_a_source_that_never_answers_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "read_production", lambda *_: time.sleep(5))
-    with pytest.raises(GenerationError, match=r"^https://public\.example/r\.txt: did not arrive within 0\.05 s"):
+    with pytest.raises(GenerationError, match=r"^https://public\.example/r\.txt: not downloaded within 0\.05 s"):
         check._within(0.05, "https://user:secret@public.example/r.txt", LINUX)

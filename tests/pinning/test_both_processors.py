@@ -118,7 +118,7 @@ def test_pins_without_files_for_arm64_are_named_and_the_lock_is_for_amd64_only(p
     why = f"{shown} and 3 more: no wheel or source for linux/arm64"
     assert why_amd64_only(lock) == why
     assert f"requirements.txt:2: {why}" in generated.stdout
-    assert "write DOCKER_DEFAULT_PLATFORM=linux/amd64 into .env" in generated.stdout
+    assert "set DOCKER_DEFAULT_PLATFORM=linux/amd64 in .env" in generated.stdout
     assert "Production: 7 of 7 pins kept exactly" in generated.stdout
     assert "Elsewhere:  aws==1.0: not for linux/amd64 and Python 3.11" in generated.stdout
 

@@ -44,7 +44,7 @@ def test_an_archive_that_uv_refuses_to_unpack_is_built_in_the_image(pin: Pin, of
     offline.add_file("ours", "ours-1.0.tar.gz", gzip.compress(b"\0" * 512))
     generated = pin("ours==1.0\n")
     assert generated.locked["ours"] == "1.0"
-    assert "To build:   ours==1.0 in the image, because it has an archive that uv does not unpack: " in generated.stdout
+    assert "To build:   ours==1.0 in the image, because it has an archive that uv cannot unpack: " in generated.stdout
 
 
 def test_a_source_for_an_old_setuptools_gets_one_here_and_in_the_image(pin: Pin, offline: PackageIndex) -> None:
@@ -94,7 +94,7 @@ def test_a_users_settings_in_uv_toml_are_kept() -> None:
 
 
 def test_settings_with_a_password_are_refused_without_the_password() -> None:
-    with pytest.raises(GenerationError, match=r"uv\.toml: holds a password") as caught:
+    with pytest.raises(GenerationError, match=r"uv\.toml: contains a password") as caught:
         own_settings('[[index]]\nurl = "https://me:canary@public.example/simple"\n')
     assert "canary" not in str(caught.value)
 

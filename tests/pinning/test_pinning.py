@@ -99,7 +99,7 @@ Not here:   ./libs/scoring: not from a package index
 Not here:   -e git+https://git.example.com/team/models.git@v1#egg=models: not from a package index
 Different:  needed @ git+https://git.example.com/team/needed@1.5 in production, needed==2.0 here
 Not here:   far @ http://127.0.0.1:9/far-1.0-py3-none-any.whl: its URL cannot be reached
-Ignored:    --global-option of user, --config-settings of user, --pre: without effect on a lock
+Ignored:    --global-option of user, --config-settings of user, --pre: does not affect the lock
 """
 
 
@@ -279,16 +279,16 @@ def test_all_unavailable_pins_are_refused_with_their_lines_and_a_fix(pin: Pin, o
     offline.add("torch", "2.0.1")
     offline.add_file("twisted", "Twisted-19.10.0.tar.bz2", b"")
     refused = {
-        "gone==0.9": "is not, or no longer, on the package index; the nearest version is 1.0; change the version in",
+        "gone==0.9": "is not, or no longer, on the package index; nearest: 1.0; change the version in",
         "never==1.0": "is not on the package index in any version; if never is private, add its index",
-        "modern==1.0": "does not run on Python 3.11; it does on 3.12, 3.13, 3.14",
+        "modern==1.0": "does not run on Python 3.11; it runs on 3.12, 3.13, 3.14",
         "tensorflow==2.1": "has wheels only for Python 3.6, 3.7, which is too old",
         "torch==2.0.1+cpu": "is not on the package index",
-        "twisted==19.10.0": "is on the package index only as an archive with a name that uv refuses; publish a",
+        "twisted==19.10.0": "is on the package index only as an archive with a name that uv rejects; publish a",
     }
     fine = ["here==1.0", "user-of-gone==1.0", "user-of-any==1.0", "wanted==1.0", "at-odds-with-wanted==1.0"]
     message = pin("\n".join([*refused, *fine])).stderr
-    assert "fix these 6 things first" in message
+    assert "fix these 6 problems first" in message
     for number, (line, why) in enumerate(refused.items(), 1):
         assert f"requirements.txt:{number}: {line} {why}" in message
     assert "--extra-index-url" in message
@@ -300,7 +300,7 @@ def test_a_pin_from_a_directory_on_productions_machine_is_refused_with_a_fix(pin
         "requirements.txt:2: ours==1.0 is not on the package index, and --find-links ./wheels is a directory on "
         in message
     )
-    assert "; publish ours on an index, or write: ours @ https://..." in message
+    assert "; publish ours to an index, or write: ours @ https://..." in message
 
 
 def test_programs_of_the_operating_system_are_left_out_if_the_index_does_not_have_them(
@@ -503,7 +503,7 @@ def test_a_wrong_hash_stops_generation_and_leaves_nothing(generate: Pin, offline
 
 def test_all_wrong_lines_are_reported_together_with_their_numbers(pin: Pin) -> None:
     message = pin("a=1=b\n\n!!\nx==1\nx==2\n").stderr
-    assert "fix these 3 things first" in message
+    assert "fix these 3 problems first" in message
     for where in ("requirements.txt:1: ", "requirements.txt:3: ", "requirements.txt:5: "):
         assert where in message
 
@@ -545,7 +545,7 @@ def test_a_password_in_netrc_goes_only_to_the_index_and_the_image_build(
     generated = generate(production)
     assert generated.locked["ours"] == "1.0"
     assert generated.read(".secrets/netrc") == login
-    assert "Logins:     for 127.0.0.1, copied into .secrets/netrc for the image build" in generated.stdout
+    assert "Logins:     for 127.0.0.1, copied to .secrets/netrc for the image build" in generated.stdout
     assert "canary" not in generated.stdout + generated.stderr
     holding = [path.name for path in generated.project.rglob("*") if path.is_file() and b"canary" in path.read_bytes()]
     assert holding == ["netrc"]
@@ -594,7 +594,7 @@ def test_a_package_from_a_url_is_compared_with_its_hash(pin: Pin, offline: Packa
     assert "requirements.txt:1: model has the hash sha256:0000" in refused.stderr
     generated = pin(f"model @ {form.format(url=url, digest=digest)}\n")
     assert f"model @ {url} \\\n    --hash=sha256:{digest}" in generated.read("requirements.txt")
-    assert f"From a URL: model @ {url}, locked with the hash of the present file" in generated.stdout
+    assert f"From a URL: model @ {url}, locked with the hash of the current file" in generated.stdout
 
 
 def test_a_package_from_an_unreachable_url_comes_from_the_index_without_a_hash(

@@ -50,8 +50,8 @@ UNREADABLE = {
     "a token before something else": (b"eyJ0eXAiOiJKV1QifQ.eyJzdWIiOiIxMjM0NTYifQ.canary me\n", "'...' is not"),
     "a token that no name can be": (b"eyJ0eXAi.eyJzdWIi.canary-$\n", "'...' is not"),
     "a token that is nearly a name": (b"xoxb-1-canary_\n", "'...' is not a requirement (name is invalid)"),
-    "a marker that compares in no way": (b"numpy==1.0 ; os_name ~= 'canary'\n", "(its marker cannot be decided)"),
-    "a marker for locks": (b"a==1 ; 'canary' in extras", "(its marker cannot be decided)"),
+    "a marker that compares in no way": (b"numpy==1.0 ; os_name ~= 'canary'\n", "(its marker cannot be evaluated)"),
+    "a marker for locks": (b"a==1 ; 'canary' in extras", "(its marker cannot be evaluated)"),
     "a number of 5,000 digits": (b"a==" + b"9" * 5_000, "(it is too long)"),
     "an equality with nothing": (b"a===", "'...' is not a requirement (it does not have a valid version)"),
     "an index without an address": (b"--index-url http://[x\na==1", "'http://[x' is not a valid URL"),
@@ -62,7 +62,7 @@ UNREADABLE = {
     "the last line of a key": (b"canary==\n", "'...' is not"),
     "a password behind a version": (b"db 10.0.0.1 canary\n", "'db 10.0.0.1...' is not"),
     "a password like a version": (b"db 1.2canary\n", "'db ...' is not"),
-    "a password in a URL": (b"x @ https://me:canary@example.com/x-1.0-py3-none-any.whl\n", "holds a password"),
+    "a password in a URL": (b"x @ https://me:canary@example.com/x-1.0-py3-none-any.whl\n", "contains a password"),
 }
 
 

@@ -47,7 +47,7 @@ def source_of(location: str) -> Source:
 
         return LocalFile(url2pathname(parts.path))
     shown, known = redacted(location), "a path, an http(s) URL, git+URL@REF#PATH or image:NAME"
-    raise SourceError(f"{shown}: {scheme}:// is not supported; name {known}")
+    raise SourceError(f"{shown}: {scheme}:// is not supported; use {known}")
 
 
 def day_of(location: str) -> str:
@@ -71,7 +71,7 @@ def on_day(location: str, day: str) -> str:
     if not day:
         return location
     raise DayError(
-        f"{redacted(location)}: is a file without history; name its git repository, as in "
+        f"{redacted(location)}: is a file without history; use its git repository, such as "
         f"git+https://HOST/TEAM/REPOSITORY@{day}#PATH, or a file from that day: take-over --at {day} FILE"
     )
 
@@ -91,8 +91,8 @@ def included(source: Source, reference: str) -> Source:
     elif found.place == source.place:
         return found
     raise SourceError(
-        f"{redacted(reference)}: is not read, because {source.name} is from elsewhere; copy its lines into that file, "
-        "or download both and name the local one"
+        f"{redacted(reference)}: is not read, because {source.name} is from elsewhere; copy its lines to that file, "
+        "or download both and use the local one"
     )
 
 

@@ -83,7 +83,7 @@ class GitFile(Remote):
             raise SourceError(f"{self.name}: {path} is a directory {where}; {_there(git.files(thing), '')}")
         if kind == "link":
             raise SourceError(
-                f"{self.name}: {path} is a link {where} that leads out of the repository; name the file itself"
+                f"{self.name}: {path} is a link {where} that leads out of the repository; use the file itself"
             )
         if kind != "blob":
             raise SourceError(f"{self.name}: {path} is not {where}; {_there(git.files(commit), path)}")
@@ -114,7 +114,7 @@ class GitFile(Remote):
 
     def _check(self) -> None:
         if not self.location.isprintable():
-            raise SourceError(f"{self.name!r}: contains an unprintable character; type it again")
+            raise SourceError(f"{self.name!r}: contains an unprintable character; enter it again")
         url, ref, asked, path = self._parts()
         day.checked(asked, self.name)
         protocol = url.partition("://")[0].lower() if "://" in url else "file"
@@ -173,12 +173,12 @@ class _Git:
         except TooLargeError:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise SourceError(
-                f"{self.name}: git would fetch more than {MOST / 1e9:g} GB; clone it and name the file in the clone"
+                f"{self.name}: git would fetch more than {MOST / 1e9:g} GB; clone it and use the file in the clone"
             ) from None
         except subprocess.TimeoutExpired:
             raise SourceError(
                 f"{self.name}: git received nothing within {SECONDS:g} s; try again, or clone the repository "
-                "and name the file in the clone"
+                "and use the file in the clone"
             ) from None
         except OSError as error:
             raise SourceError(f"{self.name}: git cannot be run ({error.strerror}); reinstall it") from None
@@ -195,7 +195,7 @@ class _Git:
     def failed(self, done: subprocess.CompletedProcess[bytes]) -> SourceError:
         if b" over limit " in done.stderr:
             return SourceError(
-                f"{self.name}: an object is larger than {_MEMORY / 1e9:g} GB; clone it and name the file in the clone"
+                f"{self.name}: an object exceeds {_MEMORY / 1e9:g} GB; clone it and use the file in the clone"
             )
         cause = _cause(done.stderr)
         advice = next(
@@ -340,7 +340,7 @@ def _require_day(git: _Git, ref: str, asked: str) -> None:
     listed = git.run("ls-remote", _REMOTE, f"refs/heads/{text}", f"refs/tags/{text}").stdout.decode(errors="replace")
     for commit, name in (line.split("\t") for line in listed.splitlines()):
         raise SourceError(
-            f"{git.name}: {name} exists, too; write @{commit if ref else name} for it, "
+            f"{git.name}: {name} also exists; write @{commit if ref else name} for it, "
             f"or @refs/heads/{ref or 'BRANCH'}@{asked} for a branch on that day"
         )
 
@@ -349,7 +349,7 @@ def _no_such_ref(git: _Git, ref: str) -> str:
     listed = git.run("ls-remote", "--heads", "--tags", "--refs", _REMOTE).stdout
     names = [line.split("\t")[-1].split("/", 2)[-1] for line in listed.decode(errors="replace").splitlines()]
     if not ref:
-        there = f"name one, such as @{names[0]}" if names else "push one first"
+        there = f"use one, such as @{names[0]}" if names else "push one first"
         return f"{git.name}: the repository has no default branch; {there}"
     there = f"choose from {_few(names, ref)}" if names else "push one first"
     there += f"; write a day as YYYY-MM-DD, such as {day.today()}" if _LIKE_A_DAY.search(ref) else ""

@@ -163,7 +163,7 @@ class Image(Remote):
         lines = _installed(self).lines
         if {line.partition("==")[0] for line in lines} <= _INSTALLERS:
             raise SourceError(
-                f"{self.name}: nothing is installed in its Python; name the image that production runs, "
+                f"{self.name}: nothing is installed in its Python; use the image that production runs, "
                 "with its virtual environment on PATH"
             )
         return "".join(f"{line}\n" for line in lines).encode()
@@ -315,7 +315,7 @@ def _ask_any_python(image: Image, details: dict[str, Any], platform: str) -> dic
             elsewhere = str(answer.get("elsewhere") or "")
             return (_ask(image, details, platform, elsewhere) if elsewhere else None) or answer
     raise SourceError(
-        f"{image.name}: Python is not on its PATH or in /usr/local/bin; name the image that runs production's Python, "
+        f"{image.name}: Python is not on its PATH or in /usr/local/bin; use the image that runs production's Python, "
         "or a requirements file"
     )
 

@@ -35,7 +35,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Remote:
-    """A location that may hold a secret."""
+    """A location that may contain a secret."""
 
     location: str
 

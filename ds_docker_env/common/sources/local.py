@@ -37,7 +37,7 @@ class LocalFile:
         return ("file",)
 
     def require_public(self, near: str) -> None:
-        """Raise `SourceError` for a file that may hold a secret, as seen from a known directory.
+        """Raise `SourceError` for a file that may contain a secret, as seen from a known directory.
 
         These are files in a system directory, hidden files, and links to them.
         """
@@ -54,7 +54,7 @@ class LocalFile:
         try:
             self.require_public(os.path.dirname(self.location))
             if path.is_dir():
-                raise SourceError(f"{self.name}: is a directory; name the requirements file in it")
+                raise SourceError(f"{self.name}: is a directory; use the requirements file in it")
             if not path.is_file():
                 path.stat()
                 raise SourceError(f"{self.name}: is not a regular file; use a requirements file")

@@ -37,5 +37,5 @@ class StandardInput:
     def beside(self, reference: str) -> str:
         raise SourceError(
             f"{redacted(reference)}: cannot be included from standard input; write its lines instead, "
-            "or name the file itself"
+            "or use the file itself"
         )

@@ -50,7 +50,7 @@ class WebFile(Remote):
             with session, session.get(self.location, timeout=(CONNECT, SILENCE), stream=True) as response:
                 if not response.ok:
                     raise SourceError(
-                        f"{self.name}: the server answers {response.status_code} {response.reason}; "
+                        f"{self.name}: the server answered {response.status_code} {response.reason}; "
                         "check the URL, and the password in ~/.netrc if it needs one"
                     )
                 while chunk := _arrived(response.raw):
@@ -59,10 +59,10 @@ class WebFile(Remote):
                         raise too_large(self.name)
                     if time.monotonic() > deadline:
                         raise SourceError(
-                            f"{self.name}: did not arrive within {whole} s; try again or download it first"
+                            f"{self.name}: not downloaded within {whole} s; try again, or download it first"
                         )
         except (requests.Timeout, TimeoutError):
-            raise SourceError(f"{self.name}: no answer within {SILENCE} s; try again or download it first") from None
+            raise SourceError(f"{self.name}: no answer within {SILENCE} s; try again, or download it first") from None
         except (requests.RequestException, HTTPError, OSError, UnicodeError) as error:
             if certificates.untrusted(str(error)):
                 raise SourceError(f"{self.name}: its certificate is not trusted; {certificates.ADVICE}") from None

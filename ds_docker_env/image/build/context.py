@@ -64,7 +64,7 @@ def main(context: Path, root: Path) -> None:
 def _require_processor(lock: str) -> None:
     only = re.search(r"^# (for linux/amd64 only: .*)$", lock, re.MULTILINE)
     if only and platform.machine() != "x86_64":
-        sys.exit(f"requirements.txt: {only[1]}; write DOCKER_DEFAULT_PLATFORM=linux/amd64 into .env, then build again")
+        sys.exit(f"requirements.txt: {only[1]}; set DOCKER_DEFAULT_PLATFORM=linux/amd64 in .env, then build again")
 
 
 def newer_glibc(lock: str, here: int) -> str:
@@ -74,7 +74,7 @@ def newer_glibc(lock: str, here: int) -> str:
         return ""
     return (
         f"requirements.txt: locked for glibc 2.{wanted[1]}, but the base image has 2.{here}; use a newer Debian in the "
-        f"Dockerfile, or replace manylinux_2_{wanted[1]} by manylinux_2_{here} in its header, build again, "
+        f"Dockerfile, or replace manylinux_2_{wanted[1]} with manylinux_2_{here} in its header, build again, "
         "and run: docker compose run --rm jupyter lock"
     )
 

@@ -23,7 +23,7 @@ def run(*command: object) -> None:
 
 
 def forget_times(since: float) -> None:
-    """Give all files of the image that changed since then one time, so that a cached layer equals one built again."""
+    """Give all files of the image that changed since then one timestamp: a cached layer equals a rebuilt one."""
     command = ("find", "/", "-xdev", "-newermt", f"@{int(since) - 1}", "-print0")
     for path in filter(None, subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.split(b"\0")):
         # The builder's own mounts are read-only and outside the layer.

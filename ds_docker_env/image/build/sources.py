@@ -152,7 +152,7 @@ def explain(requirement: str, said: str) -> str:
             return f"{requirement}: {lacking} not found; add {package} to DEBIAN_PACKAGES in the Dockerfile"
     reasons = [" ".join(line.split()) for line in said.splitlines() if _REASON.search(line)]
     why = f" ({reasons[-1][:200]})" if reasons else ""
-    advice = "check production's python_version, or publish a wheel on production's index"
+    advice = "check production's python_version, or publish a wheel to production's index"
     return f"{requirement}: does not build{why}; {advice}"
 
 

@@ -195,7 +195,7 @@ class Production:
         return error
 
     def requirements(self) -> str:
-        """Return the requirements that production installs, one on each line."""
+        """Return the requirements that production installs, one per line."""
         return as_lines([*self.option_lines(), *(str(pin) for pin in self.pins), *self.unpinned])
 
     def only(self, requirements: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ _VALUED = {
     "--hash",
 }
 _BUILD = "--no-binary"
-_NOTHING = "without effect on a lock"
+_NOTHING = "does not affect the lock"
 
 
 def without_options(line: str) -> tuple[str, list[str]] | None:

@@ -187,7 +187,7 @@ class _Reading:
         except (ValueError, UndefinedEnvironmentName, RecursionError) as error:
             undecided = isinstance(error, (UndefinedComparison, UndefinedEnvironmentName))
             # After the colon, an error may quote a secret.
-            reason = "its marker cannot be decided" if undecided else re.split(r"[:'\"\n]", str(error))[0]
+            reason = "its marker cannot be evaluated" if undecided else re.split(r"[:'\"\n]", str(error))[0]
             self._refuse(where, line, unreadable(line, reason))
             return
         name = canonicalize_name(requirement.name)
@@ -223,7 +223,7 @@ class _Reading:
         elif not (url.startswith(("http:", "https:")) and entry.name) or entry.is_editable:
             self.production.left_out[plain] = canonicalize_name(entry.name or "")
         elif plain != line:
-            self.problems.append(f"{where}: {plain!r} holds a password, which the lock would show; move it to ~/.netrc")
+            self.problems.append(f"{where}: {plain!r} contains a password, which the lock shows; put it in ~/.netrc")
         elif problem := _problem(url):
             self.problems.append(f"{where}: {plain!r} {problem}")
         else:
@@ -353,7 +353,7 @@ def _python_mismatches(production: Production, target: Target) -> list[str]:
 def _problem(address: str) -> str:
     """Return why an address is invalid; uv would expand variables to secrets of the environment."""
     if "${" in address:
-        return "contains a variable; write the full address"
+        return "contains a variable; write the full URL"
     try:
         urlsplit(address)
     except ValueError as error:

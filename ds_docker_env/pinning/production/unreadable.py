@@ -29,12 +29,12 @@ _KINDS = tuple(
         ),
         (r"\$\{?\w|%\w+%|\{\{", "it contains a variable", "write the version instead"),
         (r"^(?:[*+>$]|\d{1,2}[.)])\s", "it is a list item", "remove the text before the name"),
-        (r"^-", "unknown option of pip", "remove it, or only the dash if it is not an option"),
+        (r"^-", "unknown option of pip", "remove it, or only its dash if it is not an option"),
         (r"^[\"']", "it is quoted", "remove the quotes and any comma"),
         (
             r"^(?:sudo |python3? -m |uv )*(?:pip3?|conda|poetry|pipenv|uv) (?:install|add) ",
             "it is a command",
-            "write only the packages, one on each line",
+            "write only the packages, one per line",
         ),
         (r"^;|\s//|^//", "pip does not support this kind of comment", "begin the comment with #"),
         (r"\S#", "a # without a space before it does not begin a comment", "write a space before the #"),
@@ -52,7 +52,7 @@ _KINDS = tuple(
         (
             _NAME + r"(?:[=<>~!]=[^\s;]*[\s,]\s*|\s)" + _SECOND,
             "it contains two requirements",
-            "write one on each line",
+            "write one per line",
         ),
         (_NAME + r"[=<>~!]=\s*(?:latest|\*)?\s*$", "it lacks a version", "write the version that production has"),
         (r"\s--?[a-z]", "pip does not accept this option after a requirement", "remove it"),

@@ -1,4 +1,4 @@
-"""Lists of conda packages, one on each line: ``conda list`` with its options, and conda-lock's explicit file."""
+"""Lists of conda packages, one per line: ``conda list`` with its options, and conda-lock's explicit file."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def from_poetry_lock(text: str, name: str) -> Converted:
             elif entry is named[package][0]:
                 which = " and ".join(text_of(other, "version") for other in named[package])
                 page.problem(
-                    line, f"{package} is locked as {which}, and Poetry 1 does not say which is for which Python"
+                    line, f"{package} is locked as {which}, and Poetry 1 does not record which Python each is for"
                 )
         else:
             _take(entry, _hashes(entry, metadata), marker, line, page)

@@ -19,7 +19,7 @@ def refuse(text: str, name: str, last: str) -> None:
     if re.match(r"\s*<(!doctype|html|head|body|\?xml|!--)", text, re.IGNORECASE):
         raise RequirementsError(
             f"{name}: is a web page, perhaps a login page; use the URL of the file itself, "
-            "and put its password into ~/.netrc"
+            "and put its password in ~/.netrc"
         )
     for kind in _KINDS:
         if last in kind.names or (kind.content and re.search(kind.content, text, re.MULTILINE)):

@@ -8,5 +8,5 @@ from tornado.netutil import bind_unix_socket
 
 
 def dask_setup(scheduler: Scheduler) -> None:
-    """Listen at a socket in the volume that JupyterLab has, too."""
+    """Listen on a socket in the volume that JupyterLab also has."""
     scheduler.http_server.add_socket(bind_unix_socket("/run/dask/dashboard.sock"))

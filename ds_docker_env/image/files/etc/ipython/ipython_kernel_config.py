@@ -10,7 +10,7 @@ if IPython.version_info < (7, 20):
     c.IPCompleter.use_jedi = False
 
 # Otherwise the ids in an SVG figure are random.
-c.InlineBackend.rc = {"svg.hashsalt": "always the same"}
+c.InlineBackend.rc = {"svg.hashsalt": "constant"}
 
 
 def chart(figure):

@@ -9,7 +9,7 @@ def explain(shell, kind, error, traceback, tb_offset=None):
     shell.showtraceback((kind, error, traceback), tb_offset=tb_offset)
     most = resource.getrlimit(resource.RLIMIT_DATA)[0] / 2**30
     here = f"this process needs more than the {most:.1f} GiB that it may use" if most > 0 else "memory is full"
-    print(f"memory: {here}; write MEMORY=16g into .env, then run docker compose up", file=sys.stderr)
+    print(f"memory: {here}; set MEMORY=16g in .env, then run: docker compose up", file=sys.stderr)
 
 
 get_ipython().set_custom_exc((MemoryError,), explain)
