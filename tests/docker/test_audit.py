@@ -100,8 +100,8 @@ def test_a_fresh_project_without_advisories_is_clean(
 ) -> None:
     count = len({name for name, _ in advisories.known})
     said = audit()
-    audited = rf"{count} of {count} packages and \d+ Debian packages"
-    assert re.fullmatch(rf"{CLEAN} in {audited}; nothing unsafe in src\.\n", said.stdout)
+    packages = rf"{count} of {count} packages and \d+ Debian packages"
+    assert re.fullmatch(rf"{CLEAN} in {packages}; nothing unsafe in src\.\n", said.stdout)
     assert said.returncode == 0
 
 
