@@ -10,11 +10,11 @@ from offers import CONTEXT, PAIRS, PYTHON, QUESTIONS, TEMPLATE
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ds_docker_env.common.services import SERVICES
 from ds_docker_env.common.shipped import LOCKS, lock_name, shipped_analysis
 from ds_docker_env.common.target import AMD64, MACHINES, PYTHON_VERSIONS, Target, machines
 from ds_docker_env.generation import checks as refusals
 from ds_docker_env.generation.base_image import require_name
-from ds_docker_env.generation.services import SERVICES
 from ds_docker_env.image.build.sources import sections
 from ds_docker_env.pinning.parity import read_lock
 

@@ -15,11 +15,11 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from ds_docker_env.common.services import WITH_PASSWORD
 from ds_docker_env.common.shipped import BUILD_REQUIREMENTS, shipped_analysis, shipped_build_requirements, shipped_names
 from ds_docker_env.common.target import PYTHON_VERSIONS
 from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.release import VERSION, WHEEL
-from ds_docker_env.generation.services import WITH_PASSWORD
 
 PACKAGE = Path(__file__).parents[1]
 # The libraries and programs that the image's modules use; the tools' lock has their versions.

@@ -19,6 +19,7 @@ from ds_docker_env.common.errors import GenerationError, RefusedError
 from ds_docker_env.common.logins import LOGINS
 from ds_docker_env.common.output import discard
 from ds_docker_env.common.redaction import excerpt, printable
+from ds_docker_env.common.services import WITH_PASSWORD
 from ds_docker_env.common.signals import STOPPED, STOPPING
 
 FAILED = 2
@@ -101,7 +102,7 @@ COMMANDS = {
         "Ask for a password and write it into .secrets, where JupyterLab or a service reads it.",
         "the password was not written",
         "[NAME]",
-        {"NAME": "The password: jupyter (default), mysql, postgres, h2o, or a secret of your own, such as replica"},
+        {"NAME": f"The password: jupyter (default), {', '.join(WITH_PASSWORD)}, or one of your own, such as replica"},
         alone=False,
     ),
     "remove": Command(

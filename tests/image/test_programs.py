@@ -17,8 +17,8 @@ from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from offers import TEMPLATE
 from rendering import Renderer
 
+from ds_docker_env.common.services import SERVICES
 from ds_docker_env.common.target import note
-from ds_docker_env.generation.services import SERVICES
 
 ASK_FOR_PROCESSORS = """\
 import os, site; site.addpackage('FILES', 'limits.pth', set())

@@ -14,8 +14,8 @@ import yaml
 from conftest import ANSWERS, CONTEXT, QUESTIONS, TEMPLATE, Generated
 from rendering import Renderer
 
+from ds_docker_env.common.services import SERVICES
 from ds_docker_env.generation.checks import LANGUAGES
-from ds_docker_env.generation.services import SERVICES
 
 OTHERS = LANGUAGES[1:]
 EVERYTHING = {
