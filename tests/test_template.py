@@ -44,7 +44,7 @@ def test_every_question_has_a_prompt() -> None:
     assert list(CONTEXT["__prompts__"]) == QUESTIONS
     # Behind "of" in English, and behind a colon in Portuguese.
     named = re.search(r"(?:, of|:) ([a-z0-9, ]+) \(", CONTEXT["__prompts__"]["services"])
-    assert named and named[1].split(", ") == list(SERVICES), "cookiecutter.json, __prompts__"
+    assert named and named[1].split(", ") == list(SERVICES), "cookiecutter.json: __prompts__ names other services"
 
 
 def test_the_default_answers_are_valid() -> None:

@@ -58,7 +58,14 @@ def test_the_readme_links_to_the_cells_of_the_chosen_services_only() -> None:
 
 def test_every_service_has_a_cell_that_connects() -> None:
     named = {heading.lower() for heading in cells()}
-    assert [name for name in SERVICES if not any(heading.startswith(name) for heading in named)] == []
+    missing = [name for name in SERVICES if not any(heading.startswith(name) for heading in named)]
+    assert not missing, f"docs/how-to/connect-services.md: no cell for {missing}"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_readme_links_to_the_cell_of_every_service(name: str) -> None:
+    missing = f"README.md of the template's directory: no row for {name}"
+    assert f"/connect-services.md#{name}" in Renderer()("README.md", services=name), missing
 
 
 @needs("mysql", "postgres", "h2o")
@@ -169,3 +176,7 @@ def test_every_option_has_its_packages_in_a_file_of_its_name() -> None:
     files = {path.name: path.stem.partition("-")[2] for path in (TEMPLATE / "locks").glob("*-*.in")}
     assert sorted(name for name, option in files.items() if option not in options) == []
     assert set(files.values()) == options
+    # A requirements.in is compared by these comments with the template's.
+    first = [(TEMPLATE / "locks" / name).read_text().partition("\n")[0] for name in files]
+    uncommented = [name for name, line in zip(files, first, strict=True) if not line.startswith("# ")]
+    assert not uncommented, f"begin with a comment of their own: {uncommented}"
