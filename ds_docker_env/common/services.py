@@ -5,10 +5,9 @@ from __future__ import annotations
 SERVICES = ("redis", "sqlite", "mysql", "postgres", "h2o", "dask")
 # The services that ask for a password.
 WITH_PASSWORD = {"mysql": "MySQL", "postgres": "PostgreSQL", "h2o": "H2O"}
-# For its key and certificate, which the first start writes.
-DASK_CERTIFICATE = "dask.pem"
 
 
 def secret_of(service: str) -> str:
     """Return the name of a service's file in ``.secrets``."""
-    return DASK_CERTIFICATE if service == "dask" else f"{service}_password"
+    # Dask's key and certificate, which the first start writes.
+    return "dask.pem" if service == "dask" else f"{service}_password"
