@@ -13,6 +13,7 @@ from jinja2.ext import Extension
 ROOT = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, ROOT)
 
+from ds_docker_env.common.services import secret_of  # noqa: E402
 from ds_docker_env.generation import rendering  # noqa: E402
 from ds_docker_env.generation.release import WHEEL  # noqa: E402
 from ds_docker_env.generation.services import services_of  # noqa: E402
@@ -40,6 +41,7 @@ class TemplateExtension(Extension):
         environment.filters["for_hooks"] = rendering.for_hooks
         environment.filters["images"] = rendering.images
         environment.filters["place"] = rendering.place
+        environment.filters["secret"] = secret_of
         environment.filters["service_image"] = rendering.service_image
         environment.filters["services"] = services_of
         environment.filters["wheel"] = rendering.wheel

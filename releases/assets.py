@@ -16,10 +16,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from ds_docker_env.common.services import SERVICES
 from ds_docker_env.common.target import DEBIAN_RELEASES
 from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.release import VERSION, WHEEL, commit
-from ds_docker_env.generation.services import SERVICES
 from ds_docker_env.generation.wheel import pack
 
 ROOT = Path(__file__).parents[1]

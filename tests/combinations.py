@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from offers import CONTEXT, OTHER_PAIR, PAIRS, TEMPLATE
 
-from ds_docker_env.generation.services import SERVICES
+from ds_docker_env.common.services import SERVICES
 
 # These pins leave the other packages free.
 _PRODUCTION = "requests==2.32.3\npandas==2.2.3\n"

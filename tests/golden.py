@@ -20,9 +20,9 @@ from offers import TEMPLATE
 from package_index import PackageIndex
 
 from ds_docker_env.common.analysis import package_name
+from ds_docker_env.common.services import SERVICES
 from ds_docker_env.common.shipped import shipped_analysis
 from ds_docker_env.generation.release import VERSION
-from ds_docker_env.generation.services import SERVICES
 
 GOLDEN = TEMPLATE / "tests" / "golden"
 PAIR = ("3.13", "trixie")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ds_docker_env.common.services import SERVICES
 from ds_docker_env.common.target import DEBIAN_RELEASES
-from ds_docker_env.generation.services import SERVICES
 
 TEMPLATE = Path(__file__).parents[1]
 CONTEXT = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))

@@ -20,9 +20,9 @@ from pages import REFERENCE
 from rendered.test_layout import DEFAULT
 from rendering import Renderer
 
+from ds_docker_env.common.services import SERVICES
 from ds_docker_env.generation.checks import LANGUAGES
 from ds_docker_env.generation.release import WHEEL
-from ds_docker_env.generation.services import SERVICES
 from ds_docker_env.image.commands import COMMANDS
 
 _BLOCK = re.compile(r"(?<=^<!-- )(?!end\b)(\w+)( -->\n\n)(.*?)(?=^<!-- end -->$)", re.MULTILINE | re.DOTALL)

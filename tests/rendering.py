@@ -10,7 +10,7 @@ from cookiecutter.environment import StrictEnvironment
 from jinja2 import FileSystemLoader
 from offers import CONTEXT, TEMPLATE
 
-from ds_docker_env.generation.services import SERVICES
+from ds_docker_env.common.services import SERVICES
 
 PROJECT = TEMPLATE / "{{cookiecutter.project_slug}}"
 CHOICES = [",".join(chosen) for chosen in chain(*(combinations(SERVICES, n) for n in range(len(SERVICES) + 1)))]

@@ -249,8 +249,8 @@ def less_of_everything(fork: Fork) -> Seen:
     fork.replace(
         "locks/requirements.in", "ipykernel>=6\nipywidgets>=8\n", "ipywidgets>=8.1\npolars>=1\nipykernel>=6.29\n"
     )
-    fork.replace("ds_docker_env/generation/services.py", '"mysql", "postgres"', '"postgres"')
-    fork.replace("ds_docker_env/generation/services.py", '"mysql": "MySQL", ', "")
+    fork.replace("ds_docker_env/common/services.py", '"mysql", "postgres"', '"postgres"')
+    fork.replace("ds_docker_env/common/services.py", '"mysql": "MySQL", ', "")
     fork.cut(COMPOSE, '{% if "mysql" in services %}\n', "{% endif %}\n")
     fork.cut(README, '{% if "mysql" in services %}\n', "{% endif %}\n")
     (fork.folder / "locks" / "requirements-mysql.in").unlink()
@@ -343,7 +343,7 @@ def test_the_pages_fork_is_made_tested_used_and_kept_up_with_its_own_commands(
 
 
 def half_a_service(fork: Fork) -> set[str]:
-    fork.replace("ds_docker_env/generation/services.py", '("redis", ', "(")
+    fork.replace("ds_docker_env/common/services.py", '("redis", ', "(")
     return {"connect-services.md", "docker-compose.yml", "cookiecutter.json", "requirements-redis.in"}
 
 

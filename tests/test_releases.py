@@ -19,8 +19,8 @@ from offers import CONTEXT, DEBIAN, PAIRS, PYTHON, TEMPLATE
 from package_index import PackageIndex
 from platforms import BASH, workflow
 
+from ds_docker_env.common.services import SERVICES
 from ds_docker_env.generation.release import VERSION
-from ds_docker_env.generation.services import SERVICES
 from releases import examples
 from releases.assets import section
 from releases.prepare import released
@@ -67,7 +67,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ".gitignore": "__pycache__/\n",
         },
     )
-    replace(folder / "ds_docker_env/generation/services.py", r"^SERVICES = .*", f"SERVICES = {SERVICES[:1]}")
+    replace(folder / "ds_docker_env/common/services.py", r"^SERVICES = .*", f"SERVICES = {SERVICES[:1]}")
     git("init", "--quiet", "--initial-branch=main", folder=folder)
     key = folder.with_name("key")
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ada", "-f", str(key)], check=True)

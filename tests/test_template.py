@@ -10,11 +10,11 @@ from offers import CONTEXT, PAIRS, PYTHON, QUESTIONS, TEMPLATE
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ds_docker_env.common.services import SERVICES
 from ds_docker_env.common.shipped import LOCKS, lock_name, shipped_analysis
 from ds_docker_env.common.target import AMD64, MACHINES, PYTHON_VERSIONS, Target, machines
 from ds_docker_env.generation import checks as refusals
 from ds_docker_env.generation.base_image import require_name
-from ds_docker_env.generation.services import SERVICES
 from ds_docker_env.image.build.sources import sections
 from ds_docker_env.pinning.parity import read_lock
 
@@ -44,7 +44,7 @@ def test_every_question_has_a_prompt() -> None:
     assert list(CONTEXT["__prompts__"]) == QUESTIONS
     # Behind "of" in English, and behind a colon in Portuguese.
     named = re.search(r"(?:, of|:) ([a-z0-9, ]+) \(", CONTEXT["__prompts__"]["services"])
-    assert named and named[1].split(", ") == list(SERVICES), "cookiecutter.json, __prompts__"
+    assert named and named[1].split(", ") == list(SERVICES), "cookiecutter.json: __prompts__ names other services"
 
 
 def test_the_default_answers_are_valid() -> None:

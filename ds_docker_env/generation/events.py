@@ -17,6 +17,7 @@ from typing import Any
 from ds_docker_env.common.debian import needs_in, with_packages
 from ds_docker_env.common.errors import GenerationError, ProjectError
 from ds_docker_env.common.output import discard
+from ds_docker_env.common.services import WITH_PASSWORD, secret_of
 from ds_docker_env.common.shipped import BUILD_REQUIREMENTS, shipped_files
 from ds_docker_env.common.signals import STOPPED, STOPPING
 from ds_docker_env.generation import engine, repository
@@ -27,7 +28,6 @@ from ds_docker_env.generation.environment import write_environment
 from ds_docker_env.generation.pipelines import keep, others
 from ds_docker_env.generation.release import WHEEL, former_wheels
 from ds_docker_env.generation.secrets import write_logins, write_password, write_secret, write_service_password
-from ds_docker_env.generation.services import DASK_CERTIFICATE, WITH_PASSWORD
 from ds_docker_env.generation.staging import MISSING, NEW, Staging
 from ds_docker_env.generation.versions import OF_LOCK, OF_PRODUCTION, versions
 
@@ -102,7 +102,7 @@ def _finish(images: Sequence[Base], staging: Staging, raw: Mapping[str, Any]) ->
     lines.append(write_password(staging))
     lines += [write_service_password(staging, service) for service in answers.services if service in WITH_PASSWORD]
     if "dask" in answers.services:
-        write_secret(staging, Path(".secrets", DASK_CERTIFICATE), "")
+        write_secret(staging, Path(".secrets", secret_of("dask")), "")
     if answers.dvc_s3_url:
         lines.append(remote(answers.dvc_s3_url, staging.target / ".dvc/config"))
         write_secret(staging, CREDENTIALS, "")

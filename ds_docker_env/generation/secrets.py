@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ds_docker_env.common.clone import new_secret
 from ds_docker_env.common.errors import ProjectError
-from ds_docker_env.generation.services import WITH_PASSWORD
+from ds_docker_env.common.services import WITH_PASSWORD
 from ds_docker_env.generation.staging import MISSING, Staging
 
 

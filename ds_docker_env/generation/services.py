@@ -1,4 +1,4 @@
-"""The services that can run in other containers beside the notebook."""
+"""The services in an answer, and their images."""
 
 from __future__ import annotations
 
@@ -7,12 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ds_docker_env.common.errors import AnswerError
+from ds_docker_env.common.services import SERVICES
 
-SERVICES = ("redis", "sqlite", "mysql", "postgres", "h2o", "dask")
-# The services that ask for a password.
-WITH_PASSWORD = {"mysql": "MySQL", "postgres": "PostgreSQL", "h2o": "H2O"}
-# For its key and certificate, which the first start writes.
-DASK_CERTIFICATE = "dask.pem"
 _COMPOSE = Path(__file__).parents[2] / "{{cookiecutter.project_slug}}" / "docker-compose.yml"
 
 

@@ -15,40 +15,38 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from ds_docker_env.common.services import WITH_PASSWORD
 from ds_docker_env.common.shipped import BUILD_REQUIREMENTS, shipped_analysis, shipped_build_requirements, shipped_names
 from ds_docker_env.common.target import PYTHON_VERSIONS
 from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.release import VERSION, WHEEL
-from ds_docker_env.generation.services import WITH_PASSWORD
 
 PACKAGE = Path(__file__).parents[1]
 # The libraries and programs that the image's modules use; the tools' lock has their versions.
 REQUIRES = (
-    *(
-        "cyclonedx-python-lib",
-        "django-js-lib-vega-embed",
-        "dumb-init",
-        "jinja2",
-        "jupyter-client",
-        "jupyter-core",
-        "jupyterlab",
-        "latex2mathml",
-        "nbclient",
-        "nbconvert",
-        "nbformat",
-        "packageurl-python",
-        "packaging",
-        "papermill",
-        "pip",
-        "pip-audit",
-        "pip-requirements-parser",
-        "psutil",
-        "pyyaml",
-        "requests",
-        "rich",
-        "ruff",
-        "uv",
-    ),
+    "cyclonedx-python-lib",
+    "django-js-lib-vega-embed",
+    "dumb-init",
+    "jinja2",
+    "jupyter-client",
+    "jupyter-core",
+    "jupyterlab",
+    "latex2mathml",
+    "nbclient",
+    "nbconvert",
+    "nbformat",
+    "packageurl-python",
+    "packaging",
+    "papermill",
+    "pip",
+    "pip-audit",
+    "pip-requirements-parser",
+    "psutil",
+    "pyyaml",
+    "requests",
+    "rich",
+    "ruff",
+    "uv",
 )
 _WINGS = ("common", "pinning", "image")
 _FILES = "image/files/"

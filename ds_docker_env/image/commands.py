@@ -18,6 +18,7 @@ from ds_docker_env.common.errors import GenerationError, ProjectError, RefusedEr
 from ds_docker_env.common.logins import LOGINS
 from ds_docker_env.common.output import discard
 from ds_docker_env.common.redaction import excerpt, printable
+from ds_docker_env.common.services import WITH_PASSWORD
 from ds_docker_env.common.signals import STOPPED, STOPPING
 
 FAILED = 2
@@ -100,7 +101,7 @@ COMMANDS = {
         "Ask for a password and write it to .secrets, where JupyterLab or a service reads it.",
         "the password was not written",
         "[NAME]",
-        {"NAME": "The password: jupyter (default), mysql, postgres, h2o, or a secret of your own, such as replica"},
+        {"NAME": f"The password: jupyter (default), {', '.join(WITH_PASSWORD)}, or one of your own, such as replica"},
         alone=False,
     ),
     "remove": Command(
@@ -217,7 +218,9 @@ def _run(command: Command, options: Sequence[str]) -> int:
         options = [os.path.abspath(each) if command.source and os.path.exists(each) else each for each in options]
         os.chdir(project.root())
     if command.source and not (project.root() / project.PRODUCTION).exists() and not template().production:
-        raise ProjectError(f"{project.PRODUCTION}: this project has no production file; generate it again and name one")
+        raise ProjectError(
+            f"{project.PRODUCTION}: this project has no production file; generate it again with production_requirements"
+        )
     _settle()
     os.environ.update(project.logins())
     if command.alone or project.half_replaced():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ds_docker_env.common.decoding import text_in
 from ds_docker_env.common.errors import ProjectError
+from ds_docker_env.common.services import WITH_PASSWORD, secret_of
 from ds_docker_env.image import commands
 from ds_docker_env.image.certificate import new_certificate
 
@@ -20,8 +21,8 @@ _DATABASE = (
     "docs/how-to/connect-services.md of the template."
 )
 _EFFECT = {
+    **dict.fromkeys(WITH_PASSWORD, _DATABASE),
     **dict.fromkeys(["jupyter", "h2o"], "It takes effect after docker compose restart."),
-    **dict.fromkeys(["mysql", "postgres"], _DATABASE),
 }
 
 
@@ -47,7 +48,7 @@ def main(names: Sequence[str], folder: Path = _FOLDER) -> None:
     Exit with one line on stderr for each that a service cannot take.
     """
     problems = []
-    for path in (folder / ("dask.pem" if name == "dask" else f"{name}_password") for name in names):
+    for path in (folder / secret_of(name) for name in names):
         try:
             # A correct file may be read-only.
             if content := new_certificate(path) if path.suffix == ".pem" else _changed(path):
@@ -119,7 +120,7 @@ def _accepted(content: bytes, name: str) -> str:
         wrong = "not text"
     if wrong:
         # jupyter would wait for these services, which do not start with an invalid password.
-        service = "passwords" if name in ("h2o", "mysql", "postgres") else "jupyter"
+        service = "passwords" if name in WITH_PASSWORD else "jupyter"
         asking = " ".join([f"docker compose run --rm {service} password", *[name] * (name != "jupyter")])
         raise ProjectError(f".secrets/{name}_password: {wrong}; run: {asking}")
     return password

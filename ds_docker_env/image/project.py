@@ -126,12 +126,12 @@ def visible(location: str, command: str, *, mounted: bool = False) -> str:
 
 
 def on_host(command: str, *words: str, location: str = "") -> str:
-    """Return the command for the host; a location outside the project is mounted again, from a directory FOLDER."""
+    """Return the command for the host; a location outside the project is mounted again, from a path DIRECTORY."""
     run = _run(command)
     if location == "-":
         run += " -T"
     elif location.startswith("/"):
-        run += f' --volume "FOLDER:{posixpath.dirname(location)}:ro"'
+        run += f' --volume "DIRECTORY:{posixpath.dirname(location)}:ro"'
     return " ".join([run, "jupyter", command, *map(quoted, words)])
 
 

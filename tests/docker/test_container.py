@@ -14,7 +14,7 @@ import yaml
 from docker.conftest import copied, generated, have_image
 from docker.kernel import started_kernel
 from docker.project import Project, sh
-from ds_docker_env.generation.services import SERVICES
+from ds_docker_env.common.services import SERVICES
 
 pytestmark = pytest.mark.docker
 

@@ -15,10 +15,10 @@ from offers import OTHER_PYTHON, PYTHON, needs_two_pythons
 from package_index import PackageIndex
 
 from ds_docker_env.common.analysis import Analysis, without_floor
+from ds_docker_env.common.services import SERVICES
 from ds_docker_env.common.shipped import is_shipped, shipped_analysis
 from ds_docker_env.common.target import LOCK_AGAIN, Target, note
 from ds_docker_env.generation import events
-from ds_docker_env.generation.services import SERVICES
 
 Run = Callable[..., Generated]
 

@@ -26,11 +26,11 @@ from conftest import (
 from offers import OTHER_PYTHON, PYTHON
 from package_index import PackageIndex
 
+from ds_docker_env.common.services import SERVICES
 from ds_docker_env.common.shipped import shipped_analysis
 from ds_docker_env.common.target import made_for
 from ds_docker_env.generation import checks
 from ds_docker_env.generation.release import WHEEL
-from ds_docker_env.generation.services import SERVICES
 
 Run = Callable[..., Generated]
 

@@ -16,9 +16,9 @@ from pages import cells
 from rendering import Renderer
 
 from ds_docker_env.common import uv
+from ds_docker_env.common.services import SERVICES
 from ds_docker_env.common.shipped import only, shipped_files
 from ds_docker_env.common.target import AMD64, ARM64, Target
-from ds_docker_env.generation.services import SERVICES
 from ds_docker_env.pinning.processors import merge
 
 Bake = Callable[..., Generated]
@@ -40,9 +40,9 @@ def test_services_are_named_in_any_order_and_spacing(bake: Bake) -> None:
 
 
 def test_an_unknown_service_is_refused_with_the_available_ones(bake: Bake) -> None:
-    generated = bake(services=f"{', '.join(SERVICES)}, mongo, kafka", project_slug="..")
+    generated = bake(services=f"{', '.join(SERVICES)}, unknown, other", project_slug="..")
     assert generated.exit_code != 0
-    assert "services: unknown service: 'mongo', 'kafka'; choose from " in generated.stderr
+    assert "services: unknown service: 'unknown', 'other'; choose from " in generated.stderr
     assert ", ".join(SERVICES) in generated.stderr
     assert "project_slug: '..'" in generated.stderr
 
@@ -58,7 +58,14 @@ def test_the_readme_links_to_the_cells_of_the_chosen_services_only() -> None:
 
 def test_every_service_has_a_cell_that_connects() -> None:
     named = {heading.lower() for heading in cells()}
-    assert [name for name in SERVICES if not any(heading.startswith(name) for heading in named)] == []
+    missing = [name for name in SERVICES if not any(heading.startswith(name) for heading in named)]
+    assert not missing, f"docs/how-to/connect-services.md: no cell for {missing}"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_readme_links_to_the_cell_of_every_service(name: str) -> None:
+    missing = f"README.md of the template's directory: no row for {name}"
+    assert f"/connect-services.md#{name}" in Renderer()("README.md", services=name), missing
 
 
 @needs("mysql", "postgres", "h2o")
@@ -169,3 +176,7 @@ def test_every_option_has_its_packages_in_a_file_of_its_name() -> None:
     files = {path.name: path.stem.partition("-")[2] for path in (TEMPLATE / "locks").glob("*-*.in")}
     assert sorted(name for name, option in files.items() if option not in options) == []
     assert set(files.values()) == options
+    # A requirements.in is compared by these comments with the template's.
+    first = [(TEMPLATE / "locks" / name).read_text().partition("\n")[0] for name in files]
+    uncommented = [name for name, line in zip(files, first, strict=True) if not line.startswith("# ")]
+    assert not uncommented, f"begin with a comment of their own: {uncommented}"

@@ -20,12 +20,12 @@ from conftest import ANSWERS, committed, git, write_files
 from offers import CONTEXT, DEBIAN, PYTHON, needs
 
 from ds_docker_env.common.analysis import package_name
+from ds_docker_env.common.services import SERVICES
 from ds_docker_env.common.shipped import LOCKS, lock_name, shipped_analysis, shipped_files
 from ds_docker_env.common.target import PYTHON_VERSIONS
 from ds_docker_env.generation import release
 from ds_docker_env.generation.answers import Answers
 from ds_docker_env.generation.release import VERSION
-from ds_docker_env.generation.services import SERVICES
 from ds_docker_env.generation.wheel import Wheel, pack
 from ds_docker_env.image.build.sources import sections
 

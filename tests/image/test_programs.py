@@ -17,8 +17,8 @@ from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from offers import TEMPLATE
 from rendering import Renderer
 
+from ds_docker_env.common.services import SERVICES
 from ds_docker_env.common.target import note
-from ds_docker_env.generation.services import SERVICES
 
 ASK_FOR_PROCESSORS = """\
 import os, site; site.addpackage('FILES', 'limits.pth', set())
@@ -120,7 +120,8 @@ def test_requests_inside_the_project_and_to_a_companys_exceptions_bypass_a_proxy
     bare = environment()
     compose = Renderer()("docker-compose.yml", services=",".join(SERVICES))
     services = set(yaml.safe_load(compose)["services"]) - {"passwords", "setup", "writer"}
-    assert services <= set(bare["NO_PROXY"].split(","))
+    missing = services - set(bare["NO_PROXY"].split(","))
+    assert not missing, f"ds_docker_env/image/files/etc/environment.sh: NO_PROXY lacks {missing}"
     assert {"localhost", "127.0.0.1", platform.node()} <= set(bare["NO_PROXY"].split(","))
     given = environment(NO_PROXY="*.acme.com,localhost")
     assert given["NO_PROXY"].startswith("*.acme.com,localhost,127.0.0.1,")

@@ -239,7 +239,9 @@ def test_a_command_for_the_host_works_in_every_shell_and_mounts_the_file_again()
     run = "docker compose run --rm"
     assert project.on_host("take-over", "a b#c", location="a b#c") == f'{run} jupyter take-over "a b#c"'
     assert project.on_host("take-over", "-", location="-") == f"{run} -T jupyter take-over -"
-    assert project.on_host("take-over", location="/api/r.txt") == f'{run} --volume "FOLDER:/api:ro" jupyter take-over'
+    assert (
+        project.on_host("take-over", location="/api/r.txt") == f'{run} --volume "DIRECTORY:/api:ro" jupyter take-over'
+    )
 
 
 def test_a_source_that_never_answers_times_out(monkeypatch: pytest.MonkeyPatch) -> None:

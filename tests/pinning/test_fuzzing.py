@@ -25,11 +25,11 @@ from ds_docker_env.common.analysis import Analysis
 from ds_docker_env.common.decoding import decode
 from ds_docker_env.common.errors import GenerationError
 from ds_docker_env.common.redaction import without_credentials
+from ds_docker_env.common.services import SERVICES
 from ds_docker_env.common.sources import LocalFile, git, image, included, source_of
 from ds_docker_env.common.target import Target
 from ds_docker_env.generation import checks as refusals
 from ds_docker_env.generation.rendering import absolute_location
-from ds_docker_env.generation.services import SERVICES
 from ds_docker_env.pinning import pinned as pinning
 from ds_docker_env.pinning.lock import Lock
 from ds_docker_env.pinning.production.model import Production

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from rendering import CHOICES, Renderer, answers
 
-from ds_docker_env.generation.services import SERVICES
+from ds_docker_env.common.services import SERVICES
 
 # The parser in C is faster: without it, 256 files take 3 s.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -14,8 +14,8 @@ import yaml
 from conftest import ANSWERS, CONTEXT, QUESTIONS, TEMPLATE, Generated
 from rendering import Renderer
 
+from ds_docker_env.common.services import SERVICES
 from ds_docker_env.generation.checks import LANGUAGES
-from ds_docker_env.generation.services import SERVICES
 
 OTHERS = LANGUAGES[1:]
 EVERYTHING = {
@@ -97,6 +97,7 @@ def test_every_question_is_asked_in_each_language(language: str) -> None:
     prompts = settings.pop("__prompts__")
     assert settings == {"_language": language}
     assert list(prompts) == [name for name in CONTEXT if name in QUESTIONS]
+    assert f": {', '.join(SERVICES)} (" in prompts["services"], f"{language}.yaml: services"
     for name, prompt in CONTEXT["__prompts__"].items():
         assert choices(prompts[name]) == choices(prompt), name
 
