@@ -89,7 +89,7 @@ def test_a_project_without_production_says_so(
         commands.main(name, [])
     assert ended.value.code == 2
     assert capsys.readouterr().err.endswith(
-        "\n  production.txt: this project has no production file; generate it again and name one\n"
+        "\n  production.txt: this project has no production file; generate it again with production_requirements\n"
     )
 
 
