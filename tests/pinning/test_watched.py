@@ -61,13 +61,18 @@ def hanging(offline: PackageIndex, tmp_path: Path) -> Callable[[], list[int]]:
     return started
 
 
-def alive(pids: list[int]) -> list[int]:
+def alive(pids: list[int], seconds: float = 5) -> list[int]:
+    """Return the processes that live on; a killed one needs a moment on a busy machine."""
+
     def lives(pid: int) -> bool:
         with contextlib.suppress(psutil.NoSuchProcess):
             return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
         return False
 
-    return [pid for pid in pids if lives(pid)]
+    deadline = time.monotonic() + seconds
+    while (left := [pid for pid in pids if lives(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return left
 
 
 def test_an_index_that_is_slow_but_steady_may_take_longer_than_a_stall(
