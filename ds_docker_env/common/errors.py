@@ -31,6 +31,10 @@ class SourceError(GenerationError):
     """Production's file cannot be read, or is not a text file."""
 
 
+class MissingError(SourceError):
+    """A server does not have the file (404)."""
+
+
 class DayError(GenerationError):
     """An invalid or future day, or one before the first file, commit or release."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from ds_docker_env.common.errors import SourceError
+from ds_docker_env.common.errors import MissingError, SourceError
 from ds_docker_env.common.redaction import without_credentials
 from ds_docker_env.common.sources.web import WebFile
 
@@ -79,9 +79,9 @@ def published(records: Iterable[str], url: str) -> dict[str, str]:
     for each in dict.fromkeys(records):
         try:
             answer = WebFile(f"{url}{quote(each)}").read()
-        except SourceError as error:
-            if "answers 404" in str(error):
-                continue
+        except MissingError:
+            continue
+        except SourceError:
             break
         with suppress(ValueError, KeyError, TypeError):
             found[each] = str(json.loads(answer)["published"])[:10]

@@ -13,7 +13,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, TimeoutError
 
 from ds_docker_env.common import certificates
-from ds_docker_env.common.errors import SourceError
+from ds_docker_env.common.errors import MissingError, SourceError
 from ds_docker_env.common.sources.interface import MAX_BYTES, Remote, too_large
 
 # Seconds to connect, without data, and for the whole file.
@@ -49,7 +49,8 @@ class WebFile(Remote):
         try:
             with session, session.get(self.location, timeout=(CONNECT, SILENCE), stream=True) as response:
                 if not response.ok:
-                    raise SourceError(
+                    problem = MissingError if response.status_code == 404 else SourceError
+                    raise problem(
                         f"{self.name}: the server answered {response.status_code} {response.reason}; "
                         "check the URL, and the password in ~/.netrc if it needs one"
                     )
