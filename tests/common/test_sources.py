@@ -12,7 +12,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from ds_docker_env.common.errors import GenerationError
+from ds_docker_env.common.errors import GenerationError, MissingError
 from ds_docker_env.common.redaction import redacted, without_credentials
 from ds_docker_env.common.sources import source_of, web
 from ds_docker_env.common.target import Target
@@ -119,6 +119,7 @@ def test_a_url_is_refused_for(server: str, path: str, message: str, monkeypatch:
     assert problem.startswith(server + path)
     assert message in problem
     assert "canary" not in problem
+    assert isinstance(caught.value, MissingError) == (path == "/404")
 
 
 def test_a_refused_connection_is_named() -> None:

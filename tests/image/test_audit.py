@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ds_docker_env.common.errors import ProjectError, SourceError
+from ds_docker_env.common.errors import MissingError, ProjectError, SourceError
 from ds_docker_env.common.sources.web import WebFile
 from ds_docker_env.common.target import AMD64, ARM64, note
 from ds_docker_env.image import accepted, advisories, audit, tracker
@@ -249,3 +249,13 @@ def test_pip_audits_own_option_to_accept_is_refused(run: Run) -> None:
 )
 def test_dates_come_from_the_database_that_is_named(options: list[str], url: str) -> None:
     assert audit._osv(options) == url
+
+
+def test_a_record_that_the_database_lacks_does_not_hide_the_dates_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(file: WebFile) -> bytes:
+        if file.location.endswith("/LOST-1"):
+            raise MissingError("the server answered 404")
+        return b'{"published": "2026-01-02T03:04:05Z"}'
+
+    monkeypatch.setattr(WebFile, "read", read)
+    assert advisories.published(["LOST-1", "KEPT-1"], "https://osv.example.com/") == {"KEPT-1": "2026-01-02"}
