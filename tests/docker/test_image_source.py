@@ -253,7 +253,7 @@ def test_an_image_whose_python_exhausts_memory_is_one_message(build: Callable[[s
 @pytest.mark.docker
 def test_an_image_whose_python_starts_endless_processes_is_one_message(build: Callable[[str], str]) -> None:
     location = build("multiplying")
-    assert ": Cannot fork); use Python 3.6 or newer, or a requirements file" in refusal(location)
+    assert "Cannot fork); use Python 3.6 or newer, or a requirements file" in refusal(location)
     assert left(location) == ""
 
 
