@@ -17,7 +17,8 @@ from docker.conftest import have_image, image_of
 from docker.lab import logged_in
 from docker.project import Project
 
-pytestmark = pytest.mark.docker
+WEEKLY = os.environ.get("DS_DOCKER_ENV_EVERY_PYTHON") == "1"
+pytestmark = [pytest.mark.docker, pytest.mark.skipif(not WEEKLY, reason="takes five minutes, as each week")]
 
 PRODUCTION = {
     # docopt lacks a wheel; markupsafe and pystache need an old setuptools, absl-py an old Python.
@@ -47,7 +48,6 @@ PRODUCTION = {
         "distributed": "2022.9.2",
     },
 }
-EVERY_PYTHON = os.environ.get("DS_DOCKER_ENV_EVERY_PYTHON") == "1"
 SERVICES = {"3.8": "", "3.9": "dask"}
 SOURCES = {"3.8": "import markupsafe, absl.flags", "3.9": "import pystache"}
 WORK = """\
@@ -73,7 +73,7 @@ class Old:
     pinned: dict[str, str]
 
 
-@pytest.fixture(scope="module", params=PRODUCTION if EVERY_PYTHON else ["3.9"])
+@pytest.fixture(scope="module", params=PRODUCTION)
 def old(
     request: Any, engine: None, generate: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Old]:
