@@ -31,7 +31,7 @@ from docker.lab import Lab, logged_in
 from docker.project import Project
 
 PICTURES = TEMPLATE / "docs" / "gallery"
-SIZE = ViewportSize(width=1200, height=660)
+SIZE = ViewportSize(width=1200, height=730)
 ANSWERS = {
     "default": {"project_name": "First look at the contracts", "question": "How long do customers stay?"},
     "production": {"project_name": "Why do customers leave?", "question": "Does the price of a contract matter?"},
