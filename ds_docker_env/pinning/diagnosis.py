@@ -216,7 +216,7 @@ def _impossible(resolver: Resolver, pin: str, alone: Attempt) -> str:
             "add it to production's file with --extra-index-url on a separate line"
         )
     if _GONE.search(alone.said):
-        near = [*nearest(resolver, name, f"<{version}"), *nearest(resolver, name, f">{version}", "lowest")]
+        near = nearest(resolver, name, str(version).lstrip("="))
         others = f"nearest: {' and '.join(near)}" if near else "other versions for this Python do not exist"
         return (
             f"{where}: {pin} is not, or no longer, on the package index; {others}; "
@@ -235,10 +235,14 @@ def _system_of_needed(resolver: Resolver, pin: str, alone: Attempt) -> str:
     return ""
 
 
-def nearest(resolver: Resolver, name: str, bound: str, resolution: str = "highest") -> list[str]:
-    """Return the version of a package nearest to a bound, or nothing."""
-    found = read_lock(resolver.newest([name + bound.replace("=", "")], f"--resolution={resolution}").text, AMD64)
-    return [found[name].version] if name in found else []
+def nearest(resolver: Resolver, name: str, version: str) -> list[str]:
+    """Return the versions of a package just below and just above one, as far as the index has them."""
+    found = []
+    for bound, resolution in (("<", "highest"), (">", "lowest")):
+        text = resolver.newest([f"{name}{bound}{version}"], f"--resolution={resolution}").text
+        if package := read_lock(text, AMD64).get(name):
+            found.append(package.version)
+    return found
 
 
 def _said(attempt: Attempt) -> str:

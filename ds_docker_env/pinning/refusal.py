@@ -86,7 +86,7 @@ def _problem(resolver: Resolver, wanted: str, attempt: Attempt) -> str:
         if (yanked := _YANKED.search(alone.words)) and (version := pinned_version(wanted)):
             pin, package, why = yanked.groups()
             said = "yanked" if package == name else f"needs {pin}, which is yanked"
-            near = [*nearest(resolver, name, f"<{version}"), *nearest(resolver, name, f">{version}", "lowest")]
+            near = nearest(resolver, name, version)
             others = f"; take {' or '.join(near)}" if near else ""
             return f"{wanted}: {said}{f' ({why})' if why else ''}{others}"
         newest = _newest(resolver, name)
